@@ -1,0 +1,58 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Targets stand bottom up: a target may use those above it, never those below (scripts/check-layers holds it to that).
+
+let swift: [SwiftSetting] = [.swiftLanguageMode(.v6)]
+
+let package = Package(
+  name: "vae-dist",
+  products: [.executable(name: "vae-dist", targets: ["vae-dist"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    // System libraries
+    .systemLibrary(name: "CMPI", pkgConfig: "mpi", providers: [.apt(["libopenmpi-dev"])]),
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+
+    // C: what must be vectorised, and what Swift needs of MPI
+    .target(name: "CMPIShim", dependencies: ["CMPI"], cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra"])]),
+    .target(
+      name: "CKernels",
+      cSettings: [.unsafeFlags(["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wextra"])]),
+
+    // Engine
+    .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS", "CCrypto"], swiftSettings: swift),
+    .target(name: "Autograd", dependencies: ["Kernels"], swiftSettings: swift),
+    .target(name: "Layers", dependencies: ["Autograd"], swiftSettings: swift),
+    .target(name: "VAE", dependencies: ["Layers"], swiftSettings: swift),
+
+    // Around it
+    .target(
+      name: "Data", dependencies: ["Kernels", "CZlib", "CZip"],
+      exclude: ["Digits/ATTRIBUTION.md"], swiftSettings: swift),
+    .target(name: "Communication", dependencies: ["CMPIShim", "Kernels"], swiftSettings: swift),
+    .target(name: "Persistence", dependencies: ["Kernels"], swiftSettings: swift),
+    .target(
+      name: "Training",
+      dependencies: ["VAE", "Data", "Communication", "Persistence", .product(name: "Yams", package: "Yams")],
+      swiftSettings: swift),
+    .target(name: "Reporting", dependencies: ["Training", "CPNG"], swiftSettings: swift),
+    .executableTarget(
+      name: "vae-dist",
+      dependencies: [
+        "Training", "Reporting", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: swift),
+
+    // Tests
+    .testTarget(name: "DataTests", dependencies: ["Data"], swiftSettings: swift),
+    .testTarget(name: "PersistenceTests", dependencies: ["Persistence"], swiftSettings: swift),
+  ]
+)
