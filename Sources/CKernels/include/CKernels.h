@@ -1,1 +1,95 @@
+// Loops over elements that must be vectorised. Every function is built for several CPU levels and the best one the
+// machine has is picked when the program loads (target_clones). Sizes are element counts; matrices are row-major.
 #pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+// ---- which clone runs -------------------------------------------------------------------------------------------
+// 4, 3, 2: x86-64-v4 (AVX-512), v3 (AVX2 and FMA), v2 or less; 0 on other architectures.
+int vd_cpu_level(void);
+
+// ---- elementwise.c: passes over memory --------------------------------------------------------------------------
+// y[i] = x[i] * scale + offset, from bytes.
+void vd_u8_to_f32(float *y, const uint8_t *x, size_t n, float scale, float offset);
+// y[i] = (x[i] - offset[i]) * scale[i]
+void vd_standardize(float *y, const float *x, const float *offset, const float *scale, size_t n);
+// y[i] += x[i]
+void vd_add(float *y, const float *x, size_t n);
+// y[i] += a * x[i]
+void vd_axpy(float *y, float a, const float *x, size_t n);
+// y[i] += a[i] * b[i]
+void vd_multiply_add(float *y, const float *a, const float *b, size_t n);
+// uniforms[i] becomes the factor 0 (where it is below p) or 1 / (1 - p); y[i] = x[i] * factor.
+void vd_dropout(float *y, float *uniforms, const float *x, size_t n, float p);
+// x[i] becomes 1 where uniforms[i] < x[i], 0 elsewhere: a Bernoulli draw with mean x[i].
+void vd_binarize(float *x, const float *uniforms, size_t n);
+// Sum of x[i]^2 in a fixed order of lanes, the same on every CPU level up to rounding of fused multiply-adds.
+double vd_sum_of_squares(const float *x, size_t n);
+// 1 when every x[i] is finite.
+int vd_all_finite(const float *x, size_t n);
+// Smallest and largest element; a NaN gives NaN for both.
+void vd_range(const float *x, size_t n, float *low, float *high);
+// bias_gradient[j] += sum_i g[i, j]
+void vd_column_sums(float *bias_gradient, const float *g, size_t rows, size_t columns);
+// y[i] = sum_j x[i, j]
+void vd_row_sums(float *y, const float *x, size_t rows, size_t columns);
+// gx[i, j] += gy[i]
+void vd_row_sums_backward(float *gx, const float *gy, size_t rows, size_t columns);
+// y[i, at + j] = x[i, j] for x of `columns` columns in y of `total` columns; and the gradient's way back.
+void vd_copy_columns(float *y, const float *x, size_t rows, size_t columns, size_t total, size_t at);
+void vd_copy_columns_backward(float *gx, const float *gy, size_t rows, size_t columns, size_t total, size_t at);
+// total[0] += sum_i w[i] * x[i], and per column total[j] += sum_i w[i] * x[i, j] (and of squares), in float64.
+double vd_weighted_sum(const float *x, const float *w, size_t n);
+void vd_weighted_column_sums(double *total, double *squares, const float *x, const float *w, size_t rows, size_t columns);
+
+// ---- activation.c -----------------------------------------------------------------------------------------------
+enum {
+  VD_IDENTITY = 0, VD_RELU, VD_LEAKY_RELU, VD_ELU, VD_TANH, VD_SIGMOID, VD_SOFTPLUS,
+  VD_SILU, VD_GELU // these two need the value before the activation
+};
+// y[i, j] = f(y[i, j] + bias[j]); bias may be null. With `before`, that value is kept there.
+void vd_bias_activation(float *y, float *before, const float *bias, size_t rows, size_t columns, int f);
+// g[i] *= f'(.), from the output y, or from `before` for SILU and GELU.
+void vd_activation_backward(float *g, const float *y, const float *before, size_t n, int f);
+// y = clamp(x); gx += gy where low <= x <= high, as torch.clamp.
+void vd_clamp(float *y, const float *x, size_t n, float low, float high);
+void vd_clamp_backward(float *gx, const float *gy, const float *x, size_t n, float low, float high);
+// y = max(floor, x); gx += gy where x > floor (free bits).
+void vd_floor(float *y, const float *x, size_t n, float floor);
+void vd_floor_backward(float *gx, const float *gy, const float *x, size_t n, float floor);
+// y[i] = exp(x[i]), y[i] = 1 / (1 + exp(-x[i]))
+void vd_exp(float *y, const float *x, size_t n);
+void vd_sigmoid(float *y, const float *x, size_t n);
+
+// ---- distributions.c: fused densities, one value per sample -----------------------------------------------------
+// loss[i] = sum_j max(l, 0) - l x + log1p(exp(-|l|)); residual[i, j] = sigmoid(l) - x, the gradient for loss[i].
+void vd_bernoulli(float *loss, float *residual, const float *logits, const float *x, size_t rows, size_t columns);
+// gx[i, j] += g[i] * residual[i, j]
+void vd_scale_rows_add(float *gx, const float *g, const float *residual, size_t rows, size_t columns);
+// loss[i] = sum_j (x - mean)^2 / (2 exp(2 s)) + s + log(2 pi) / 2, one s = log sigma for all.
+void vd_gaussian(float *loss, const float *mean, const float *x, float log_sigma, size_t rows, size_t columns);
+// gmean += g[i] (mean - x) / sigma^2; returns sum_i g[i] * d loss[i] / d log_sigma.
+double vd_gaussian_backward(float *gmean, const float *g, const float *mean, const float *x, float log_sigma,
+                            size_t rows, size_t columns);
+// kl = (exp(lv) + mu^2 - 1 - lv) / 2 per element, in nats.
+void vd_gaussian_kl(float *kl, const float *mu, const float *logvar, size_t n);
+void vd_gaussian_kl_backward(float *gmu, float *glogvar, const float *g, const float *mu, const float *logvar, size_t n);
+// z = mu + scale * exp(lv / 2) * eps; deviation keeps scale * exp(lv / 2) * eps.
+void vd_reparameterize(float *z, float *deviation, const float *mu, const float *logvar, const float *eps, float scale,
+                       size_t n);
+void vd_reparameterize_backward(float *gmu, float *glogvar, const float *gz, const float *deviation, size_t n);
+
+// ---- random.c: Philox4x32-10 (Salmon et al., SC'11), the same bits on every CPU -----------------------------------
+void vd_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
+// Row i draws `columns` values from counters (block, epoch, index[i] low, index[i] high): standard normals,
+// (Box-Muller, own logarithm and sine), or uniforms in (0, 1).
+void vd_normal(float *y, const uint64_t *index, size_t rows, size_t columns, uint32_t epoch, const uint32_t key[2]);
+void vd_uniform(float *y, const uint64_t *index, size_t rows, size_t columns, uint32_t epoch, const uint32_t key[2]);
+
+// ---- optimizer.c --------------------------------------------------------------------------------------------------
+// Adam with decoupled (AdamW) or L2 weight decay, gradient scaled by `scale` (clipping), as torch.optim:
+// m, v moments; step = lr / (1 - beta1^t); root = 1 / sqrt(1 - beta2^t); keep = 1 - lr * decoupled decay.
+typedef struct {
+  float scale, beta1, beta2, epsilon, step, root, keep, l2;
+} vd_adam_settings;
+void vd_adam(float *p, float *m, float *v, const float *g, size_t n, const vd_adam_settings *settings);

@@ -1,0 +1,194 @@
+import Kernels
+
+/// A model recorded once for one microbatch, and replayed.
+///
+/// Recording checks shapes and wires gradients; `finalize` places every tensor in one arena; `forward` and `backward` then
+/// walk the list of operations: no allocation, no dispatch beyond one call per operation.
+package final class Graph {
+  /// Samples of a microbatch: the first extent of everything that is not a parameter.
+  package let batch: Int
+  package let recordsGradients: Bool
+
+  private enum Place {
+    case arena
+    case parameter(offset: Int)
+  }
+  private struct Entry {
+    let shape: Shape
+    let place: Place
+    var needsGradient: Bool
+  }
+  private var entries: [Entry] = []
+  private var parameterTensors: [Int: Tensor] = [:]  // by offset: one tensor per parameter, however often it is used
+  private var parameterIndices: [(index: Int, offset: Int)] = []
+  package private(set) var operations: [any Operation] = []
+  private var labels: [String] = []
+  private var backwardOrder: [Int] = []
+  private var constants: [(index: Int, value: Float)] = []
+
+  private var valueTable: UnsafeMutablePointer<UnsafeMutablePointer<Float>>?
+  private var gradientTable: UnsafeMutablePointer<UnsafeMutablePointer<Float>?>?
+  private var arena: UnsafeMutablePointer<Float>?
+  private var gradientArena: UnsafeMutablePointer<Float>?
+  private var arenaCount = 0
+  private var gradientArenaCount = 0
+  package var replay: Replay
+  private let ownSamples: UnsafeMutablePointer<UInt64>
+  /// Name of the layer being recorded, for messages.
+  package var scopeName = ""
+
+  package init(batch: Int, recordsGradients: Bool = true) {
+    precondition(batch > 0, "graph for a batch of \(batch)")
+    self.batch = batch
+    self.recordsGradients = recordsGradients
+    ownSamples = Buffer.allocate(UInt64.self, count: batch)
+    replay = Replay(samples: ownSamples, seed: 0)
+  }
+
+  deinit {
+    ownSamples.deallocate()
+    valueTable?.deallocate()
+    gradientTable?.deallocate()
+    arena?.deallocate()
+    gradientArena?.deallocate()
+  }
+
+  // MARK: Recording
+
+  /// A tensor that the caller fills before each replay.
+  package func input(_ shape: Shape, needsGradient: Bool = false) -> Tensor {
+    add(shape, .arena, needsGradient: needsGradient && recordsGradients)
+  }
+
+  /// The parameter at `offset` of the flat parameter buffer.
+  package func parameter(_ shape: Shape, offset: Int) -> Tensor {
+    if let known = parameterTensors[offset] {
+      precondition(known.shape == shape, "parameter at \(offset) recorded as \(known.shape) and as \(shape)")
+      return known
+    }
+    let tensor = add(shape, .parameter(offset: offset), needsGradient: recordsGradients)
+    parameterTensors[offset] = tensor
+    parameterIndices.append((tensor.index, offset))
+    return tensor
+  }
+
+  /// A tensor that an operation will write; it needs a gradient when one of the operation's inputs does.
+  package func output(_ shape: Shape, of inputs: [Tensor]) -> Tensor {
+    add(shape, .arena, needsGradient: recordsGradients && inputs.contains { entries[$0.index].needsGradient })
+  }
+
+  /// One value, the same in every replay. (1)
+  package func constant(_ value: Float) -> Tensor {
+    let tensor = add([1], .arena, needsGradient: false)
+    constants.append((tensor.index, value))
+    return tensor
+  }
+
+  /// Values kept from forward for backward, or drawn: never differentiated.
+  package func scratch(_ shape: Shape) -> Tensor { add(shape, .arena, needsGradient: false) }
+
+  package func record(_ operation: some Operation) {
+    precondition(valueTable == nil, "recording \(type(of: operation).name) into a finalized graph")
+    operations.append(operation)
+    let name = type(of: operation).name
+    labels.append(scopeName.isEmpty ? name : "\(scopeName) (\(name))")
+  }
+
+  package func needsGradient(_ tensor: Tensor) -> Bool { entries[tensor.index].needsGradient }
+
+  private func add(_ shape: Shape, _ place: Place, needsGradient: Bool) -> Tensor {
+    precondition(valueTable == nil, "a tensor \(shape) added to a finalized graph")
+    entries.append(Entry(shape: shape, place: place, needsGradient: needsGradient))
+    return Tensor(index: entries.count - 1, shape: shape)
+  }
+
+  // MARK: Placing
+
+  /// Ends recording: places every tensor in the arena and points parameters into `parameters`.
+  package func finalize(parameters: UnsafeMutablePointer<Float>) {
+    precondition(valueTable == nil, "graph finalized twice")
+    func padded(_ count: Int) -> Int { (count + 15) & ~15 }  // 64-byte lines
+    var valueOffsets = [Int](), gradientOffsets = [Int?]()
+    for entry in entries {
+      var place: Int?
+      if case .arena = entry.place {
+        valueOffsets.append(arenaCount)
+        arenaCount += padded(entry.shape.count)
+        if entry.needsGradient {
+          place = gradientArenaCount
+          gradientArenaCount += padded(entry.shape.count)
+        }
+      } else {
+        valueOffsets.append(0)
+      }
+      gradientOffsets.append(place)
+    }
+    let arena = Buffer.allocate(Float.self, count: arenaCount)
+    let gradientArena = Buffer.allocate(Float.self, count: gradientArenaCount)
+    let values = UnsafeMutablePointer<UnsafeMutablePointer<Float>>.allocate(capacity: max(entries.count, 1))
+    let gradients = UnsafeMutablePointer<UnsafeMutablePointer<Float>?>.allocate(capacity: max(entries.count, 1))
+    for (i, entry) in entries.enumerated() {
+      switch entry.place {
+      case .arena: values.advanced(by: i).initialize(to: arena + valueOffsets[i])
+      case .parameter(let offset): values.advanced(by: i).initialize(to: parameters + offset)
+      }
+      gradients.advanced(by: i).initialize(to: gradientOffsets[i].map { gradientArena + $0 })
+    }
+    for constant in constants { values[constant.index][0] = constant.value }
+    self.arena = arena
+    self.gradientArena = gradientArena
+    valueTable = values
+    gradientTable = gradients
+    backwardOrder = operations.indices.reversed().filter { operations[$0].outputs.contains(where: needsGradient) }
+  }
+
+  /// Bytes of the arenas: values, and gradients of values.
+  package var arenaBytes: Int { (arenaCount + gradientArenaCount) * MemoryLayout<Float>.stride }
+
+  // MARK: Replaying
+
+  private var memory: Memory {
+    guard let valueTable, let gradientTable else { preconditionFailure("graph replayed before it was finalized") }
+    return Memory(values: valueTable, gradients: gradientTable, replay: replay)
+  }
+
+  package subscript(_ tensor: Tensor) -> UnsafeMutablePointer<Float> { memory[tensor] }
+  package func gradient(_ tensor: Tensor) -> UnsafeMutablePointer<Float>? { memory.gradient(tensor) }
+
+  package func forward() {
+    let memory = memory
+    for operation in operations { operation.forward(memory) }
+  }
+
+  /// Adds d(sum_i seed[i] root[i]) / d(parameter) into `gradients`, laid out as the parameters are.
+  package func backward(from root: Tensor, seed: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>) {
+    let memory = memory
+    guard let gradientTable, let gradientArena else { return }
+    for (index, offset) in parameterIndices { gradientTable[index] = gradients + offset }
+    gradientArena.zero(gradientArenaCount)
+    guard let start = memory.gradient(root) else { preconditionFailure("the objective depends on no parameter") }
+    start.update(from: seed, count: root.count)
+    for index in backwardOrder { operations[index].backward(memory) }
+  }
+
+  // MARK: Diagnosis
+
+  /// After a forward replay: the first operation with an output that is not finite, and the rows where it is not.
+  package func firstNonFinite(inputs: [Tensor]) -> (label: String, rows: [Int])? {
+    func rows(_ tensor: Tensor) -> [Int] {
+      guard tensor.rows == batch else { return vd_all_finite(self[tensor], tensor.count) == 0 ? [0] : [] }
+      return (0..<batch).filter { vd_all_finite(self[tensor] + $0 * tensor.columns, tensor.columns) == 0 }
+    }
+    for input in inputs where !rows(input).isEmpty { return ("input data", rows(input)) }
+    for (index, offset) in parameterIndices where vd_all_finite(self[tensor(index)], tensor(index).count) == 0 {
+      return ("parameter at \(offset)", [])
+    }
+    for (index, operation) in operations.enumerated() {
+      let bad = Set(operation.outputs.flatMap(rows)).sorted()
+      if !bad.isEmpty { return (labels[index], bad) }
+    }
+    return nil
+  }
+
+  private func tensor(_ index: Int) -> Tensor { Tensor(index: index, shape: entries[index].shape) }
+}

@@ -1,0 +1,55 @@
+import Kernels
+
+/// Elementwise functions, fused into `Linear` or recorded alone.
+package enum Activation: String, CaseIterable, Sendable {
+  case identity, relu, leakyReLU = "leaky_relu", elu, tanh, sigmoid, softplus, silu, gelu
+
+  var code: Int32 {
+    switch self {
+    case .identity: Int32(VD_IDENTITY)
+    case .relu: Int32(VD_RELU)
+    case .leakyReLU: Int32(VD_LEAKY_RELU)
+    case .elu: Int32(VD_ELU)
+    case .tanh: Int32(VD_TANH)
+    case .sigmoid: Int32(VD_SIGMOID)
+    case .softplus: Int32(VD_SOFTPLUS)
+    case .silu: Int32(VD_SILU)
+    case .gelu: Int32(VD_GELU)
+    }
+  }
+
+  /// Whether the derivative needs the value before the activation; the others follow from the output.
+  var needsInput: Bool { self == .silu || self == .gelu }
+}
+
+/// y = f(x), elementwise.
+struct Activate: Operation {
+  static let name = "activation"
+  let x, y: Tensor
+  let kept: Tensor?
+  let zeroBias: Tensor
+  let f: Activation
+  var inputs: [Tensor] { [x] }
+  var outputs: [Tensor] { [y] }
+
+  func forward(_ memory: Memory) {
+    memory[y].update(from: memory[x], count: x.count)
+    vd_bias_activation(memory[y], kept.map { memory[$0] }, memory[zeroBias], x.rows, x.columns, f.code)
+  }
+
+  func backward(_ memory: Memory) {
+    guard let gx = memory.gradient(x), let gy = memory.gradient(y) else { return }
+    vd_activation_backward(gy, memory[y], kept.map { memory[$0] }, x.count, f.code)
+    vd_add(gx, gy, x.count)
+  }
+}
+
+extension Graph {
+  /// y = f(x), elementwise; any shape.
+  package func activate(_ x: Tensor, _ f: Activation) -> Tensor {
+    guard f != .identity else { return x }
+    let y = output(x.shape, of: [x])
+    record(Activate(x: x, y: y, kept: f.needsInput ? scratch(x.shape) : nil, zeroBias: scratch([x.columns]), f: f))
+    return y
+  }
+}

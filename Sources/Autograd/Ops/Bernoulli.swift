@@ -1,0 +1,30 @@
+import Kernels
+
+/// loss_i = -sum_j log p(x_ij | logit_ij) = sum_j max(l, 0) - l x + log(1 + exp(-|l|)), nats. x, logits (batch, n)
+///
+/// For grey values in [0, 1] this is the usual cross-entropy, not a normalised likelihood.
+struct BernoulliWithLogits: Operation {
+  static let name = "Bernoulli with logits"
+  let x, logits, residual, loss: Tensor
+  var inputs: [Tensor] { [logits] }
+  var outputs: [Tensor] { [loss] }
+
+  func forward(_ memory: Memory) {
+    vd_bernoulli(memory[loss], memory[residual], memory[logits], memory[x], x.rows, x.columns)
+  }
+
+  func backward(_ memory: Memory) {
+    guard let g = memory.gradient(loss), let glogits = memory.gradient(logits) else { return }
+    vd_scale_rows_add(glogits, g, memory[residual], x.rows, x.columns)
+  }
+}
+
+extension Graph {
+  /// -log p(x | logits) per sample, nats. x and logits (batch, ...) -> (batch)
+  package func bernoulli(_ x: Tensor, logits: Tensor) -> Tensor {
+    precondition(x.count == logits.count, "Bernoulli: data \(x.shape), logits \(logits.shape)")
+    let loss = output([x.rows], of: [logits])
+    record(BernoulliWithLogits(x: x, logits: logits, residual: scratch(x.shape), loss: loss))
+    return loss
+  }
+}

@@ -1,0 +1,27 @@
+import Kernels
+
+/// y = min(max(x, low), high); the gradient passes where x lies within, and is 0 outside, as in torch.clamp.
+struct Clamp: Operation {
+  static let name = "clamp"
+  let x, y: Tensor
+  let low, high: Float
+  var inputs: [Tensor] { [x] }
+  var outputs: [Tensor] { [y] }
+
+  func forward(_ memory: Memory) { vd_clamp(memory[y], memory[x], x.count, low, high) }
+
+  func backward(_ memory: Memory) {
+    guard let gx = memory.gradient(x), let gy = memory.gradient(y) else { return }
+    vd_clamp_backward(gx, gy, memory[x], x.count, low, high)
+  }
+}
+
+extension Graph {
+  /// x limited to low...high. Any shape.
+  package func clamp(_ x: Tensor, low: Float, high: Float) -> Tensor {
+    precondition(low < high, "clamp to an empty range \(low)...\(high)")
+    let y = output(x.shape, of: [x])
+    record(Clamp(x: x, y: y, low: low, high: high))
+    return y
+  }
+}

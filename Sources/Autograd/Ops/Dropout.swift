@@ -1,0 +1,39 @@
+import Kernels
+
+/// y = x m / (1 - p), m ~ Bernoulli(1 - p) keyed by sample; y = x outside training (Srivastava et al., 2014).
+struct Dropout: Operation {
+  static let name = "dropout"
+  let x, mask, y: Tensor
+  let probability: Float
+  let streamHash: UInt64
+  var inputs: [Tensor] { [x] }
+  var outputs: [Tensor] { [y] }
+
+  func forward(_ memory: Memory) {
+    let replay = memory.replay
+    guard replay.isTraining else { return memory[y].update(from: memory[x], count: x.count) }
+    KeyedGenerator(seed: replay.seed, streamHash: streamHash, attempt: replay.attempt)
+      .uniform(into: memory[mask], samples: replay.samples, rows: x.rows, columns: x.columns, epoch: replay.epoch)
+    vd_dropout(memory[y], memory[mask], memory[x], x.count, probability)
+  }
+
+  func backward(_ memory: Memory) {
+    guard let gx = memory.gradient(x), let gy = memory.gradient(y) else { return }
+    guard memory.replay.isTraining else { return vd_add(gx, gy, x.count) }
+    vd_multiply_add(gx, gy, memory[mask], x.count)
+  }
+}
+
+extension Graph {
+  /// Dropout with its own noise stream; the tensor itself when p = 0. Any shape.
+  package func dropout(_ x: Tensor, probability: Float, stream: String) -> Tensor {
+    precondition(probability >= 0 && probability < 1, "dropout probability \(probability) outside 0..<1")
+    guard probability > 0 else { return x }
+    let y = output(x.shape, of: [x])
+    record(
+      Dropout(
+        x: x, mask: scratch(x.shape), y: y, probability: probability,
+        streamHash: KeyedGenerator.hash(stream)))
+    return y
+  }
+}

@@ -1,0 +1,28 @@
+import Kernels
+
+/// kl = KL(N(mu, exp(logvar)) || N(0, 1)) = (exp(logvar) + mu^2 - 1 - logvar) / 2 per unit, nats. (batch, latent)
+struct GaussianKL: Operation {
+  static let name = "Gaussian KL"
+  let mu, logvar, kl: Tensor
+  var inputs: [Tensor] { [mu, logvar] }
+  var outputs: [Tensor] { [kl] }
+
+  func forward(_ memory: Memory) { vd_gaussian_kl(memory[kl], memory[mu], memory[logvar], kl.count) }
+
+  func backward(_ memory: Memory) {
+    guard let g = memory.gradient(kl), let gmu = memory.gradient(mu), let glogvar = memory.gradient(logvar) else {
+      return
+    }
+    vd_gaussian_kl_backward(gmu, glogvar, g, memory[mu], memory[logvar], kl.count)
+  }
+}
+
+extension Graph {
+  /// KL to the standard normal per sample and unit, nats. (batch, latent)
+  package func gaussianKL(mu: Tensor, logvar: Tensor) -> Tensor {
+    precondition(mu.shape == logvar.shape, "Gaussian KL: mu \(mu.shape), logvar \(logvar.shape)")
+    let kl = output(mu.shape, of: [mu, logvar])
+    record(GaussianKL(mu: mu, logvar: logvar, kl: kl))
+    return kl
+  }
+}

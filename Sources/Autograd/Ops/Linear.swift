@@ -1,0 +1,44 @@
+import Kernels
+
+/// y = f(x W^T + b): product, bias and activation in one operation. x (batch, in), W (out, in), b (out), y (batch, out)
+struct Linear: Operation {
+  static let name = "linear"
+  let x, weight, bias, y: Tensor
+  let beforeActivation: Tensor?
+  let f: Activation
+  var inputs: [Tensor] { [x, weight, bias] }
+  var outputs: [Tensor] { [y] }
+
+  func forward(_ memory: Memory) {
+    let rows = x.rows, columns = y.columns
+    BLAS.multiply(rows, columns, x.columns, memory[x], memory[weight], transposedB: true, beta: 0, into: memory[y])
+    vd_bias_activation(memory[y], beforeActivation.map { memory[$0] }, memory[bias], rows, columns, f.code)
+  }
+
+  func backward(_ memory: Memory) {
+    guard let g = memory.gradient(y) else { return }
+    let rows = x.rows, columns = y.columns
+    vd_activation_backward(g, memory[y], beforeActivation.map { memory[$0] }, y.count, f.code)
+    if let gw = memory.gradient(weight) {
+      BLAS.multiply(columns, x.columns, rows, g, transposedA: true, memory[x], beta: 1, into: gw)
+    }
+    if let gb = memory.gradient(bias) { vd_column_sums(gb, g, rows, columns) }
+    if let gx = memory.gradient(x) {
+      BLAS.multiply(rows, x.columns, columns, g, memory[weight], beta: 1, into: gx)
+    }
+  }
+}
+
+extension Graph {
+  /// y = f(x W^T + b). x (batch, in), weight (out, in), bias (out) -> (batch, out)
+  package func linear(_ x: Tensor, weight: Tensor, bias: Tensor, activation f: Activation = .identity) -> Tensor {
+    precondition(
+      weight.shape.rank == 2 && weight.shape[1] == x.columns && bias.shape == [weight.shape[0]],
+      "linear \(scopeName): input \(x.shape), weight \(weight.shape), bias \(bias.shape) do not fit")
+    let shape: Shape = [x.rows, weight.shape[0]]
+    let y = output(shape, of: [x, weight, bias])
+    record(
+      Linear(x: x, weight: weight, bias: bias, y: y, beforeActivation: f.needsInput ? scratch(shape) : nil, f: f))
+    return y
+  }
+}

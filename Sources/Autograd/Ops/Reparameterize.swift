@@ -1,0 +1,58 @@
+import Kernels
+
+/// eps ~ N(0, I), keyed by sample, so that a sample's noise does not depend on its place in a batch. (batch, n)
+struct StandardNormal: Operation {
+  static let name = "standard normal"
+  let eps: Tensor
+  let streamHash: UInt64
+  var inputs: [Tensor] { [] }
+  var outputs: [Tensor] { [eps] }
+
+  func forward(_ memory: Memory) {
+    let replay = memory.replay
+    guard replay.noiseScale != 0 else { return memory[eps].zero(eps.count) }
+    KeyedGenerator(seed: replay.seed, streamHash: streamHash, attempt: replay.attempt)
+      .normal(into: memory[eps], samples: replay.samples, rows: eps.rows, columns: eps.columns, epoch: replay.epoch)
+  }
+
+  func backward(_ memory: Memory) {}
+}
+
+/// z = mu + exp(logvar / 2) * eps (Kingma and Welling, 2014). All (batch, latent)
+struct Reparameterize: Operation {
+  static let name = "reparameterize"
+  let mu, logvar, eps, deviation, z: Tensor
+  var inputs: [Tensor] { [mu, logvar] }
+  var outputs: [Tensor] { [z] }
+
+  func forward(_ memory: Memory) {
+    vd_reparameterize(
+      memory[z], memory[deviation], memory[mu], memory[logvar], memory[eps], memory.replay.noiseScale, z.count)
+  }
+
+  func backward(_ memory: Memory) {
+    guard let gz = memory.gradient(z), let gmu = memory.gradient(mu), let glogvar = memory.gradient(logvar) else {
+      return
+    }
+    vd_reparameterize_backward(gmu, glogvar, gz, memory[deviation], z.count)
+  }
+}
+
+extension Graph {
+  /// Standard normal noise of a stream. -> (batch, columns)
+  package func standardNormal(columns: Int, stream: String) -> Tensor {
+    let eps = scratch([batch, columns])
+    record(StandardNormal(eps: eps, streamHash: KeyedGenerator.hash(stream)))
+    return eps
+  }
+
+  /// z = mu + exp(logvar / 2) * eps. (batch, latent)
+  package func reparameterize(mu: Tensor, logvar: Tensor, eps: Tensor) -> Tensor {
+    precondition(
+      mu.shape == logvar.shape && mu.shape == eps.shape,
+      "reparameterize: mu \(mu.shape), logvar \(logvar.shape), eps \(eps.shape)")
+    let z = output(mu.shape, of: [mu, logvar])
+    record(Reparameterize(mu: mu, logvar: logvar, eps: eps, deviation: scratch(mu.shape), z: z))
+    return z
+  }
+}

@@ -1,0 +1,34 @@
+import Kernels
+
+/// y = sum_k c_k x_k with coefficients that are inputs of the replay (beta changes every step), not differentiated.
+struct WeightedSum: Operation {
+  static let name = "weighted sum"
+  let terms: [(coefficient: Tensor, x: Tensor)]
+  let y: Tensor
+  var inputs: [Tensor] { terms.map(\.x) }
+  var outputs: [Tensor] { [y] }
+
+  func forward(_ memory: Memory) {
+    memory[y].zero(y.count)
+    for term in terms { vd_axpy(memory[y], memory[term.coefficient][0], memory[term.x], y.count) }
+  }
+
+  func backward(_ memory: Memory) {
+    guard let gy = memory.gradient(y) else { return }
+    for term in terms {
+      if let gx = memory.gradient(term.x) { vd_axpy(gx, memory[term.coefficient][0], gy, y.count) }
+    }
+  }
+}
+
+extension Graph {
+  /// sum_k c_k x_k, all x of one shape, each c of shape (1).
+  package func weightedSum(_ terms: [(coefficient: Tensor, x: Tensor)]) -> Tensor {
+    precondition(
+      !terms.isEmpty && terms.allSatisfy { $0.x.shape == terms[0].x.shape && $0.coefficient.count == 1 },
+      "weighted sum of \(terms.map(\.x.shape))")
+    let y = output(terms[0].x.shape, of: terms.map(\.x))
+    record(WeightedSum(terms: terms, y: y))
+    return y
+  }
+}

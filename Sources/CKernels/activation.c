@@ -1,0 +1,111 @@
+#include "common.h"
+
+// One loop per function, so that the choice is made once and not per element.
+#define FORWARD(EXPRESSION)                                                      \
+  for (size_t i = 0; i < rows; i++) {                                            \
+    float *restrict row = y + i * columns;                                       \
+    for (size_t j = 0; j < columns; j++) {                                       \
+      float x = row[j] + bias[j];                                                \
+      row[j] = (EXPRESSION);                                                     \
+    }                                                                            \
+  }                                                                              \
+  break
+#define FORWARD_KEEPING(EXPRESSION)                                              \
+  for (size_t i = 0; i < rows; i++) {                                            \
+    float *restrict row = y + i * columns, *restrict kept = before + i * columns; \
+    for (size_t j = 0; j < columns; j++) {                                       \
+      float x = row[j] + bias[j];                                                \
+      kept[j] = x;                                                               \
+      row[j] = (EXPRESSION);                                                     \
+    }                                                                            \
+  }                                                                              \
+  break
+
+VD_INLINE float softplus_f(float x) {
+  float y;
+  sigmoid_softplus(x, &y);
+  return y;
+}
+VD_INLINE float gelu_inner(float x) { return 0.7978845608f * (x + 0.044715f * x * x * x); }
+
+VD_CLONES void vd_bias_activation(float *restrict y, float *restrict before, const float *restrict bias, size_t rows,
+                                  size_t columns, int f) {
+  switch (f) {
+    case VD_IDENTITY: FORWARD(x);
+    case VD_RELU: FORWARD(x > 0 ? x : 0);
+    case VD_LEAKY_RELU: FORWARD(x > 0 ? x : 0.01f * x);
+    case VD_ELU: FORWARD(x > 0 ? x : exp_f(x) - 1.0f);
+    case VD_TANH: FORWARD(tanh_f(x));
+    case VD_SIGMOID: FORWARD(sigmoid_f(x));
+    case VD_SOFTPLUS: FORWARD(softplus_f(x));
+    case VD_SILU: FORWARD_KEEPING(x * sigmoid_f(x));
+    case VD_GELU: FORWARD_KEEPING(0.5f * x * (1.0f + tanh_f(gelu_inner(x))));
+  }
+}
+
+#define BACKWARD(EXPRESSION)                      \
+  for (size_t i = 0; i < n; i++) {                \
+    float v = y[i];                               \
+    g[i] *= (EXPRESSION);                         \
+  }                                               \
+  break
+#define BACKWARD_FROM_KEPT(EXPRESSION)            \
+  for (size_t i = 0; i < n; i++) {                \
+    float x = before[i];                          \
+    g[i] *= (EXPRESSION);                         \
+  }                                               \
+  break
+
+VD_INLINE float silu_slope(float x) {
+  float s = sigmoid_f(x);
+  return s * (1.0f + x * (1.0f - s));
+}
+VD_INLINE float gelu_slope(float x) {
+  float t = tanh_f(gelu_inner(x));
+  return 0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * 0.7978845608f * (1.0f + 0.134145f * x * x);
+}
+
+VD_CLONES void vd_activation_backward(float *restrict g, const float *restrict y, const float *restrict before,
+                                      size_t n, int f) {
+  switch (f) {
+    case VD_IDENTITY: break;
+    // A product with 0 or 1, not a choice: a NaN in the gradient must stay a NaN.
+    case VD_RELU: BACKWARD(v > 0 ? 1.0f : 0.0f);
+    case VD_LEAKY_RELU: BACKWARD(v > 0 ? 1.0f : 0.01f);
+    case VD_ELU: BACKWARD(v > 0 ? 1.0f : v + 1.0f);
+    case VD_TANH: BACKWARD(1.0f - v * v);
+    case VD_SIGMOID: BACKWARD(v * (1.0f - v));
+    case VD_SOFTPLUS: BACKWARD(1.0f - exp_nonpositive(-v));
+    case VD_SILU: BACKWARD_FROM_KEPT(silu_slope(x));
+    case VD_GELU: BACKWARD_FROM_KEPT(gelu_slope(x));
+  }
+}
+
+VD_CLONES void vd_clamp(float *restrict y, const float *restrict x, size_t n, float low, float high) {
+  for (size_t i = 0; i < n; i++) {
+    float v = x[i] < low ? low : x[i];
+    y[i] = v > high ? high : v;
+  }
+}
+
+VD_CLONES void vd_clamp_backward(float *restrict gx, const float *restrict gy, const float *restrict x, size_t n,
+                                 float low, float high) {
+  for (size_t i = 0; i < n; i++) gx[i] += x[i] >= low && x[i] <= high ? gy[i] : 0.0f;
+}
+
+VD_CLONES void vd_floor(float *restrict y, const float *restrict x, size_t n, float floor) {
+  for (size_t i = 0; i < n; i++) y[i] = x[i] < floor ? floor : x[i];
+}
+
+VD_CLONES void vd_floor_backward(float *restrict gx, const float *restrict gy, const float *restrict x, size_t n,
+                                 float floor) {
+  for (size_t i = 0; i < n; i++) gx[i] += x[i] > floor ? gy[i] : 0.0f;
+}
+
+VD_CLONES void vd_exp(float *restrict y, const float *restrict x, size_t n) {
+  for (size_t i = 0; i < n; i++) y[i] = exp_f(x[i]);
+}
+
+VD_CLONES void vd_sigmoid(float *restrict y, const float *restrict x, size_t n) {
+  for (size_t i = 0; i < n; i++) y[i] = sigmoid_f(x[i]);
+}

@@ -1,0 +1,97 @@
+#include "common.h"
+
+// log(2 pi) / 2
+static const float HALF_LOG_2PI = 0.918938533f;
+
+VD_INLINE float squared_distance(const float *a, const float *b, size_t n) {
+  lanes squares = {0};
+  size_t j = 0;
+  for (; j + LANES <= n; j += LANES) {
+    lanes d = *(const lanes *)(a + j) - *(const lanes *)(b + j);
+    squares += d * d;
+  }
+  float tail = 0;
+  for (; j < n; j++) tail += (a[j] - b[j]) * (a[j] - b[j]);
+  return sum_lanes(&squares) + tail;
+}
+
+VD_INLINE float bernoulli_element(float l, float x, float *residual) {
+  float softplus, s = sigmoid_softplus(l, &softplus);
+  *residual = s - x;
+  return softplus - l * x;
+}
+
+VD_CLONES void vd_bernoulli(float *restrict loss, float *restrict residual, const float *restrict logits,
+                            const float *restrict x, size_t rows, size_t columns) {
+  // The loss of a few hundred elements, then its sum: a loop that only stores is one the vectoriser takes whole.
+  enum { CHUNK = 512 };
+  for (size_t i = 0; i < rows; i++) {
+    float element[CHUNK], sum = 0;
+    for (size_t at = 0; at < columns; at += CHUNK) {
+      const size_t n = columns - at < CHUNK ? columns - at : CHUNK;
+      const float *l = logits + i * columns + at, *t = x + i * columns + at;
+      float *r = residual + i * columns + at;
+      for (size_t j = 0; j < n; j++) element[j] = bernoulli_element(l[j], t[j], &r[j]);
+      sum += sum_floats(element, n);
+    }
+    loss[i] = sum;
+  }
+}
+
+VD_CLONES void vd_scale_rows_add(float *restrict gx, const float *restrict g, const float *restrict residual,
+                                 size_t rows, size_t columns) {
+  for (size_t i = 0; i < rows; i++)
+    for (size_t j = 0; j < columns; j++) gx[i * columns + j] += g[i] * residual[i * columns + j];
+}
+
+VD_CLONES void vd_gaussian(float *restrict loss, const float *restrict mean, const float *restrict x, float log_sigma,
+                           size_t rows, size_t columns) {
+  const float precision = exp_f(-2.0f * log_sigma);
+  for (size_t i = 0; i < rows; i++) {
+    const float *m = mean + i * columns, *t = x + i * columns;
+    loss[i] = 0.5f * precision * squared_distance(m, t, columns) + (float)columns * (log_sigma + HALF_LOG_2PI);
+  }
+}
+
+VD_CLONES double vd_gaussian_backward(float *restrict gmean, const float *restrict g, const float *restrict mean,
+                                      const float *restrict x, float log_sigma, size_t rows, size_t columns) {
+  const float precision = exp_f(-2.0f * log_sigma);
+  double total = 0;
+  for (size_t i = 0; i < rows; i++) {
+    const float *m = mean + i * columns, *t = x + i * columns;
+    const float factor = g[i] * precision;
+    if (gmean)
+      for (size_t j = 0; j < columns; j++) gmean[i * columns + j] += factor * (m[j] - t[j]);
+    // d/ds of [square / (2 exp(2 s)) + s] = 1 - square * precision
+    total += (double)g[i] * ((double)columns - (double)precision * squared_distance(m, t, columns));
+  }
+  return total;
+}
+
+VD_CLONES void vd_gaussian_kl(float *restrict kl, const float *restrict mu, const float *restrict logvar, size_t n) {
+  for (size_t i = 0; i < n; i++) kl[i] = 0.5f * (exp_f(logvar[i]) - 1.0f - logvar[i] + mu[i] * mu[i]);
+}
+
+VD_CLONES void vd_gaussian_kl_backward(float *restrict gmu, float *restrict glogvar, const float *restrict g,
+                                       const float *restrict mu, const float *restrict logvar, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    gmu[i] += g[i] * mu[i];
+    glogvar[i] += g[i] * 0.5f * (exp_f(logvar[i]) - 1.0f);
+  }
+}
+
+VD_CLONES void vd_reparameterize(float *restrict z, float *restrict deviation, const float *restrict mu,
+                                 const float *restrict logvar, const float *restrict eps, float scale, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    deviation[i] = scale * exp_f(0.5f * logvar[i]) * eps[i];
+    z[i] = mu[i] + deviation[i];
+  }
+}
+
+VD_CLONES void vd_reparameterize_backward(float *restrict gmu, float *restrict glogvar, const float *restrict gz,
+                                          const float *restrict deviation, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    gmu[i] += gz[i];
+    glogvar[i] += gz[i] * 0.5f * deviation[i];
+  }
+}

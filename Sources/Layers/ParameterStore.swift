@@ -1,0 +1,104 @@
+import Autograd
+import Kernels
+
+/// A learned tensor: its name, its shape, and its place in the flat buffers.
+package struct Parameter: Sendable {
+  package let name: String
+  package let shape: Shape
+  package let offset: Int
+  package var range: Range<Int> { offset..<offset + shape.count }
+}
+
+/// How a parameter starts.
+package enum Initialization: Sendable {
+  case zeros
+  case constant(Float)
+  /// U(-bound, bound), drawn from the seed and the parameter's name alone.
+  case uniform(Float)
+}
+
+/// All parameters in one flat buffer, in the order of their first recording.
+///
+/// Declared while the first graph is recorded; `allocate` then fixes the layout. A checkpoint is the buffer, an exchange
+/// is a range of it, clipping is one norm, Adam is one loop.
+package final class ParameterStore {
+  package private(set) var parameters: [Parameter] = []
+  package private(set) var count = 0
+  private var byName: [String: Int] = [:]
+  private var initializations: [Initialization] = []
+  private var buffer: UnsafeMutablePointer<Float>?
+
+  package init() {}
+  deinit { buffer?.deallocate() }
+
+  /// The flat values. (count)
+  package var values: UnsafeMutablePointer<Float> {
+    guard let buffer else { preconditionFailure("parameters used before they were allocated") }
+    return buffer
+  }
+
+  /// Declares a parameter, or finds the one of this name: several graphs may record the same model.
+  package func declare(_ name: String, _ shape: Shape, _ initialization: Initialization) -> Parameter {
+    if let known = byName[name] {
+      precondition(parameters[known].shape == shape, "parameter \(name): \(parameters[known].shape) and \(shape)")
+      return parameters[known]
+    }
+    precondition(buffer == nil, "parameter \(name) declared after the store was allocated")
+    let parameter = Parameter(name: name, shape: shape, offset: count)
+    byName[name] = parameters.count
+    parameters.append(parameter)
+    initializations.append(initialization)
+    count += shape.count
+    return parameter
+  }
+
+  package subscript(name: String) -> Parameter? { byName[name].map { parameters[$0] } }
+
+  /// Ends declaration and sets initial values; the same seed and names give the same bits, in any order.
+  package func allocate(seed: UInt64) {
+    precondition(buffer == nil, "parameters allocated twice")
+    let values = Buffer.allocate(Float.self, count: count)
+    for (parameter, initialization) in zip(parameters, initializations) {
+      let start = values + parameter.offset
+      switch initialization {
+      case .zeros: break
+      case .constant(let value): start.update(repeating: value, count: parameter.shape.count)
+      case .uniform(let bound):
+        var sample: UInt64 = 0
+        KeyedGenerator(seed: seed, stream: "parameter " + parameter.name)
+          .uniform(into: start, samples: &sample, rows: 1, columns: parameter.shape.count, epoch: 0)
+        for i in 0..<parameter.shape.count { start[i] = (2 * start[i] - 1) * bound }
+      }
+    }
+    buffer = values
+  }
+
+  /// SHA-256 over the bytes of all parameters, in order: "sha256:...".
+  package func digest() -> String {
+    let hash = SHA256()
+    hash.update(UnsafeRawBufferPointer(start: values, count: count * MemoryLayout<Float>.stride))
+    return "sha256:" + hash.finish()
+  }
+}
+
+/// A place in the tree of names while a graph is recorded: `encoder` / `0` / `weight` becomes `encoder.0.weight`.
+package struct ParameterScope {
+  package let graph: Graph
+  package let store: ParameterStore
+  package let path: String
+
+  package init(graph: Graph, store: ParameterStore, path: String = "") {
+    self.graph = graph
+    self.store = store
+    self.path = path
+  }
+
+  package subscript(_ name: String) -> ParameterScope {
+    ParameterScope(graph: graph, store: store, path: path.isEmpty ? name : "\(path).\(name)")
+  }
+
+  package func parameter(_ name: String, _ shape: Shape, _ initialization: Initialization) -> Tensor {
+    let declared = store.declare(self[name].path, shape, initialization)
+    return graph.parameter(shape, offset: declared.offset)
+  }
+}

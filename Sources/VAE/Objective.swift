@@ -1,0 +1,49 @@
+import Autograd
+import Layers
+
+/// Which sum over a sample's dimensions weighs against the KL.
+package enum Reduction: String, CaseIterable, Sendable {
+  /// log p(x | z), as the ELBO has it.
+  case sum
+  /// Divided by the number of dimensions: the KL then wins and the posterior collapses. Kept for experiments.
+  case mean
+}
+
+/// loss_i = recon_i + beta * sum_j max(free bits, kl_ij): the only place with beta and free bits.
+///
+/// Higgins et al., "beta-VAE", ICLR 2017; free bits: Kingma et al., "Inverse autoregressive flow", 2016.
+package struct Objective: Sendable, Equatable {
+  package var freeBits: Float = 0
+  package var reduction = Reduction.sum
+
+  package init() {}
+
+  /// Records the objective of an inference; recon and KL stay separate per-sample tensors all the way.
+  package func record(
+    _ x: Tensor, _ inference: Inference, likelihood: Likelihood, in scope: ParameterScope
+  ) -> Terms {
+    let graph = scope.graph
+    let reconstruction = likelihood.negativeLogLikelihood(x, location: inference.location, in: scope)
+    let klPerUnit = graph.concatenate(inference.divergences)
+    let limited = graph.freeBits(klPerUnit, floor: freeBits)
+    let kl = graph.rowSum(klPerUnit)
+    let beta = graph.input([1])
+    let weight = graph.constant(reduction == .sum ? 1 : 1 / Float(x.columns))
+    let loss = graph.weightedSum([(weight, reconstruction), (beta, limited == klPerUnit ? kl : graph.rowSum(limited))])
+    return Terms(reconstruction: reconstruction, klPerUnit: klPerUnit, kl: kl, loss: loss, beta: beta)
+  }
+}
+
+/// The per-sample tensors that training, validation and scores all read. Nats.
+package struct Terms {
+  /// -log p(x | z), summed over dimensions. (batch)
+  package let reconstruction: Tensor
+  /// (batch, units)
+  package let klPerUnit: Tensor
+  /// Sum of klPerUnit, without free bits. (batch)
+  package let kl: Tensor
+  /// What is minimised. (batch)
+  package let loss: Tensor
+  /// Weight of the KL: the caller sets it before a replay. (1)
+  package let beta: Tensor
+}

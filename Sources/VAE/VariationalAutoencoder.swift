@@ -1,0 +1,76 @@
+import Autograd
+import Kernels
+import Layers
+
+/// Model, likelihood and objective over one parameter store; makes the graphs that training and evaluation replay.
+package final class VariationalAutoencoder {
+  package let model: any VariationalModel
+  package let likelihood: Likelihood
+  package let objective: Objective
+  package let elements: Int
+  package let store = ParameterStore()
+
+  /// Parameters are declared by recording once, and initialised from `seed`.
+  package init(_ settings: ModelSettings, likelihood: Likelihood, objective: Objective, seed: UInt64) throws(Failure) {
+    guard let model = ModelRegistry.make(settings) else {
+      throw Failure(
+        .badConfiguration, "there is no model '\(settings.kind)'",
+        hint: "model.kind is one of: " + ModelRegistry.models.map(\.name).joined(separator: ", "))
+    }
+    self.model = model
+    self.likelihood = likelihood
+    self.objective = objective
+    elements = settings.elements
+    _ = recordELBO(batch: 1, gradients: false)
+    store.allocate(seed: seed)
+  }
+
+  /// The whole ELBO of a microbatch, ready to replay.
+  package func elboGraph(batch: Int, gradients: Bool) -> ELBOGraph {
+    let recorded = recordELBO(batch: batch, gradients: gradients)
+    recorded.graph.finalize(parameters: store.values)
+    return recorded
+  }
+
+  /// The decoder alone, ready to replay.
+  package func decoderGraph(batch: Int) -> DecoderGraph {
+    let graph = Graph(batch: batch, recordsGradients: false)
+    let scope = ParameterScope(graph: graph, store: store)
+    let z = graph.input([batch, model.latent])
+    let mean = likelihood.mean(location: model.decode(z, in: scope), in: graph)
+    graph.replay.isTraining = false
+    graph.finalize(parameters: store.values)
+    return DecoderGraph(graph: graph, z: z, mean: mean)
+  }
+
+  private func recordELBO(batch: Int, gradients: Bool) -> ELBOGraph {
+    let graph = Graph(batch: batch, recordsGradients: gradients)
+    let scope = ParameterScope(graph: graph, store: store)
+    let x = graph.input([batch, elements])
+    let inference = model.infer(x, noise: { .keyed(stream: $0) }, in: scope)
+    let terms = objective.record(x, inference, likelihood: likelihood, in: scope)
+    // Only pictures and scores want the mean; training does not pay for it.
+    let mean = gradients ? nil : likelihood.mean(location: inference.location, in: graph)
+    return ELBOGraph(graph: graph, x: x, inference: inference, terms: terms, mean: mean)
+  }
+}
+
+/// x -> posterior, reconstruction and KL, with gradients if recorded so.
+package struct ELBOGraph {
+  package let graph: Graph
+  /// (batch, elements)
+  package let x: Tensor
+  package let inference: Inference
+  package let terms: Terms
+  /// E[x | z]; only without gradients. (batch, elements)
+  package let mean: Tensor?
+}
+
+/// z -> E[x | z].
+package struct DecoderGraph {
+  package let graph: Graph
+  /// (batch, latent)
+  package let z: Tensor
+  /// (batch, elements)
+  package let mean: Tensor
+}

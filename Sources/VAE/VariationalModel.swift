@@ -1,0 +1,58 @@
+import Autograd
+import Layers
+
+/// What a model computes from x: posterior, latents, location of the likelihood, and its KL terms.
+package struct Inference {
+  package let posterior: DiagonalGaussian
+  /// (batch, latent)
+  package let z: Tensor
+  /// Logits or mean, as the likelihood wants it. (batch, elements)
+  package let location: Tensor
+  /// KL per sample and unit, nats; one tensor per layer of latents. (batch, units)
+  package let divergences: [Tensor]
+
+  package init(posterior: DiagonalGaussian, z: Tensor, location: Tensor, divergences: [Tensor]) {
+    self.posterior = posterior
+    self.z = z
+    self.location = location
+    self.divergences = divergences
+  }
+}
+
+/// A model says what it computes, and nothing of beta, free bits, annealing or ranks.
+package protocol VariationalModel {
+  /// Extent of z.
+  var latent: Int { get }
+  /// Records encoder, reparameterisation and decoder for x (batch, elements); `noise` maps a stream's name to its source.
+  func infer(_ x: Tensor, noise: (String) -> Noise, in scope: ParameterScope) -> Inference
+  /// Records the decoder alone. z (batch, latent) -> location (batch, elements)
+  func decode(_ z: Tensor, in scope: ParameterScope) -> Tensor
+}
+
+/// What configuration says about a model.
+package struct ModelSettings: Sendable, Equatable {
+  package var kind = "mlp"
+  package var hidden = [400]
+  /// Widths of the decoder, first to last; empty: those of the encoder, reversed.
+  package var decoderHidden: [Int] = []
+  package var latent = 20
+  package var activation = Activation.relu
+  package var dropout: Float = 0
+  package var logvarLow: Float = -10
+  package var logvarHigh: Float = 10
+  /// Elements of a sample: set from the data.
+  package var elements = 0
+
+  package init() {}
+}
+
+/// The models by name: one line each.
+package enum ModelRegistry {
+  package static let models: [(name: String, make: @Sendable (ModelSettings) -> any VariationalModel)] = [
+    ("mlp", { MLP(settings: $0) })
+  ]
+
+  package static func make(_ settings: ModelSettings) -> (any VariationalModel)? {
+    models.first { $0.name == settings.kind }?.make(settings)
+  }
+}
