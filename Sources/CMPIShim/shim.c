@@ -1,1 +1,248 @@
+#define _GNU_SOURCE
 #include "CMPIShim.h"
+#include <limits.h>
+#include <mpi.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct vd_comm {
+  MPI_Comm comm;
+  int rank, size;
+};
+struct vd_window {
+  MPI_Win win;
+};
+
+// Below INT_MAX, and a multiple of every element size.
+static uint64_t chunk_limit = (uint64_t)1 << 30;
+void vd_mpi_set_chunk(uint64_t bytes) { chunk_limit = bytes ? bytes : (uint64_t)1 << 30; }
+
+static int wrap(MPI_Comm comm, vd_comm **out) {
+  vd_comm *c = malloc(sizeof *c);
+  if (!c) return VD_MPI_NO_MEMORY;
+  c->comm = comm;
+  int code = MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
+  if (!code) code = MPI_Comm_rank(comm, &c->rank);
+  if (!code) code = MPI_Comm_size(comm, &c->size);
+  if (code) {
+    free(c);
+    return code;
+  }
+  *out = c;
+  return 0;
+}
+
+int vd_mpi_start(vd_comm **world, int32_t *rank, int32_t *size) {
+  int provided = 0, code = MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
+  if (code) return code;
+  if (provided < MPI_THREAD_FUNNELED) return VD_MPI_NO_FUNNELED;
+  if ((code = wrap(MPI_COMM_WORLD, world))) return code;
+  *rank = (*world)->rank;
+  *size = (*world)->size;
+  return 0;
+}
+
+int vd_mpi_finish(void) {
+  int started = 0, finished = 0;
+  MPI_Initialized(&started);
+  if (started) MPI_Finalized(&finished);
+  return started && !finished ? MPI_Finalize() : 0;
+}
+
+void vd_mpi_abort(int32_t status) {
+  int started = 0, finished = 0;
+  MPI_Initialized(&started);
+  if (started) MPI_Finalized(&finished);
+  if (started && !finished) MPI_Abort(MPI_COMM_WORLD, status);
+  _Exit(status);
+}
+
+void vd_mpi_error_text(int code, char *text, size_t capacity) {
+  char buffer[MPI_MAX_ERROR_STRING + 1];
+  int length = 0;
+  const char *own = code == VD_MPI_NO_FUNNELED  ? "the MPI library offers no thread support (MPI_THREAD_FUNNELED)"
+                    : code == VD_MPI_NO_MEMORY ? "out of memory"
+                                               : NULL;
+  if (!own && MPI_Error_string(code, buffer, &length)) own = "unknown MPI error";
+  if (own) strncpy(buffer, own, sizeof buffer - 1), length = (int)strlen(own);
+  size_t n = (size_t)length < capacity - 1 ? (size_t)length : capacity - 1;
+  memcpy(text, buffer, n);
+  text[n] = 0;
+}
+
+void vd_mpi_library(char *text, size_t capacity) {
+  char buffer[MPI_MAX_LIBRARY_VERSION_STRING + 1];
+  int length = 0;
+  if (MPI_Get_library_version(buffer, &length)) length = 0;
+  size_t n = 0;
+  while (n < (size_t)length && n < capacity - 1 && buffer[n] != '\n') text[n] = buffer[n], n++;
+  text[n] = 0;
+}
+
+int vd_mpi_split_node(vd_comm *comm, vd_comm **node, int32_t *rank, int32_t *size) {
+  MPI_Comm split;
+  int code = MPI_Comm_split_type(comm->comm, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &split);
+  if (code || (code = wrap(split, node))) return code;
+  *rank = (*node)->rank;
+  *size = (*node)->size;
+  return 0;
+}
+
+int vd_mpi_free_comm(vd_comm *comm) {
+  int code = comm->comm == MPI_COMM_WORLD ? 0 : MPI_Comm_free(&comm->comm);
+  free(comm);
+  return code;
+}
+
+int vd_mpi_barrier(vd_comm *comm) { return MPI_Barrier(comm->comm); }
+
+int vd_mpi_broadcast(vd_comm *comm, void *data, uint64_t bytes, int32_t root) {
+  for (uint64_t at = 0; at < bytes; at += chunk_limit) {
+    uint64_t n = bytes - at < chunk_limit ? bytes - at : chunk_limit;
+    int code = MPI_Bcast((char *)data + at, (int)n, MPI_BYTE, root, comm->comm);
+    if (code) return code;
+  }
+  return 0;
+}
+
+int vd_mpi_allreduce_max(vd_comm *comm, int64_t *values, uint64_t count) {
+  if (count > INT_MAX) return MPI_ERR_COUNT;
+  return MPI_Allreduce(MPI_IN_PLACE, values, (int)count, MPI_INT64_T, MPI_MAX, comm->comm);
+}
+
+// Point to point in chunks, for transfers whose counts or offsets do not fit MPI's 32 bits.
+static int exchange_in_chunks(vd_comm *comm, const char *out, const uint64_t *out_counts, const uint64_t *out_offsets,
+                              char *in, const uint64_t *in_counts, const uint64_t *in_offsets) {
+  uint64_t messages = 0;
+  for (int r = 0; r < comm->size; r++)
+    messages += (out_counts[r] + chunk_limit - 1) / chunk_limit + (in_counts[r] + chunk_limit - 1) / chunk_limit;
+  if (messages > INT_MAX) return MPI_ERR_COUNT;
+  MPI_Request *requests = malloc((messages ? messages : 1) * sizeof *requests);
+  if (!requests) return VD_MPI_NO_MEMORY;
+  int code = 0, started = 0;
+  for (int r = 0; r < comm->size && !code; r++)
+    for (uint64_t at = 0; at < in_counts[r] && !code; at += chunk_limit) {
+      uint64_t n = in_counts[r] - at < chunk_limit ? in_counts[r] - at : chunk_limit;
+      code = MPI_Irecv(in + in_offsets[r] + at, (int)n, MPI_BYTE, r, 7001, comm->comm, &requests[started++]);
+    }
+  for (int r = 0; r < comm->size && !code; r++)
+    for (uint64_t at = 0; at < out_counts[r] && !code; at += chunk_limit) {
+      uint64_t n = out_counts[r] - at < chunk_limit ? out_counts[r] - at : chunk_limit;
+      code = MPI_Isend(out + out_offsets[r] + at, (int)n, MPI_BYTE, r, 7001, comm->comm, &requests[started++]);
+    }
+  if (!code) code = MPI_Waitall(started, requests, MPI_STATUSES_IGNORE);
+  free(requests);
+  return code;
+}
+
+static int fits(const uint64_t *counts, const uint64_t *offsets, int size) {
+  for (int r = 0; r < size; r++)
+    if (counts[r] > chunk_limit || offsets[r] > (uint64_t)INT_MAX) return 0;
+  return 1;
+}
+
+int vd_mpi_alltoall(vd_comm *comm, const void *out, const uint64_t *out_counts, const uint64_t *out_offsets, void *in,
+                    const uint64_t *in_counts, const uint64_t *in_offsets) {
+  // Every rank must take the same road: agree on it.
+  int64_t large = !fits(out_counts, out_offsets, comm->size) || !fits(in_counts, in_offsets, comm->size);
+  int code = vd_mpi_allreduce_max(comm, &large, 1);
+  if (code) return code;
+  if (large) return exchange_in_chunks(comm, out, out_counts, out_offsets, in, in_counts, in_offsets);
+  int *n = malloc(4 * (size_t)comm->size * sizeof *n);
+  if (!n) return VD_MPI_NO_MEMORY;
+  int *outc = n, *outo = n + comm->size, *inc = outo + comm->size, *ino = inc + comm->size;
+  for (int r = 0; r < comm->size; r++)
+    outc[r] = (int)out_counts[r], outo[r] = (int)out_offsets[r], inc[r] = (int)in_counts[r], ino[r] = (int)in_offsets[r];
+  code = MPI_Alltoallv(out, outc, outo, MPI_BYTE, in, inc, ino, MPI_BYTE, comm->comm);
+  free(n);
+  return code;
+}
+
+int vd_mpi_allgather(vd_comm *comm, const void *mine, uint64_t bytes, void *all, const uint64_t *counts,
+                     const uint64_t *offsets) {
+  // Counts and offsets are the same on every rank, so the road is too.
+  if (fits(counts, offsets, comm->size)) {
+    int *n = malloc(2 * (size_t)comm->size * sizeof *n);
+    if (!n) return VD_MPI_NO_MEMORY;
+    int *c = n, *o = n + comm->size;
+    for (int r = 0; r < comm->size; r++) c[r] = (int)counts[r], o[r] = (int)offsets[r];
+    int code = MPI_Allgatherv(mine, (int)bytes, MPI_BYTE, all, c, o, MPI_BYTE, comm->comm);
+    free(n);
+    return code;
+  }
+  memcpy((char *)all + offsets[comm->rank], mine, bytes);
+  for (int r = 0; r < comm->size; r++) {
+    int code = vd_mpi_broadcast(comm, (char *)all + offsets[r], counts[r], r);
+    if (code) return code;
+  }
+  return 0;
+}
+
+// Open MPI's window bases are 8 mod 64: ask for a line more, and round up.
+static void *aligned(void *base) { return (void *)(((uintptr_t)base + 63) & ~(uintptr_t)63); }
+
+int vd_mpi_window(vd_comm *node, uint64_t bytes, vd_window **window, void **mine) {
+  vd_window *w = malloc(sizeof *w);
+  if (!w) return VD_MPI_NO_MEMORY;
+  void *base = NULL;
+  int code = MPI_Win_allocate_shared((MPI_Aint)(bytes + 64), 1, MPI_INFO_NULL, node->comm, &base, &w->win);
+  if (code) {
+    free(w);
+    return code;
+  }
+  MPI_Win_set_errhandler(w->win, MPI_ERRORS_RETURN);
+  *window = w;
+  *mine = aligned(base);
+  memset(*mine, 0, bytes);
+  return MPI_Barrier(node->comm);
+}
+
+int vd_mpi_window_of(vd_window *window, int32_t rank, void **base) {
+  MPI_Aint size;
+  int unit, code = MPI_Win_shared_query(window->win, rank, &size, &unit, base);
+  if (!code) *base = aligned(*base);
+  return code;
+}
+
+int vd_mpi_window_free(vd_window *window) {
+  int code = MPI_Win_free(&window->win);
+  free(window);
+  return code;
+}
+
+void vd_counter_publish(uint64_t *counter, uint64_t value) {
+  atomic_store_explicit((_Atomic uint64_t *)counter, value, memory_order_release);
+}
+
+void vd_counter_wait(const uint64_t *counter, uint64_t value, int32_t spins) {
+  for (int32_t i = 0; atomic_load_explicit((const _Atomic uint64_t *)counter, memory_order_acquire) < value; i++) {
+    if (i < spins) {
+#if defined(__x86_64__)
+      __builtin_ia32_pause();
+#elif defined(__aarch64__)
+      __asm__ volatile("yield");
+#endif
+    } else {
+      sched_yield();
+    }
+  }
+}
+
+static volatile sig_atomic_t pending = 0;
+static void remember(int signal) { pending = signal; }
+
+void vd_signal_install(int32_t signal) {
+  struct sigaction action = {.sa_handler = remember, .sa_flags = SA_RESTART};
+  sigemptyset(&action.sa_mask);
+  sigaction(signal, &action, NULL);
+}
+
+int32_t vd_signal_pending(void) { return pending; }
+
+int32_t vd_usable_cores(void) {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
+}

@@ -20,6 +20,8 @@ package struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
   package var status: Status
   package var message: String
   package var hint: String?
+  /// Whether every rank has this same failure, so that one may print it and all may leave in order.
+  package var isCollective = false
 
   package init(_ status: Status, _ message: String, hint: String? = nil) {
     self.status = status

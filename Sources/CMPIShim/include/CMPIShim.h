@@ -1,1 +1,48 @@
+// What Swift needs of MPI: handles are opaque, sizes are 64-bit, and every function returns MPI's code (0 is success),
+// so that one funnel in Swift checks them all. No MPI type leaks out, so that any site's mpi.h will do.
 #pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct vd_comm vd_comm;
+typedef struct vd_window vd_window;
+
+// MPI_Init_thread(FUNNELED); errors are returned, not fatal. Fails with VD_MPI_NO_FUNNELED if the library cannot.
+enum { VD_MPI_NO_FUNNELED = -1, VD_MPI_NO_MEMORY = -2 };
+int vd_mpi_start(vd_comm **world, int32_t *rank, int32_t *size);
+int vd_mpi_finish(void);
+// Ends every rank of the job with this exit status.
+void vd_mpi_abort(int32_t status);
+// The text of an error code, and the library's own version line.
+void vd_mpi_error_text(int code, char *text, size_t capacity);
+void vd_mpi_library(char *text, size_t capacity);
+
+// The ranks that share memory with this one.
+int vd_mpi_split_node(vd_comm *comm, vd_comm **node, int32_t *rank, int32_t *size);
+int vd_mpi_free_comm(vd_comm *comm);
+
+// Counts are bytes. Transfers above the chunk limit are cut, because MPI counts are 32-bit.
+void vd_mpi_set_chunk(uint64_t bytes);
+int vd_mpi_barrier(vd_comm *comm);
+int vd_mpi_broadcast(vd_comm *comm, void *data, uint64_t bytes, int32_t root);
+int vd_mpi_allreduce_max(vd_comm *comm, int64_t *values, uint64_t count);
+int vd_mpi_allgather(vd_comm *comm, const void *mine, uint64_t bytes, void *all, const uint64_t *counts,
+                     const uint64_t *offsets);
+int vd_mpi_alltoall(vd_comm *comm, const void *out, const uint64_t *out_counts, const uint64_t *out_offsets, void *in,
+                    const uint64_t *in_counts, const uint64_t *in_offsets);
+
+// Memory that every rank of a node can read and write (MPI-3 shared window), aligned to 64 bytes and zeroed.
+int vd_mpi_window(vd_comm *node, uint64_t bytes, vd_window **window, void **mine);
+int vd_mpi_window_of(vd_window *window, int32_t rank, void **base);
+int vd_mpi_window_free(vd_window *window);
+
+// Counters in shared memory: publish what was written before, wait until a counter has reached a value.
+void vd_counter_publish(uint64_t *counter, uint64_t value);
+void vd_counter_wait(const uint64_t *counter, uint64_t value, int32_t spins);
+
+// Orders a signal handler's store against a reader: the handler sets a flag and nothing else.
+void vd_signal_install(int32_t signal);
+int32_t vd_signal_pending(void);
+
+// Cores that this process may run on.
+int32_t vd_usable_cores(void);

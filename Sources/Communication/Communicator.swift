@@ -1,0 +1,189 @@
+import CMPIShim
+import Foundation
+import Kernels
+
+/// The ranks of a run. Size 1 takes the same road as any other.
+package final class Communicator {
+  package let rank: Int
+  package let size: Int
+  /// Ranks that share this rank's memory, and this rank's number among them.
+  package let nodeRank: Int
+  package let nodeSize: Int
+  package var isRoot: Bool { rank == 0 }
+  /// Whether all ranks share memory.
+  package var isOneNode: Bool { nodeSize == size }
+  private let world: OpaquePointer
+  let node: OpaquePointer
+
+  /// Starts MPI. One per process.
+  package init() throws(Failure) {
+    var world: OpaquePointer?
+    var rank: Int32 = 0
+    var size: Int32 = 1
+    try Communicator.check(vd_mpi_start(&world, &rank, &size), "starting MPI")
+    var node: OpaquePointer?
+    var nodeRank: Int32 = 0
+    var nodeSize: Int32 = 1
+    try Communicator.check(vd_mpi_split_node(world, &node, &nodeRank, &nodeSize), "finding the ranks of this node")
+    guard let world, let node else { throw Failure(.failure, "MPI started without a communicator") }
+    self.world = world
+    self.node = node
+    self.rank = Int(rank)
+    self.size = Int(size)
+    self.nodeRank = Int(nodeRank)
+    self.nodeSize = Int(nodeSize)
+    try Launcher.refuseMismatch(size: self.size)
+  }
+
+  /// Ends MPI on every rank; call once, after the last collective.
+  package func finish() {
+    vd_mpi_free_comm(node)
+    vd_mpi_free_comm(world)
+    _ = vd_mpi_finish()
+  }
+
+  /// Every MPI call goes through here.
+  static func check(_ code: Int32, _ doing: String) throws(Failure) {
+    guard code != 0 else { return }
+    var text = [CChar](repeating: 0, count: 1024)
+    vd_mpi_error_text(code, &text, text.count)
+    let message = text.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+    throw Failure(.failure, "MPI failed while \(doing): \(message)", hint: "see `mpirun --version` and the launcher's log")
+  }
+
+  package static var library: String {
+    var text = [CChar](repeating: 0, count: 512)
+    vd_mpi_library(&text, text.count)
+    return text.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+  }
+
+  // MARK: Collectives
+
+  package func barrier() throws(Failure) { try Communicator.check(vd_mpi_barrier(world), "waiting for all ranks") }
+
+  package func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int = 0) throws(Failure) {
+    try Communicator.check(
+      vd_mpi_broadcast(world, bytes.baseAddress, UInt64(bytes.count), Int32(root)), "broadcasting \(bytes.count) bytes")
+  }
+
+  /// The root's bytes on every rank, of a length that only the root knows.
+  package func broadcast(_ bytes: [UInt8], from root: Int = 0) throws(Failure) -> [UInt8] {
+    var count = Int64(bytes.count)
+    try withBytes(of: &count) { bytes throws(Failure) in try broadcast(bytes, from: root) }
+    var result = rank == root ? bytes : [UInt8](repeating: 0, count: Int(count))
+    try withBytes(of: &result) { bytes throws(Failure) in try broadcast(bytes, from: root) }
+    return result
+  }
+
+  package func broadcast(_ text: String, from root: Int = 0) throws(Failure) -> String {
+    String(decoding: try broadcast(Array(text.utf8), from: root), as: UTF8.self)
+  }
+
+  /// Each element's maximum over all ranks.
+  package func maximum(_ values: [Int64]) throws(Failure) -> [Int64] {
+    var values = values
+    let count = UInt64(values.count)
+    try Communicator.check(vd_mpi_allreduce_max(world, &values, count), "comparing values")
+    return values
+  }
+
+  /// Every rank's bytes on every rank, by rank; lengths may differ.
+  package func gather(_ mine: [UInt8]) throws(Failure) -> [[UInt8]] {
+    var lengths = [UInt64](repeating: 0, count: size)
+    let eights = [UInt64](repeating: 8, count: size)
+    let places = (0..<size).map { UInt64(8 * $0) }
+    var length = UInt64(mine.count)
+    try Communicator.check(vd_mpi_allgather(world, &length, 8, &lengths, eights, places), "gathering lengths")
+    var offsets = [UInt64](), total: UInt64 = 0
+    for length in lengths {
+      offsets.append(total)
+      total += length
+    }
+    var all = [UInt8](repeating: 0, count: Int(total))
+    try Communicator.check(
+      vd_mpi_allgather(world, mine, UInt64(mine.count), &all, lengths, offsets), "gathering \(total) bytes")
+    return (0..<size).map { Array(all[Int(offsets[$0])..<Int(offsets[$0] + lengths[$0])]) }
+  }
+
+  /// `counts[r]` elements of every rank r, joined in rank order on every rank.
+  package func gather(_ mine: UnsafePointer<Double>, counts: [Int], into all: UnsafeMutablePointer<Double>) throws(Failure) {
+    var offsets = [UInt64](), total: UInt64 = 0
+    let bytes = counts.map { UInt64($0 * 8) }
+    for count in bytes {
+      offsets.append(total)
+      total += count
+    }
+    try Communicator.check(vd_mpi_allgather(world, mine, bytes[rank], all, bytes, offsets), "gathering sums")
+  }
+
+  func gather(
+    bytes mine: UnsafeRawPointer, into all: UnsafeMutableRawPointer, counts: [UInt64], offsets: [UInt64]
+  ) throws(Failure) {
+    try Communicator.check(vd_mpi_allgather(world, mine, counts[rank], all, counts, offsets), "gathering slices")
+  }
+
+  func exchange(
+    _ out: UnsafeRawPointer, _ outCounts: [UInt64], _ outOffsets: [UInt64], into: UnsafeMutableRawPointer,
+    _ inCounts: [UInt64], _ inOffsets: [UInt64]
+  ) throws(Failure) {
+    try Communicator.check(
+      vd_mpi_alltoall(world, out, outCounts, outOffsets, into, inCounts, inOffsets), "exchanging gradients")
+  }
+
+  /// Runs `body` on every rank; if it fails on any, every rank throws the failure of the lowest such rank.
+  package func together<T>(_ body: () throws(Failure) -> T) throws(Failure) -> T {
+    var result: T?
+    var failure: Failure?
+    do { result = try body() } catch { failure = error }
+    let failed = try maximum([failure == nil ? -1 : Int64(size - rank)])[0]
+    guard failed >= 0 else { return result! }
+    let culprit = size - Int(failed)
+    let text = try broadcast(failure.map { "\($0.status.rawValue)\u{1}\($0.message)\u{1}\($0.hint ?? "")" } ?? "", from: culprit)
+    let parts = text.split(separator: "\u{1}", maxSplits: 2, omittingEmptySubsequences: false).map(String.init)
+    var shared = Failure(
+      Int32(parts[0]).flatMap(Failure.Status.init) ?? .failure, parts.count > 1 ? parts[1] : "a rank failed",
+      hint: parts.count > 2 && !parts[2].isEmpty ? parts[2] : nil)
+    shared.isCollective = true
+    throw shared
+  }
+
+  /// Start-up agreement: throws on every rank when ranks differ in any item, naming the ranks and what differs.
+  package func agree(on items: [(label: String, value: String)]) throws(Failure) {
+    let all = try gather(Array(items.map(\.value).joined(separator: "\u{1}").utf8))
+    guard let first = all.first, let other = all.firstIndex(where: { $0 != first }) else { return }
+    func values(_ bytes: [UInt8]) -> [String] {
+      String(decoding: bytes, as: UTF8.self).split(separator: "\u{1}", omittingEmptySubsequences: false).map(String.init)
+    }
+    let a = values(first), b = values(all[other])
+    let differing = items.indices.filter { $0 >= a.count || $0 >= b.count || a[$0] != b[$0] }
+    let ranks = all.indices.filter { all[$0] != first }.map(String.init).joined(separator: ", ")
+    let what = differing.map { i in
+      "\(items[i].label): '\(i < a.count ? a[i] : "")' on rank 0, '\(i < b.count ? b[i] : "")' on rank \(other)"
+    }.joined(separator: "; ")
+    var failure = Failure(
+      .failure, "ranks disagree before the first step (rank \(ranks) against rank 0): \(what)",
+      hint: "give every rank the same program, configuration, data files and kind of CPU")
+    failure.isCollective = true
+    throw failure
+  }
+
+  private func withBytes<T: BitwiseCopyable>(
+    of value: inout T, _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) {
+    var failure: Failure?
+    withUnsafeMutableBytes(of: &value) { bytes in
+      do { try body(bytes) } catch let error as Failure { failure = error } catch {}
+    }
+    if let failure { throw failure }
+  }
+
+  private func withBytes(
+    of array: inout [UInt8], _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) {
+    var failure: Failure?
+    array.withUnsafeMutableBytes { bytes in
+      do { try body(bytes) } catch let error as Failure { failure = error } catch {}
+    }
+    if let failure { throw failure }
+  }
+}

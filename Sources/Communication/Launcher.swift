@@ -1,0 +1,47 @@
+import CMPIShim
+import Foundation
+import Kernels
+
+/// What the environment says about who started this process.
+package enum Launcher {
+  private static func number(_ names: [String]) -> Int? {
+    for name in names {
+      if let text = ProcessInfo.processInfo.environment[name], let value = Int(text) { return value }
+    }
+    return nil
+  }
+
+  /// This process's rank before MPI starts, so that usage errors and help are printed once.
+  package static var expectedRank: Int {
+    number(["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"]) ?? (stepTasks > 1 ? number(["SLURM_PROCID"]) ?? 0 : 0)
+  }
+
+  private static var stepTasks: Int { number(["SLURM_STEP_NUM_TASKS"]) ?? 1 }
+
+  /// A program under another MPI's launcher silently becomes many trainings of one rank: refuse.
+  static func refuseMismatch(size: Int) throws(Failure) {
+    let launched = max(number(["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"]) ?? 1, stepTasks)
+    guard size == 1, launched > 1 else { return }
+    throw Failure(
+      .usage, "launcher mismatch: \(launched) processes were started, but each sees itself alone",
+      hint: "use `srun --mpi=pmix`, or the mpirun that belongs to \(Communicator.library)")
+  }
+
+  /// Ends every rank of the job at once.
+  package static func abort(_ status: Int32) -> Never {
+    vd_mpi_abort(status)
+    fatalError("unreachable")
+  }
+
+  package static var usableCores: Int { Int(vd_usable_cores()) }
+}
+
+/// Signals that ask a run to stop. The handler sets a flag; ranks agree on it with the step's sums.
+package enum StopSignals {
+  package static func install() {
+    for signal in [SIGUSR1, SIGTERM] { vd_signal_install(signal) }
+  }
+
+  /// The signal received, or 0.
+  package static var pending: Int32 { vd_signal_pending() }
+}
