@@ -1,0 +1,286 @@
+import Glibc
+import Kernels
+
+/// A file of a checkpoint; the chunks are written one after the other.
+package struct CheckpointFile {
+  package let name: String
+  package let chunks: [UnsafeRawBufferPointer]
+
+  package init(name: String, chunks: [UnsafeRawBufferPointer]) {
+    self.name = name
+    self.chunks = chunks
+  }
+}
+
+/// A directory of checkpoints, `step-00001200/`, each whole or not there: whatever is killed when, the newest one that
+/// was completed can be loaded. `last` and `best` are links and only hints. One writer.
+package final class CheckpointStore {
+  /// Where a save has got to; a test can stop it there.
+  enum Phase: Equatable, Hashable, Codable {
+    case opened, wrote(String), summed, movedAside, installed, linkedLast, linkedBest, removedOne
+  }
+
+  private let directory: String
+  private let keep: Int
+  private let token = DurableFile.unique()
+  private var temporaries = 0
+  /// Remembered for file systems without links.
+  private var knownBest: Int?
+
+  var faultInjection: (Phase) throws(Failure) -> Void = { _ throws(Failure) in }
+  /// False where the file system cannot swap two names (NFS); found out on use.
+  var canSwap = true
+
+  /// A writer that has not written for so long is dead. seconds
+  static let staleAfter = 900
+  private static let temporaryPrefix = ".tmp-"
+  private static let asidePrefix = ".old-"
+
+  /// `directory` is made by the first save, the one it is in must exist. `keep`: how many of the newest steps stay.
+  package init(directory: String, keep: Int) {
+    self.directory = directory
+    self.keep = max(1, keep)
+  }
+
+  // MARK: Saving
+
+  /// Writes `step-%08d` whole, then the links, then removes all but the newest `keep`, the best and `protecting`.
+  /// A step that is there already is replaced. After a failure what was there before is still there.
+  package func save(step: Int, files: [CheckpointFile], best: Bool, protecting: Set<Int>) throws(Failure) {
+    precondition(step >= 0 && files.allSatisfy { Checksums.isPlain($0.name) }, "a step or a file name is impossible")
+    precondition(!files.isEmpty && Set(files.map(\.name)).count == files.count, "files must be named apart")
+    try Posix.makeDirectory(directory)
+    let temporary = temporaryName()
+    do throws(Failure) {
+      try fill("\(directory)/\(temporary)", files)
+      try install(temporary, as: Self.name(step))
+    } catch {
+      remove(temporary)
+      throw error
+    }
+    try faultInjection(.installed)
+    try link("last", to: step)
+    try faultInjection(.linkedLast)
+    if best {
+      knownBest = step
+      try link("best", to: step)
+      try faultInjection(.linkedBest)
+    }
+    try prune(protecting: protecting.union([step]))
+  }
+
+  /// Removes the steps above `step`, which a rollback has declared wrong.
+  package func discard(above step: Int) throws(Failure) {
+    for later in steps() where later > step { try discard(later) }
+  }
+
+  private func fill(_ path: String, _ files: [CheckpointFile]) throws(Failure) {
+    try Posix.check("create the directory", path, .cannotCreate) { mkdir(path, 0o777) }
+    try faultInjection(.opened)
+    var sums: [Checksums.Entry] = []
+    for file in files {
+      let hash = SHA256()
+      for chunk in file.chunks { hash.update(chunk) }
+      try write(file.chunks, to: "\(path)/\(file.name)")
+      sums.append(Checksums.Entry(digest: hash.finish(), name: file.name))
+      try faultInjection(.wrote(file.name))
+    }
+    let text = Array(Checksums.text(sums).utf8)
+    try text.withUnsafeBufferPointer { buffer throws(Failure) in
+      try write([UnsafeRawBufferPointer(buffer)], to: "\(path)/\(Checksums.fileName)")
+    }
+    try Posix.syncDirectory(path)
+    try faultInjection(.summed)
+  }
+
+  private func write(_ chunks: [UnsafeRawBufferPointer], to path: String) throws(Failure) {
+    let file = try OpenFile(writing: path, flags: O_CREAT | O_EXCL)
+    for chunk in chunks { try file.write(chunk) }
+    try file.sync()
+    try file.close()
+  }
+
+  /// Gives the finished temporary its name. What has the name already is swapped out in one call; where that cannot be
+  /// done it is moved aside, and `steps` finds it there should we die before the next call.
+  private func install(_ temporary: String, as name: String) throws(Failure) {
+    let (source, target) = ("\(directory)/\(temporary)", "\(directory)/\(name)")
+    var status = stat()
+    if lstat(target, &status) != 0 {
+      try Posix.rename(source, to: target)
+    } else if canSwap && Posix.swap(source, target) {
+      try faultInjection(.movedAside)
+      remove(temporary)
+    } else {
+      canSwap = false
+      let aside = "\(Self.asidePrefix)\(name)-\(DurableFile.unique())"
+      try Posix.rename(target, to: "\(directory)/\(aside)")
+      do throws(Failure) {
+        try faultInjection(.movedAside)
+        try Posix.rename(source, to: target)
+      } catch {
+        Glibc.rename("\(directory)/\(aside)", target)
+        throw error
+      }
+      try Posix.syncDirectory(directory)
+      remove(aside)
+    }
+    try Posix.syncDirectory(directory)
+  }
+
+  /// Replaces a link in one step. A file system without links goes without: they are hints.
+  private func link(_ name: String, to step: Int) throws(Failure) {
+    let temporary = "\(directory)/\(temporaryName())"
+    let path = "\(directory)/\(name)"
+    if symlink(Self.name(step), temporary) != 0 {
+      let code = errno
+      if [EPERM, EOPNOTSUPP, ENOSYS].contains(code) { return }
+      throw Posix.failure("make the link", path, .cannotCreate, code)
+    }
+    do throws(Failure) {
+      try Posix.rename(temporary, to: path)
+    } catch {
+      unlink(temporary)
+      throw error
+    }
+    try Posix.syncDirectory(directory)
+  }
+
+  // MARK: Removing
+
+  private func prune(protecting: Set<Int>) throws(Failure) {
+    let best = best()
+    for old in steps().dropFirst(keep) where old != best && !protecting.contains(old) {
+      // The new checkpoint is safe; one that cannot be removed is no reason to end a training.
+      do throws(Failure) { try discard(old) } catch { continue }
+      try faultInjection(.removedOne)
+    }
+    removeStale()
+  }
+
+  /// Renames before removing, so that no half-removed checkpoint ever has a step's name.
+  private func discard(_ step: Int) throws(Failure) {
+    let temporary = temporaryName()
+    try Posix.rename(path(step: step), to: "\(directory)/\(temporary)")
+    remove(temporary)
+  }
+
+  /// Removes what dead writers left: temporaries long untouched, and replaced checkpoints that were moved aside.
+  private func removeStale() {
+    let entries = entries()
+    let steps = Set(entries)
+    for entry in entries {
+      if entry.hasPrefix(Self.asidePrefix), let name = Self.nameInAside(entry), steps.contains(name) {
+        remove(entry)
+      } else if entry.hasPrefix(Self.temporaryPrefix) {
+        let ours = entry.hasPrefix(Self.temporaryPrefix + token)
+        if ours || time(nil) - lastChange(entry) > Self.staleAfter { remove(entry) }
+      }
+    }
+  }
+
+  /// The latest modification of an entry and of the files in it; that of now where it cannot be seen. seconds
+  private func lastChange(_ entry: String) -> Int {
+    let path = "\(directory)/\(entry)"
+    var status = stat()
+    guard lstat(path, &status) == 0 else { return time(nil) }
+    var latest = status.st_mtim.tv_sec
+    guard let opened = try? OpenFile(directory: path), let names = try? Posix.names(in: opened) else { return latest }
+    for name in names where fstatat(opened.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 {
+      latest = max(latest, status.st_mtim.tv_sec)
+    }
+    return latest
+  }
+
+  /// Best effort: what stays is found by a later `removeStale`.
+  private func remove(_ entry: String) {
+    guard let parent = try? OpenFile(directory: directory) else { return }
+    try? Posix.removeTree(entry, in: parent)
+  }
+
+  private func temporaryName() -> String {
+    temporaries += 1
+    return "\(Self.temporaryPrefix)\(token)-\(temporaries)"
+  }
+
+  // MARK: Finding
+
+  /// The steps on disk, newest (highest) first; whether they are whole only `verify` tells.
+  package func steps() -> [Int] {
+    Self.steps(in: entries())
+  }
+
+  private static func steps(in entries: [String]) -> [Int] {
+    Set(entries.compactMap { step(named: nameInAside($0) ?? $0) }).sorted(by: >)
+  }
+
+  package func path(step: Int) -> String {
+    let name = Self.name(step)
+    let path = "\(directory)/\(name)"
+    var status = stat()
+    if lstat(path, &status) == 0 { return path }
+    guard let aside = entries().first(where: { Self.nameInAside($0) == name }) else { return path }
+    return "\(directory)/\(aside)"
+  }
+
+  /// Reads every file of a checkpoint and compares its SHA-256; a `Failure` names the damaged or missing one.
+  package func verify(step: Int) throws(Failure) {
+    let path = path(step: step)
+    let parent = try OpenFile(directory: directory)
+    try Checksums.verify(try OpenFile(directory: path, name: Posix.split(path).name, in: parent))
+  }
+
+  /// The newest step (of at most `atMost`) that verifies, and the newer ones that do not. A directory that is there and
+  /// cannot be read is reported as step -1: it must not pass for an empty one.
+  package func newestValid(atMost: Int?) -> (step: Int?, skipped: [(step: Int, reason: Failure)]) {
+    var skipped: [(step: Int, reason: Failure)] = []
+    var names: [String] = []
+    do throws(Failure) {
+      names = try Posix.names(in: try OpenFile(directory: directory))
+    } catch {
+      if error.status != .missingInput { skipped.append((-1, error)) }
+    }
+    for step in Self.steps(in: names) where step <= atMost ?? .max {
+      do throws(Failure) {
+        try verify(step: step)
+        return (step, skipped)
+      } catch {
+        skipped.append((step, error))
+      }
+    }
+    return (nil, skipped)
+  }
+
+  /// The step that `best` names, where it is on disk.
+  package func best() -> Int? {
+    var target = [UInt8](repeating: 0, count: 64)
+    let count = readlink("\(directory)/best", &target, target.count)
+    let linked = count > 0 ? Self.step(named: String(decoding: target.prefix(count), as: UTF8.self)) : nil
+    guard let step = knownBest ?? linked, steps().contains(step) else { return nil }
+    return step
+  }
+
+  private func entries() -> [String] {
+    guard let opened = try? OpenFile(directory: directory) else { return [] }
+    return (try? Posix.names(in: opened)) ?? []
+  }
+
+  private static func name(_ step: Int) -> String {
+    let digits = String(step)
+    return "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
+  }
+
+  private static func step(named name: String) -> Int? {
+    guard name.hasPrefix("step-"), let step = Int(name.dropFirst(5)), step >= 0, self.name(step) == name else {
+      return nil
+    }
+    return step
+  }
+
+  /// ".old-step-00000012-<token>" is "step-00000012".
+  private static func nameInAside(_ entry: String) -> String? {
+    guard entry.hasPrefix(asidePrefix) else { return nil }
+    let rest = entry.dropFirst(asidePrefix.count)
+    guard let dash = rest.lastIndex(of: "-"), step(named: String(rest[..<dash])) != nil else { return nil }
+    return String(rest[..<dash])
+  }
+}

@@ -1,0 +1,62 @@
+import Glibc
+import Kernels
+
+/// Files that are whole or not there, whatever is killed when.
+package enum DurableFile {
+  /// Writes a temporary beside the target, fsyncs, closes, renames and fsyncs the directory. On failure the target is
+  /// untouched and the temporary gone. A link is followed; a device or FIFO is written as it is, never replaced.
+  package static func write(_ chunks: [UnsafeRawBufferPointer], to path: String) throws(Failure) {
+    var existing = stat()
+    let exists = stat(path, &existing) == 0
+    let kind = existing.st_mode & S_IFMT
+    if exists && kind != S_IFREG {
+      guard kind != S_IFDIR else {
+        throw Failure(.cannotCreate, "\(path.printable) is a directory", hint: "name a file in it")
+      }
+      let file = try OpenFile(writing: path, flags: O_NOCTTY)
+      for chunk in chunks { try file.write(chunk) }
+      return try file.close()
+    }
+    let target = exists ? resolved(path) : path
+    let (directory, name) = Posix.split(target)
+    guard !name.isEmpty else {
+      throw Failure(.cannotCreate, "\"\(path.printable)\" names no file", hint: "add a file name")
+    }
+    let temporary = "\(directory)/.tmp-\(unique())"
+    let file = try OpenFile(writing: temporary, flags: O_CREAT | O_EXCL, called: path)
+    do throws(Failure) {
+      if exists { try Posix.check("set the mode of", path) { fchmod(file.descriptor, existing.st_mode & 0o777) } }
+      for chunk in chunks { try file.write(chunk) }
+      try file.sync()
+      try file.close()
+      try Posix.rename(temporary, to: target)
+    } catch {
+      unlink(temporary)
+      throw error
+    }
+    try Posix.syncDirectory(directory)
+  }
+
+  package static func write(_ text: String, to path: String) throws(Failure) {
+    try write(Array(text.utf8), to: path)
+  }
+
+  package static func write(_ bytes: [UInt8], to path: String) throws(Failure) {
+    try bytes.withUnsafeBufferPointer { buffer throws(Failure) in
+      try write([UnsafeRawBufferPointer(buffer)], to: path)
+    }
+  }
+
+  /// A name part that no other process or host will choose.
+  static func unique() -> String {
+    let number = String(UInt64.random(in: .min ... .max), radix: 16)
+    return String(repeating: "0", count: 16 - number.count) + number
+  }
+
+  /// The file behind a link; the path itself where that cannot be found.
+  private static func resolved(_ path: String) -> String {
+    guard let real = realpath(path, nil) else { return path }
+    defer { free(real) }
+    return String(cString: real)
+  }
+}

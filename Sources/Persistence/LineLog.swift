@@ -1,0 +1,61 @@
+import Glibc
+import Kernels
+
+/// A file of lines that only grows, one writer, each line handed to the system at once (metrics.jsonl).
+package final class LineLog {
+  private let path: String
+  private var file: OpenFile
+  /// A killed writer may have left half a line; the next line must not join it.
+  private var startsWithinLine: Bool
+
+  package init(path: String) throws(Failure) {
+    self.path = path
+    file = try OpenFile(writing: path, flags: O_APPEND | O_CREAT | O_NOCTTY)
+    startsWithinLine = try LineLog.endsWithinLine(path, file)
+  }
+
+  /// Appends one line; on failure (ENOSPC, EIO, ...) what was written of it is taken back.
+  package func append(_ line: String) throws(Failure) {
+    let status = try file.status()
+    var bytes = Array(line.utf8)
+    bytes.append(UInt8(ascii: "\n"))
+    if startsWithinLine { bytes.insert(UInt8(ascii: "\n"), at: 0) }
+    do throws(Failure) {
+      try bytes.withUnsafeBufferPointer { buffer throws(Failure) in try file.write(UnsafeRawBufferPointer(buffer)) }
+    } catch {
+      if status.st_mode & S_IFMT == S_IFREG { ftruncate(file.descriptor, status.st_size) }
+      throw error
+    }
+    startsWithinLine = false
+  }
+
+  /// Makes all lines so far survive a power cut.
+  package func sync() throws(Failure) {
+    try file.sync()
+  }
+
+  /// Cuts back: replaces the file atomically by its lines for which `keeping` is true, in their order.
+  package func truncate(keeping: (String) -> Bool) throws(Failure) {
+    let old = try OpenFile(reading: path).contents()
+    var kept: [UInt8] = []
+    for line in old.split(separator: UInt8(ascii: "\n")) where keeping(String(decoding: line, as: UTF8.self)) {
+      kept.append(contentsOf: line)
+      kept.append(UInt8(ascii: "\n"))
+    }
+    guard kept != old else { return }
+    try DurableFile.write(kept, to: path)
+    file = try OpenFile(writing: path, flags: O_APPEND | O_CREAT | O_NOCTTY)
+    startsWithinLine = false
+  }
+
+  private static func endsWithinLine(_ path: String, _ file: OpenFile) throws(Failure) -> Bool {
+    let status = try file.status()
+    guard status.st_mode & S_IFMT == S_IFREG, status.st_size > 0 else { return false }
+    let reader = try OpenFile(reading: path)
+    var last: UInt8 = 0
+    try withUnsafeMutableBytes(of: &last) { buffer throws(Failure) in
+      try reader.read(into: buffer, at: Int(status.st_size) - 1)
+    }
+    return last != UInt8(ascii: "\n")
+  }
+}

@@ -1,0 +1,238 @@
+import Glibc
+import Kernels
+
+/// The funnel of this target's system calls: EINTR is retried and -1 becomes a `Failure` that names the file.
+enum Posix {
+  @discardableResult
+  static func check<Result: FixedWidthInteger>(
+    _ action: String, _ path: String, _ status: Failure.Status = .inputOutput, _ call: () -> Result
+  ) throws(Failure) -> Result {
+    while true {
+      let result = call()
+      if result != -1 { return result }
+      let code = errno
+      if code != EINTR { throw failure(action, path, status, code) }
+    }
+  }
+
+  static func failure(_ action: String, _ path: String, _ status: Failure.Status, _ code: Int32) -> Failure {
+    let message = "cannot \(action) \(path.printable): \(String(cString: strerror(code)))"
+    switch code {
+    case ENOSPC, EDQUOT:
+      return Failure(.inputOutput, message, hint: "free some space or quota, or choose another directory")
+    case EROFS, EACCES, EPERM:
+      return Failure(status, message, hint: "check the permissions, or choose another directory")
+    case ENOENT, ENOTDIR:
+      let hint = status == .cannotCreate ? "make the directory it belongs in first" : "check the path"
+      return Failure(status == .inputOutput ? .missingInput : status, message, hint: hint)
+    case EFBIG:
+      return Failure(.inputOutput, message, hint: "raise the file size limit (ulimit -f)")
+    case ELOOP:
+      return Failure(status, message, hint: "it is a link, or a loop of links; put the real file there")
+    default:
+      return Failure(status, message)
+    }
+  }
+
+  /// The directory that holds `path`, and the name in it: "a/b" is ("a", "b"), "b" is (".", "b").
+  static func split(_ path: String) -> (directory: String, name: String) {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return (".", path) }
+    let directory = slash == path.utf8.startIndex ? "/" : String(path[..<slash])
+    return (directory, String(path[path.utf8.index(after: slash)...]))
+  }
+
+  /// Makes one directory; an existing one is fine.
+  static func makeDirectory(_ path: String) throws(Failure) {
+    do throws(Failure) {
+      try check("create the directory", path, .cannotCreate) { mkdir(path, 0o777) }
+    } catch {
+      var status = stat()
+      guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { throw error }
+      return
+    }
+    try syncDirectory(split(path).directory)
+  }
+
+  static func rename(_ source: String, to target: String) throws(Failure) {
+    try check("put in place", target, .cannotCreate) { Glibc.rename(source, target) }
+  }
+
+  /// Swaps two names in one step; false where the C library or the file system cannot. Glibc's module map leaves
+  /// renameat2 out, so it is looked up.
+  static func swap(_ first: String, _ second: String) -> Bool {
+    typealias Renameat2 = @convention(c) (Int32, UnsafePointer<CChar>, Int32, UnsafePointer<CChar>, UInt32) -> Int32
+    guard let symbol = dlsym(nil, "renameat2") else { return false }
+    let exchange: UInt32 = 1 << 1  // RENAME_EXCHANGE, linux/fs.h
+    return unsafeBitCast(symbol, to: Renameat2.self)(AT_FDCWD, first, AT_FDCWD, second, exchange) == 0
+  }
+
+  /// Makes renames and new names in a directory durable; file systems that cannot sync a directory say EINVAL.
+  static func syncDirectory(_ path: String) throws(Failure) {
+    let directory = try OpenFile(directory: path)
+    try check("flush the directory", path) {
+      fsync(directory.descriptor) == 0 || errno == EINVAL ? 0 : Int32(-1)
+    }
+  }
+
+  /// The names in an open directory, without "." and "..".
+  static func names(in directory: OpenFile) throws(Failure) -> [String] {
+    let path = directory.path
+    let copy = try check("read the directory", path) { openat(directory.descriptor, ".", O_RDONLY | O_CLOEXEC) }
+    guard let stream = fdopendir(copy) else {
+      let code = errno
+      close(copy)
+      throw failure("read the directory", path, .inputOutput, code)
+    }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while true {
+      errno = 0
+      guard let entry = readdir(stream) else {
+        let code = errno
+        if code == 0 { return names }
+        throw failure("read the directory", path, .inputOutput, code)
+      }
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+  }
+
+  /// Removes a file, a link (never what it points to) or a whole directory; each level holds one descriptor, so
+  /// a nesting that would exhaust the stack ends as EMFILE.
+  static func removeTree(_ name: String, in parent: OpenFile) throws(Failure) {
+    let path = parent.path + "/" + name
+    if unlinkat(parent.descriptor, name, 0) == 0 { return }
+    let code = errno
+    if code == ENOENT { return }
+    guard code == EISDIR else { throw failure("remove", path, .inputOutput, code) }
+    let directory = try OpenFile(directory: path, name: name, in: parent)
+    for entry in try names(in: directory) { try removeTree(entry, in: directory) }
+    try check("remove", path) { unlinkat(parent.descriptor, name, AT_REMOVEDIR) }
+  }
+}
+
+/// An open descriptor with its path for messages; closed when it goes.
+final class OpenFile {
+  let path: String
+  private(set) var descriptor: Int32
+
+  /// A regular file for reading. A FIFO or a device could block or never end, so it is refused.
+  init(reading path: String) throws(Failure) {
+    self.path = path
+    descriptor = try Posix.check("open", path) { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) }
+    try requireRegular()
+  }
+
+  /// A regular file in an open directory for reading; links are not followed.
+  init(reading name: String, in directory: OpenFile) throws(Failure) {
+    let path = directory.path + "/" + name
+    self.path = path
+    descriptor = try Posix.check("open", path) {
+      openat(directory.descriptor, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW)
+    }
+    try requireRegular()
+  }
+
+  init(directory path: String) throws(Failure) {
+    self.path = path
+    descriptor = try Posix.check("open the directory", path) { open(path, O_RDONLY | O_CLOEXEC | O_DIRECTORY) }
+  }
+
+  /// A directory in an open directory; a link is not followed.
+  init(directory path: String, name: String, in parent: OpenFile) throws(Failure) {
+    self.path = path
+    descriptor = try Posix.check("open the directory", path) {
+      openat(parent.descriptor, name, O_RDONLY | O_CLOEXEC | O_DIRECTORY | O_NOFOLLOW)
+    }
+  }
+
+  /// For writing; `flags` say how (O_CREAT | O_EXCL, O_APPEND, none for a device). `called`: the name that the user
+  /// knows, where this is a temporary.
+  init(writing path: String, flags: Int32, called: String? = nil) throws(Failure) {
+    self.path = called ?? path
+    descriptor = try Posix.check("create", self.path, .cannotCreate) {
+      open(path, O_WRONLY | O_CLOEXEC | flags, 0o666)
+    }
+  }
+
+  deinit { if descriptor >= 0 { Glibc.close(descriptor) } }
+
+  private func requireRegular() throws(Failure) {
+    guard try status().st_mode & S_IFMT == S_IFREG else {
+      throw Failure(.badData, "\(path.printable) is not a regular file", hint: "name a file, not a directory or a device")
+    }
+  }
+
+  func status() throws(Failure) -> stat {
+    var status = stat()
+    try Posix.check("examine", path) { fstat(descriptor, &status) }
+    return status
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer) throws(Failure) {
+    var rest = bytes
+    while !rest.isEmpty {
+      let part = UnsafeRawBufferPointer(rebasing: rest.prefix(1 << 30))
+      let count = try Posix.check("write", path) { Glibc.write(descriptor, part.baseAddress, part.count) }
+      guard count > 0 else { throw Posix.failure("write", path, .inputOutput, ENOSPC) }
+      rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
+    }
+  }
+
+  /// Fills `bytes` from `offset`; a file that ends before that is damaged.
+  func read(into bytes: UnsafeMutableRawBufferPointer, at offset: Int) throws(Failure) {
+    var done = 0
+    while done < bytes.count {
+      let part = UnsafeMutableRawBufferPointer(rebasing: bytes[done..<min(bytes.count, done + 1 << 30)])
+      let count = try Posix.check("read", path) { pread(descriptor, part.baseAddress, part.count, offset + done) }
+      guard count > 0 else {
+        throw Failure(.badData, "\(path.printable) ends early, at byte \(offset + done)", hint: "copy it again")
+      }
+      done += count
+    }
+  }
+
+  /// The whole file; one of more than `limit` bytes is refused before anything is allocated for it.
+  func contents(limit: Int = .max) throws(Failure) -> [UInt8] {
+    let size = Int(try status().st_size)
+    guard size <= limit else {
+      throw Failure(.badData, "\(path.printable) has \(size) bytes, more than the \(limit) expected")
+    }
+    var bytes = [UInt8](repeating: 0, count: size)
+    try bytes.withUnsafeMutableBufferPointer { buffer throws(Failure) in
+      try read(into: UnsafeMutableRawBufferPointer(buffer), at: 0)
+    }
+    return bytes
+  }
+
+  func sync() throws(Failure) {
+    try Posix.check("flush", path) { fsync(descriptor) }
+  }
+
+  /// Closes with a check: network file systems report lost writes here. Linux closes even on EINTR.
+  func close() throws(Failure) {
+    let closing = descriptor
+    descriptor = -1
+    guard Glibc.close(closing) == 0 || errno == EINTR else {
+      throw Posix.failure("close", path, .inputOutput, errno)
+    }
+  }
+}
+
+extension String {
+  /// For messages: control and invisible characters of a stranger's file escaped, at most 200 characters.
+  package var printable: String {
+    var text = ""
+    for (index, scalar) in unicodeScalars.enumerated() {
+      if index == 200 { return text + "..." }
+      switch scalar.properties.generalCategory {
+      case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned:
+        text += scalar.escaped(asASCII: true)
+      default: text.unicodeScalars.append(scalar)
+      }
+    }
+    return text
+  }
+}
