@@ -53,6 +53,8 @@ let package = Package(
 
     // Tests
     .testTarget(name: "DataTests", dependencies: ["Data"], swiftSettings: swift),
-    .testTarget(name: "PersistenceTests", dependencies: ["Persistence"], swiftSettings: swift),
+    .testTarget(
+      name: "PersistenceTests", dependencies: ["Persistence"], exclude: ["Fixtures"], swiftSettings: swift),
+    .testTarget(name: "ReportingTests", dependencies: ["Reporting"], swiftSettings: swift),
   ]
 )

@@ -161,7 +161,7 @@ final class OpenFile {
 
   private func requireRegular() throws(Failure) {
     guard try status().st_mode & S_IFMT == S_IFREG else {
-      throw Failure(.badData, "\(path.printable) is not a regular file", hint: "name a file, not a directory or a device")
+      throw Failure(.badData, "\(path.printable) is not a regular file", hint: "name a file, no directory or device")
     }
   }
 
