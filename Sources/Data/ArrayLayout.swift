@@ -1,0 +1,81 @@
+import Kernels
+
+/// Where the rows of an n-dimensional array lie in a file or stream; every size is checked for overflow.
+struct ArrayLayout {
+  let count: Int
+  let shape: SampleShape
+  let encoding: Encoding
+  /// Fortran order: the row number varies fastest.
+  let columnMajor: Bool
+  /// Bytes before the first value.
+  let dataOffset: Int
+  let rowBytes: Int
+  let dataBytes: Int
+
+  /// What the array is for: (n, d), (n, h, w) or (n, h, w, c) samples, or (n) labels.
+  enum Use { case samples, labels }
+
+  init(
+    _ dimensions: [Int], use: Use, encoding: Encoding, columnMajor: Bool = false, dataOffset: Int, name: String
+  ) throws(Failure) {
+    let text = dimensions.map(String.init).joined(separator: " x ")
+    guard let count = dimensions.first else {
+      throw .malformed(name, "holds a single value, not rows", hint: "save an array of (rows, columns)")
+    }
+    let sample = Array(dimensions.dropFirst())
+    guard dimensions.allSatisfy({ $0 >= 0 }), sample.allSatisfy({ $0 > 0 }) else {
+      throw .malformed(name, "has an impossible shape: \(text)")
+    }
+    guard count > 0 else { throw .malformed(name, "holds no rows (shape \(text))") }
+    switch (use, sample.count) {
+    case (.labels, 0): shape = .vector(1)
+    case (.labels, _) where sample.allSatisfy { $0 == 1 }: shape = .vector(1)
+    case (.labels, _): throw .malformed(name, "labels must be one number a row, not \(text)")
+    case (.samples, 0):
+      throw .malformed(
+        name, "holds one value a row (shape \(text)): labels, or a flattened array?",
+        hint: "give samples of (rows, columns), (rows, height, width) or (rows, height, width, channels)")
+    case (.samples, 1): shape = .vector(sample[0])
+    case (.samples, 2): shape = .image(height: sample[0], width: sample[1], channels: 1)
+    case (.samples, 3): shape = .image(height: sample[0], width: sample[1], channels: sample[2])
+    default:
+      throw .malformed(
+        name, "has \(dimensions.count) dimensions (\(text)); samples have at most 4",
+        hint: "reshape it to (rows, columns), (rows, height, width) or (rows, height, width, channels)")
+    }
+    guard let elements = product(sample), elements <= ArrayLayout.maximumElementCount,
+      let rowBytes = product([elements, encoding.type.byteCount]), let dataBytes = product([rowBytes, count]),
+      dataBytes <= Int.max - dataOffset
+    else { throw .malformed(name, "claims an absurd size: \(text)", hint: "the header is damaged") }
+    self.count = count
+    self.encoding = encoding
+    self.columnMajor = columnMajor
+    self.dataOffset = dataOffset
+    self.rowBytes = rowBytes
+    self.dataBytes = dataBytes
+  }
+
+  /// Values in one sample that any format may have: a sample is 1 GiB of float32 then.
+  static let maximumElementCount = 1 << 28
+
+  /// "60000 x 28x28 u8 = 47040000 bytes", for messages.
+  var summary: String { "\(count) x \(shape) \(encoding.type.rawValue) = \(dataBytes) bytes" }
+
+  /// Where value `column` of a column-major sample stands in the row-major sample.
+  func rowMajorElement(_ column: Int) -> Int {
+    let (y, rest) = (column % shape.height, column / shape.height)
+    let (x, channel) = (rest % shape.width, rest / shape.width)
+    return (y * shape.width + x) * shape.channels + channel
+  }
+}
+
+/// The product of sizes, or nil where it overflows.
+func product(_ sizes: [Int]) -> Int? {
+  var result = 1
+  for size in sizes {
+    let (next, overflow) = result.multipliedReportingOverflow(by: size)
+    if overflow { return nil }
+    result = next
+  }
+  return result
+}

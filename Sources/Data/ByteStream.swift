@@ -1,0 +1,122 @@
+import CZlib
+import Glibc
+import Kernels
+
+/// Bytes in order, from a mapping or a decompressor.
+protocol ByteStream: AnyObject {
+  var name: String { get }
+  /// Exactly `count` bytes, or a failure.
+  func read(into target: UnsafeMutableRawPointer, count: Int) throws(Failure)
+  func skip(_ count: Int) throws(Failure)
+  /// Checks that nothing is left and that a checksum, where there is one, holds.
+  func finish() throws(Failure)
+}
+
+extension ByteStream {
+  func skip(_ count: Int) throws(Failure) {
+    let scratch = UnsafeMutableRawPointer.allocate(byteCount: min(count, 1 << 16), alignment: 16)
+    defer { scratch.deallocate() }
+    var left = count
+    while left > 0 {
+      let part = min(left, 1 << 16)
+      try read(into: scratch, count: part)
+      left -= part
+    }
+  }
+
+  func bytes(_ count: Int) throws(Failure) -> [UInt8] {
+    let buffer = UnsafeMutableRawPointer.allocate(byteCount: count, alignment: 16)
+    defer { buffer.deallocate() }
+    try read(into: buffer, count: count)
+    return Array(UnsafeRawBufferPointer(start: buffer, count: count))
+  }
+}
+
+/// An uncompressed file.
+final class MappedStream: ByteStream {
+  private let file: InputFile
+  private let base: UnsafeRawPointer
+  private var offset = 0
+
+  var name: String { file.name }
+
+  init(_ file: InputFile) throws(Failure) {
+    self.file = file
+    try file.checkUnchanged()
+    base = try file.mapped()
+  }
+
+  func read(into target: UnsafeMutableRawPointer, count: Int) throws(Failure) {
+    try skip(count)
+    target.copyMemory(from: base + offset - count, byteCount: count)
+  }
+
+  func skip(_ count: Int) throws(Failure) {
+    guard count <= file.size - offset else {
+      throw .malformed(name, "the file ends early, at byte \(file.size)", hint: "copy or download it again")
+    }
+    offset += count
+  }
+
+  func finish() throws(Failure) {
+    guard offset == file.size else {
+      throw .malformed(name, "\(file.size - offset) bytes follow the data that the header describes")
+    }
+  }
+}
+
+/// A gzip-compressed file.
+final class GzipStream: ByteStream {
+  let name: String
+  private let handle: gzFile
+
+  init(_ file: InputFile) throws(Failure) {
+    name = file.name
+    let descriptor = dup(file.descriptor)
+    guard descriptor >= 0, lseek(descriptor, 0, SEEK_SET) == 0, let handle = gzdopen(descriptor, "rb") else {
+      if descriptor >= 0 { close(descriptor) }
+      throw Failure(.inputOutput, "\(file.name): cannot be read: \(describe(errno))")
+    }
+    gzbuffer(handle, 1 << 17)
+    self.handle = handle
+  }
+
+  deinit { gzclose_r(handle) }
+
+  func read(into target: UnsafeMutableRawPointer, count: Int) throws(Failure) {
+    var done = 0
+    while done < count {
+      let got = gzread(handle, target + done, UInt32(min(count - done, 1 << 30)))
+      guard got > 0 else { throw broken() }
+      done += Int(got)
+    }
+  }
+
+  func finish() throws(Failure) {
+    var extra: UInt8 = 0
+    let got = gzread(handle, &extra, 1)
+    guard got <= 0 else { throw .malformed(name, "more data follows than the header describes") }
+    var code: Int32 = Z_OK
+    gzerror(handle, &code)
+    guard got == 0, code == Z_OK || code == Z_STREAM_END else { throw broken() }
+  }
+
+  private func broken() -> Failure {
+    var code: Int32 = Z_OK
+    let text = gzerror(handle, &code).map { String(cString: $0) } ?? ""
+    switch code {
+    case Z_OK, Z_STREAM_END, Z_BUF_ERROR:
+      return .malformed(
+        name, "the compressed data end early: the file is truncated", hint: "copy or download it again")
+    case Z_ERRNO:
+      return Failure(.inputOutput, "\(name): cannot be read: \(describe(errno))")
+    default:
+      return .malformed(name, "the compressed data are damaged: \(text)", hint: "copy or download it again")
+    }
+  }
+}
+
+/// Deflate cannot shrink data more than this, so a header that claims more than `stored` bytes can hold is lying.
+func couldInflate(_ stored: Int, to claimed: Int) -> Bool {
+  claimed / 1032 <= stored + 1
+}

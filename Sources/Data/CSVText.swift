@@ -1,0 +1,199 @@
+import Glibc
+import Kernels
+
+/// The mapped text of a table, and the rules of its cells.
+struct CSVText {
+  let name: String
+  /// The first byte behind a byte order mark, and the end of the last line that is not blank.
+  let start, end: Int
+  private let text: UnsafePointer<UInt8>
+  private let separator: UInt8
+  private let numbers = NumberParser()
+
+  private static let quote = UInt8(ascii: "\"")
+  private static let newline = UInt8(ascii: "\n")
+  private static let space = UInt8(ascii: " ")
+  private static let carriageReturn = UInt8(ascii: "\r")
+
+  init(_ file: InputFile) throws(Failure) {
+    name = file.name
+    text = try file.mapped().assumingMemoryBound(to: UInt8.self)
+    let head = try file.bytes(at: 0, count: 3)
+    if head.starts(with: [0xff, 0xfe]) || head.starts(with: [0xfe, 0xff]) {
+      throw .malformed(name, "is UTF-16 text", hint: "save it as UTF-8")
+    }
+    start = head == [0xef, 0xbb, 0xbf] ? 3 : 0
+    var end = file.size
+    while end > start, [Self.newline, Self.carriageReturn, Self.space].contains(text[end - 1]) { end -= 1 }
+    self.end = end
+    guard end > start else { throw .malformed(name, "holds only blank lines") }
+    separator = CSVText.sniff(UnsafeBufferPointer(start: text + start, count: end - start))
+  }
+
+  /// Tabs before semicolons before commas: names hold commas more often than tabs.
+  private static func sniff(_ text: UnsafeBufferPointer<UInt8>) -> UInt8 {
+    var (tab, semicolon, quoted) = (false, false, false)
+    for character in text {
+      if character == quote { quoted.toggle() }
+      if character == newline { break }
+      if quoted { continue }
+      tab = tab || character == UInt8(ascii: "\t")
+      semicolon = semicolon || character == UInt8(ascii: ";")
+    }
+    return tab ? UInt8(ascii: "\t") : semicolon ? UInt8(ascii: ";") : UInt8(ascii: ",")
+  }
+
+  /// The line that begins at `offset`, without its line feed.
+  func line(at offset: Int) -> Range<Int> {
+    guard let feed = memchr(text + offset, Int32(Self.newline), end - offset) else { return offset..<end }
+    return offset..<offset + (UnsafeRawPointer(feed) - UnsafeRawPointer(text + offset))
+  }
+
+  /// Cells of the first line.
+  func width(_ line: Range<Int>) throws(Failure) -> Int {
+    let width = cells(line).count
+    guard width <= ArrayLayout.maximumElementCount else { throw .malformed(name, "line 1 has \(width) cells") }
+    return width
+  }
+
+  /// The names in the first line, or nil where it holds numbers.
+  func header(_ line: Range<Int>) throws(Failure) -> [String]? {
+    let cells = cells(line)
+    if cells.contains(where: { text[$0].contains(0) }) {
+      throw .malformed(name, "line 1 holds NUL bytes: this is not text", hint: "name a table of numbers")
+    }
+    let numeric = cells.map { isNumber($0) }
+    guard let name = numeric.firstIndex(of: false) else { return nil }
+    let blank = cells.allSatisfy { trimmed($0).isEmpty }
+    if blank || numeric.contains(true) {
+      throw cellFailure(cells[name], line: 1, row: nil, column: name, columnNames: nil)
+    }
+    return cells.map { String(decoding: text[unquoted($0)], as: UTF8.self) }
+  }
+
+  /// Parses one line into (width) values.
+  func parse(
+    _ line: Range<Int>, number: Int, row: Int, columnNames: [String]?, into target: UnsafeMutablePointer<Float>,
+    width: Int
+  ) throws(Failure) {
+    let end = line.isEmpty || text[line.upperBound - 1] != Self.carriageReturn ? line.upperBound : line.upperBound - 1
+    var at = line.lowerBound
+    for column in 0..<width {
+      let start = at
+      guard let value = cell(&at, end: end), value.isFinite else {
+        // A line of another length is the better explanation of an empty or odd cell.
+        try checkWidth(line, number: number, row: row, width: width)
+        let cells = cells(line)
+        let cell = column < cells.count ? cells[column] : start..<end
+        throw cellFailure(cell, line: number, row: row, column: column, columnNames: columnNames)
+      }
+      target[column] = value
+      if column < width - 1 ? at < end : at == end {
+        at += 1
+      } else {
+        try checkWidth(line, number: number, row: row, width: width)
+      }
+    }
+  }
+
+  /// The number of the cell at `at`, which moves to the separator or the line's end; nil where it is none.
+  @inline(__always)
+  private func cell(_ at: inout Int, end: Int) -> Float? {
+    while at < end, text[at] == Self.space { at += 1 }
+    let quoted = at < end && text[at] == Self.quote
+    if quoted {
+      at += 1
+      while at < end, text[at] == Self.space { at += 1 }
+    }
+    guard let value = numbers.number(text, &at, end: end) else { return nil }
+    while at < end, text[at] == Self.space { at += 1 }
+    if quoted {
+      guard at < end, text[at] == Self.quote else { return nil }
+      at += 1
+      while at < end, text[at] == Self.space { at += 1 }
+    }
+    return at == end || text[at] == separator ? value : nil
+  }
+
+  private func checkWidth(_ line: Range<Int>, number: Int, row: Int, width: Int) throws(Failure) {
+    let found = cells(line)
+    if found.count == 1, trimmed(found[0]).isEmpty, width > 1 {
+      throw .malformed(name, "line \(number) (row \(row + 1)) is blank", hint: "remove blank lines between the rows")
+    }
+    guard found.count == width else {
+      throw .malformed(
+        name, "line \(number) (row \(row + 1)) has \(found.count) columns, but line 1 has \(width)",
+        hint: "give every row the same columns")
+    }
+  }
+
+  private func cellFailure(
+    _ cell: Range<Int>, line: Int, row: Int?, column: Int, columnNames: [String]?
+  ) -> Failure {
+    let content = Array(text[unquoted(cell)])
+    let rowText = row.map { " (row \($0 + 1))" } ?? ""
+    let place = "line \(line)\(rowText), \(SampleShape.vector(0).place(of: column, columnNames: columnNames))"
+    let word = String(decoding: content.prefix(16), as: UTF8.self).lowercased()
+    if content.isEmpty {
+      return .malformed(name, "\(place) is empty", hint: "fill the value in, or drop the row or the column")
+    }
+    if ["nan", "na", "n/a", "null", "none", "inf", "-inf", "+inf", "infinity", "-infinity", "-nan"].contains(word) {
+      return .malformed(
+        name, "\(place): '\(printable(content))' is not a finite number",
+        hint: "fill the value in, or drop the row or the column")
+    }
+    var at = cell.lowerBound
+    if self.cell(&at, end: cell.upperBound)?.isInfinite == true {
+      return .malformed(name, "\(place): '\(printable(content))' is too large for a 32-bit number", hint: "rescale it")
+    }
+    let decimalComma = separator != UInt8(ascii: ",") && content.contains(UInt8(ascii: ","))
+    return .malformed(
+      name, "\(place): '\(printable(content))' is not a number",
+      hint: decimalComma
+        ? "write decimal points instead of decimal commas"
+        : row == nil
+          ? "a header line holds no numbers: give every column a name, or correct this cell"
+          : "drop columns of text, or turn them into numbers")
+  }
+
+  /// The cells of a line, with their quotes and spaces; slow, for headers and messages.
+  private func cells(_ line: Range<Int>) -> [Range<Int>] {
+    var (cells, start, quoted): ([Range<Int>], Int, Bool) = ([], line.lowerBound, false)
+    for at in line {
+      if text[at] == Self.quote { quoted.toggle() }
+      if text[at] == separator, !quoted {
+        cells.append(start..<at)
+        start = at + 1
+      }
+    }
+    cells.append(start..<line.upperBound)
+    return cells
+  }
+
+  private func trimmed(_ cell: Range<Int>) -> Range<Int> {
+    var (start, end) = (cell.lowerBound, cell.upperBound)
+    while start < end, [Self.space, Self.carriageReturn].contains(text[start]) { start += 1 }
+    while end > start, [Self.space, Self.carriageReturn].contains(text[end - 1]) { end -= 1 }
+    return start..<end
+  }
+
+  private func unquoted(_ cell: Range<Int>) -> Range<Int> {
+    let cell = trimmed(cell)
+    guard cell.count >= 2, text[cell.lowerBound] == Self.quote, text[cell.upperBound - 1] == Self.quote else {
+      return cell
+    }
+    return cell.lowerBound + 1..<cell.upperBound - 1
+  }
+
+  private func isNumber(_ cell: Range<Int>) -> Bool {
+    let cell = trimmed(cell)
+    var at = cell.lowerBound
+    return self.cell(&at, end: cell.upperBound) != nil && at == cell.upperBound
+  }
+}
+
+extension UnsafePointer<UInt8> {
+  fileprivate subscript(range: Range<Int>) -> UnsafeBufferPointer<UInt8> {
+    UnsafeBufferPointer(start: self + range.lowerBound, count: range.count)
+  }
+}

@@ -1,0 +1,235 @@
+import Kernels
+
+/// A reader, its labels, and the rows that data sets over it want to be readable.
+final class Source {
+  let reader: any SampleReader
+  let labels: Labels?
+  private var wanted: [Range<Int>] = []
+
+  init(_ reader: any SampleReader, labels: Labels? = nil) {
+    self.reader = reader
+    self.labels = labels
+  }
+
+  /// Adds rows to those that are readable; rows wanted before stay readable.
+  func prepare(_ ranges: [Range<Int>]) throws(Failure) {
+    let union = merged(wanted + ranges)
+    try reader.prepare(union)
+    wanted = union
+  }
+
+  func covers(_ range: Range<Int>) -> Bool {
+    range.isEmpty || wanted.contains { $0.lowerBound <= range.lowerBound && range.upperBound <= $0.upperBound }
+  }
+}
+
+/// Samples by number: a view of a source's rows, scaled and checked on the way out. One owner at a time.
+package final class Dataset {
+  let source: Source
+  private let map: RowMap
+
+  package let count: Int
+  package let shape: SampleShape
+  package var element: ElementType { source.reader.element }
+  package var name: String { source.reader.name }
+  package var columnNames: [String]? { source.reader.columnNames }
+  /// SHA-256 of the source's fingerprint and of which of its rows these are.
+  package let fingerprint: String
+
+  package var scaling = Scaling.identity {
+    didSet {
+      let width = scaling.offset.count
+      precondition(width == 1 || width == shape.elementCount, "scaling of \(width) elements for samples of \(shape)")
+      decideChecks()
+    }
+  }
+
+  /// When true, `fill` and `check` refuse values outside [0, 1] after scaling, as a Bernoulli likelihood needs.
+  package var requiresUnitInterval = false {
+    didSet { decideChecks() }
+  }
+
+  /// What may be wrong with a scaled row.
+  private enum Check { case nothing, finite, unitInterval }
+  private var rowCheck = Check.finite
+
+  init(_ source: Source, _ map: RowMap) {
+    self.source = source
+    self.map = map
+    count = map.count
+    shape = source.reader.shape
+    let digest = SHA256()
+    digest.update("\(source.reader.fingerprint) \(map.rows) \(map.part)")
+    fingerprint = digest.finish()
+    decideChecks()
+  }
+
+  /// Bytes under one finite scale cannot be anything but finite, and often cannot leave [0, 1] either.
+  private func decideChecks() {
+    rowCheck = requiresUnitInterval ? .unitInterval : .finite
+    guard element == .u8, scaling.offset.count == 1 else { return }
+    let ends = [(0 - scaling.offset[0]) * scaling.scale[0], (255 - scaling.offset[0]) * scaling.scale[0]]
+    guard ends.allSatisfy(\.isFinite) else { return }
+    if !requiresUnitInterval || ends.allSatisfy({ (unitLow...unitHigh).contains($0) }) { rowCheck = .nothing }
+  }
+
+  /// The rows of the source that `range` (data set indices) needs.
+  func rows(_ range: Range<Int>) -> Range<Int> {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count, "\(name): samples \(range) of \(count)")
+    return map.hull(range)
+  }
+
+  /// Makes a range of samples readable, in addition to those already prepared.
+  package func prepare(_ range: Range<Int>) throws(Failure) {
+    try source.prepare([rows(range)])
+  }
+
+  /// Moments of the stored values, before scaling, over a range of samples.
+  package func moments(of range: Range<Int>) throws(Failure) -> Moments {
+    var moments = Moments(width: shape.elementCount)
+    try eachRow(of: range) { (index, row) throws(Failure) in
+      guard isFinite(row, shape.elementCount) else { throw badValue(index, .finite, raw: true) }
+      moments.add(row)
+    }
+    return moments
+  }
+
+  /// Reads a range once, so that bad values are reported before training begins.
+  package func check(_ range: Range<Int>) throws(Failure) {
+    if rowCheck == .nothing { return try prepareIfNeeded(range) }
+    try eachRow(of: range) { (index, row) throws(Failure) in
+      scale(row)
+      try examine(row, index)
+    }
+  }
+
+  /// Scaled values of samples, row-major: (indices.count, elementCount). The samples are prepared.
+  package func fill(
+    _ indices: UnsafeBufferPointer<Int>, into target: UnsafeMutablePointer<Float>
+  ) throws(Failure) {
+    let width = shape.elementCount
+    let uniform = scaling.offset.count == 1
+    let (offset, factor) = (scaling.offset[0], scaling.scale[0])
+    for position in 0..<indices.count {
+      let index = indices[position]
+      precondition(index >= 0 && index < count, "\(name): sample \(index) of \(count)")
+      let row = target + position * width
+      if uniform, let bytes = source.reader.bytes(ofRow: map.row(index)) {
+        scaleBytes(bytes, into: row, count: width, offset: offset, scale: factor)
+      } else {
+        try source.reader.read(row: map.row(index), into: row)
+        scale(row)
+      }
+      if rowCheck != .nothing { try examine(row, index) }
+    }
+  }
+
+  /// The label of a sample; nil where the source has none that can be read (`loadLabels` says why).
+  package func label(at index: Int) -> Int? {
+    guard let values = try? source.labels?.load(), index >= 0, index < count else { return nil }
+    let row = map.row(index)
+    return row < values.count ? values[row] : nil
+  }
+
+  /// Reads the labels; false where the source has none.
+  package func loadLabels() throws(Failure) -> Bool {
+    guard let labels = source.labels else { return false }
+    let values = try labels.load()
+    guard values.count == source.reader.count else {
+      throw .malformed(name, "has \(source.reader.count) samples, but \(values.count) labels")
+    }
+    return true
+  }
+
+  private func prepareIfNeeded(_ range: Range<Int>) throws(Failure) {
+    if !source.covers(rows(range)) { try prepare(range) }
+  }
+
+  /// Calls `body` with each index and its stored values, in a buffer that it may change.
+  private func eachRow(
+    of range: Range<Int>, _ body: (Int, UnsafeMutablePointer<Float>) throws(Failure) -> Void
+  ) throws(Failure) {
+    try prepareIfNeeded(range)
+    let row = UnsafeMutablePointer<Float>.allocate(capacity: shape.elementCount)
+    defer { row.deallocate() }
+    for index in range {
+      try source.reader.read(row: map.row(index), into: row)
+      try body(index, row)
+    }
+  }
+
+  private func scale(_ row: UnsafeMutablePointer<Float>) {
+    let width = shape.elementCount
+    if scaling.offset.count == 1 {
+      let (offset, factor) = (scaling.offset[0], scaling.scale[0])
+      if offset == 0, factor == 1 { return }
+      for j in 0..<width { row[j] = (row[j] - offset) * factor }
+    } else {
+      scaling.offset.withUnsafeBufferPointer { offset in
+        scaling.scale.withUnsafeBufferPointer { factor in
+          for j in 0..<width { row[j] = (row[j] - offset[j]) * factor[j] }
+        }
+      }
+    }
+  }
+
+  private func examine(_ row: UnsafePointer<Float>, _ index: Int) throws(Failure) {
+    let width = shape.elementCount
+    switch rowCheck {
+    case .nothing: return
+    case .finite: if isFinite(row, width) { return }
+    case .unitInterval: if isInUnitInterval(row, width) { return }
+    }
+    throw badValue(index, rowCheck, raw: false)
+  }
+
+  /// Says which value of a sample is bad; reads it again, because only here time does not matter.
+  private func badValue(_ index: Int, _ check: Check, raw: Bool) -> Failure {
+    let width = shape.elementCount
+    let buffer = UnsafeMutablePointer<Float>.allocate(capacity: 2 * width)
+    defer { buffer.deallocate() }
+    let (stored, scaled) = (buffer, buffer + width)
+    let row = map.row(index)
+    do { try source.reader.read(row: row, into: stored) } catch { return error }
+    scaled.update(from: stored, count: width)
+    if !raw { scale(scaled) }
+    let bad = (0..<width).first { check == .finite ? !scaled[$0].isFinite : !isInUnitInterval(scaled + $0, 1) } ?? 0
+    let line = source.reader.line(ofRow: row).map { " (line \($0))" } ?? ""
+    let place = "row \(row + 1)\(line), \(shape.place(of: bad, columnNames: columnNames))"
+    if !stored[bad].isFinite {
+      return .malformed(
+        name, "\(place): the value \(stored[bad]) is not a finite 32-bit number",
+        hint: "drop the row or fill the value in before training")
+    }
+    if !scaled[bad].isFinite {
+      return .malformed(name, "\(place): the value \(stored[bad]) is not finite after scaling")
+    }
+    return .malformed(
+      name, "\(place): the value \(stored[bad]) becomes \(scaled[bad]) after scaling, outside [0, 1]",
+      hint: "a Bernoulli likelihood needs values from 0 to 1: rescale the data, or choose another likelihood")
+  }
+}
+
+/// The unit interval, and the rounding of one multiplication.
+private let unitLow: Float = -1e-6
+private let unitHigh: Float = 1 + 1e-6
+
+/// target = (source - offset) * scale, (count).
+private func scaleBytes(
+  _ source: UnsafePointer<UInt8>, into target: UnsafeMutablePointer<Float>, count: Int, offset: Float, scale: Float
+) {
+  for j in 0..<count { target[j] = (Float(source[j]) - offset) * scale }
+}
+
+/// An exponent of all ones means infinity or NaN; adding one to it carries into the sign's place.
+private func isFinite(_ row: UnsafePointer<Float>, _ count: Int) -> Bool {
+  var carries: UInt32 = 0
+  for j in 0..<count { carries |= (row[j].bitPattern & 0x7f80_0000) &+ 0x0080_0000 }
+  return carries & 0x8000_0000 == 0
+}
+
+private func isInUnitInterval(_ row: UnsafePointer<Float>, _ count: Int) -> Bool {
+  var outside: UInt32 = 0
+  for j in 0..<count { outside |= row[j] >= unitLow && row[j] <= unitHigh ? 0 : 1 }
+  return outside == 0
+}

@@ -1,0 +1,98 @@
+import Glibc
+import Kernels
+
+/// A regular file held open. Its size is known, and compared again before mapped rows are trusted.
+final class InputFile {
+  let name: String
+  let size: Int
+  let descriptor: Int32
+  private var base: UnsafeRawPointer?
+
+  /// Fails with `missingInput` where there is no readable regular file, with `badData` where it is empty.
+  init(_ name: String) throws(Failure) {
+    // O_NONBLOCK: opening a named pipe must not wait for its writer.
+    let descriptor = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw Failure.unopened(name, errno) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      close(descriptor)
+      throw Failure(.missingInput, "\(name): not a regular file", hint: "copy the data into a file first")
+    }
+    guard status.st_size > 0 else {
+      close(descriptor)
+      throw .malformed(name, "the file is empty", hint: "copy or download it again")
+    }
+    self.name = name
+    self.descriptor = descriptor
+    size = Int(status.st_size)
+  }
+
+  deinit {
+    if let base { munmap(UnsafeMutableRawPointer(mutating: base), size) }
+    close(descriptor)
+  }
+
+  /// The whole file, mapped.
+  func mapped() throws(Failure) -> UnsafeRawPointer {
+    if let base { return base }
+    guard let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
+      throw Failure(.inputOutput, "\(name): cannot be mapped: \(describe(errno))")
+    }
+    base = UnsafeRawPointer(address)
+    return UnsafeRawPointer(address)
+  }
+
+  /// Fails when the file has another size than when it was opened: mapped pages may be gone.
+  func checkUnchanged() throws(Failure) {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, Int(status.st_size) == size else {
+      throw .malformed(
+        name, "the file's size changed from \(size) to \(status.st_size) bytes while it was in use",
+        hint: "write new data under another name and rename it into place")
+    }
+  }
+
+  /// Up to `count` bytes from `offset`.
+  func bytes(at offset: Int, count: Int) throws(Failure) -> [UInt8] {
+    var result = [UInt8](repeating: 0, count: max(0, min(count, size - offset)))
+    var done = 0
+    while done < result.count {
+      let got = result.withUnsafeMutableBytes {
+        pread(descriptor, $0.baseAddress.map { $0 + done }, $0.count - done, off_t(offset + done))
+      }
+      if got < 0, errno == EINTR { continue }
+      guard got >= 0 else { throw Failure(.inputOutput, "\(name): cannot be read: \(describe(errno))") }
+      guard got > 0 else { break }
+      done += got
+    }
+    return Array(result.prefix(done))
+  }
+
+  /// SHA-256 of `salt`, the size and the first and last 64 KiB.
+  func fingerprint(_ salt: String = "") throws(Failure) -> String {
+    let edge = 1 << 16
+    let digest = SHA256()
+    digest.update("\(salt)\n\(size)\n")
+    try bytes(at: 0, count: edge).withUnsafeBytes { digest.update($0) }
+    try bytes(at: max(0, size - edge), count: edge).withUnsafeBytes { digest.update($0) }
+    return digest.finish()
+  }
+}
+
+extension Failure {
+  /// Why `name` could not be opened, from `errno`.
+  static func unopened(_ name: String, _ code: Int32) -> Failure {
+    let hint: String? =
+      switch code {
+      case ENOENT, ENOTDIR: "check the path; `digits` needs no file"
+      case EACCES, EPERM: "ask for permission to read it"
+      default: nil
+      }
+    return Failure(.missingInput, "\(name): cannot be opened: \(describe(code))", hint: hint)
+  }
+}
+
+/// The system's words for an errno.
+func describe(_ code: Int32) -> String {
+  String(cString: strerror(code))
+}

@@ -1,0 +1,90 @@
+/// Running count, mean, sum of squared deviations, minimum and maximum of each element of a sample.
+///
+/// Merging follows Chan, Golub and LeVeque (1983). The result depends on how rows were grouped: ranks that must agree
+/// on bits with another number of ranks merge fixed blocks in a fixed order.
+package struct Moments: Sendable, Equatable {
+  package private(set) var count = 0
+  package private(set) var mean: [Double]
+  /// Sums of squared deviations from the mean.
+  private var squares: [Double]
+  package private(set) var minimum: [Double]
+  package private(set) var maximum: [Double]
+
+  package init(width: Int) {
+    mean = Array(repeating: 0, count: width)
+    squares = mean
+    minimum = Array(repeating: .infinity, count: width)
+    maximum = Array(repeating: -.infinity, count: width)
+  }
+
+  package var width: Int { mean.count }
+
+  /// Adds one sample, (width).
+  package mutating func add(_ row: UnsafePointer<Float>) {
+    count += 1
+    let weight = 1 / Double(count)
+    let width = width
+    mean.withUnsafeMutableBufferPointer { mean in
+      squares.withUnsafeMutableBufferPointer { squares in
+        for j in 0..<width {
+          let delta = Double(row[j]) - mean[j]
+          mean[j] += delta * weight
+          squares[j] += delta * (Double(row[j]) - mean[j])
+        }
+      }
+    }
+    minimum.withUnsafeMutableBufferPointer { minimum in
+      maximum.withUnsafeMutableBufferPointer { maximum in
+        for j in 0..<width {
+          let value = Double(row[j])
+          minimum[j] = value < minimum[j] ? value : minimum[j]
+          maximum[j] = value > maximum[j] ? value : maximum[j]
+        }
+      }
+    }
+  }
+
+  /// Adds the samples that `other` has seen.
+  package mutating func merge(_ other: Moments) {
+    precondition(other.width == width, "moments of \(other.width) elements merged into \(width)")
+    guard other.count > 0 else { return }
+    guard count > 0 else {
+      self = other
+      return
+    }
+    let (mine, others) = (Double(count), Double(other.count))
+    let total = mine + others
+    for j in 0..<width {
+      let delta = other.mean[j] - mean[j]
+      mean[j] += delta * others / total
+      squares[j] += other.squares[j] + delta * delta * mine * others / total
+      minimum[j] = Swift.min(minimum[j], other.minimum[j])
+      maximum[j] = Swift.max(maximum[j], other.maximum[j])
+    }
+    count += other.count
+  }
+
+  /// Population variance of element `j`; 0 before the first sample.
+  package func variance(_ j: Int) -> Double {
+    count == 0 ? 0 : Swift.max(0, squares[j] / Double(count))
+  }
+
+  /// The smallest value of all elements.
+  package var smallest: Double { minimum.min() ?? .infinity }
+
+  /// The largest value of all elements.
+  package var largest: Double { maximum.max() ?? -.infinity }
+
+  /// count, means, squares, minima, maxima: (1 + 4 width).
+  package var serialized: [Double] {
+    [Double(count)] + mean + squares + minimum + maximum
+  }
+
+  package init(serialized values: [Double]) {
+    precondition(values.count % 4 == 1, "\(values.count) numbers are not serialized moments")
+    let width = values.count / 4
+    func part(_ k: Int) -> [Double] { Array(values[1 + k * width..<1 + (k + 1) * width]) }
+    count = Int(values[0])
+    (mean, squares, minimum, maximum) = (part(0), part(1), part(2), part(3))
+  }
+}

@@ -1,0 +1,68 @@
+import Kernels
+
+/// Training and validation samples.
+package struct DataSplit {
+  package var train: Dataset
+  package var valid: Dataset
+
+  /// Prepares a share of each; a compressed file behind both is streamed once instead of twice.
+  package func prepare(train trainRange: Range<Int>, valid validRange: Range<Int>) throws(Failure) {
+    if train.source === valid.source {
+      try train.source.prepare([train.rows(trainRange), valid.rows(validRange)])
+    } else {
+      try train.prepare(trainRange)
+      try valid.prepare(validRange)
+    }
+  }
+}
+
+/// Opens training data and what to validate on.
+///
+/// - spec: `digits` or a path.
+/// - validation: nil (the source's own validation rows where it has some, else a fraction of 0.1), a fraction in (0, 1)
+///   of the training rows, or another SPEC, of which the validation rows are used where it has some, else all.
+package func openData(_ spec: String, validation: String?) throws(Failure) -> DataSplit {
+  let opened = try open(spec: spec)
+  if let validation, Double(validation) == nil {
+    let other = try open(spec: validation)
+    let split = DataSplit(train: whole(opened.train), valid: whole(other.valid ?? other.train))
+    try checkMatch(split.train, split.valid)
+    return split
+  }
+  if validation == nil, let valid = opened.valid {
+    let split = DataSplit(train: whole(opened.train), valid: whole(valid))
+    try checkMatch(split.train, split.valid)
+    return split
+  }
+  let fraction = validation.flatMap(Double.init) ?? 0.1
+  guard fraction > 0, fraction < 1 else {
+    throw Failure(
+      .usage, "validation \(fraction): a fraction lies between 0 and 1", hint: "give 0.1, say, or a second data set")
+  }
+  let (source, rows) = opened.train
+  guard rows.count > 1 else {
+    throw .malformed(
+      spec, "holds one row, which cannot be split into training and validation rows",
+      hint: "give more rows, or a second data set to validate on")
+  }
+  let validRows = validationCount(fraction, of: rows.count)
+  return DataSplit(
+    train: Dataset(source, RowMap(rows: rows, part: .training(validation: validRows))),
+    valid: Dataset(source, RowMap(rows: rows, part: .validation(validRows))))
+}
+
+private func whole(_ part: (source: Source, rows: Range<Int>)) -> Dataset {
+  Dataset(part.source, RowMap(rows: part.rows, part: .all))
+}
+
+private func checkMatch(_ train: Dataset, _ valid: Dataset) throws(Failure) {
+  guard train.shape == valid.shape else {
+    throw .malformed(
+      valid.name, "its samples are \(valid.shape), but those of \(train.name) are \(train.shape)",
+      hint: "train and validate on samples of one shape")
+  }
+  guard let names = train.columnNames, let others = valid.columnNames, names != others else { return }
+  let first = zip(names, others).enumerated().first { $1.0 != $1.1 }
+  let detail = first.map { "column \($0 + 1) is \($1.1), but \($1.0) in \(train.name)" } ?? "other columns"
+  throw .malformed(valid.name, detail, hint: "give both files the same columns in the same order")
+}
