@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# What the scripts share; source it, do not run it.
+
+# shellcheck disable=SC2034
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# Prints the comment at the head of the calling script: its help.
+usage() {
+  awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"
+}
+
+die() {
+  echo "error: $*" >&2
+  exit 1
+}
+
+# phase TITLE COMMAND...: a heading, the command, and how long it took.
+phase() {
+  local title=$1 started=$SECONDS
+  shift
+  echo "== $title"
+  "$@"
+  echo "== $title: $((SECONDS - started)) s"
+}
+
+is_root() { [[ $(id -u) -eq 0 ]]; }
+
+# Cores, not hardware threads: what mpirun counts as slots.
+cores() {
+  local n=0
+  if command -v lscpu >/dev/null; then
+    n=$(lscpu -p=CORE,SOCKET 2>/dev/null | grep -v '^#' | sort -u | wc -l)
+  fi
+  if ((n == 0)); then n=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); fi
+  echo "$n"
+}
+
+# Open MPI refuses root (as in a container) unless told twice.
+allow_mpi_as_root() {
+  if is_root; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
+}
