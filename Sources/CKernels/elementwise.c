@@ -124,3 +124,9 @@ int vd_cpu_level(void) {
   return 0;
 #endif
 }
+
+VD_CLONES uint8_t vd_u8_max(const uint8_t *x, size_t n) {
+  uint8_t most = 0;
+  for (size_t i = 0; i < n; i++) most = x[i] > most ? x[i] : most;
+  return most;
+}

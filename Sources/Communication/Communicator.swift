@@ -79,6 +79,11 @@ package final class Communicator {
     String(decoding: try broadcast(Array(text.utf8), from: root), as: UTF8.self)
   }
 
+  /// The root's value on every rank.
+  package func broadcastValue<T: BitwiseCopyable>(_ value: inout T, from root: Int = 0) throws(Failure) {
+    try withBytes(of: &value) { bytes throws(Failure) in try broadcast(bytes, from: root) }
+  }
+
   /// Each element's maximum over all ranks.
   package func maximum(_ values: [Int64]) throws(Failure) -> [Int64] {
     var values = values

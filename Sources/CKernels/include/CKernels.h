@@ -11,6 +11,8 @@ int vd_cpu_level(void);
 // ---- elementwise.c: passes over memory --------------------------------------------------------------------------
 // y[i] = x[i] * scale + offset, from bytes.
 void vd_u8_to_f32(float *y, const uint8_t *x, size_t n, float scale, float offset);
+// The largest byte.
+uint8_t vd_u8_max(const uint8_t *x, size_t n);
 // y[i] = (x[i] - offset[i]) * scale[i]
 void vd_standardize(float *y, const float *x, const float *offset, const float *scale, size_t n);
 // y[i] += x[i]

@@ -1,0 +1,20 @@
+import Kernels
+
+extension Dataset {
+  /// The largest stored value of a set of bytes over a range of prepared samples: 0 or 1 marks binary data.
+  package func largestByte(of range: Range<Int>) throws(Failure) -> Int {
+    let width = shape.elementCount
+    var most: UInt8 = 0
+    let scratch = Buffer(count: width)
+    for index in range {
+      if let bytes = storedBytes(of: index) {
+        most = max(most, vd_u8_max(bytes, width))
+      } else {
+        try readStored(index, into: scratch.base)
+        for j in 0..<width where scratch.base[j] > Float(most) { most = UInt8(min(255, scratch.base[j])) }
+      }
+      if most > 1 { break }  // that it is not binary is all that anyone asks
+    }
+    return Int(most)
+  }
+}

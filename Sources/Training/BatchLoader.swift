@@ -1,0 +1,74 @@
+import Data
+import Kernels
+
+/// Fills a graph's input with samples, pads the tail, and keys binarisation; no allocation after it is made.
+package final class BatchLoader {
+  private let data: Dataset
+  private let rows: Int
+  private let binarize: Binarization
+  private let elements: Int
+  private let indices: UnsafeMutablePointer<Int>
+  /// Global index of each row's sample. (rows)
+  package let samples: UnsafeMutablePointer<UInt64>
+  /// 1 for a sample, 0 for padding. (rows)
+  package let weights: UnsafeMutablePointer<Float>
+  private let uniforms: UnsafeMutablePointer<Float>
+  private var order: BatchPlan.Order?
+  private var orderKey = (slot: -1, epoch: -1)
+  private static let stream = KeyedGenerator.hash("binarize")
+
+  package init(data: Dataset, rows: Int, binarize: Binarization) {
+    self.data = data
+    self.rows = rows
+    self.binarize = binarize
+    elements = data.shape.elementCount
+    indices = Buffer.allocate(Int.self, count: rows)
+    samples = Buffer.allocate(UInt64.self, count: rows)
+    weights = Buffer.allocate(Float.self, count: rows)
+    uniforms = Buffer.allocate(Float.self, count: binarize == .none ? 1 : rows * elements)
+  }
+
+  deinit {
+    indices.deallocate()
+    samples.deallocate()
+    weights.deallocate()
+    uniforms.deallocate()
+  }
+
+  /// Consecutive samples. x (rows, elements)
+  package func load(
+    _ range: Range<Int>, into x: UnsafeMutablePointer<Float>, seed: UInt64, attempt: Int, epoch: UInt32
+  ) throws(Failure) {
+    for (row, index) in range.enumerated() { indices[row] = index }
+    try fill(range.count, x, seed: seed, attempt: attempt, epoch: epoch)
+  }
+
+  /// A slot's microbatch of a step; returns the number of real samples. x (rows, elements)
+  package func load(
+    _ plan: BatchPlan, slot: Int, step: Int, into x: UnsafeMutablePointer<Float>, seed: UInt64, attempt: Int, epoch: Int
+  ) throws(Failure) -> Int {
+    if orderKey != (slot, epoch) {
+      order = BatchPlan.Order(plan, slot: slot, seed: seed, epoch: epoch)
+      orderKey = (slot, epoch)
+    }
+    let filled = order?.fill(indices, step: step) ?? 0
+    try fill(filled, x, seed: seed, attempt: attempt, epoch: UInt32(truncatingIfNeeded: epoch))
+    return filled
+  }
+
+  private func fill(
+    _ filled: Int, _ x: UnsafeMutablePointer<Float>, seed: UInt64, attempt: Int, epoch: UInt32
+  ) throws(Failure) {
+    try data.fill(UnsafeBufferPointer(start: indices, count: filled), into: x)
+    (x + filled * elements).zero((rows - filled) * elements)
+    for row in 0..<rows {
+      samples[row] = row < filled ? UInt64(indices[row]) : 0
+      weights[row] = row < filled ? 1 : 0
+    }
+    if binarize == .dynamic, filled > 0 {
+      KeyedGenerator(seed: seed, streamHash: BatchLoader.stream, attempt: attempt)
+        .uniform(into: uniforms, samples: samples, rows: filled, columns: elements, epoch: epoch)
+      vd_binarize(x, uniforms, filled * elements)
+    }
+  }
+}

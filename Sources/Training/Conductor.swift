@@ -1,0 +1,164 @@
+import Foundation
+import Kernels
+import VAE
+
+/// What rank 0 tells every rank after a step.
+package struct Directive: Sendable, Equatable {
+  package enum Action: Int, Sendable { case proceed, checkpoint, stop }
+  /// Rate of this update.
+  package var learningRate: Double
+  /// Weight of the KL in the next step.
+  package var nextBeta: Double
+  package var action = Action.proceed
+  package var reason = StopReason.finished
+
+  package init(learningRate: Double, nextBeta: Double) {
+    self.learningRate = learningRate
+    self.nextBeta = nextBeta
+  }
+
+  init(words: SIMD8<Double>) {
+    learningRate = words[0]
+    nextBeta = words[1]
+    action = Action(rawValue: Int(words[2])) ?? .proceed
+    reason = StopReason(rawValue: Int(words[3])) ?? .finished
+  }
+
+  var words: SIMD8<Double> {
+    [learningRate, nextBeta, Double(action.rawValue), Double(reason.rawValue), 0, 0, 0, 0]
+  }
+}
+
+/// Rank 0's judgement: schedules, collapse, rollback, when to checkpoint. It sees only values that were reduced over all
+/// ranks, and reaches the others only through a `Directive`.
+package struct Conductor: Sendable {
+  /// What a checkpoint keeps of it.
+  package struct State: Sendable, Equatable, Codable {
+    package var learningRateFactor = 1.0
+    package var rollbacks = 0
+    package var skipped = 0
+    /// The step that was not finite, while it has not been passed, and how often it was tried.
+    package var failingStep = -1
+    package var failures = 0
+    package var quietEpochs = 0
+    package var deadEpochs = 0
+    package var bestNegativeELBO: Double?
+    package var bestStep = -1
+  }
+
+  package var state = State()
+  private let configuration: Configuration
+  private let beta: BetaSchedule
+  private let rate: RateSchedule
+  private let started = ContinuousClock.now
+  private var collapseReported = false
+
+  package init(_ configuration: Configuration, stepsPerEpoch: Int, totalSteps: Int) throws(Failure) {
+    self.configuration = configuration
+    beta = try BetaSchedule(configuration.objective, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
+    rate = try RateSchedule(configuration, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
+  }
+
+  /// Beta of a step, counted from 0.
+  package func beta(at step: Int) -> Double { beta.value(at: step) }
+
+  /// After the sums of a step (counted from 0) are known: what to do with it. `signalled`: some rank was asked to stop.
+  package mutating func direct(step: Int, signalled: Bool) -> Directive {
+    var directive = Directive(
+      learningRate: rate.value(at: step) * state.learningRateFactor, nextBeta: beta.value(at: step + 1))
+    let limit = configuration.train.maxTime.seconds
+    if signalled {
+      directive.action = .stop
+      directive.reason = .signalled
+    } else if limit > 0, (ContinuousClock.now - started) / .seconds(1) >= limit {
+      directive.action = .stop
+      directive.reason = .maxTime
+    } else if configuration.checkpoint.everySteps > 0, (step + 1) % configuration.checkpoint.everySteps == 0 {
+      directive.action = .checkpoint
+    }
+    return directive
+  }
+
+  /// A step passed with finite values.
+  package mutating func passed(step: Int) {
+    if state.failingStep >= 0, step > state.failingStep {
+      state.failingStep = -1
+      state.failures = 0
+    }
+  }
+
+  /// Decides on going back after step `step` was not finite; throws when it was tried too often.
+  package mutating func fail(at step: Int, restored: Int, cause: String) throws(Failure) {
+    if state.failingStep < 0 || step > state.failingStep { state.failingStep = step }
+    state.failures += 1
+    guard state.failures <= configuration.monitor.maxRollbacks else {
+      throw Failure(
+        .diverged,
+        "diverged: step \(step + 1) was not finite again after \(configuration.monitor.maxRollbacks) rollbacks: \(cause)",
+        hint: "lower optimizer.learning_rate (now effectively \(decimalText(configuration.optimizer.learningRate * state.learningRateFactor))) "
+          + "or optimizer.clip_norm, and look at the samples named; do not requeue this run unchanged")
+    }
+    state.rollbacks += 1
+    state.skipped += step + 1 - restored
+    state.learningRateFactor *= 0.5
+  }
+
+  /// After validation: whether it is the best so far.
+  package mutating func isBest(_ report: ValidationReport, step: Int) -> Bool {
+    let value = report.means.negativeELBO
+    guard value.isFinite, value < state.bestNegativeELBO ?? .infinity else { return false }
+    state.bestNegativeELBO = value
+    state.bestStep = step
+    return true
+  }
+
+  /// After validation: a message when the posterior has collapsed, said once until it recovers.
+  package mutating func collapse(_ report: ValidationReport, beta: Double, elements: Int) -> String? {
+    let monitor = configuration.monitor
+    state.quietEpochs = report.means.kl < monitor.collapseKL ? state.quietEpochs + 1 : 0
+    state.deadEpochs = report.activeUnits == 0 ? state.deadEpochs + 1 : 0
+    // Means hardly move in the first epochs of a small set: one epoch without active units is no verdict yet.
+    let collapsed =
+      state.quietEpochs >= monitor.collapseEpochs || state.deadEpochs >= min(3, monitor.collapseEpochs)
+    guard collapsed else {
+      if state.quietEpochs == 0, state.deadEpochs == 0 { collapseReported = false }
+      return nil
+    }
+    guard !collapseReported else { return nil }
+    collapseReported = true
+    let (cause, fix) = likelyCause(beta: beta, elements: elements)
+    let kl = (report.means.kl * 10_000).rounded() / 10_000
+    return "posterior collapse: KL \(decimalText(kl)) nats, \(report.activeUnits) of \(report.klPerUnit.count) units active: "
+      + "the decoder ignores z.\n  likely cause: \(cause)\n  fix: \(fix)"
+  }
+
+  private func likelyCause(beta: Double, elements: Int) -> (cause: String, fix: String) {
+    let objective = configuration.objective
+    if objective.reconstruction == .mean, elements > 1 {
+      return (
+        "loss scaling: the reconstruction is averaged over \(elements) dimensions and the KL is summed, so the KL weighs "
+          + "\(elements) times too much",
+        "objective.reconstruction: sum (or divide objective.beta.end by \(elements))"
+      )
+    }
+    if beta > 1 {
+      return ("the KL weight beta is \(decimalText(beta))", "objective.beta.end: 1.0, or lower")
+    }
+    if configuration.model.likelihood == .gaussian, configuration.model.sigma >= 0.5 {
+      return (
+        "the likelihood's fixed sigma \(decimalText(configuration.model.sigma)) says that the data is mostly noise",
+        "model.likelihood: gaussian_learned, or a smaller model.sigma"
+      )
+    }
+    if objective.betaSchedule == .constant || objective.betaStart >= objective.betaEnd {
+      return (
+        "the KL has its full weight from the first step",
+        "objective.beta.schedule: linear with objective.beta.start: 0.0, or objective.free_bits: 0.05"
+      )
+    }
+    return (
+      "the decoder can do without z, or the learning rate \(decimalText(configuration.optimizer.learningRate)) is too high",
+      "objective.free_bits: 0.05, a longer objective.beta.warmup, or a lower optimizer.learning_rate"
+    )
+  }
+}

@@ -1,0 +1,153 @@
+import Autograd
+import Communication
+import VAE
+
+/// Everything that decides what a run computes. Keys, defaults' meaning and checks: `ConfigurationSchema`.
+package struct Configuration: Sendable, Equatable {
+  package struct Data: Sendable, Equatable {
+    package var source = "digits"
+    package var validation = "auto"
+    package var scale = Scale.auto
+    package var binarize = Binarization.none
+  }
+
+  package struct Model: Sendable, Equatable {
+    package var kind = "mlp"
+    package var hidden = [400]
+    package var decoderHidden: [Int] = []
+    package var latent = 20
+    package var activation = Activation.relu
+    package var dropout = 0.0
+    package var likelihood = LikelihoodKind.bernoulli
+    package var sigma = 1.0
+    package var logvarLow = -10.0
+    package var logvarHigh = 10.0
+  }
+
+  package struct Objective: Sendable, Equatable {
+    package var betaSchedule = BetaShape.linear
+    package var betaStart = 0.1
+    package var betaEnd = 1.0
+    package var betaUnit = TimeUnit.epoch
+    package var betaWarmup = 0.0
+    package var betaCycles = 4
+    package var betaCycleRise = 0.5
+    package var freeBits = 0.0
+    package var reconstruction = Reduction.sum
+  }
+
+  package struct Optimizer: Sendable, Equatable {
+    package var kind = OptimizerKind.adam
+    package var learningRate = 0.001
+    package var beta1 = 0.9
+    package var beta2 = 0.999
+    package var epsilon = 0.00000001
+    package var weightDecay = 0.0
+    package var clipNorm = 1.0
+  }
+
+  package struct Schedule: Sendable, Equatable {
+    package var kind = RateShape.constant
+    package var warmupSteps = 0
+    package var minimumFactor = 0.0
+    package var stepEpochs = 10
+    package var stepFactor = 0.5
+  }
+
+  package struct Train: Sendable, Equatable {
+    package var seed = 1
+    package var batchSize = 128
+    package var microbatch = 0
+    package var maxEpochs = 50
+    package var maxSteps = 0
+    package var maxTime = Duration.none
+    package var threads = 1
+    package var exchange = ExchangeRoute.auto
+  }
+
+  package struct Monitor: Sendable, Equatable {
+    package var collapseKL = 0.01
+    package var collapseEpochs = 5
+    package var activeVariance = 0.01
+    package var failOnCollapse = false
+    package var maxRollbacks = 3
+    package var picturesEvery = 1
+  }
+
+  package struct Checkpoint: Sendable, Equatable {
+    package var everyEpochs = 1
+    package var everySteps = 0
+    package var keep = 3
+  }
+
+  package struct Log: Sendable, Equatable {
+    package var progress = ProgressStyle.auto
+    package var everySteps = 0
+  }
+
+  package var data = Data()
+  package var model = Model()
+  package var objective = Objective()
+  package var optimizer = Optimizer()
+  package var schedule = Schedule()
+  package var train = Train()
+  package var monitor = Monitor()
+  package var checkpoint = Checkpoint()
+  package var log = Log()
+  /// Name of the preset it began with, for the run directory.
+  package var preset = "digits"
+
+  package init() {}
+}
+
+/// How values are scaled for the likelihood.
+package enum Scale: String, CaseIterable, Sendable { case auto, none, unit, minmax, standardize }
+/// Whether grey values become 0 or 1: never, or anew each epoch with probability equal to the value.
+package enum Binarization: String, CaseIterable, Sendable { case none, dynamic }
+package enum LikelihoodKind: String, CaseIterable, Sendable {
+  case bernoulli, gaussian, gaussianLearned = "gaussian_learned"
+}
+package enum BetaShape: String, CaseIterable, Sendable { case constant, linear, cyclical, sigmoid }
+package enum RateShape: String, CaseIterable, Sendable { case constant, warmupCosine = "warmup_cosine", step }
+package enum OptimizerKind: String, CaseIterable, Sendable { case adam, adamw }
+package enum TimeUnit: String, CaseIterable, Sendable { case epoch, step }
+package enum ProgressStyle: String, CaseIterable, Sendable { case auto, bar, plain, json, none }
+
+/// A length of time, written 3h50m, 90s, 2d or none.
+package struct Duration: Sendable, Equatable {
+  package var seconds: Double
+  package static let none = Duration(seconds: 0)
+  package init(seconds: Double) { self.seconds = seconds }
+}
+
+extension Configuration {
+  /// What the model is, for data of `elements` values a sample.
+  package func modelSettings(elements: Int) -> ModelSettings {
+    var settings = ModelSettings()
+    settings.kind = model.kind
+    settings.hidden = model.hidden
+    settings.decoderHidden = model.decoderHidden
+    settings.latent = model.latent
+    settings.activation = model.activation
+    settings.dropout = Float(model.dropout)
+    settings.logvarLow = Float(model.logvarLow)
+    settings.logvarHigh = Float(model.logvarHigh)
+    settings.elements = elements
+    return settings
+  }
+
+  package var likelihood: Likelihood {
+    switch model.likelihood {
+    case .bernoulli: .bernoulli
+    case .gaussian: .gaussian(sigma: Float(model.sigma))
+    case .gaussianLearned: .gaussianLearnedSigma
+    }
+  }
+
+  package var objectiveSettings: VAE.Objective {
+    var settings = VAE.Objective()
+    settings.freeBits = Float(objective.freeBits)
+    settings.reduction = objective.reconstruction
+    return settings
+  }
+}

@@ -1,0 +1,151 @@
+import Foundation
+import Kernels
+import Yams
+
+extension Configuration {
+  /// Flag over `--set` over environment over file over preset over default.
+  package static func resolve(
+    preset: String?, file: String?, environment: [String: String], assignments: [String], flags: [(String, String)]
+  ) throws(Failure) -> Configuration {
+    var configuration = Configuration()
+    try configuration.apply(preset: preset ?? "digits")
+    if let file { try configuration.apply(file: file) }
+    try configuration.apply(environment: environment)
+    for assignment in assignments {
+      guard let equals = assignment.firstIndex(of: "=") else {
+        throw Failure(
+          .usage, "--set \(assignment): no '=' in it", hint: "write --set section.key=value, such as --set model.latent=10")
+      }
+      try configuration.set(
+        String(assignment[..<equals]), String(assignment[assignment.index(after: equals)...]), where: "--set")
+    }
+    for (path, text) in flags { try configuration.set(path, text, where: "command line") }
+    return configuration
+  }
+
+  /// Sets one key; `place` names who asked, for the message.
+  package mutating func set(_ path: String, _ text: String, where place: String) throws(Failure) {
+    guard let key = ConfigurationSchema.find(path) else { throw unknown(path, place) }
+    if let problem = key.set(&self, text) {
+      throw Failure(.badConfiguration, "\(place): \(path): \(problem)", hint: "\(path): \(key.help)")
+    }
+  }
+
+  private func unknown(_ path: String, _ place: String) -> Failure {
+    let names = ConfigurationSchema.keys.map(\.path)
+    let near = ConfigurationSchema.suggestion(for: path, among: names)
+    return Failure(
+      .badConfiguration, "\(place): there is no key '\(path)'",
+      hint: near.map { "did you mean \($0)?" } ?? "`vae-dist train --print-config` lists all keys")
+  }
+
+  package mutating func apply(preset name: String) throws(Failure) {
+    guard let preset = ConfigurationSchema.presets.first(where: { $0.name == name }) else {
+      let names = ConfigurationSchema.presets.map(\.name)
+      let near = ConfigurationSchema.suggestion(for: name, among: names)
+      throw Failure(
+        .badConfiguration, "there is no preset '\(name)'",
+        hint: (near.map { "did you mean \($0)? " } ?? "") + "presets: " + names.joined(separator: ", "))
+    }
+    self.preset = name
+    for (path, text) in preset.values { try set(path, text, where: "preset \(name)") }
+  }
+
+  private mutating func apply(environment: [String: String]) throws(Failure) {
+    let sections = Set(ConfigurationSchema.keys.map { "VAE_DIST_" + $0.section.uppercased() + "_" })
+    for (name, text) in environment.sorted(by: { $0.key < $1.key }) where sections.contains(where: name.hasPrefix) {
+      guard let key = ConfigurationSchema.keys.first(where: { $0.environmentName == name }) else {
+        let near = ConfigurationSchema.suggestion(for: name, among: ConfigurationSchema.keys.map(\.environmentName))
+        throw Failure(
+          .badConfiguration, "environment: there is no setting \(name)",
+          hint: near.map { "did you mean \($0)?" } ?? "unset it")
+      }
+      try set(key.path, text, where: "environment \(name)")
+    }
+  }
+
+  private mutating func apply(file: String) throws(Failure) {
+    guard let data = FileManager.default.contents(atPath: file) else {
+      throw Failure(
+        .missingInput, "\(file): cannot be read",
+        hint: "give a YAML file; `vae-dist train --print-config` prints one to begin with")
+    }
+    guard data.count <= 1 << 20, let text = String(data: data, encoding: .utf8) else {
+      throw Failure(.badConfiguration, "\(file): not a configuration: \(data.count > 1 << 20 ? "over 1 MiB" : "not UTF-8")")
+    }
+    try apply(yaml: text, file: file)
+  }
+
+  /// Applies YAML text; messages name the file and the line.
+  package mutating func apply(yaml text: String, file: String) throws(Failure) {
+    // Aliases can grow a small file without bound, and a configuration has no use for them.
+    let node: Node?
+    do {
+      node = try Parser(yaml: text).singleRoot()
+    } catch let error as YamlError {
+      throw Failure(.badConfiguration, "\(file): \(error)", hint: "see `vae-dist train --print-config` for the form")
+    } catch {
+      throw Failure(.badConfiguration, "\(file): \(error)")
+    }
+    guard let node else { return }
+    guard case .mapping(let root) = node else {
+      throw Failure(.badConfiguration, "\(file): not a mapping of sections", hint: "begin with `version: 1`, `model:` ...")
+    }
+    for (name, value) in root {
+      guard case .scalar(let section) = name else { throw Failure(.badConfiguration, "\(file): a key that is not a word") }
+      if section.string == "version" {
+        guard value.scalar?.string == "\(ConfigurationSchema.version)" else {
+          throw Failure(
+            .badConfiguration, "\(file)\(line(value)): version \(value.scalar?.string ?? "?")",
+            hint: "this program reads version \(ConfigurationSchema.version)")
+        }
+        continue
+      }
+      try apply(value, path: section.string, file: file, line: line(name))
+    }
+  }
+
+  private mutating func apply(_ node: Node, path: String, file: String, line at: String) throws(Failure) {
+    let isSection = ConfigurationSchema.keys.contains { $0.path.hasPrefix(path + ".") }
+    switch node {
+    case .mapping(let mapping) where isSection:
+      for (name, value) in mapping {
+        guard case .scalar(let key) = name else {
+          throw Failure(.badConfiguration, "\(file)\(line(name)): a key that is not a word")
+        }
+        try apply(value, path: path + "." + key.string, file: file, line: line(name))
+      }
+    case .scalar(let scalar) where isSection && scalar.string.isEmpty:
+      break  // a section without keys
+    case _ where isSection:
+      throw Failure(.badConfiguration, "\(file)\(at): \(path) is a section", hint: "put its keys below it, indented")
+    case .scalar(let scalar):
+      try set(path, scalar.string, where: file + at)
+    case .sequence(let sequence):
+      try set(path, "[" + sequence.map { $0.scalar?.string ?? "?" }.joined(separator: ", ") + "]", where: file + at)
+    case .mapping:
+      guard ConfigurationSchema.find(path) != nil else { throw unknown(path, file + at) }
+      throw Failure(.badConfiguration, "\(file)\(at): \(path) is not a section", hint: "give it one value")
+    case .alias:
+      throw Failure(.badConfiguration, "\(file)\(at): aliases are not supported", hint: "write the value out")
+    }
+  }
+
+  private func line(_ node: Node) -> String { node.mark.map { ":\($0.line)" } ?? "" }
+
+  /// The resolved configuration as YAML that `apply(yaml:file:)` reads back to the same.
+  package var yaml: String {
+    var lines = ["version: \(ConfigurationSchema.version)"], open: [Substring] = []
+    for key in ConfigurationSchema.keys {
+      let parts = key.path.split(separator: ".")
+      let sections = Array(parts.dropLast())
+      let shared = zip(open, sections).prefix { $0 == $1 }.count
+      for depth in shared..<sections.count {
+        lines.append(String(repeating: "  ", count: depth) + sections[depth] + ":")
+      }
+      open = sections
+      lines.append(String(repeating: "  ", count: sections.count) + "\(parts.last ?? ""): \(key.text(self))")
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+}

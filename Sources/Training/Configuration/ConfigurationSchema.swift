@@ -1,0 +1,184 @@
+import Kernels
+import VAE
+
+/// One configuration key: where it lives, what it means, what it accepts. The whole table makes the reader, `--print-config`,
+/// the environment's names and the README's list of options.
+package struct ConfigurationKey: Sendable {
+  package let path: String
+  package let help: String
+  /// Sets the key from a YAML scalar's text; returns what was wrong, or nil.
+  let set: @Sendable (inout Configuration, String) -> String?
+  package let text: @Sendable (Configuration) -> String
+
+  package var section: Substring { path.split(separator: ".")[0] }
+  package var environmentName: String {
+    "VAE_DIST_" + path.uppercased().map { $0 == "." ? "_" : String($0) }.joined()
+  }
+}
+
+private func key<Value: ConfigurationValue>(
+  _ path: String, _ place: WritableKeyPath<Configuration, Value> & Sendable, _ help: String,
+  _ requirement: String = "", where holds: @escaping @Sendable (Value) -> Bool = { _ in true }
+) -> ConfigurationKey {
+  ConfigurationKey(
+    path: path, help: help,
+    set: { configuration, text in
+      guard let value = Value(configurationText: text) else { return "'\(text)' is not \(Value.expectation)" }
+      guard holds(value) else { return "\(text) is not \(requirement)" }
+      configuration[keyPath: place] = value
+      return nil
+    },
+    text: { $0[keyPath: place].configurationText })
+}
+
+package enum ConfigurationSchema {
+  package static let version = 1
+
+  package static let keys: [ConfigurationKey] = [
+    key("data.source", \.data.source, "digits, or a path: IDX, a folder with MNIST's names, .npy, .npz, .csv"),
+    key("data.validation", \.data.validation, "auto (the source's own, else 0.1), a fraction, or another source"),
+    key("data.scale", \.data.scale, "auto, none, unit (divide by 255), minmax, standardize (per column)"),
+    key("data.binarize", \.data.binarize, "none, or dynamic: draw 0 or 1 with the value as probability, anew each epoch"),
+
+    key("model.kind", \.model.kind, "mlp"),
+    key("model.hidden", \.model.hidden, "widths of the encoder's layers, first to last", "a list of widths of 1 to 65536") {
+      $0.allSatisfy((1...65_536).contains) && $0.count <= 64
+    },
+    key(
+      "model.decoder_hidden", \.model.decoderHidden, "widths of the decoder's layers; [] mirrors the encoder",
+      "a list of widths of 1 to 65536"
+    ) { $0.allSatisfy((1...65_536).contains) && $0.count <= 64 },
+    key("model.latent", \.model.latent, "size of z", "between 1 and 65536") { (1...65_536).contains($0) },
+    key("model.activation", \.model.activation, "relu, leaky_relu, elu, tanh, sigmoid, softplus, silu, gelu, identity"),
+    key("model.dropout", \.model.dropout, "probability that a hidden value is dropped", "in [0, 1)") { $0 >= 0 && $0 < 1 },
+    key("model.likelihood", \.model.likelihood, "bernoulli (data in [0, 1]), gaussian, gaussian_learned (one sigma)"),
+    key("model.sigma", \.model.sigma, "standard deviation of the likelihood gaussian", "between 1e-6 and 1e6") {
+      (1e-6...1e6).contains($0)
+    },
+    key("model.logvar_low", \.model.logvarLow, "lower limit of logvar", "between -30 and 0") { (-30...0).contains($0) },
+    key("model.logvar_high", \.model.logvarHigh, "upper limit of logvar", "between 0 and 30, above 0") {
+      $0 > 0 && $0 <= 30
+    },
+
+    key("objective.beta.schedule", \.objective.betaSchedule, "constant (at end), linear, cyclical, sigmoid"),
+    key("objective.beta.start", \.objective.betaStart, "weight of the KL at the start", "0 or more") { $0 >= 0 },
+    key("objective.beta.end", \.objective.betaEnd, "weight of the KL after the warm-up", "0 or more") { $0 >= 0 },
+    key("objective.beta.unit", \.objective.betaUnit, "what warmup counts: epoch or step"),
+    key("objective.beta.warmup", \.objective.betaWarmup, "length of the warm-up; 0: the first 30 % of training", "0 or more") {
+      $0 >= 0
+    },
+    key("objective.beta.cycles", \.objective.betaCycles, "cycles of the cyclical schedule", "1 or more") { $0 >= 1 },
+    key("objective.beta.cycle_rise", \.objective.betaCycleRise, "rising part of a cycle", "in (0, 1]") { $0 > 0 && $0 <= 1 },
+    key("objective.free_bits", \.objective.freeBits, "nats of KL per unit and sample that cost nothing", "0 or more") {
+      $0 >= 0
+    },
+    key("objective.reconstruction", \.objective.reconstruction, "sum over dimensions (the ELBO), or mean (collapses)"),
+
+    key("optimizer.kind", \.optimizer.kind, "adam, adamw"),
+    key("optimizer.learning_rate", \.optimizer.learningRate, "Adam's step size", "above 0") { $0 > 0 },
+    key("optimizer.beta1", \.optimizer.beta1, "decay of the first moment", "in [0, 1)") { $0 >= 0 && $0 < 1 },
+    key("optimizer.beta2", \.optimizer.beta2, "decay of the second moment", "in [0, 1)") { $0 >= 0 && $0 < 1 },
+    key("optimizer.epsilon", \.optimizer.epsilon, "added to the root of the second moment", "above 0") { $0 > 0 },
+    key("optimizer.weight_decay", \.optimizer.weightDecay, "L2 (adam) or decoupled (adamw) decay", "0 or more") { $0 >= 0 },
+    key("optimizer.clip_norm", \.optimizer.clipNorm, "largest global norm of the gradient; 0: no clipping", "0 or more") {
+      $0 >= 0
+    },
+
+    key("schedule.kind", \.schedule.kind, "learning rate: constant, warmup_cosine, step"),
+    key("schedule.warmup_steps", \.schedule.warmupSteps, "steps of linear warm-up (warmup_cosine)", "0 or more") { $0 >= 0 },
+    key("schedule.minimum_factor", \.schedule.minimumFactor, "share of the rate at the end of the cosine", "in [0, 1]") {
+      (0...1).contains($0)
+    },
+    key("schedule.step_epochs", \.schedule.stepEpochs, "epochs between drops (step)", "1 or more") { $0 >= 1 },
+    key("schedule.step_factor", \.schedule.stepFactor, "factor of a drop (step)", "in (0, 1]") { $0 > 0 && $0 <= 1 },
+
+    key("train.seed", \.train.seed, "of initial values, order and noise", "0 or more") { $0 >= 0 },
+    key("train.batch_size", \.train.batchSize, "samples per step over all ranks", "between 1 and 16777216") {
+      (1...16_777_216).contains($0)
+    },
+    key(
+      "train.microbatch", \.train.microbatch, "samples of one replay; 0: an eighth of the batch (same bits on 1 to 8 ranks)",
+      "0 or more"
+    ) { $0 >= 0 },
+    key("train.max_epochs", \.train.maxEpochs, "passes over the training data", "between 1 and 1000000") {
+      (1...1_000_000).contains($0)
+    },
+    key("train.max_steps", \.train.maxSteps, "stop after so many steps; 0: no limit", "0 or more") { $0 >= 0 },
+    key("train.max_time", \.train.maxTime, "checkpoint and stop (exit 75) after this time, as 3h50m; none: no limit"),
+    key("train.threads", \.train.threads, "BLAS threads per rank", "between 1 and 256") { (1...256).contains($0) },
+    key("train.exchange", \.train.exchange, "how gradients are summed: auto, window (one node), messages"),
+
+    key("monitor.collapse_kl", \.monitor.collapseKL, "KL below this is collapsed, nats", "0 or more") { $0 >= 0 },
+    key("monitor.collapse_epochs", \.monitor.collapseEpochs, "epochs in a row before it is reported", "1 or more") { $0 >= 1 },
+    key("monitor.active_variance", \.monitor.activeVariance, "a unit is active when Var_x[mu] exceeds this", "0 or more") {
+      $0 >= 0
+    },
+    key("monitor.fail_on_collapse", \.monitor.failOnCollapse, "exit 3 when the posterior collapses"),
+    key("monitor.max_rollbacks", \.monitor.maxRollbacks, "rollbacks without passing the failing step, then exit 87", "0 or more")
+    { $0 >= 0 },
+    key("monitor.pictures_every", \.monitor.picturesEvery, "epochs between sample grids; 0: none", "0 or more") { $0 >= 0 },
+
+    key("checkpoint.every_epochs", \.checkpoint.everyEpochs, "epochs between checkpoints", "1 or more") { $0 >= 1 },
+    key("checkpoint.every_steps", \.checkpoint.everySteps, "steps between checkpoints; 0: epochs only", "0 or more") {
+      $0 >= 0
+    },
+    key("checkpoint.keep", \.checkpoint.keep, "newest checkpoints kept, beside the best", "1 or more") { $0 >= 1 },
+
+    key("log.progress", \.log.progress, "auto, bar, plain, json, none"),
+    key("log.every_steps", \.log.everySteps, "steps between lines of kind step in metrics.jsonl; 0: none", "0 or more") {
+      $0 >= 0
+    },
+  ]
+
+  private static let byPath = Dictionary(uniqueKeysWithValues: keys.map { ($0.path, $0) })
+  package static func find(_ path: String) -> ConfigurationKey? { byPath[path] }
+
+  /// What a preset changes of the defaults.
+  package static let presets: [(name: String, help: String, values: [(String, String)])] = [
+    (
+      "digits", "the embedded 8x8 digits, in seconds",
+      [
+        ("data.source", "digits"), ("model.hidden", "[256, 128]"), ("model.latent", "10"),
+        ("train.batch_size", "64"), ("train.max_epochs", "120"), ("monitor.pictures_every", "10"),
+        ("checkpoint.every_epochs", "10"),
+      ]
+    ),
+    (
+      "mnist-mlp", "784-400-20 on 28x28 digits; give --data",
+      [
+        ("data.source", "mnist"), ("model.hidden", "[400]"), ("model.latent", "20"), ("train.batch_size", "128"),
+        ("train.max_epochs", "50"),
+      ]
+    ),
+    (
+      "tabular", "numeric columns, standardised; give --data FILE.csv",
+      [
+        ("data.source", "data.csv"), ("data.scale", "standardize"), ("model.hidden", "[64, 32]"), ("model.latent", "8"),
+        ("model.likelihood", "gaussian_learned"), ("train.batch_size", "128"), ("train.max_epochs", "60"),
+        ("objective.beta.start", "0.0"), ("optimizer.clip_norm", "5.0"), ("monitor.pictures_every", "0"),
+      ]
+    ),
+  ]
+
+  /// The known name nearest to a misspelt one, when one is near.
+  package static func suggestion(for name: String, among names: [String]) -> String? {
+    let near = names.map { ($0, editDistance(name, $0)) }.min { $0.1 < $1.1 }
+    guard let near, near.1 <= max(2, name.count / 3) else { return nil }
+    return near.0
+  }
+
+  private static func editDistance(_ a: String, _ b: String) -> Int {
+    let a = Array(a.utf8.prefix(200)), b = Array(b.utf8)
+    var row = Array(0...b.count)
+    for i in a.indices {
+      var diagonal = row[0]
+      row[0] = i + 1
+      for j in b.indices {
+        let above = row[j + 1]
+        row[j + 1] = min(above + 1, row[j] + 1, diagonal + (a[i] == b[j] ? 0 : 1))
+        diagonal = above
+      }
+    }
+    return row[b.count]
+  }
+}

@@ -1,0 +1,148 @@
+import Autograd
+import Communication
+import Foundation
+import VAE
+
+/// A type that a configuration key can have: read from a YAML scalar, written so that any YAML reader reads it back.
+package protocol ConfigurationValue: Equatable, Sendable, SendableMetatype {
+  /// What is expected, for messages.
+  static var expectation: String { get }
+  init?(configurationText: String)
+  var configurationText: String { get }
+}
+
+extension Int: ConfigurationValue {
+  package static var expectation: String { "a whole number" }
+  package init?(configurationText text: String) { self.init(text) }
+  package var configurationText: String { description }
+}
+
+extension Double: ConfigurationValue {
+  package static var expectation: String { "a number" }
+  package init?(configurationText text: String) {
+    guard let value = Double(text), value.isFinite, text.allSatisfy({ $0.isNumber || "+-.eE".contains($0) }) else {
+      return nil
+    }
+    self = value
+  }
+  package var configurationText: String { decimalText(self) }
+}
+
+extension Bool: ConfigurationValue {
+  package static var expectation: String { "true or false" }
+  package init?(configurationText text: String) { self.init(text) }
+  package var configurationText: String { description }
+}
+
+extension String: ConfigurationValue {
+  package static var expectation: String { "a text" }
+  package init?(configurationText text: String) { self = text }
+  package var configurationText: String {
+    let plain = !isEmpty && allSatisfy { $0.isLetter || $0.isNumber || "/._-+@".contains($0) }
+    let ambiguous = Double(self) != nil || ["true", "false", "null", "yes", "no", "on", "off", "~"].contains(lowercased())
+    if plain, !ambiguous, first != "-" { return self }
+    let escaped = unicodeScalars.map { scalar in
+      switch scalar {
+      case "\"": "\\\""
+      case "\\": "\\\\"
+      case _ where scalar.value < 0x20 || scalar.value == 0x7f: "\\x" + hexadecimal(scalar.value)
+      default: String(scalar)
+      }
+    }
+    return "\"" + escaped.joined() + "\""
+  }
+}
+
+private func hexadecimal(_ value: UInt32) -> String { (value < 16 ? "0" : "") + String(value, radix: 16) }
+
+extension [Int]: ConfigurationValue {
+  package static var expectation: String { "a list of whole numbers, such as [400, 200]" }
+  package init?(configurationText text: String) {
+    var inner = text.trimmingCharacters(in: .whitespaces)
+    if inner.hasPrefix("["), inner.hasSuffix("]") { inner = String(inner.dropFirst().dropLast()) }
+    self = []
+    if inner.trimmingCharacters(in: .whitespaces).isEmpty { return }
+    for part in inner.split(separator: ",", omittingEmptySubsequences: false) {
+      guard let value = Int(part.trimmingCharacters(in: .whitespaces)) else { return nil }
+      append(value)
+    }
+  }
+  package var configurationText: String { "[" + map(\.description).joined(separator: ", ") + "]" }
+}
+
+extension Duration: ConfigurationValue {
+  package static var expectation: String { "a time such as 3h50m, 90s, 2d or none" }
+  package init?(configurationText text: String) {
+    if text == "none" {
+      self = .none
+      return
+    }
+    let factors: [Character: Double] = ["d": 86_400, "h": 3_600, "m": 60, "s": 1]
+    var total = 0.0, digits = ""
+    for character in text {
+      if let factor = factors[character] {
+        guard let value = Double(digits), value >= 0 else { return nil }
+        total += value * factor
+        digits = ""
+      } else {
+        digits.append(character)
+      }
+    }
+    if !digits.isEmpty {  // a bare number is seconds
+      guard total == 0, let value = Double(digits), value >= 0 else { return nil }
+      total = value
+    }
+    guard total.isFinite, total > 0, total < 1e10 else { return nil }
+    seconds = total
+  }
+  package var configurationText: String {
+    if seconds == 0 { return "none" }
+    var rest = seconds, text = ""
+    for (name, factor) in [("d", 86_400.0), ("h", 3_600.0), ("m", 60.0)] where rest >= factor {
+      let whole = (rest / factor).rounded(.down)
+      text += "\(Int(whole))\(name)"
+      rest -= whole * factor
+    }
+    return rest > 0 ? text + decimalText(rest) + "s" : text
+  }
+}
+
+extension ConfigurationValue where Self: RawRepresentable & CaseIterable, RawValue == String {
+  package static var expectation: String { "one of " + allCases.map(\.rawValue).joined(separator: ", ") }
+  package init?(configurationText text: String) { self.init(rawValue: text) }
+  package var configurationText: String { rawValue }
+}
+
+extension Scale: ConfigurationValue {}
+extension Binarization: ConfigurationValue {}
+extension LikelihoodKind: ConfigurationValue {}
+extension BetaShape: ConfigurationValue {}
+extension RateShape: ConfigurationValue {}
+extension OptimizerKind: ConfigurationValue {}
+extension TimeUnit: ConfigurationValue {}
+extension ProgressStyle: ConfigurationValue {}
+extension Activation: ConfigurationValue {}
+extension Reduction: ConfigurationValue {}
+extension ExchangeRoute: ConfigurationValue {}
+
+/// A number without an exponent: 0.00001 and not 1e-05, which YAML 1.1 readers take for a text.
+package func decimalText(_ value: Double) -> String {
+  let text = "\(value)"
+  guard let e = text.firstIndex(where: { $0 == "e" || $0 == "E" }), let exponent = Int(text[text.index(after: e)...]) else {
+    return text
+  }
+  let negative = text.hasPrefix("-")
+  let mantissa = text[..<e].drop { $0 == "-" }
+  let digits = mantissa.filter { $0 != "." }
+  let point = (mantissa.firstIndex(of: ".").map { mantissa.distance(from: mantissa.startIndex, to: $0) } ?? mantissa.count)
+    + exponent
+  let body: String
+  if point <= 0 {
+    body = "0." + String(repeating: "0", count: -point) + digits
+  } else if point >= digits.count {
+    body = digits + String(repeating: "0", count: point - digits.count) + ".0"
+  } else {
+    body = digits.prefix(point) + "." + digits.dropFirst(point)
+  }
+  return (negative ? "-" : "") + body
+}

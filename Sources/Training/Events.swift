@@ -1,0 +1,108 @@
+import Data
+import Foundation
+import Kernels
+
+/// Means over samples, in nats per sample, summed over dimensions. `negativeELBO` is recon + kl (beta 1) whatever beta is trained
+/// with.
+package struct ELBOMeans: Sendable, Equatable, Codable {
+  package var reconstruction: Double
+  package var kl: Double
+  package var negativeELBO: Double { reconstruction + kl }
+}
+
+/// One optimiser update, as every rank knows it.
+package struct StepReport: Sendable {
+  /// Updates done, this one included.
+  package var step: Int
+  package var epoch: Int
+  package var beta: Double
+  package var learningRate: Double
+  package var train: ELBOMeans
+  package var gradientNorm: Double
+  package var samples: Int
+}
+
+/// What validation found, with the terms of the objective that was trained.
+package struct ValidationReport: Sendable {
+  package var means: ELBOMeans
+  /// Reconstruction from the posterior mean instead of a sample.
+  package var reconstructionOfMean: Double
+  package var klPerUnit: [Double]
+  /// Var_x[mu] of each unit.
+  package var variancePerUnit: [Double]
+  package var activeUnits: Int
+}
+
+package struct EpochReport: Sendable {
+  package var epoch: Int
+  package var step: Int
+  package var beta: Double
+  package var learningRate: Double
+  package var train: ELBOMeans
+  package var valid: ValidationReport
+  package var gradientNorm: Double
+  package var samplesPerSecond: Double
+  package var seconds: Double
+  package var ranks: Int
+  package var skipped: Int
+  package var rollbacks: Int
+  package var isBest: Bool
+}
+
+package struct RollbackReport: Sendable {
+  package var failingStep: Int
+  package var restoredStep: Int
+  package var attempt: Int
+  package var learningRateFactor: Double
+  package var rank: Int
+  package var microbatch: Int
+  package var operation: String
+  package var samples: [Int]
+}
+
+/// What the run is, once it is known and before the first step.
+package struct StartReport: Sendable {
+  package var configuration: Configuration
+  package var dataName: String
+  package var shape: SampleShape
+  package var trainSamples: Int
+  package var validSamples: Int
+  package var parameters: Int
+  package var ranks: Int
+  package var plan: BatchPlan
+  package var totalSteps: Int
+  package var exchange: String
+  package var resumedFrom: Int?
+}
+
+/// Pictures in [0, 1], row-major NHWC.
+package struct PictureReport: Sendable {
+  package var epoch: Int
+  package var shape: SampleShape
+  /// (64, elements): E[x | z] of fixed z from the prior.
+  package var samples: [Float]
+  /// (n, elements): validation samples and their reconstructions.
+  package var originals: [Float]
+  package var reconstructions: [Float]
+}
+
+package enum StopReason: Int, Sendable {
+  case finished = 0, signalled, maxTime, collapsed
+}
+
+/// What happens in a run, as rank 0 tells it.
+package enum TrainingEvent: Sendable {
+  case started(StartReport)
+  case step(StepReport)
+  case epoch(EpochReport)
+  case pictures(PictureReport)
+  case checkpoint(step: Int, epoch: Int, seconds: Double)
+  case rollback(RollbackReport)
+  case collapse(epoch: Int, step: Int, message: String)
+  case warning(String)
+  case stopped(StopReason, step: Int, epoch: Int)
+}
+
+package protocol TrainingObserver: AnyObject {
+  func observe(_ event: TrainingEvent) throws(Failure)
+}

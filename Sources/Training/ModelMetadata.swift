@@ -1,0 +1,54 @@
+import Data
+import Foundation
+import Kernels
+import Persistence
+
+/// What a model file says of itself, so that it needs nothing else: configuration, extent of a sample, scaling.
+package struct ModelMetadata {
+  package var configuration: Configuration
+  package var shape: SampleShape
+  package var scaling: Scaling
+
+  package init(configuration: Configuration, shape: SampleShape, scaling: Scaling) {
+    self.configuration = configuration
+    self.shape = shape
+    self.scaling = scaling
+  }
+
+  package var entries: [String: String] {
+    let encoder = JSONEncoder()
+    return [
+      "vae_dist.version": programVersion,
+      "vae_dist.config": configuration.yaml,
+      "vae_dist.shape": shape.isImage
+        ? "\(shape.height)x\(shape.width)x\(shape.channels)" : "\(shape.elementCount)",
+      "vae_dist.scaling": (try? encoder.encode(scaling)).map { String(decoding: $0, as: UTF8.self) } ?? "{}",
+    ]
+  }
+
+  /// Reads what `entries` wrote; `path` is for messages.
+  package init(_ entries: [String: String], path: String) throws(Failure) {
+    func foreign(_ what: String) -> Failure {
+      Failure(
+        .badData, "\(path): \(what)", hint: "a model written by vae-dist carries its configuration in its metadata")
+    }
+    guard let yaml = entries["vae_dist.config"], let shapeText = entries["vae_dist.shape"] else {
+      throw foreign("no configuration in the metadata")
+    }
+    var configuration = Configuration()
+    try configuration.apply(yaml: yaml, file: "\(path) (metadata)")
+    let extents = shapeText.split(separator: "x").compactMap { Int($0) }
+    guard [1, 3].contains(extents.count), extents.allSatisfy({ (1...1 << 24).contains($0) }) else {
+      throw foreign("sample shape '\(shapeText)'")
+    }
+    guard
+      let scaling = try? JSONDecoder().decode(
+        Scaling.self, from: Foundation.Data((entries["vae_dist.scaling"] ?? "").utf8))
+    else { throw foreign("no scaling in the metadata") }
+    self.configuration = configuration
+    self.scaling = scaling
+    shape =
+      extents.count == 3
+      ? .image(height: extents[0], width: extents[1], channels: extents[2]) : .vector(extents[0])
+  }
+}

@@ -1,0 +1,182 @@
+import Foundation
+import Kernels
+import Persistence
+
+/// What a run leaves behind: configuration, command, environment, metrics, epochs, status. Appended to, never wiped; rank 0 only.
+package final class RunDirectory: TrainingObserver {
+  package let path: String
+  private let metrics: LineLog
+  private let epochs: LineLog
+  private let everySteps: Int
+  private var lastStatus = ContinuousClock.now - .seconds(60)
+  private static let epochColumns = [
+    "epoch", "step", "beta", "learning_rate", "train_recon", "train_kl", "train_neg_elbo", "valid_recon", "valid_kl",
+    "valid_neg_elbo", "valid_recon_of_mean", "active_units", "grad_norm", "samples_per_second", "seconds", "ranks",
+    "skipped", "rollbacks",
+  ]
+
+  /// Opens or creates the directory; metrics beyond the step that the run resumes from are cut back.
+  package init(path: String, configuration: Configuration, command: [String], resumedFrom step: Int?) throws(Failure) {
+    self.path = path
+    everySteps = configuration.log.everySteps
+    try RunDirectory.make(path)
+    try DurableFile.write(configuration.yaml, to: path + "/config.yaml")
+    let commands = try LineLog(path: path + "/command.txt")
+    try commands.append(command.map(RunDirectory.quoted).joined(separator: " "))
+    metrics = try LineLog(path: path + "/metrics.jsonl")
+    epochs = try LineLog(path: path + "/epochs.csv")
+    let limit = step ?? 0
+    try metrics.truncate { line in (RunDirectory.step(ofMetric: line) ?? 0) <= limit }
+    try epochs.truncate { line in line.hasPrefix("epoch,") || (RunDirectory.step(ofEpoch: line) ?? 0) <= limit }
+    let existing = FileManager.default.contents(atPath: path + "/epochs.csv") ?? Foundation.Data()
+    if existing.isEmpty { try epochs.append(RunDirectory.epochColumns.joined(separator: ",")) }
+    if let step { try metrics.append(JSON.object([("kind", .text("resume")), ("step", .integer(step))]).text) }
+  }
+
+  /// Makes a directory and its parents.
+  package static func make(_ path: String) throws(Failure) {
+    do {
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    } catch {
+      throw Failure(
+        .cannotCreate, "\(path): the run directory cannot be created: \(error.localizedDescription)",
+        hint: "choose a place you may write to with --run DIR")
+    }
+  }
+
+  private static func step(ofMetric line: String) -> Int? {
+    struct Line: Decodable { let step: Int? }
+    return try? JSONDecoder().decode(Line.self, from: Foundation.Data(line.utf8)).step
+  }
+
+  private static func step(ofEpoch line: String) -> Int? {
+    let cells = line.split(separator: ",", omittingEmptySubsequences: false)
+    return cells.count > 1 ? Int(cells[1]) : nil
+  }
+
+  /// A word as a shell would need it.
+  private static func quoted(_ word: String) -> String {
+    let plain = !word.isEmpty && word.allSatisfy { $0.isLetter || $0.isNumber || "/._-+=:,@%".contains($0) }
+    return plain ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
+  }
+
+  /// Who and what computed, for whoever finds the directory later.
+  package func writeEnvironment(_ entries: [(String, JSON)]) throws(Failure) {
+    try DurableFile.write(JSON.object(entries).text + "\n", to: path + "/environment.json")
+  }
+
+  // MARK: Events
+
+  package func observe(_ event: TrainingEvent) throws(Failure) {
+    switch event {
+    case .started(let report):
+      try writeStatus("training", step: report.resumedFrom ?? 0, epoch: 0, force: true)
+    case .step(let report):
+      if everySteps > 0, report.step % everySteps == 0 { try metrics.append(RunDirectory.line(report)) }
+      try writeStatus("training", step: report.step, epoch: report.epoch, force: false)
+    case .epoch(let report):
+      try metrics.append(RunDirectory.line(report))
+      try epochs.append(RunDirectory.row(report))
+    case .checkpoint(let step, let epoch, let seconds):
+      try metrics.append(
+        JSON.object([
+          ("kind", .text("checkpoint")), ("step", .integer(step)), ("epoch", .integer(epoch)),
+          ("seconds", .number(seconds)),
+        ]).text)
+    case .rollback(let report): try metrics.append(RunDirectory.line(report))
+    case .collapse(let epoch, let step, let message):
+      try metrics.append(
+        JSON.object([
+          ("kind", .text("collapse")), ("epoch", .integer(epoch)), ("step", .integer(step)), ("message", .text(message)),
+        ]).text)
+    case .stopped(let reason, let step, let epoch):
+      try metrics.append(
+        JSON.object([
+          ("kind", .text("stop")), ("reason", .text(reason.word)), ("step", .integer(step)), ("epoch", .integer(epoch)),
+        ]).text)
+      try metrics.sync()
+      try epochs.sync()
+      try writeStatus(reason == .finished ? "finished" : "stopped", step: step, epoch: epoch, reason: reason.word, force: true)
+    case .pictures, .warning: break
+    }
+  }
+
+  /// The last word of a run that failed.
+  package func writeFailure(_ failure: Failure) {
+    try? DurableFile.write(
+      JSON.object([
+        ("state", .text("failed")), ("exit", .integer(Int(failure.status.rawValue))), ("reason", .text(failure.message)),
+        ("heartbeat", .text(RunDirectory.now())),
+      ]).text + "\n", to: path + "/status.json")
+  }
+
+  private func writeStatus(_ state: String, step: Int, epoch: Int, reason: String? = nil, force: Bool) throws(Failure) {
+    guard force || ContinuousClock.now - lastStatus > .seconds(10) else { return }
+    lastStatus = .now
+    try DurableFile.write(
+      JSON.object([
+        ("state", .text(state)), ("step", .integer(step)), ("epoch", .integer(epoch)),
+        ("heartbeat", .text(RunDirectory.now())), ("exit_reason", reason.map(JSON.text) ?? .null),
+      ]).text + "\n", to: path + "/status.json")
+  }
+
+  private static func now() -> String { ISO8601DateFormatter().string(from: Date()) }
+
+  private static func means(_ means: ELBOMeans) -> [(String, JSON)] {
+    [("recon", .number(means.reconstruction)), ("kl", .number(means.kl)), ("neg_elbo", .number(means.negativeELBO))]
+  }
+
+  private static func line(_ report: StepReport) -> String {
+    JSON.object(
+      [
+        ("kind", .text("step")), ("step", .integer(report.step)), ("epoch", .integer(report.epoch)),
+        ("beta", .number(report.beta)), ("learning_rate", .number(report.learningRate)),
+      ] + means(report.train) + [("grad_norm", .number(report.gradientNorm))]
+    ).text
+  }
+
+  private static func line(_ report: RollbackReport) -> String {
+    JSON.object([
+      ("kind", .text("rollback")), ("step", .integer(report.restoredStep)), ("failing_step", .integer(report.failingStep)),
+      ("attempt", .integer(report.attempt)), ("learning_rate_factor", .number(report.learningRateFactor)),
+      ("rank", .integer(report.rank)), ("microbatch", .integer(report.microbatch)), ("operation", .text(report.operation)),
+      ("samples", .array(report.samples.map(JSON.integer))),
+    ]).text
+  }
+
+  /// The line of an epoch, also printed by `--progress json`.
+  package static func line(_ report: EpochReport) -> String {
+    JSON.object([
+      ("kind", .text("epoch")), ("epoch", .integer(report.epoch)), ("step", .integer(report.step)),
+      ("beta", .number(report.beta)), ("learning_rate", .number(report.learningRate)),
+      ("train", .object(means(report.train))),
+      ("valid", .object(means(report.valid.means) + [("recon_of_mean", .number(report.valid.reconstructionOfMean))])),
+      ("active_units", .integer(report.valid.activeUnits)), ("kl_per_unit", .numbers(report.valid.klPerUnit)),
+      ("grad_norm", .number(report.gradientNorm)), ("samples_per_second", .number(report.samplesPerSecond)),
+      ("seconds", .number(report.seconds)), ("ranks", .integer(report.ranks)), ("skipped", .integer(report.skipped)),
+      ("rollbacks", .integer(report.rollbacks)),
+    ]).text
+  }
+
+  private static func row(_ r: EpochReport) -> String {
+    let numbers: [Double] = [
+      r.beta, r.learningRate, r.train.reconstruction, r.train.kl, r.train.negativeELBO, r.valid.means.reconstruction,
+      r.valid.means.kl, r.valid.means.negativeELBO, r.valid.reconstructionOfMean,
+    ]
+    return (["\(r.epoch)", "\(r.step)"] + numbers.map(decimalText) + [
+      "\(r.valid.activeUnits)", decimalText(r.gradientNorm), decimalText(r.samplesPerSecond), decimalText(r.seconds),
+      "\(r.ranks)", "\(r.skipped)", "\(r.rollbacks)",
+    ]).joined(separator: ",")
+  }
+}
+
+extension StopReason {
+  package var word: String {
+    switch self {
+    case .finished: "finished"
+    case .signalled: "signal"
+    case .maxTime: "max_time"
+    case .collapsed: "collapse"
+    }
+  }
+}

@@ -1,0 +1,89 @@
+import Foundation
+import Kernels
+
+/// Weight of the KL as a function of the step: a pure function, so that a resumed run cannot get it wrong.
+package struct BetaSchedule: Sendable {
+  let shape: BetaShape
+  let start, end: Double
+  /// Length of the rise, or of all cycles together, in steps.
+  let warmup: Double
+  let cycles: Int
+  let rise: Double
+
+  /// - Throws: when the warm-up is longer than the training: beta would never reach its end.
+  package init(_ objective: Configuration.Objective, stepsPerEpoch: Int, totalSteps: Int) throws(Failure) {
+    shape = objective.betaSchedule
+    start = objective.betaStart
+    end = objective.betaEnd
+    cycles = objective.betaCycles
+    rise = objective.betaCycleRise
+    let isDefault = objective.betaWarmup == 0
+    let unit = objective.betaUnit == .epoch ? Double(stepsPerEpoch) : 1
+    let whole = Double(totalSteps)
+    // Cycles fill the training unless told otherwise; a rise takes its first part.
+    warmup = isDefault ? (shape == .cyclical ? whole : 0.3 * whole) : objective.betaWarmup * unit
+    if shape != .constant, warmup > whole {
+      let given = "\(decimalText(objective.betaWarmup)) \(objective.betaUnit.rawValue)s"
+      throw Failure(
+        .badConfiguration,
+        "the KL warm-up (\(given), \(Int(warmup)) steps) is longer than the training (\(totalSteps) steps): "
+          + "beta would never reach \(decimalText(end))",
+        hint: "lower objective.beta.warmup, or train longer (--max-epochs, --max-steps)")
+    }
+  }
+
+  /// Beta of a step, counted from 0.
+  package func value(at step: Int) -> Double {
+    let progress = warmup > 0 ? Double(step) / warmup : 1
+    switch shape {
+    case .constant: return end
+    case .linear: return start + (end - start) * min(progress, 1)
+    case .sigmoid:
+      guard progress < 1 else { return end }
+      // A logistic curve over -6...6, shifted and scaled so that it begins at start and meets end.
+      func logistic(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
+      let low = logistic(-6), high = logistic(6)
+      return start + (end - start) * (logistic(12 * progress - 6) - low) / (high - low)
+    case .cyclical:
+      // Fu et al., "Cyclical annealing schedule", NAACL 2019: rise, then stay, then fall back at once.
+      guard progress < 1 else { return end }
+      let phase = (progress * Double(cycles)).truncatingRemainder(dividingBy: 1)
+      return start + (end - start) * min(phase / rise, 1)
+    }
+  }
+}
+
+/// Learning rate as a function of the step, before the halvings of rollbacks.
+package struct RateSchedule: Sendable {
+  let schedule: Configuration.Schedule
+  let rate: Double
+  let stepsPerEpoch: Int
+  let totalSteps: Int
+
+  package init(_ configuration: Configuration, stepsPerEpoch: Int, totalSteps: Int) throws(Failure) {
+    schedule = configuration.schedule
+    rate = configuration.optimizer.learningRate
+    self.stepsPerEpoch = stepsPerEpoch
+    self.totalSteps = totalSteps
+    if schedule.kind == .warmupCosine, schedule.warmupSteps > totalSteps {
+      throw Failure(
+        .badConfiguration,
+        "the learning rate's warm-up (\(schedule.warmupSteps) steps) is longer than the training (\(totalSteps) steps)",
+        hint: "lower schedule.warmup_steps, or train longer (--max-epochs, --max-steps)")
+    }
+  }
+
+  /// Rate of a step, counted from 0.
+  package func value(at step: Int) -> Double {
+    switch schedule.kind {
+    case .constant: return rate
+    case .step: return rate * pow(schedule.stepFactor, Double(step / stepsPerEpoch / schedule.stepEpochs))
+    case .warmupCosine:
+      if step < schedule.warmupSteps { return rate * Double(step + 1) / Double(schedule.warmupSteps) }
+      let span = max(1, totalSteps - schedule.warmupSteps)
+      let progress = min(1, Double(step - schedule.warmupSteps) / Double(span))
+      let floor = schedule.minimumFactor
+      return rate * (floor + (1 - floor) * 0.5 * (1 + cos(.pi * progress)))
+    }
+  }
+}

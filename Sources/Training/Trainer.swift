@@ -1,0 +1,278 @@
+import Autograd
+import Communication
+import Data
+import Foundation
+import Kernels
+import VAE
+
+/// The training loop, the same on every rank. Whatever changes control flow was reduced over all ranks first.
+package final class Trainer {
+  let configuration: Configuration
+  let communicator: Communicator
+  let autoencoder: VariationalAutoencoder
+  let plan: BatchPlan
+  let loader: BatchLoader
+  let exchange: GradientExchange
+  let optimizer: Optimizer
+  let training: ELBOGraph
+  let checkpoints: Checkpoints
+  private let validator: Validator
+  private let pictures: PictureMaker?
+  private let observers: [any TrainingObserver]
+  private let injection: NaNInjection?
+  private let seeds: UnsafeMutablePointer<Float>
+  let seed: UInt64
+
+  var state: TrainingState
+  var conductor: Conductor
+  private var beta = 0.0
+  private var lastNorm = 0.0
+
+  package init(_ setup: TrainingSetup, observers: [any TrainingObserver], injection: NaNInjection?) throws(Failure) {
+    configuration = setup.configuration
+    communicator = setup.communicator
+    autoencoder = setup.autoencoder
+    plan = setup.plan
+    state = setup.state
+    conductor = setup.conductor
+    checkpoints = setup.checkpoints
+    seed = UInt64(configuration.train.seed)
+    loader = BatchLoader(data: setup.data.train, rows: plan.microbatch, binarize: configuration.data.binarize)
+    exchange = try GradientExchange(
+      communicator, tree: ReductionTree(leaves: plan.slots, ranks: communicator.size), count: autoencoder.store.count,
+      rowWidth: StepRow.width, route: configuration.train.exchange)
+    optimizer = setup.optimizer
+    training = autoencoder.elboGraph(batch: plan.microbatch, gradients: true)
+    validator = Validator(
+      autoencoder, data: setup.data.valid, communicator: communicator, configuration: configuration)
+    pictures =
+      communicator.isRoot && setup.data.train.shape.isImage && configuration.monitor.picturesEvery > 0
+      ? PictureMaker(autoencoder, validator: validator, shape: setup.data.train.shape, seed: seed) : nil
+    self.observers = observers
+    self.injection = injection
+    seeds = Buffer.allocate(Float.self, count: plan.microbatch)
+  }
+
+  deinit { seeds.deallocate() }
+
+  package var exchangeName: String { exchange.routeName }
+  package var totalSteps: Int { configuration.totalSteps(plan) }
+
+  /// Trains to the end, or to the first reason to stop. Collective.
+  package func run() throws(Failure) -> StopReason {
+    try announceBeta()
+    // Something to go back to from the first step on.
+    if !checkpoints.isSaved(step: state.step) { save(best: false) }
+    var clock = ContinuousClock.now
+    while state.step < totalSteps {
+      let outcome = try step()
+      guard case .done(let report, let directive) = outcome else {
+        try rollBack()
+        clock = .now
+        continue
+      }
+      state.sums.seconds += (ContinuousClock.now - clock) / .seconds(1)
+      clock = .now
+      emit(.step(report))
+      if state.stepInEpoch == plan.stepsPerEpoch || state.step == totalSteps {
+        if let reason = try endEpoch(report) { return reason }
+        clock = .now
+      } else if directive.action != .proceed {
+        save(best: false)
+      }
+      if directive.action == .stop { return try stop(directive.reason) }
+    }
+    return try stop(.finished)
+  }
+
+  // MARK: One step
+
+  enum Outcome {
+    case done(StepReport, Directive)
+    case notFinite
+  }
+
+  /// One optimiser update: this rank's microbatches, the sum over all ranks, the root's directive. No allocation.
+  func step() throws(Failure) -> Outcome {
+    let share = 1 / Float(max(1, plan.filled(step: state.stepInEpoch)))
+    exchange.awaitBuffers()
+    for leaf in exchange.leaves {
+      let filled = try replayForward(slot: leaf.index)
+      replayBackward(into: exchange.buffers[leaf.buffer], share: share)
+      StepRow.write(training, loader.weights, filled: filled, into: exchange.row(of: leaf.index))
+      exchange.merge(after: leaf)
+    }
+    let step = state.step
+    let sums = try exchange.sum { row in
+      conductor.direct(step: step, signalled: row[StepRow.stop] > 0).words
+    }
+    let directive = Directive(words: sums.answer)
+    let norm = sums.squares.squareRoot()
+    guard sums.sums[StepRow.bad] == 0, norm.isFinite else {
+      exchange.release()
+      return .notFinite
+    }
+    optimizer.step(
+      autoencoder.store.values, gradient: sums.gradient, rate: directive.learningRate,
+      scale: optimizer.clipFactor(norm: norm))
+    exchange.release()
+    return .done(account(sums.sums, norm: norm, directive), directive)
+  }
+
+  /// Loads a slot's microbatch of the current step and computes its terms; returns the number of real samples.
+  func replayForward(slot: Int) throws(Failure) -> Int {
+    let graph = training.graph
+    let filled = try loader.load(
+      plan, slot: slot, step: state.stepInEpoch, into: graph[training.x], seed: seed, attempt: state.attempt,
+      epoch: state.epoch)
+    if let injection, injection.applies(step: state.step, rank: communicator.rank, attempt: state.attempt) {
+      graph[training.x][0] = .nan
+    }
+    graph.replay.samples = UnsafePointer(loader.samples)
+    graph.replay.seed = seed
+    graph.replay.attempt = state.attempt
+    graph.replay.epoch = UInt32(truncatingIfNeeded: state.epoch)
+    graph[training.terms.beta][0] = Float(beta)
+    graph.forward()
+    return filled
+  }
+
+  /// Gradient of the mean over the global step's samples. `share`: one over their number.
+  func replayBackward(into gradient: UnsafeMutablePointer<Float>, share: Float) {
+    for row in 0..<plan.microbatch { seeds[row] = loader.weights[row] * share }
+    gradient.zero(autoencoder.store.count)
+    training.graph.backward(from: training.terms.loss, seed: seeds, gradients: gradient)
+  }
+
+  private func account(_ sums: UnsafePointer<Double>, norm: Double, _ directive: Directive) -> StepReport {
+    let n = max(sums[StepRow.weight], 1)
+    state.sums.weight += sums[StepRow.weight]
+    state.sums.reconstruction += sums[StepRow.reconstruction]
+    state.sums.kl += sums[StepRow.kl]
+    state.sums.gradientNorm += norm
+    state.sums.steps += 1
+    conductor.passed(step: state.step)
+    checkpoints.passed(step: state.step)
+    state.step += 1
+    state.stepInEpoch += 1
+    state.updates = optimizer.updates
+    let report = StepReport(
+      step: state.step, epoch: state.epoch, beta: beta, learningRate: directive.learningRate,
+      train: ELBOMeans(reconstruction: sums[StepRow.reconstruction] / n, kl: sums[StepRow.kl] / n),
+      gradientNorm: norm, samples: Int(n))
+    beta = directive.nextBeta
+    return report
+  }
+
+  // MARK: Between steps
+
+  private func endEpoch(_ last: StepReport) throws(Failure) -> StopReason? {
+    let isWhole = state.stepInEpoch == plan.stepsPerEpoch
+    let epoch = state.epoch + 1, sums = state.sums
+    let valid = try validator.validate(seed: seed)
+    let elements = autoencoder.elements
+    let isLast = state.step >= totalSteps
+    let isDue = isLast || epoch % configuration.checkpoint.everyEpochs == 0
+    let isBest = isDue && conductor.isBest(valid, step: state.step)  // the best of those that are kept
+    let collapse = conductor.collapse(valid, beta: last.beta, elements: elements)
+    let report = EpochReport(
+      epoch: epoch, step: state.step, beta: last.beta, learningRate: last.learningRate, train: sums.means, valid: valid,
+      gradientNorm: sums.gradientNorm / Double(max(sums.steps, 1)),
+      samplesPerSecond: sums.seconds > 0 ? sums.weight / sums.seconds : 0, seconds: sums.seconds,
+      ranks: communicator.size, skipped: conductor.state.skipped, rollbacks: conductor.state.rollbacks, isBest: isBest)
+    if isWhole {
+      state.epoch += 1
+      state.stepInEpoch = 0
+      state.sums = EpochSums()
+    }
+    emit(.epoch(report))
+    if let pictures, isLast || epoch % configuration.monitor.picturesEvery == 0 {
+      emit(.pictures(try pictures.make(epoch: epoch)))
+    }
+    if isDue { save(best: isBest) }
+    guard let collapse else { return nil }
+    emit(.collapse(epoch: epoch, step: state.step, message: collapse))
+    return configuration.monitor.failOnCollapse ? try stop(.collapsed) : nil
+  }
+
+  private func stop(_ reason: StopReason) throws(Failure) -> StopReason {
+    if !checkpoints.isSaved(step: state.step) { save(best: false) }
+    try checkpoints.requireSaved(step: state.step, communicator)
+    emit(.stopped(reason, step: state.step, epoch: state.epoch))
+    try communicator.barrier()
+    return reason
+  }
+
+  /// Rank 0 writes; a failure is a warning, and the next checkpoint is another try.
+  private func save(best: Bool) {
+    guard communicator.isRoot else { return checkpoints.note(step: state.step) }
+    state.conductor = conductor.state
+    let began = ContinuousClock.now
+    do {
+      try checkpoints.save(state, autoencoder.store, optimizer, best: best)
+      emit(.checkpoint(step: state.step, epoch: state.epoch, seconds: (ContinuousClock.now - began) / .seconds(1)))
+    } catch {
+      emit(.warning("no checkpoint at step \(state.step): \(error.message); training goes on and the next one is another try"))
+    }
+  }
+
+  /// Beta of the coming step, as rank 0 has it.
+  func announceBeta() throws(Failure) {
+    var value = conductor.beta(at: state.step)
+    try communicator.broadcastValue(&value)
+    beta = value
+  }
+
+  func emit(_ event: TrainingEvent) {
+    for observer in observers {
+      do { try observer.observe(event) } catch {
+        let text = "vae-dist: warning: \(error)\n"
+        FileHandle.standardError.write(Foundation.Data(text.utf8))
+      }
+    }
+  }
+}
+
+/// What a microbatch adds to the sums of a step.
+enum StepRow {
+  static let weight = 0, reconstruction = 1, kl = 2, loss = 3, bad = 4, stop = 5, width = 6
+
+  static func write(
+    _ graph: ELBOGraph, _ weights: UnsafePointer<Float>, filled: Int, into row: UnsafeMutablePointer<Double>
+  ) {
+    let terms = graph.terms, memory = graph.graph, rows = memory.batch
+    row[weight] = Double(filled)
+    row[reconstruction] = vd_weighted_sum(memory[terms.reconstruction], weights, rows)
+    row[kl] = vd_weighted_sum(memory[terms.kl], weights, rows)
+    row[loss] = vd_weighted_sum(memory[terms.loss], weights, rows)
+    row[bad] = row[loss].isFinite && row[reconstruction].isFinite && row[kl].isFinite ? 0 : 1
+    row[stop] = StopSignals.pending != 0 ? 1 : 0
+  }
+}
+
+/// For tests: plants a NaN in the data of one rank at one step, once.
+package struct NaNInjection: Sendable {
+  /// Counted from 1, as steps are shown.
+  let step: Int
+  let rank: Int
+
+  /// From "STEP:RANK".
+  package init?(_ text: String) {
+    let parts = text.split(separator: ":").compactMap { Int($0) }
+    guard parts.count == 2, parts[0] > 0, parts[1] >= 0 else { return nil }
+    (step, rank) = (parts[0], parts[1])
+  }
+
+  func applies(step: Int, rank: Int, attempt: Int) -> Bool {
+    attempt == 0 && step + 1 == self.step && rank == self.rank
+  }
+}
+
+extension Configuration {
+  /// Steps of the whole training.
+  package func totalSteps(_ plan: BatchPlan) -> Int {
+    let (all, overflow) = train.maxEpochs.multipliedReportingOverflow(by: plan.stepsPerEpoch)
+    let epochs = overflow ? Int.max : all
+    return train.maxSteps > 0 ? min(train.maxSteps, epochs) : epochs
+  }
+}

@@ -1,0 +1,227 @@
+import Communication
+import Data
+import Foundation
+import Kernels
+import Layers
+import VAE
+
+/// Whether a run goes on from a checkpoint.
+package enum ResumeMode: Sendable, Equatable {
+  /// If the run directory has one.
+  case auto
+  case none
+  /// From this run or checkpoint directory, which must have one.
+  case path(String)
+}
+
+/// Everything made before the first step: data shared out, model recorded, ranks agreed, state restored.
+package final class TrainingSetup {
+  package let configuration: Configuration
+  package let communicator: Communicator
+  package let data: DataSplit
+  package let plan: BatchPlan
+  package let autoencoder: VariationalAutoencoder
+  package let optimizer: Optimizer
+  package let checkpoints: Checkpoints
+  package private(set) var state: TrainingState
+  package private(set) var conductor: Conductor
+  package private(set) var resumedFrom: Int?
+  package private(set) var warnings: [String] = []
+
+  /// Collective. `checkpointDirectory` is used by rank 0 alone; nil for a run that writes nothing.
+  package init(
+    _ configuration: Configuration, _ communicator: Communicator, checkpointDirectory: String?, resume: ResumeMode
+  ) throws(Failure) {
+    self.configuration = configuration
+    self.communicator = communicator
+    BLAS.setThreads(configuration.train.threads)
+    let data = try TrainingSetup.openShare(configuration, communicator)
+    self.data = data
+    plan = TrainingSetup.plan(configuration, data)
+
+    let elements = data.train.shape.elementCount
+    autoencoder = try communicator.together { () throws(Failure) in
+      try VariationalAutoencoder(
+        configuration.modelSettings(elements: elements), likelihood: configuration.likelihood,
+        objective: configuration.objectiveSettings, seed: UInt64(configuration.train.seed))
+    }
+    optimizer = Optimizer(configuration.optimizer, count: autoencoder.store.count)
+    checkpoints = Checkpoints(
+      directory: communicator.isRoot ? checkpointDirectory : nil, keep: configuration.checkpoint.keep,
+      metadata: ModelMetadata(
+        configuration: configuration, shape: data.train.shape, scaling: data.train.scaling
+      ).entries)
+
+    var state = TrainingState()
+    state.seed = configuration.train.seed
+    state.batchSize = plan.batchSize
+    state.microbatch = plan.microbatch
+    state.slots = plan.slots
+    state.trainSamples = plan.count
+    state.dataFingerprint = data.train.fingerprint
+    state.blasCore = BLAS.coreName
+    state.blasThreads = BLAS.threads
+    state.cpuLevel = Int(vd_cpu_level())
+    state.plannedSteps = configuration.totalSteps(plan)
+    self.state = state
+    try communicator.agree(on: [
+      ("program", programVersion), ("configuration", configuration.yaml), ("training data", data.train.fingerprint),
+      ("validation data", data.valid.fingerprint), ("initial parameters", autoencoder.store.digest()),
+      ("BLAS kernels", BLAS.coreName), ("BLAS threads", "\(BLAS.threads)"), ("CPU level", "\(vd_cpu_level())"),
+    ])
+    let (steps, planned) = (plan.stepsPerEpoch, state.plannedSteps)
+    conductor = try communicator.together { () throws(Failure) in
+      try Conductor(configuration, stepsPerEpoch: steps, totalSteps: planned)
+    }
+    try restore(resume)
+  }
+
+  /// Slots, rows of a microbatch and steps that a configuration means for a data set.
+  package static func plan(_ configuration: Configuration, _ data: DataSplit) -> BatchPlan {
+    BatchPlan(
+      count: data.train.count, batchSize: configuration.train.batchSize, microbatch: configuration.train.microbatch)
+  }
+
+  // MARK: Data
+
+  private static func openShare(_ configuration: Configuration, _ communicator: Communicator) throws(Failure) -> DataSplit {
+    let data = try communicator.together { () throws(Failure) in try open(configuration) }
+    let plan = plan(configuration, data)
+    guard plan.slots >= communicator.size else {
+      var failure = Failure(
+        .badConfiguration,
+        "\(communicator.size) ranks for \(plan.slots) microbatches of \(plan.microbatch): some would have nothing to do",
+        hint: plan.batchSize >= communicator.size
+          ? "give --microbatch \(max(1, plan.batchSize / communicator.size)) or less, or a larger --batch-size"
+          : "give a --batch-size of \(communicator.size) or more, or fewer ranks")
+      failure.isCollective = true
+      throw failure
+    }
+    let tree = ReductionTree(leaves: plan.slots, ranks: communicator.size)
+    let slots = tree.range(of: communicator.rank)
+    let train = plan.strata(slots)
+    let valid = Validator.share(of: data.valid.count, rank: communicator.rank, size: communicator.size)
+    try communicator.together { () throws(Failure) in try data.prepare(train: train, valid: valid) }
+    let scaling = try findScaling(configuration, data, plan, slots, communicator)
+    for set in [data.train, data.valid] {
+      set.scaling = scaling
+      set.requiresUnitInterval = configuration.likelihood.requiresUnitInterval
+    }
+    try communicator.together { () throws(Failure) in
+      // What is read once anyway is checked now; a share beyond this is checked as it is used.
+      if train.count * data.train.shape.elementCount <= checkedElements { try data.train.check(train) }
+      if valid.count * data.valid.shape.elementCount <= checkedElements { try data.valid.check(valid) }
+    }
+    return data
+  }
+
+  private static let checkedElements = 1 << 26
+
+  /// Opens the sets that a configuration names, without reading their rows.
+  package static func open(_ configuration: Configuration) throws(Failure) -> DataSplit {
+    let data = configuration.data
+    return try openData(data.source, validation: data.validation == "auto" ? nil : data.validation)
+  }
+
+  /// Scaling from the training rows alone: moments of each stratum, joined in the order of the strata.
+  private static func findScaling(
+    _ configuration: Configuration, _ data: DataSplit, _ plan: BatchPlan, _ slots: Range<Int>,
+    _ communicator: Communicator
+  ) throws(Failure) -> Scaling {
+    let mode = configuration.data.scale
+    switch mode {
+    case .none: return .identity
+    case .unit: return Scaling(offset: [0], scale: [1 / 255])
+    case .auto where data.train.element != .u8: return .identity
+    case .auto:
+      let largest = try communicator.together { () throws(Failure) in
+        try data.train.largestByte(of: plan.strata(slots))
+      }
+      return defaultScaling(element: data.train.element, maximum: Double(try communicator.maximum([Int64(largest)])[0]))
+    case .minmax, .standardize: break
+    }
+    let mine = try communicator.together { () throws(Failure) -> [Double] in
+      var all = [Double]()
+      for slot in slots { all += try data.train.moments(of: plan.stratum(slot)).serialized }
+      return all
+    }
+    let width = data.train.shape.elementCount
+    var moments = Moments(width: width)
+    for bytes in try communicator.gather(mine.withUnsafeBytes { [UInt8]($0) }) {
+      let values = bytes.withUnsafeBytes { Array($0.bindMemory(to: Double.self)) }
+      for at in stride(from: 0, to: values.count, by: 1 + 4 * width) {
+        moments.merge(Moments(serialized: Array(values[at..<at + 1 + 4 * width])))
+      }
+    }
+    if mode == .minmax {
+      let low = moments.minimum, high = moments.maximum
+      return Scaling(
+        offset: low.map(Float.init), scale: zip(low, high).map { $1 > $0 ? Float(1 / ($1 - $0)) : 1 })
+    }
+    // A constant column has no scale of its own: centred, it says nothing, as it should.
+    return Scaling(
+      offset: moments.mean.map(Float.init),
+      scale: (0..<width).map { moments.variance($0) > 1e-24 ? Float(1 / moments.variance($0).squareRoot()) : 1 })
+  }
+
+  // MARK: Resuming
+
+  private func restore(_ resume: ResumeMode) throws(Failure) {
+    var passedOver: [(step: Int, reason: Failure)] = []
+    var source = checkpoints
+    if case .path(let path) = resume { source = Checkpoints(reading: communicator.isRoot ? path : nil) }
+    let bytes = try communicator.together { () throws(Failure) -> [UInt8] in
+      guard communicator.isRoot, resume != .none else { return [] }
+      let found = source.newest()
+      passedOver = found.skipped
+      if let step = found.step { return try source.load(step: step).encoded() }
+      guard case .path(let path) = resume else { return [] }
+      throw Failure(
+        .missingInput, "\(path): no checkpoint to resume from",
+        hint: found.skipped.first.map(\.reason.message) ?? "give a run directory or one of its checkpoints")
+    }
+    warnings += passedOver.map { "checkpoint of step \($0.step) is damaged and was passed over: \($0.reason.message)" }
+    let agreed = try communicator.broadcast(bytes)
+    guard !agreed.isEmpty else { return }
+    let saved = try TrainingState.decode(agreed, from: "state.json")
+    let communicator = communicator
+    try communicator.together { () throws(Failure) in try checkSame(saved) }
+    try source.restore(step: saved.step, autoencoder.store, optimizer, communicator)
+    optimizer.updates = saved.updates
+    if saved.plannedSteps != state.plannedSteps {
+      warnings.append(
+        "schedules stay laid out for \(saved.plannedSteps) steps, as the run began, not \(state.plannedSteps)")
+    }
+    var schedules = try Conductor(configuration, stepsPerEpoch: plan.stepsPerEpoch, totalSteps: saved.plannedSteps)
+    schedules.state = saved.conductor
+    conductor = schedules
+    let fresh = state
+    state = saved
+    (state.blasCore, state.cpuLevel, state.blasThreads) = (fresh.blasCore, fresh.cpuLevel, fresh.blasThreads)
+    state.program = fresh.program
+    resumedFrom = saved.step
+  }
+
+  /// What would change the bits of the run is refused or said.
+  private func checkSame(_ saved: TrainingState) throws(Failure) {
+    var differing: [String] = []
+    func compare<T: Equatable>(_ name: String, _ old: T, _ new: T) {
+      if old != new { differing.append("\(name) was \(old), is \(new)") }
+    }
+    compare("train.seed", saved.seed, state.seed)
+    compare("train.batch_size", saved.batchSize, state.batchSize)
+    compare("microbatch", saved.microbatch, state.microbatch)
+    compare("training samples", saved.trainSamples, state.trainSamples)
+    compare("data fingerprint", saved.dataFingerprint.prefix(12), state.dataFingerprint.prefix(12))
+    guard differing.isEmpty else {
+      throw Failure(
+        .badConfiguration, "cannot resume: \(differing.joined(separator: "; "))",
+        hint: "resume with the run's own config.yaml, or begin anew with --resume none and another --run")
+    }
+    if saved.blasCore != state.blasCore || saved.cpuLevel != state.cpuLevel || saved.blasThreads != state.blasThreads {
+      warnings.append(
+        "this CPU computes with other kernels (\(state.blasCore), level \(state.cpuLevel), \(state.blasThreads) threads) than "
+          + "before (\(saved.blasCore), level \(saved.cpuLevel), \(saved.blasThreads)): the run goes on, but not to the same bits")
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import Foundation
+import Kernels
+
+/// Sums over the steps of the epoch under way.
+package struct EpochSums: Sendable, Equatable, Codable {
+  package var weight = 0.0
+  package var reconstruction = 0.0
+  package var kl = 0.0
+  package var gradientNorm = 0.0
+  package var steps = 0
+  package var seconds = 0.0
+
+  package var means: ELBOMeans {
+    let n = max(weight, 1)
+    return ELBOMeans(reconstruction: reconstruction / n, kl: kl / n)
+  }
+}
+
+/// Everything beside parameters and moments that a run needs to go on as if it had never stopped: state.json of a checkpoint.
+///
+/// A counter-based generator has no state, and the cursor counts steps, not ranks.
+package struct TrainingState: Sendable, Equatable, Codable {
+  package static let currentFormat = 1
+  package var format = TrainingState.currentFormat
+  package var program = programVersion
+  /// Updates done; epochs finished; steps done of the epoch under way.
+  package var step = 0
+  package var epoch = 0
+  package var stepInEpoch = 0
+  package var updates = 0
+  /// Rollbacks so far: part of the noise's key.
+  package var attempt = 0
+  /// Steps that the schedules were laid out for.
+  package var plannedSteps = 0
+  package var sums = EpochSums()
+  package var conductor = Conductor.State()
+  // What must be the same for the run to go on to the same bits.
+  package var seed = 0
+  package var batchSize = 0
+  package var microbatch = 0
+  package var slots = 0
+  package var trainSamples = 0
+  package var dataFingerprint = ""
+  package var blasCore = ""
+  package var cpuLevel = 0
+  package var blasThreads = 1
+
+  package init() {}
+
+  package func encoded() -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+    // A struct of numbers and texts always encodes.
+    return (try? encoder.encode(self)).map { [UInt8]($0) } ?? []
+  }
+
+  package static func decode(_ bytes: [UInt8], from path: String) throws(Failure) -> TrainingState {
+    do {
+      let state = try JSONDecoder().decode(TrainingState.self, from: Foundation.Data(bytes))
+      guard state.format == currentFormat else {
+        throw Failure(
+          .badData, "\(path): checkpoint format \(state.format); this program reads \(currentFormat)",
+          hint: "resume with the version that wrote it (\(state.program))")
+      }
+      return state
+    } catch let failure as Failure {
+      throw failure
+    } catch {
+      throw Failure(.badData, "\(path): not a training state: \(error.localizedDescription)")
+    }
+  }
+}
+
+/// Version of this program: in checkpoints and in the start-up agreement.
+package let programVersion = "0.1.0"

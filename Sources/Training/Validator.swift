@@ -1,0 +1,95 @@
+import Autograd
+import Communication
+import Data
+import Kernels
+import VAE
+
+/// The objective's own terms on the validation set, exact over shards: fixed chunks, summed in a fixed tree.
+package final class Validator {
+  /// Rows of a replay: a product's bits depend on it, so it is the same for every set and number of ranks.
+  package static let chunk = 128
+
+  private let autoencoder: VariationalAutoencoder
+  private let graph: ELBOGraph
+  private let data: Dataset
+  private let communicator: Communicator
+  private let chunks: Int
+  private let loader: BatchLoader
+  private let activeVariance: Double
+
+  package init(
+    _ autoencoder: VariationalAutoencoder, data: Dataset, communicator: Communicator, configuration: Configuration
+  ) {
+    self.autoencoder = autoencoder
+    self.data = data
+    self.communicator = communicator
+    chunks = Validator.chunks(of: data.count)
+    graph = autoencoder.elboGraph(batch: Validator.chunk, gradients: false)
+    graph.graph.replay.isTraining = false
+    activeVariance = configuration.monitor.activeVariance
+    loader = BatchLoader(data: data, rows: Validator.chunk, binarize: configuration.data.binarize)
+  }
+
+  static func chunks(of count: Int) -> Int { (count + chunk - 1) / chunk }
+
+  /// Validation samples that a rank reads.
+  package static func share(of count: Int, rank: Int, size: Int) -> Range<Int> {
+    let range = ReductionTree(leaves: chunks(of: count), ranks: size).range(of: rank)
+    return min(count, range.lowerBound * chunk)..<min(count, range.upperBound * chunk)
+  }
+
+  /// Collective. Noise depends on seed and sample only, so that epochs are compared on the same draws.
+  package func validate(seed: UInt64) throws(Failure) -> ValidationReport {
+    let units = graph.inference.posterior.mu.columns
+    let klUnits = graph.terms.klPerUnit.columns
+    let width = 4 + klUnits + 2 * units
+    let memory = graph.graph
+    let sums = try communicator.treeSum(leaves: chunks, width: width) { chunk, row throws(Failure) in
+      let first = chunk * Validator.chunk
+      let filled = min(Validator.chunk, data.count - first)
+      try loader.load(first..<first + filled, into: memory[graph.x], seed: seed, attempt: 0, epoch: validationEpoch)
+      memory.replay.samples = UnsafePointer(loader.samples)
+      memory.replay.seed = seed
+      memory.replay.epoch = validationEpoch
+      memory.replay.noiseScale = 0
+      memory.forward()
+      row[0] = Double(filled)
+      row[3] = vd_weighted_sum(memory[graph.terms.reconstruction], loader.weights, Validator.chunk)
+      memory.replay.noiseScale = 1
+      memory.forward()
+      row[1] = vd_weighted_sum(memory[graph.terms.reconstruction], loader.weights, Validator.chunk)
+      row[2] = vd_weighted_sum(memory[graph.terms.kl], loader.weights, Validator.chunk)
+      vd_weighted_column_sums(
+        row + 4, nil, memory[graph.terms.klPerUnit], loader.weights, Validator.chunk, klUnits)
+      vd_weighted_column_sums(
+        row + 4 + klUnits, row + 4 + klUnits + units, memory[graph.inference.posterior.mu], loader.weights,
+        Validator.chunk, units)
+    }
+    let n = max(sums[0], 1)
+    let variance = (0..<units).map { unit in
+      let mean = sums[4 + klUnits + unit] / n
+      return max(0, sums[4 + klUnits + units + unit] / n - mean * mean)
+    }
+    return ValidationReport(
+      means: ELBOMeans(reconstruction: sums[1] / n, kl: sums[2] / n), reconstructionOfMean: sums[3] / n,
+      klPerUnit: (0..<klUnits).map { sums[4 + $0] / n }, variancePerUnit: variance,
+      activeUnits: variance.count { $0 > activeVariance })
+  }
+
+  /// The first validation samples and E[x | z] at their posterior mean; root only. (n, elements) each
+  package func reconstructions(_ n: Int, seed: UInt64) throws(Failure) -> (originals: [Float], means: [Float]) {
+    let count = min(n, Validator.chunk, data.count)
+    guard let mean = graph.mean else { return ([], []) }
+    let memory = graph.graph
+    try loader.load(0..<count, into: memory[graph.x], seed: seed, attempt: 0, epoch: validationEpoch)
+    memory.replay.noiseScale = 0
+    memory.forward()
+    func copy(_ tensor: Tensor) -> [Float] {
+      Array(UnsafeBufferPointer(start: memory[tensor], count: count * tensor.columns))
+    }
+    return (copy(graph.x), copy(mean))
+  }
+}
+
+/// The epoch number that keys validation's noise: no training epoch has it.
+let validationEpoch = UInt32.max
