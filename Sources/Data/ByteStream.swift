@@ -103,7 +103,9 @@ final class GzipStream: ByteStream {
 
   private func broken() -> Failure {
     var code: Int32 = Z_OK
-    let text = gzerror(handle, &code).map { String(cString: $0) } ?? ""
+    // zlib puts a name of its own before the words.
+    let words = gzerror(handle, &code).map { String(cString: $0) } ?? ""
+    let text = words.split(separator: ": ", maxSplits: 1).last ?? ""
     switch code {
     case Z_OK, Z_STREAM_END, Z_BUF_ERROR:
       return .malformed(

@@ -51,7 +51,9 @@ private func idxLayout(_ stream: any ByteStream, use: ArrayLayout.Use) throws(Fa
   guard magic[0] == 0, magic[1] == 0 else {
     throw .malformed(
       stream.name, "does not begin like IDX, with two zero bytes, but with \(printable(magic))",
-      hint: magic.starts(with: gzipMagic) ? "it is compressed twice" : "only IDX is read from compressed files")
+      hint: magic.starts(with: gzipMagic)
+        ? "it is compressed twice"
+        : stream is GzipStream ? "only IDX is read compressed: decompress it first" : nil)
   }
   guard let type = idxTypes[magic[2]] else {
     throw .malformed(stream.name, "its type byte is 0x\(String(magic[2], radix: 16)), which IDX does not have")

@@ -41,9 +41,11 @@ extension Format {
 private func openMember(_ member: String, of file: InputFile, use: ArrayLayout.Use) throws(Failure) -> ArrayReader {
   let name = "\(file.name)[\(printable(member.utf8))]"
   let stream = try MemberStream(file, member: member, name: name)
-  guard couldInflate(stream.storedSize, to: stream.size), stream.storedSize <= file.size else {
-    throw .malformed(
-      name, "claims \(stream.size) bytes, more than \(stream.storedSize) compressed bytes in \(file.size) can hold")
+  guard stream.storedSize <= file.size else {
+    throw .malformed(name, "claims \(stream.storedSize) compressed bytes, but the archive has \(file.size)")
+  }
+  guard couldInflate(stream.storedSize, to: stream.size) else {
+    throw .malformed(name, "claims \(stream.size) bytes, more than \(stream.storedSize) compressed bytes can hold")
   }
   let layout = try NPYHeader(stream).layout(use: use, length: stream.size, name: name)
   return ArrayReader(

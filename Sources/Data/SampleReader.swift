@@ -1,7 +1,8 @@
 import Kernels
 
-/// Rows that can be read by number. One implementation or header parser per format, each in its own file and
-/// registered by one line in `formats`.
+/// Rows that can be read by number.
+///
+/// Each format has one file, with its own reader or a header parser for `ArrayReader`, and one line in `formats`.
 package protocol SampleReader: AnyObject {
   /// The path as the user wrote it, for messages.
   var name: String { get }

@@ -1,0 +1,113 @@
+import Foundation
+import Kernels
+import Testing
+
+@testable import Data
+
+/// Opens, prepares, checks and reads a source as a run does; any failure ends it.
+func useEverything(_ path: String) throws(Failure) {
+  let split = try openData(path, validation: nil)
+  for data in [split.train, split.valid] {
+    try data.prepare(0..<data.count)
+    try data.check(0..<data.count)
+    _ = try data.moments(of: 0..<min(data.count, 64))
+    _ = data.label(at: 0)
+  }
+}
+
+@Suite struct HostileTests {
+  @Test("Every hostile file ends in a failure that names it")
+  func hostile() throws {
+    let scratch = try Scratch()
+    let files = try hostileFiles(in: scratch.path)
+    #expect(files.count >= 100 && Set(files.map(\.path)).count == files.count)
+    for file in files {
+      do {
+        try useEverything(file.path)
+        Issue.record("\(file.name): accepted")
+      } catch {
+        let failure = try #require(error as? Failure)
+        #expect(failure.status.rawValue == file.status, "\(file.name): \(failure)")
+        #expect(failure.message.contains(file.path), "\(file.name): \(failure)")
+        #expect(failure.description.utf8.count < 1500, "\(file.name): \(failure)")
+        #expect(failure.description.utf8.allSatisfy { $0 >= 0x20 || $0 == 0x0a }, "\(file.name)")
+      }
+    }
+  }
+
+  @Test("Paths that are none", arguments: ["", "a\0b", "/", "digits ", "\u{1b}[2J"])
+  func paths(spec: String) {
+    #expect { try openData(spec, validation: nil) } throws: { ($0 as? Failure)?.status == .missingInput }
+  }
+
+  @Test(
+    "Writes the hostile files for other programs",
+    .enabled(if: ProcessInfo.processInfo.environment["VAE_DIST_WRITE_HOSTILE"] != nil))
+  func writeHostile() throws {
+    let folder = try #require(ProcessInfo.processInfo.environment["VAE_DIST_WRITE_HOSTILE"])
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    let lines = try hostileFiles(in: folder).map { "\($0.status)\t\($0.path)\t\($0.name)\n" }
+    try writeFile(Array(lines.joined().utf8), at: "\(folder)/list.tsv")
+  }
+
+  static let valid: [(file: String, bytes: [UInt8])] = {
+    let bytes = (0..<240).map { UInt8(truncatingIfNeeded: $0 * 7) }
+    let images = idx(8, [20, 3, 4], bytes)
+    let floats = npy("<f4", [15, 4], words((0..<60).map { Float($0).bitPattern }))
+    let columns = npy(">i2", [12, 10], fortran: true, bytes)
+    let labels = npy("<i8", [12], words([Int64](0..<12)))
+    let table = "speed,pressure,flow\n" + (0..<40).map { "\($0),\(Double($0) / 7),-\($0)e-3\n" }.joined()
+    return [
+      ("i.idx", images), ("i.idx.gz", gzip(images)), ("f.npy", floats), ("c.npy", columns),
+      ("d.npz", zip([ZipMember(name: "X.npy", data: columns), ZipMember(name: "y.npy", data: labels)])),
+      ("s.npz", zip([ZipMember(name: "X.npy", data: floats, method: 0)])), ("t.csv", Array(table.utf8)),
+    ]
+  }()
+
+  @Test("No mutation of a valid file crashes", arguments: 0..<7)
+  func mutations(number: Int) throws {
+    let scratch = try Scratch()
+    let (file, original) = Self.valid[number]
+    try useEverything(scratch.write(file, original))
+    var generator = SplitMix(state: UInt64(number))
+    var (accepted, refused) = (0, 0)
+    for _ in 0..<2000 {
+      let path = try scratch.write(file, mutated(original, &generator))
+      do {
+        try useEverything(path)
+        accepted += 1
+      } catch let failure as Failure {
+        #expect(failure.message.contains(path) && [.badData, .missingInput].contains(failure.status), "\(failure)")
+        refused += 1
+      }
+    }
+    #expect(accepted + refused == 2000 && refused > 100)
+  }
+
+  /// A few bytes changed, and now and then a part cut, doubled or filled with a limit.
+  private func mutated(_ original: [UInt8], _ generator: inout SplitMix) -> [UInt8] {
+    var bytes = original
+    // Headers decide most: half of all places lie in the first or last 80 bytes.
+    func place(_ generator: inout SplitMix) -> Int {
+      switch Int.random(in: 0..<4, using: &generator) {
+      case 0: Int.random(in: 0..<min(80, bytes.count), using: &generator)
+      case 1: Int.random(in: max(0, bytes.count - 80)..<bytes.count, using: &generator)
+      default: Int.random(in: 0..<bytes.count, using: &generator)
+      }
+    }
+    for _ in 0...Int.random(in: 0..<4, using: &generator) where bytes.count > 1 {
+      let at = place(&generator)
+      switch Int.random(in: 0..<10, using: &generator) {
+      case 0: bytes.removeSubrange(at...)
+      case 1: bytes.removeSubrange(at..<min(bytes.count, at + Int.random(in: 1..<20, using: &generator)))
+      case 2: bytes.insert(contentsOf: bytes[at..<min(bytes.count, at + 16)], at: at)
+      case 3: for i in at..<min(bytes.count, at + 4) { bytes[i] = 0xff }
+      case 4: for i in at..<min(bytes.count, at + 4) { bytes[i] = 0 }
+      case 5: bytes[at] = UInt8(ascii: "9")
+      case 6: bytes[at] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
+      default: bytes[at] = UInt8.random(in: 0...255, using: &generator)
+      }
+    }
+    return bytes
+  }
+}
