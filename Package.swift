@@ -36,7 +36,7 @@ let package = Package(
     // Around it
     .target(
       name: "Data", dependencies: ["Kernels", "CZlib", "CZip"],
-      exclude: ["Digits/ATTRIBUTION.md"], swiftSettings: swift),
+      exclude: ["Digits/ATTRIBUTION.md", "Digits/generate.py"], swiftSettings: swift),
     .target(name: "Communication", dependencies: ["CMPIShim", "Kernels"], swiftSettings: swift),
     .target(name: "Persistence", dependencies: ["Kernels"], swiftSettings: swift),
     .target(

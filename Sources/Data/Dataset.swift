@@ -115,7 +115,7 @@ package final class Dataset {
       precondition(index >= 0 && index < count, "\(name): sample \(index) of \(count)")
       let row = target + position * width
       if uniform, let bytes = source.reader.bytes(ofRow: map.row(index)) {
-        scaleBytes(bytes, into: row, count: width, offset: offset, scale: factor)
+        vd_u8_to_f32(row, bytes, width, factor, -offset * factor)
       } else {
         try source.reader.read(row: map.row(index), into: row)
         scale(row)
@@ -139,6 +139,14 @@ package final class Dataset {
       throw .malformed(name, "has \(source.reader.count) samples, but \(values.count) labels")
     }
     return true
+  }
+
+  /// The bytes of a sample in place, where it is stored as bytes next to each other.
+  func storedBytes(of index: Int) -> UnsafePointer<UInt8>? { source.reader.bytes(ofRow: map.row(index)) }
+
+  /// The stored values of a prepared sample, (elementCount).
+  func readStored(_ index: Int, into row: UnsafeMutablePointer<Float>) throws(Failure) {
+    try source.reader.read(row: map.row(index), into: row)
   }
 
   private func prepareIfNeeded(_ range: Range<Int>) throws(Failure) {
@@ -213,13 +221,6 @@ package final class Dataset {
 /// The unit interval, and the rounding of one multiplication.
 private let unitLow: Float = -1e-6
 private let unitHigh: Float = 1 + 1e-6
-
-/// target = (source - offset) * scale, (count).
-private func scaleBytes(
-  _ source: UnsafePointer<UInt8>, into target: UnsafeMutablePointer<Float>, count: Int, offset: Float, scale: Float
-) {
-  for j in 0..<count { target[j] = (Float(source[j]) - offset) * scale }
-}
 
 /// An exponent of all ones means infinity or NaN; adding one to it carries into the sign's place.
 private func isFinite(_ row: UnsafePointer<Float>, _ count: Int) -> Bool {
