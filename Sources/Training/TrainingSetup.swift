@@ -167,20 +167,9 @@ package final class TrainingSetup {
   // MARK: Resuming
 
   private func restore(_ resume: ResumeMode) throws(Failure) {
-    var passedOver: [(step: Int, reason: Failure)] = []
-    var source = checkpoints
-    if case .path(let path) = resume { source = Checkpoints(reading: communicator.isRoot ? path : nil) }
-    let bytes = try communicator.together { () throws(Failure) -> [UInt8] in
-      guard communicator.isRoot, resume != .none else { return [] }
-      let found = source.newest()
-      passedOver = found.skipped
-      if let step = found.step { return try source.load(step: step).encoded() }
-      guard case .path(let path) = resume else { return [] }
-      throw Failure(
-        .missingInput, "\(path): no checkpoint to resume from",
-        hint: found.skipped.first.map(\.reason.message) ?? "give a run directory or one of its checkpoints")
-    }
-    warnings += passedOver.map { "checkpoint of step \($0.step) is damaged and was passed over: \($0.reason.message)" }
+    guard resume != .none else { return }
+    let source = checkpointSource(resume)
+    let bytes = try communicator.together { () throws(Failure) in try choose(from: source, resume) }
     let agreed = try communicator.broadcast(bytes)
     guard !agreed.isEmpty else { return }
     let saved = try TrainingState.decode(agreed, from: "state.json")
@@ -200,6 +189,25 @@ package final class TrainingSetup {
     (state.blasCore, state.cpuLevel, state.blasThreads) = (fresh.blasCore, fresh.cpuLevel, fresh.blasThreads)
     state.program = fresh.program
     resumedFrom = saved.step
+  }
+
+  private func checkpointSource(_ resume: ResumeMode) -> Checkpoints {
+    guard case .path(let path) = resume else { return checkpoints }
+    return Checkpoints(reading: communicator.isRoot ? path : nil)
+  }
+
+  /// The state to go on from, encoded; empty when there is none, and on ranks other than 0.
+  private func choose(from source: Checkpoints, _ resume: ResumeMode) throws(Failure) -> [UInt8] {
+    guard communicator.isRoot else { return [] }
+    let found = source.newest()
+    for (step, reason) in found.skipped {
+      warnings.append("the checkpoint of step \(step) is damaged and was passed over: \(reason.message)")
+    }
+    if let step = found.step { return try source.load(step: step).encoded() }
+    guard case .path(let path) = resume else { return [] }
+    throw Failure(
+      .missingInput, "\(path): no checkpoint to resume from",
+      hint: found.skipped.first.map(\.reason.message) ?? "give a run directory or one of its checkpoints")
   }
 
   /// What would change the bits of the run is refused or said.
