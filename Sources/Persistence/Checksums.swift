@@ -63,7 +63,7 @@ enum Checksums {
       guard try digest(file) == entry.digest else {
         throw Failure(
           .badData, "\(file.path.printable) is damaged: its SHA-256 is not the one in \(fileName)",
-          hint: "use an older checkpoint, or copy this one again")
+          hint: "use an older checkpoint, or copy it again")
       }
     }
   }
@@ -87,6 +87,6 @@ enum Checksums {
   }
 
   private static func damaged(_ path: String, _ reason: String) -> Failure {
-    Failure(.badData, "\(path.printable) is damaged: \(reason)", hint: "use an older checkpoint, or copy this one again")
+    Failure(.badData, "\(path.printable) is damaged: \(reason)", hint: "use an older checkpoint, or copy it again")
   }
 }

@@ -222,11 +222,11 @@ final class OpenFile {
 }
 
 extension String {
-  /// For messages: control and invisible characters of a stranger's file escaped, at most 200 characters.
+  /// For messages: control and invisible characters of a stranger's file escaped, at most 500 characters.
   package var printable: String {
     var text = ""
     for (index, scalar) in unicodeScalars.enumerated() {
-      if index == 200 { return text + "..." }
+      if index == 500 { return text + "..." }
       switch scalar.properties.generalCategory {
       case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned:
         text += scalar.escaped(asASCII: true)

@@ -63,3 +63,20 @@ struct SplitMix: RandomNumberGenerator {
 
 let isRoot = geteuid() == 0
 let fixtures = Posix.split(#filePath).directory + "/Fixtures/"
+
+/// A tiny tmpfs; nil where it cannot be mounted (an unprivileged container's root).
+struct SmallDisk {
+  let path: String
+
+  init?(_ path: String, kilobytes: Int) {
+    self.path = path
+    mkdir(path, 0o755)
+    guard mount("tmpfs", path, "tmpfs", 0, "size=\(kilobytes)k") == 0 else { return nil }
+  }
+
+  func makeReadOnly() {
+    #expect(mount("tmpfs", path, "tmpfs", UInt(MS_RDONLY) | UInt(MS_REMOUNT), nil) == 0)
+  }
+
+  func unmount() { umount2(path, Int32(MNT_DETACH)) }
+}
