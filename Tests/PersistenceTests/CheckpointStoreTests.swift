@@ -61,10 +61,11 @@ private func link(_ path: String) -> String? {
     #expect(process.terminationStatus == 0)
   }
 
-  @Test(arguments: [
-    (1, [], [5, 2]), (2, [], [5, 4, 2]), (3, [], [5, 4, 3, 2]), (9, [], [5, 4, 3, 2, 1]), (0, [], [5, 2]),
-    (1, [1, 3], [5, 3, 2, 1]),
-  ] as [(Int, Set<Int>, [Int])])
+  @Test(
+    arguments: [
+      (1, [], [5, 2]), (2, [], [5, 4, 2]), (3, [], [5, 4, 3, 2]), (9, [], [5, 4, 3, 2, 1]), (0, [], [5, 2]),
+      (1, [1, 3], [5, 3, 2, 1]),
+    ] as [(Int, Set<Int>, [Int])])
   func prunes(keep: Int, protecting: Set<Int>, left: [Int]) throws {
     let store = store(keep: keep)
     for step in 1...5 { try save(store, step, fill: 0, best: step == 2, protecting: protecting) }
@@ -96,7 +97,9 @@ private func link(_ path: String) -> String? {
     mkdir(directory, 0o755)
     mkdir(scratch / "elsewhere", 0o755)
     put("x", scratch / "elsewhere/precious")
-    if kind == "file" { put("x", directory + "/step-00000007") } else {
+    if kind == "file" {
+      put("x", directory + "/step-00000007")
+    } else {
       #expect(symlink("../elsewhere", directory + "/step-00000007") == 0)
     }
     try save(store(), 7, fill: 1)

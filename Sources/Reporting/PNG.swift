@@ -1,0 +1,56 @@
+import CPNG
+import Kernels
+import Persistence
+
+/// 8-bit PNG files by libpng's simplified API, which reports errors without setjmp (libpng-manual.txt, section V).
+package enum PNG {
+  /// The bytes of a PNG file. pixels: (height, width, channels), rows without padding; 1 channel is grey, 3 are RGB.
+  package static func encode(
+    pixels: [UInt8], width: Int, height: Int, channels: Int
+  ) throws(Failure) -> [UInt8] {
+    precondition(channels == 1 || channels == 3, "PNG.encode: \(channels) channels")
+    let size = Picture.elements([height, width, channels])
+    precondition(size == pixels.count, "PNG.encode: \(pixels.count) bytes for \(height) x \(width) x \(channels)")
+    guard let columns = UInt32(exactly: width), let rows = UInt32(exactly: height), let stride = Int32(exactly: width)
+    else { throw tooLarge(width, height) }
+
+    var image = png_image()
+    defer { png_image_free(&image) }
+    image.version = UInt32(PNG_IMAGE_VERSION)
+    image.width = columns
+    image.height = rows
+    image.format = channels == 3 ? UInt32(PNG_FORMAT_FLAG_COLOR) : 0
+    // The stride is in components and positive: rows from the top.
+    let rowStride = stride.multipliedReportingOverflow(by: Int32(channels))
+    guard !rowStride.overflow else { throw tooLarge(width, height) }
+    var count = 0
+    try check(png_image_write_to_memory(&image, nil, &count, 0, pixels, rowStride.partialValue, nil), image)
+    var file = [UInt8](repeating: 0, count: count)
+    try check(png_image_write_to_memory(&image, &file, &count, 0, pixels, rowStride.partialValue, nil), image)
+    return Array(file.prefix(count))
+  }
+
+  /// Writes the file whole or not at all.
+  package static func write(
+    pixels: [UInt8], width: Int, height: Int, channels: Int, to path: String
+  ) throws(Failure) {
+    let file: [UInt8]
+    do throws(Failure) {
+      file = try encode(pixels: pixels, width: width, height: height, channels: channels)
+    } catch {
+      throw Failure(error.status, "cannot write \(path.printable): \(error.message)", hint: error.hint)
+    }
+    try DurableFile.write(file, to: path)
+  }
+
+  private static func check(_ result: Int32, _ image: png_image) throws(Failure) {
+    // The macro PNG_IMAGE_FAILED, which Swift does not see; a warning alone is no failure.
+    if result != 0 && image.warning_or_error & 3 <= UInt32(PNG_IMAGE_WARNING) { return }
+    let message = withUnsafeBytes(of: image.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    throw Failure(.inputOutput, "libpng: \(message.isEmpty ? "unknown error" : message)")
+  }
+
+  private static func tooLarge(_ width: Int, _ height: Int) -> Failure {
+    Failure(.cannotCreate, "a picture of \(width) x \(height) pixels is too large for PNG", hint: "draw fewer images")
+  }
+}
