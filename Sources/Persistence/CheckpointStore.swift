@@ -52,7 +52,7 @@ package final class CheckpointStore {
     try Posix.makeDirectory(directory)
     let temporary = temporaryName()
     do throws(Failure) {
-      try fill("\(directory)/\(temporary)", files)
+      try fill("\(directory)/\(temporary)", called: Self.name(step), files)
       try install(temporary, as: Self.name(step))
     } catch {
       remove(temporary)
@@ -74,30 +74,36 @@ package final class CheckpointStore {
     for later in steps() where later > step { try discard(later) }
   }
 
-  private func fill(_ path: String, _ files: [CheckpointFile]) throws(Failure) {
+  /// Writes the files and, last, their sums. `called`: the directory's name to be, for messages. All are written before
+  /// the first is flushed: one commit of the file system's journal then serves them all.
+  private func fill(_ path: String, called name: String, _ files: [CheckpointFile]) throws(Failure) {
     try Posix.check("create the directory", path, .cannotCreate) { mkdir(path, 0o777) }
     try faultInjection(.opened)
     var sums: [Checksums.Entry] = []
+    var written: [OpenFile] = []
+    func write(_ chunks: [UnsafeRawBufferPointer], to file: String) throws(Failure) {
+      let (place, called) = ("\(path)/\(file)", "\(directory)/\(name)/\(file)")
+      let opened = try OpenFile(writing: place, flags: O_CREAT | O_EXCL, called: called)
+      for chunk in chunks { try opened.write(chunk) }
+      written.append(opened)
+    }
     for file in files {
       let hash = SHA256()
       for chunk in file.chunks { hash.update(chunk) }
-      try write(file.chunks, to: "\(path)/\(file.name)")
+      try write(file.chunks, to: file.name)
       sums.append(Checksums.Entry(digest: hash.finish(), name: file.name))
       try faultInjection(.wrote(file.name))
     }
     let text = Array(Checksums.text(sums).utf8)
     try text.withUnsafeBufferPointer { buffer throws(Failure) in
-      try write([UnsafeRawBufferPointer(buffer)], to: "\(path)/\(Checksums.fileName)")
+      try write([UnsafeRawBufferPointer(buffer)], to: Checksums.fileName)
+    }
+    for file in written {
+      try file.sync()
+      try file.close()
     }
     try Posix.syncDirectory(path)
     try faultInjection(.summed)
-  }
-
-  private func write(_ chunks: [UnsafeRawBufferPointer], to path: String) throws(Failure) {
-    let file = try OpenFile(writing: path, flags: O_CREAT | O_EXCL)
-    for chunk in chunks { try file.write(chunk) }
-    try file.sync()
-    try file.close()
   }
 
   /// Gives the finished temporary its name. What has the name already is swapped out in one call; where that cannot be
@@ -127,7 +133,7 @@ package final class CheckpointStore {
     try Posix.syncDirectory(directory)
   }
 
-  /// Replaces a link in one step. A file system without links goes without: they are hints.
+  /// Replaces a link in one step. Not flushed, and left out on a file system without links: they are hints.
   private func link(_ name: String, to step: Int) throws(Failure) {
     let temporary = "\(directory)/\(temporaryName())"
     let path = "\(directory)/\(name)"
@@ -142,7 +148,6 @@ package final class CheckpointStore {
       unlink(temporary)
       throw error
     }
-    try Posix.syncDirectory(directory)
   }
 
   // MARK: Removing
