@@ -171,6 +171,14 @@ package final class Graph {
     for index in backwardOrder { operations[index].backward(memory) }
   }
 
+  /// The matrix products of a forward and backward replay, and nothing else. Leaves no meaningful values behind.
+  package func replayProducts(gradients: UnsafeMutablePointer<Float>) {
+    let memory = memory
+    guard let gradientTable else { return }
+    for (index, offset) in parameterIndices { gradientTable[index] = gradients + offset }
+    for operation in operations { operation.products(memory) }
+  }
+
   // MARK: Diagnosis
 
   /// After a forward replay: the first operation with an output that is not finite, and the rows where it is not.

@@ -8,4 +8,10 @@ package protocol Operation {
   var outputs: [Tensor] { get }
   func forward(_ memory: Memory)
   func backward(_ memory: Memory)
+  /// Its matrix products alone, forward and backward, on whatever stands there: the floor that a step is measured against.
+  func products(_ memory: Memory)
+}
+
+extension Operation {
+  package func products(_ memory: Memory) {}
 }

@@ -44,6 +44,9 @@ package final class GradientExchange {
   private let leafMerges: [ReductionTree.Merge]
   private let temporaries: [UnsafeMutablePointer<Float>]
   private let transport: any ExchangeTransport
+  /// Seconds spent so far waiting for other ranks to finish their leaves, and in `sum` altogether.
+  package private(set) var waitSeconds = 0.0
+  package private(set) var sumSeconds = 0.0
 
   package init(
     _ communicator: Communicator, tree: ReductionTree, count: Int, rowWidth: Int, route: ExchangeRoute
@@ -94,9 +97,13 @@ package final class GradientExchange {
 
   /// Sums over all ranks. `decide` runs on the root alone, on the summed rows; every rank gets its answer.
   package func sum(_ decide: (UnsafePointer<Double>) -> SIMD8<Double>) throws(Failure) -> Exchanged {
+    let began = ContinuousClock.now
     let rows = try transport.gatherRows()
+    let gathered = ContinuousClock.now
     sumRows(rows)
     let answer = try transport.reduce(rowSums, decide)
+    waitSeconds += (gathered - began) / .seconds(1)
+    sumSeconds += (ContinuousClock.now - began) / .seconds(1)
     return Exchanged(
       gradient: answer.gradient, squares: answer.squares, rows: rows, sums: UnsafePointer(rowSums), answer: answer.words)
   }

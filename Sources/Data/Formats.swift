@@ -35,6 +35,7 @@ struct Format: Sendable {
 /// All formats: a new one is one file and one line here.
 let formats: [Format] = [
   .digits,
+  .random,
   .imageFolder,
   .idx,
   .npy,

@@ -226,8 +226,8 @@ package final class Trainer {
   func emit(_ event: TrainingEvent) {
     for observer in observers {
       do { try observer.observe(event) } catch {
-        let text = "vae-dist: warning: \(error)\n"
-        FileHandle.standardError.write(Foundation.Data(text.utf8))
+        // What cannot be written is told by those who can speak; training goes on.
+        for other in observers where other !== observer { try? other.observe(.warning("\(error)")) }
       }
     }
   }

@@ -27,6 +27,18 @@ struct Linear: Operation {
       BLAS.multiply(rows, x.columns, columns, g, memory[weight], beta: 1, into: gx)
     }
   }
+
+  func products(_ memory: Memory) {
+    let rows = x.rows, columns = y.columns
+    BLAS.multiply(rows, columns, x.columns, memory[x], memory[weight], transposedB: true, beta: 0, into: memory[y])
+    guard let g = memory.gradient(y) else { return }
+    if let gw = memory.gradient(weight) {
+      BLAS.multiply(columns, x.columns, rows, g, transposedA: true, memory[x], beta: 0, into: gw)
+    }
+    if let gx = memory.gradient(x) {
+      BLAS.multiply(rows, x.columns, columns, g, memory[weight], beta: 0, into: gx)
+    }
+  }
 }
 
 extension Graph {

@@ -1,0 +1,181 @@
+import Foundation
+import Kernels
+import Training
+
+/// A run told on the terminal: one line that moves on a terminal, a plain line now and then elsewhere. Rank 0 only.
+package final class ProgressConsole: TrainingObserver {
+  private let style: ProgressStyle
+  private let isVerbose: Bool
+  private var total = 0
+  private var epochs = 0
+  private var units = 0
+  private var active: Int?
+  private var start = ContinuousClock.now
+  private var startStep = 0
+  private var last = ContinuousClock.now
+  private var pending: EpochReport?
+  private var barIsDrawn = false
+  private var rate = 0.0
+  private var rateMark: (step: Int, time: ContinuousClock.Instant, samples: Int) = (0, .now, 0)
+  private var samples = 0
+
+  package init(style: ProgressStyle, isVerbose: Bool) {
+    // mpirun gives every rank a terminal, though one without columns when its own output goes elsewhere.
+    let terminal = ProgressConsole.terminalColumns > 0
+    self.style = style == .auto ? (terminal ? .bar : .plain) : style
+    self.isVerbose = isVerbose
+  }
+
+  private static var terminalColumns: Int {
+    var size = winsize()
+    guard isatty(1) == 1, ioctl(1, UInt(TIOCGWINSZ), &size) == 0 else { return 0 }
+    return Int(size.ws_col)
+  }
+
+  package func observe(_ event: TrainingEvent) {
+    switch event {
+    case .started(let report): started(report)
+    case .step(let report): step(report)
+    case .epoch(let report): epoch(report)
+    case .checkpoint(let step, _, let seconds):
+      if isVerbose { say("checkpoint at step \(step) (\(fixed(seconds * 1_000, 0)) ms)") }
+    case .rollback(let report):
+      let samples = report.samples.prefix(8).map(String.init).joined(separator: ", ")
+      warn(
+        "step \(report.failingStep) was not finite: first in \(report.operation), rank \(report.rank), microbatch "
+          + "\(report.microbatch)\(samples.isEmpty ? "" : ", samples \(samples)"). Rolled back to step \(report.restoredStep); "
+          + "learning rate x \(decimalText(report.learningRateFactor)), new noise (attempt \(report.attempt))")
+    case .collapse(let epoch, _, let message): warn("epoch \(epoch): \(message)")
+    case .warning(let message): warn(message)
+    case .stopped(let reason, let step, let epoch): stopped(reason, step, epoch)
+    case .pictures: break
+    }
+  }
+
+  private func started(_ report: StartReport) {
+    total = report.totalSteps
+    epochs = report.configuration.train.maxEpochs
+    units = report.configuration.model.latent
+    startStep = report.resumedFrom ?? 0
+    start = .now
+    rateMark = (startStep, .now, 0)
+    guard style != .none, style != .json else { return }
+    let plan = report.plan
+    let perRank = plan.slots % report.ranks == 0 ? "\(plan.slots / report.ranks)"
+      : "\(plan.slots / report.ranks)-\(plan.slots / report.ranks + 1)"
+    say(
+      "data \(report.dataName) \(report.shape)  train \(report.trainSamples)  valid \(report.validSamples)  "
+        + "parameters \(report.parameters)")
+    say(
+      "batch \(plan.batchSize) = \(plan.slots) microbatches of \(plan.microbatch)  ranks \(report.ranks)  "
+        + "\(perRank) microbatches a rank  exchange \(report.exchange)")
+    if let step = report.resumedFrom { say("resumed at step \(step)") }
+  }
+
+  private func step(_ report: StepReport) {
+    samples += report.samples
+    guard style == .bar || style == .plain else { return }
+    let now = ContinuousClock.now
+    guard now - last >= (style == .bar ? .milliseconds(100) : .seconds(5)) else { return }
+    last = now
+    let text = line(
+      epoch: report.epoch + 1, step: report.step, beta: report.beta, recon: report.train.reconstruction,
+      kl: report.train.kl, norm: report.gradientNorm, learningRate: report.learningRate, rate: currentRate(report.step, now))
+    if style == .bar { draw(text) } else { say(text) }
+  }
+
+  private func epoch(_ report: EpochReport) {
+    active = report.valid.activeUnits
+    if style == .json { return say(RunDirectory.line(report)) }
+    guard style == .bar || style == .plain else { return }
+    let now = ContinuousClock.now
+    let text = line(
+      epoch: report.epoch, step: report.step, beta: report.beta, recon: report.train.reconstruction, kl: report.train.kl,
+      norm: report.gradientNorm, learningRate: report.learningRate, rate: report.samplesPerSecond)
+      + "  valid \(fixed(report.valid.means.negativeELBO, 2))"
+    if style == .bar {
+      guard now - last >= .milliseconds(100) || report.step >= total else { return }
+      last = now
+      draw(text)
+    } else {
+      // Short epochs: a line a second says enough.
+      guard now - last >= .seconds(1) || report.step >= total || report.epoch == 1 else { return }
+      last = now
+      say(text)
+    }
+  }
+
+  private func stopped(_ reason: StopReason, _ step: Int, _ epoch: Int) {
+    guard style != .none, style != .json else { return }
+    endBar()
+    let time = clock((ContinuousClock.now - start) / .seconds(1))
+    switch reason {
+    case .finished: say("done: \(epoch) epochs, \(step) steps in \(time)")
+    case .signalled: say("stopped by a signal at step \(step) with a checkpoint; run the same command to go on")
+    case .maxTime: say("stopped after its time at step \(step) with a checkpoint; run the same command to go on")
+    case .collapsed: say("stopped at step \(step): the posterior has collapsed")
+    }
+  }
+
+  private func currentRate(_ step: Int, _ now: ContinuousClock.Instant) -> Double {
+    let seconds = (now - rateMark.time) / .seconds(1)
+    if seconds > 0.5 {
+      rate = Double(samples - rateMark.samples) / seconds
+      rateMark = (step, now, samples)
+    }
+    return rate
+  }
+
+  private func line(
+    epoch: Int, step: Int, beta: Double, recon: Double, kl: Double, norm: Double, learningRate: Double, rate: Double
+  ) -> String {
+    let elapsed = (ContinuousClock.now - start) / .seconds(1)
+    let done = Double(step - startStep)
+    let left = done > 0 ? elapsed / done * Double(total - step) : 0
+    let units = active.map { "  active \($0)/\(self.units)" } ?? ""
+    return "epoch \(epoch)/\(epochs)  step \(step)/\(total)  beta \(fixed(beta, 2))  recon \(fixed(recon, 2))  "
+      + "kl \(fixed(kl, 2))\(units)  gnorm \(fixed(norm, 2))  lr \(decimalText(rounded(learningRate)))  "
+      + "\(short(rate)) samples/s  eta \(clock(left))"
+  }
+
+  private func draw(_ text: String) {
+    let columns = ProgressConsole.terminalColumns
+    let cut = columns > 4 && text.count >= columns ? String(text.prefix(columns - 1)) : text
+    Output.say("\r\u{1b}[K" + cut)
+    barIsDrawn = true
+  }
+
+  private func endBar() {
+    if barIsDrawn { Output.say("\n") }
+    barIsDrawn = false
+  }
+
+  private func say(_ text: String) {
+    endBar()
+    Output.say(text + "\n")
+  }
+
+  private func warn(_ text: String) {
+    endBar()
+    Output.complain("vae-dist: warning: \(text)\n")
+  }
+}
+
+/// A number with so many decimals.
+package func fixed(_ value: Double, _ decimals: Int) -> String {
+  value.isFinite ? String(format: "%.\(decimals)f", value) : "\(value)"
+}
+
+private func rounded(_ value: Double) -> Double { Double(String(format: "%.3g", value)) ?? value }
+
+/// 12.4k, 3.1M
+private func short(_ value: Double) -> String {
+  value >= 1e6 ? fixed(value / 1e6, 1) + "M" : value >= 1e3 ? fixed(value / 1e3, 1) + "k" : fixed(value, 0)
+}
+
+/// h:mm:ss
+private func clock(_ seconds: Double) -> String {
+  guard seconds.isFinite, seconds >= 0, seconds < 1e8 else { return "-:--:--" }
+  let whole = Int(seconds.rounded())
+  return String(format: "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60)
+}

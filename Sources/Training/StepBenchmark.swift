@@ -1,0 +1,60 @@
+import Communication
+import Kernels
+
+/// Times whole optimiser steps, and their matrix products alone, in turn. All times in milliseconds.
+package struct StepBenchmark: Sendable {
+  package var milliseconds: Double
+  package var samplesPerSecond: Double
+  package var productsMilliseconds: Double
+  package var exchangeMilliseconds: Double
+  package var waitMilliseconds: Double
+  package var ranks: Int
+  package var blasCore: String
+
+  /// Collective. Medians over `rounds` of a step's mean time, after warm-up.
+  package static func run(_ trainer: Trainer, rounds: Int = 9) throws(Failure) -> StepBenchmark {
+    let communicator = trainer.communicator
+    func seconds(_ count: Int, _ body: () throws(Failure) -> Void) throws(Failure) -> Double {
+      try communicator.barrier()
+      let began = ContinuousClock.now
+      for _ in 0..<count { try body() }
+      return (ContinuousClock.now - began) / .seconds(1) / Double(count)
+    }
+    try trainer.announceBeta()
+    let scratch = Buffer(count: trainer.autoencoder.store.count)
+    let leaves = trainer.exchange.leaves.count
+    func products() throws(Failure) {
+      for _ in 0..<leaves { trainer.training.graph.replayProducts(gradients: scratch.base) }
+    }
+    let warm = try seconds(30) { () throws(Failure) in try trainer.benchmarkStep() }
+    // Rounds of about a sixth of a second, the same number of steps on every rank.
+    let count = Int(try communicator.maximum([Int64(min(2_000, max(5, 0.15 / max(warm, 1e-6))))])[0])
+    var steps = [Double](), floors = [Double](), exchanges = [Double](), waits = [Double]()
+    for _ in 0..<rounds {
+      let exchange = trainer.exchange
+      let (wait, sum) = (exchange.waitSeconds, exchange.sumSeconds)
+      steps.append(try seconds(count) { () throws(Failure) in try trainer.benchmarkStep() })
+      waits.append((exchange.waitSeconds - wait) / Double(count))
+      exchanges.append((exchange.sumSeconds - sum) / Double(count) - waits[waits.count - 1])
+      floors.append(try seconds(count) { () throws(Failure) in try products() })
+    }
+    func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] * 1_000 }
+    return StepBenchmark(
+      milliseconds: median(steps), samplesPerSecond: Double(trainer.plan.batchSize) / median(steps) * 1_000,
+      productsMilliseconds: median(floors), exchangeMilliseconds: median(exchanges), waitMilliseconds: median(waits),
+      ranks: communicator.size, blasCore: BLAS.coreName)
+  }
+}
+
+extension Trainer {
+  /// A step as training does it, going round the epochs without validation.
+  package func benchmarkStep() throws(Failure) {
+    guard case .done = try step() else {
+      throw Failure(.diverged, "the benchmark's steps stopped being finite", hint: "report this with the preset used")
+    }
+    if state.stepInEpoch == plan.stepsPerEpoch {
+      state.epoch += 1
+      state.stepInEpoch = 0
+    }
+  }
+}

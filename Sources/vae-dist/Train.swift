@@ -1,0 +1,200 @@
+import ArgumentParser
+import Communication
+import Foundation
+import Kernels
+import Persistence
+import Reporting
+import Training
+
+let versionText = programVersion
+
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Train a model; without arguments, on the embedded digits.",
+    discussion: """
+      vae-dist train
+      mpirun -np 2 vae-dist train --preset mnist-mlp --data mnist/ --max-epochs 10
+      vae-dist train --preset tabular --data table.csv --set model.latent=4
+      vae-dist train --print-config > config.yaml; vae-dist train config.yaml
+      """)
+
+  @Argument(help: ArgumentHelp("Configuration in YAML.", valueName: "config.yaml"))
+  var file: String?
+  @Option(help: "Starting point: digits, mnist-mlp or tabular.") var preset: String?
+  @Option(help: "digits, or a path: IDX, a folder with MNIST's names, .npy, .npz, .csv.") var data: String?
+  @Option(help: "What to validate on: a fraction of the rows, or another source.") var valid: String?
+  @Option(help: "Run directory (default: runs/<time>-<preset>, or runs/$SLURM_JOB_ID).") var run: String?
+  @Option(name: .customLong("set"), help: ArgumentHelp("Any key of the configuration.", valueName: "section.key=value"))
+  var assignments: [String] = []
+  @Option(help: "auto (if the run directory has a checkpoint), none, or a run or checkpoint directory.")
+  var resume = "auto"
+  @Option(help: "Seed of initial values, order and noise.") var seed: String?
+  @Option(help: "Samples per step, over all ranks.") var batchSize: String?
+  @Option(help: "Samples of one replay; 0: an eighth of the batch.") var microbatch: String?
+  @Option(help: "Passes over the training data.") var maxEpochs: String?
+  @Option(help: "Stop after so many steps.") var maxSteps: String?
+  @Option(help: "Checkpoint and stop with status 75 after this time, such as 3h50m.") var maxTime: String?
+  @Option(help: "Epochs between checkpoints.") var checkpointEvery: String?
+  @Option(help: "Newest checkpoints kept, beside the best.") var keep: String?
+  @Option(help: "BLAS threads per rank.") var threads: String?
+  @Flag(help: "Leave with status 3 when the posterior collapses.") var failOnCollapse = false
+  @Flag(help: "Show model, data and memory, and train nothing.") var dryRun = false
+  @Flag(help: "Print the resolved configuration, ready to be used as a file.") var printConfig = false
+  @Option(help: "auto, bar, plain, json or none.") var progress: String?
+  @Flag(name: .shortAndLong, help: "No progress.") var quiet = false
+  @Flag(name: .shortAndLong, help: "Checkpoints too.") var verbose = false
+  @Option(help: .hidden) var injectNan: String?
+
+  private func resolve() throws(Failure) -> Configuration {
+    let flags: [(String, String?)] = [
+      ("data.source", data), ("data.validation", valid), ("train.seed", seed), ("train.batch_size", batchSize),
+      ("train.microbatch", microbatch), ("train.max_epochs", maxEpochs), ("train.max_steps", maxSteps),
+      ("train.max_time", maxTime), ("checkpoint.every_epochs", checkpointEvery), ("checkpoint.keep", keep),
+      ("train.threads", threads), ("monitor.fail_on_collapse", failOnCollapse ? "true" : nil),
+      ("log.progress", quiet ? "none" : progress),
+    ]
+    return try Configuration.resolve(
+      preset: preset, file: file, environment: ProcessInfo.processInfo.environment, assignments: assignments,
+      flags: flags.compactMap { path, text in text.map { (path, $0) } })
+  }
+
+  func run() throws {
+    let configuration = try resolve()
+    if printConfig {
+      if Launcher.expectedRank == 0 { print(configuration.yaml, terminator: "") }
+      return
+    }
+    let mode: ResumeMode =
+      switch resume {
+      case "auto": .auto
+      case "none": .none
+      default: .path(resume)
+      }
+    var injection: NaNInjection?
+    if let injectNan {
+      injection = NaNInjection(injectNan)
+      guard injection != nil else { throw Failure(.usage, "--inject-nan \(injectNan): write STEP:RANK") }
+    }
+    try VaeDist.withRanks { communicator throws(Failure) in
+      try TrainingRun(configuration, communicator, mode, run: run, isVerbose: verbose, injection: injection)
+        .go(isDry: dryRun)
+    }
+  }
+}
+
+/// A training, wired: directory, observers, setup, trainer.
+private struct TrainingRun {
+  let configuration: Configuration
+  let communicator: Communicator
+  let resume: ResumeMode
+  let directory: String
+  let isVerbose: Bool
+  let injection: NaNInjection?
+
+  init(
+    _ configuration: Configuration, _ communicator: Communicator, _ resume: ResumeMode, run: String?, isVerbose: Bool,
+    injection: NaNInjection?
+  ) throws(Failure) {
+    self.configuration = configuration
+    self.communicator = communicator
+    self.resume = resume
+    self.isVerbose = isVerbose
+    self.injection = injection
+    directory = try communicator.broadcast(TrainingRun.directory(run, resume, configuration))
+  }
+
+  private static func directory(_ run: String?, _ resume: ResumeMode, _ configuration: Configuration) -> String {
+    if let run { return run }
+    if case .path(let path) = resume, FileManager.default.fileExists(atPath: path + "/checkpoints") { return path }
+    if let job = ProcessInfo.processInfo.environment["SLURM_JOB_ID"], !job.isEmpty { return "runs/\(job)" }
+    let formatter = DateFormatter()
+    formatter.locale = Locale(identifier: "en_US_POSIX")
+    formatter.dateFormat = "yyyyMMdd-HHmmss"
+    let base = "runs/\(formatter.string(from: Date()))-\(configuration.preset)"
+    var name = base, number = 2
+    while FileManager.default.fileExists(atPath: name) {
+      name = "\(base)-\(number)"
+      number += 1
+    }
+    return name
+  }
+
+  func go(isDry: Bool) throws(Failure) -> Int32 {
+    let checkpoints = directory + "/checkpoints"
+    try communicator.together { () throws(Failure) in
+      guard communicator.isRoot, resume == .none, FileManager.default.fileExists(atPath: checkpoints) else { return }
+      throw Failure(
+        .cannotCreate, "\(directory): there is a run in it already",
+        hint: "choose another --run, or go on with it: --resume auto")
+    }
+    let setup = try TrainingSetup(
+      configuration, communicator, checkpointDirectory: isDry ? nil : checkpoints, resume: isDry ? .none : resume)
+    if isDry {
+      if communicator.isRoot { print(DryRun.text(setup), terminator: "") }
+      return 0
+    }
+    try refuseFinished(setup)
+    StopSignals.install()
+    let console = ProgressConsole(style: configuration.log.progress, isVerbose: isVerbose)
+    let record = try communicator.together { () throws(Failure) -> RunDirectory? in
+      guard communicator.isRoot else { return nil }
+      let record = try RunDirectory(
+        path: directory, configuration: configuration, command: CommandLine.arguments, resumedFrom: setup.resumedFrom)
+      try record.writeEnvironment(environment(setup))
+      return record
+    }
+    do {
+      let trainer = try Trainer(
+        setup, observers: record.map { [console, $0, PictureWriter(runDirectory: directory)] } ?? [],
+        injection: injection)
+      if communicator.isRoot { announce(setup, trainer) }
+      let reason = try trainer.run()
+      trainer.exchange.close()
+      if communicator.isRoot, configuration.log.progress != .none, configuration.log.progress != .json {
+        print("run directory: \(directory)")
+      }
+      switch reason {
+      case .finished: return 0
+      case .signalled, .maxTime: return Failure.Status.stopped.rawValue
+      case .collapsed: return Failure.Status.collapsed.rawValue
+      }
+    } catch {
+      record?.writeFailure(error)
+      throw error
+    }
+  }
+
+  /// A run with nothing left to do says so, instead of succeeding at nothing.
+  private func refuseFinished(_ setup: TrainingSetup) throws(Failure) {
+    let total = configuration.totalSteps(setup.plan)
+    guard let step = setup.resumedFrom, step >= total else { return }
+    var failure = Failure(
+      .usage, "\(directory): nothing to train: step \(step) of \(total) is done",
+      hint: "raise --max-epochs (or --max-steps) to go on, or choose another --run for a new training")
+    failure.isCollective = true
+    throw failure
+  }
+
+  private func announce(_ setup: TrainingSetup, _ trainer: Trainer) {
+    for warning in setup.warnings { trainer.emit(.warning(warning)) }
+    trainer.emit(
+      .started(
+        StartReport(
+          configuration: configuration, dataName: setup.data.train.name, shape: setup.data.train.shape,
+          trainSamples: setup.data.train.count, validSamples: setup.data.valid.count,
+          parameters: setup.autoencoder.store.count, ranks: communicator.size, plan: setup.plan,
+          totalSteps: trainer.totalSteps, exchange: trainer.exchangeName, resumedFrom: setup.resumedFrom)))
+  }
+
+  private func environment(_ setup: TrainingSetup) -> [(String, JSON)] {
+    let process = ProcessInfo.processInfo
+    return [
+      ("program", .text(programVersion)), ("host", .text(process.hostName)),
+      ("system", .text(process.operatingSystemVersionString)), ("cores", .integer(process.activeProcessorCount)),
+      ("usable_cores", .integer(Launcher.usableCores)), ("ranks", .integer(communicator.size)),
+      ("ranks_on_this_node", .integer(communicator.nodeSize)), ("mpi", .text(Communicator.library)),
+      ("blas_core", .text(BLAS.coreName)), ("blas_threads", .integer(BLAS.threads)),
+      ("cpu_level", .integer(Int(vd_cpu_level()))), ("slurm_job", process.environment["SLURM_JOB_ID"].map(JSON.text) ?? .null),
+    ]
+  }
+}
