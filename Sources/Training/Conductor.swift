@@ -117,9 +117,7 @@ package struct Conductor: Sendable {
     let monitor = configuration.monitor
     state.quietEpochs = report.means.kl < monitor.collapseKL ? state.quietEpochs + 1 : 0
     state.deadEpochs = report.activeUnits == 0 ? state.deadEpochs + 1 : 0
-    // Means hardly move in the first epochs of a small set: one epoch without active units is no verdict yet.
-    let collapsed =
-      state.quietEpochs >= monitor.collapseEpochs || state.deadEpochs >= min(3, monitor.collapseEpochs)
+    let collapsed = max(state.quietEpochs, state.deadEpochs) >= monitor.collapseEpochs
     guard collapsed else {
       if state.quietEpochs == 0, state.deadEpochs == 0 { collapseReported = false }
       return nil

@@ -21,6 +21,8 @@ package final class Trainer {
   private let observers: [any TrainingObserver]
   private let injection: NaNInjection?
   private let seeds: UnsafeMutablePointer<Float>
+  private let warnings: [String]
+  private let start: StartReport
   let seed: UInt64
 
   var state: TrainingState
@@ -50,16 +52,26 @@ package final class Trainer {
       ? PictureMaker(autoencoder, validator: validator, shape: setup.data.train.shape, seed: seed) : nil
     self.observers = observers
     self.injection = injection
+    warnings = setup.warnings
+    start = StartReport(
+      configuration: configuration, dataName: setup.data.train.name, shape: setup.data.train.shape,
+      trainSamples: setup.data.train.count, validSamples: setup.data.valid.count, parameters: autoencoder.store.count,
+      ranks: communicator.size, plan: plan, totalSteps: configuration.totalSteps(plan), exchange: exchange.routeName,
+      resumedFrom: setup.resumedFrom)
     seeds = Buffer.allocate(Float.self, count: plan.microbatch)
   }
 
   deinit { seeds.deallocate() }
 
-  package var exchangeName: String { exchange.routeName }
+  /// Gives shared memory back; collective.
+  package func close() { exchange.close() }
+
   package var totalSteps: Int { configuration.totalSteps(plan) }
 
   /// Trains to the end, or to the first reason to stop. Collective.
   package func run() throws(Failure) -> StopReason {
+    for warning in warnings { emit(.warning(warning)) }
+    emit(.started(start))
     try announceBeta()
     // Something to go back to from the first step on.
     if !checkpoints.isSaved(step: state.step) { save(best: false) }

@@ -39,7 +39,7 @@ struct Bench: ParsableCommand {
         let setup = try TrainingSetup(configuration, communicator, checkpointDirectory: nil, resume: .none)
         let trainer = try Trainer(setup, observers: [], injection: nil)
         let result = try StepBenchmark.run(trainer)
-        trainer.exchange.close()
+        trainer.close()
         if communicator.isRoot { report(result, setup) }
         return 0
       }

@@ -23,7 +23,9 @@ struct Train: ParsableCommand {
   @Option(help: "Starting point: digits, mnist-mlp or tabular.") var preset: String?
   @Option(help: "digits, or a path: IDX, a folder with MNIST's names, .npy, .npz, .csv.") var data: String?
   @Option(help: "What to validate on: a fraction of the rows, or another source.") var valid: String?
-  @Option(help: "Run directory (default: runs/<time>-<preset>, or runs/$SLURM_JOB_ID).") var run: String?
+  @Option(
+    name: .customLong("run"), help: "Run directory (default: runs/<time>-<preset>, or runs/$SLURM_JOB_ID).")
+  var directory: String?
   @Option(name: .customLong("set"), help: ArgumentHelp("Any key of the configuration.", valueName: "section.key=value"))
   var assignments: [String] = []
   @Option(help: "auto (if the run directory has a checkpoint), none, or a run or checkpoint directory.")
@@ -76,7 +78,7 @@ struct Train: ParsableCommand {
       guard injection != nil else { throw Failure(.usage, "--inject-nan \(injectNan): write STEP:RANK") }
     }
     try VaeDist.withRanks { communicator throws(Failure) in
-      try TrainingRun(configuration, communicator, mode, run: run, isVerbose: verbose, injection: injection)
+      try TrainingRun(configuration, communicator, mode, run: directory, isVerbose: verbose, injection: injection)
         .go(isDry: dryRun)
     }
   }
@@ -147,9 +149,8 @@ private struct TrainingRun {
       let trainer = try Trainer(
         setup, observers: record.map { [console, $0, PictureWriter(runDirectory: directory)] } ?? [],
         injection: injection)
-      if communicator.isRoot { announce(setup, trainer) }
       let reason = try trainer.run()
-      trainer.exchange.close()
+      trainer.close()
       if communicator.isRoot, configuration.log.progress != .none, configuration.log.progress != .json {
         print("run directory: \(directory)")
       }
@@ -173,17 +174,6 @@ private struct TrainingRun {
       hint: "raise --max-epochs (or --max-steps) to go on, or choose another --run for a new training")
     failure.isCollective = true
     throw failure
-  }
-
-  private func announce(_ setup: TrainingSetup, _ trainer: Trainer) {
-    for warning in setup.warnings { trainer.emit(.warning(warning)) }
-    trainer.emit(
-      .started(
-        StartReport(
-          configuration: configuration, dataName: setup.data.train.name, shape: setup.data.train.shape,
-          trainSamples: setup.data.train.count, validSamples: setup.data.valid.count,
-          parameters: setup.autoencoder.store.count, ranks: communicator.size, plan: setup.plan,
-          totalSteps: trainer.totalSteps, exchange: trainer.exchangeName, resumedFrom: setup.resumedFrom)))
   }
 
   private func environment(_ setup: TrainingSetup) -> [(String, JSON)] {
