@@ -27,7 +27,7 @@ package final class Graph {
   private var constants: [(index: Int, value: Float)] = []
 
   private var valueTable: UnsafeMutablePointer<UnsafeMutablePointer<Float>>?
-  private var gradientTable: UnsafeMutablePointer<UnsafeMutablePointer<Float>?>?
+  private var gradientTable: UnsafeMutablePointer<Memory.Gradient>?
   private var arena: UnsafeMutablePointer<Float>?
   private var gradientArena: UnsafeMutablePointer<Float>?
   private var arenaCount = 0
@@ -126,13 +126,13 @@ package final class Graph {
     let arena = Buffer.allocate(Float.self, count: arenaCount)
     let gradientArena = Buffer.allocate(Float.self, count: gradientArenaCount)
     let values = UnsafeMutablePointer<UnsafeMutablePointer<Float>>.allocate(capacity: max(entries.count, 1))
-    let gradients = UnsafeMutablePointer<UnsafeMutablePointer<Float>?>.allocate(capacity: max(entries.count, 1))
+    let gradients = UnsafeMutablePointer<Memory.Gradient>.allocate(capacity: max(entries.count, 1))
     for (i, entry) in entries.enumerated() {
       switch entry.place {
       case .arena: values.advanced(by: i).initialize(to: arena + valueOffsets[i])
       case .parameter(let offset): values.advanced(by: i).initialize(to: parameters + offset)
       }
-      gradients.advanced(by: i).initialize(to: gradientOffsets[i].map { gradientArena + $0 })
+      gradients.advanced(by: i).initialize(to: Memory.Gradient(base: gradientOffsets[i].map { gradientArena + $0 }))
     }
     for constant in constants { values[constant.index][0] = constant.value }
     self.arena = arena
@@ -160,22 +160,24 @@ package final class Graph {
     for operation in operations { operation.forward(memory) }
   }
 
-  /// Adds d(sum_i seed[i] root[i]) / d(parameter) into `gradients`, laid out as the parameters are.
+  /// Writes d(sum_i seed[i] root[i]) / d(parameter) to `gradients`, laid out as the parameters are.
   package func backward(from root: Tensor, seed: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>) {
+    guard let gradientTable else { preconditionFailure("graph replayed before it was finalized") }
+    for index in entries.indices { gradientTable[index].isWritten = false }
+    for (index, offset) in parameterIndices { gradientTable[index].base = gradients + offset }
     let memory = memory
-    guard let gradientTable, let gradientArena else { return }
-    for (index, offset) in parameterIndices { gradientTable[index] = gradients + offset }
-    gradientArena.zero(gradientArenaCount)
-    guard let start = memory.gradient(root) else { preconditionFailure("the objective depends on no parameter") }
+    guard let start = memory.product(into: root)?.base else { preconditionFailure("the objective depends on no parameter") }
     start.update(from: seed, count: root.count)
     for index in backwardOrder { operations[index].backward(memory) }
+    // A parameter that nothing depends on has gradient 0, not what stood there before.
+    for (index, _) in parameterIndices { _ = memory.gradient(tensor(index)) }
   }
 
   /// The matrix products of a forward and backward replay, and nothing else. Leaves no meaningful values behind.
   package func replayProducts(gradients: UnsafeMutablePointer<Float>) {
     let memory = memory
     guard let gradientTable else { return }
-    for (index, offset) in parameterIndices { gradientTable[index] = gradients + offset }
+    for (index, offset) in parameterIndices { gradientTable[index].base = gradients + offset }
     for operation in operations { operation.products(memory) }
   }
 

@@ -1,6 +1,6 @@
 /// One recorded step: forward and backward side by side in one file, saved values visible as outputs.
 ///
-/// `backward` *adds* into the gradients of its inputs, and may overwrite those of its own outputs: their consumers have
+/// `backward` *adds* into the gradients of its inputs (`Memory` zeroes them before their first use), and may overwrite those of its own outputs: their consumers have
 /// run by then. Neither allocates.
 package protocol Operation {
   static var name: String { get }

@@ -34,13 +34,18 @@ package struct Tensor: Equatable, Sendable {
 
 /// Where the tensors' floats are while a graph is replayed, and what the replay is about.
 package struct Memory {
-  fileprivate let values: UnsafeMutablePointer<UnsafeMutablePointer<Float>>
-  fileprivate let gradients: UnsafeMutablePointer<UnsafeMutablePointer<Float>?>
+  private let values: UnsafeMutablePointer<UnsafeMutablePointer<Float>>
+  private let gradients: UnsafeMutablePointer<Gradient>
   package let replay: Replay
 
+  /// Where a gradient accumulates, and whether anything stands there yet in this backward replay.
+  struct Gradient {
+    var base: UnsafeMutablePointer<Float>?
+    var isWritten = false
+  }
+
   init(
-    values: UnsafeMutablePointer<UnsafeMutablePointer<Float>>,
-    gradients: UnsafeMutablePointer<UnsafeMutablePointer<Float>?>, replay: Replay
+    values: UnsafeMutablePointer<UnsafeMutablePointer<Float>>, gradients: UnsafeMutablePointer<Gradient>, replay: Replay
   ) {
     self.values = values
     self.gradients = gradients
@@ -50,9 +55,24 @@ package struct Memory {
   @inline(__always)
   package subscript(_ tensor: Tensor) -> UnsafeMutablePointer<Float> { values[tensor.index] }
 
-  /// Where the gradient accumulates; nil when nobody needs it.
+  /// The gradient to read or add into, zero before its first use; nil when nobody needs it.
   @inline(__always)
-  package func gradient(_ tensor: Tensor) -> UnsafeMutablePointer<Float>? { gradients[tensor.index] }
+  package func gradient(_ tensor: Tensor) -> UnsafeMutablePointer<Float>? {
+    guard let base = gradients[tensor.index].base else { return nil }
+    if !gradients[tensor.index].isWritten {
+      gradients[tensor.index].isWritten = true
+      base.zero(tensor.count)
+    }
+    return base
+  }
+
+  /// The gradient for a product to write: beta is 0 when it is the first to, which saves zeroing and reading.
+  @inline(__always)
+  package func product(into tensor: Tensor) -> (base: UnsafeMutablePointer<Float>, beta: Float)? {
+    guard let base = gradients[tensor.index].base else { return nil }
+    defer { gradients[tensor.index].isWritten = true }
+    return (base, gradients[tensor.index].isWritten ? 1 : 0)
+  }
 }
 
 /// What one replay is about: which samples, and which noise.

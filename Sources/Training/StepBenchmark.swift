@@ -42,7 +42,7 @@ package struct StepBenchmark: Sendable {
     return StepBenchmark(
       milliseconds: median(steps), samplesPerSecond: Double(trainer.plan.batchSize) / median(steps) * 1_000,
       productsMilliseconds: median(floors), exchangeMilliseconds: median(exchanges), waitMilliseconds: median(waits),
-      ranks: communicator.size, blasCore: BLAS.coreName)
+      ranks: communicator.size, blasCore: Products.description)
   }
 }
 

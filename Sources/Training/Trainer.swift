@@ -152,7 +152,6 @@ package final class Trainer {
   /// Gradient of the mean over the global step's samples. `share`: one over their number.
   func replayBackward(into gradient: UnsafeMutablePointer<Float>, share: Float) {
     for row in 0..<plan.microbatch { seeds[row] = loader.weights[row] * share }
-    gradient.zero(autoencoder.store.count)
     training.graph.backward(from: training.terms.loss, seed: seeds, gradients: gradient)
   }
 

@@ -34,7 +34,9 @@ package final class TrainingSetup {
   ) throws(Failure) {
     self.configuration = configuration
     self.communicator = communicator
-    BLAS.setThreads(configuration.train.threads)
+    try communicator.together { () throws(Failure) in
+      try Products.select(configuration.train.products, threads: configuration.train.threads)
+    }
     let data = try TrainingSetup.openShare(configuration, communicator)
     self.data = data
     plan = TrainingSetup.plan(configuration, data)
@@ -59,15 +61,15 @@ package final class TrainingSetup {
     state.slots = plan.slots
     state.trainSamples = plan.count
     state.dataFingerprint = data.train.fingerprint
-    state.blasCore = BLAS.coreName
-    state.blasThreads = BLAS.threads
+    state.products = Products.description
+    state.productThreads = Products.threads
     state.cpuLevel = Int(vd_cpu_level())
     state.plannedSteps = configuration.totalSteps(plan)
     self.state = state
     try communicator.agree(on: [
       ("program", programVersion), ("configuration", configuration.yaml), ("training data", data.train.fingerprint),
       ("validation data", data.valid.fingerprint), ("initial parameters", autoencoder.store.digest()),
-      ("BLAS kernels", BLAS.coreName), ("BLAS threads", "\(BLAS.threads)"), ("CPU level", "\(vd_cpu_level())"),
+      ("matrix products", Products.description), ("product threads", "\(Products.threads)"), ("CPU level", "\(vd_cpu_level())"),
     ])
     let (steps, planned) = (plan.stepsPerEpoch, state.plannedSteps)
     conductor = try communicator.together { () throws(Failure) in
@@ -186,7 +188,7 @@ package final class TrainingSetup {
     conductor = schedules
     let fresh = state
     state = saved
-    (state.blasCore, state.cpuLevel, state.blasThreads) = (fresh.blasCore, fresh.cpuLevel, fresh.blasThreads)
+    (state.products, state.cpuLevel, state.productThreads) = (fresh.products, fresh.cpuLevel, fresh.productThreads)
     state.program = fresh.program
     resumedFrom = saved.step
   }
@@ -226,10 +228,10 @@ package final class TrainingSetup {
         .badConfiguration, "cannot resume: \(differing.joined(separator: "; "))",
         hint: "resume with the run's own config.yaml, or begin anew with --resume none and another --run")
     }
-    if saved.blasCore != state.blasCore || saved.cpuLevel != state.cpuLevel || saved.blasThreads != state.blasThreads {
+    if saved.products != state.products || saved.cpuLevel != state.cpuLevel || saved.productThreads != state.productThreads {
       warnings.append(
-        "this CPU computes with other kernels (\(state.blasCore), level \(state.cpuLevel), \(state.blasThreads) threads) than "
-          + "before (\(saved.blasCore), level \(saved.cpuLevel), \(saved.blasThreads)): the run goes on, but not to the same bits")
+        "this CPU computes with other kernels (\(state.products), level \(state.cpuLevel), \(state.productThreads) threads) than "
+          + "before (\(saved.products), level \(saved.cpuLevel), \(saved.productThreads)): the run goes on, but not to the same bits")
     }
   }
 }

@@ -41,9 +41,9 @@ package struct TrainingState: Sendable, Equatable, Codable {
   package var slots = 0
   package var trainSamples = 0
   package var dataFingerprint = ""
-  package var blasCore = ""
+  package var products = ""
   package var cpuLevel = 0
-  package var blasThreads = 1
+  package var productThreads = 1
 
   package init() {}
 

@@ -64,7 +64,7 @@ struct Bench: ParsableCommand {
         products alone      \(fixed(result.productsMilliseconds, 3)) ms   ratio \(fixed(ratio, 2))
         exchange            \(fixed(result.exchangeMilliseconds, 3)) ms   waiting \(fixed(result.waitMilliseconds, 3)) ms
         ranks \(result.ranks), batch \(setup.plan.batchSize) = \(setup.plan.slots) x \(setup.plan.microbatch), \
-        OpenBLAS \(result.blasCore), CPU level \(vd_cpu_level())
+        products by \(result.blasCore), CPU level \(vd_cpu_level())
         """)
     }
   }

@@ -183,7 +183,7 @@ private struct TrainingRun {
       ("system", .text(process.operatingSystemVersionString)), ("cores", .integer(process.activeProcessorCount)),
       ("usable_cores", .integer(Launcher.usableCores)), ("ranks", .integer(communicator.size)),
       ("ranks_on_this_node", .integer(communicator.nodeSize)), ("mpi", .text(Communicator.library)),
-      ("blas_core", .text(BLAS.coreName)), ("blas_threads", .integer(BLAS.threads)),
+      ("blas_core", .text(Products.description)), ("blas_threads", .integer(Products.threads)),
       ("cpu_level", .integer(Int(vd_cpu_level()))), ("slurm_job", process.environment["SLURM_JOB_ID"].map(JSON.text) ?? .null),
     ]
   }

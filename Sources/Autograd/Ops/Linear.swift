@@ -11,7 +11,7 @@ struct Linear: Operation {
 
   func forward(_ memory: Memory) {
     let rows = x.rows, columns = y.columns
-    BLAS.multiply(rows, columns, x.columns, memory[x], memory[weight], transposedB: true, beta: 0, into: memory[y])
+    Products.multiply(rows, columns, x.columns, memory[x], memory[weight], transposedB: true, beta: 0, into: memory[y])
     vd_bias_activation(memory[y], beforeActivation.map { memory[$0] }, memory[bias], rows, columns, f.code)
   }
 
@@ -19,24 +19,24 @@ struct Linear: Operation {
     guard let g = memory.gradient(y) else { return }
     let rows = x.rows, columns = y.columns
     vd_activation_backward(g, memory[y], beforeActivation.map { memory[$0] }, y.count, f.code)
-    if let gw = memory.gradient(weight) {
-      BLAS.multiply(columns, x.columns, rows, g, transposedA: true, memory[x], beta: 1, into: gw)
+    if let gw = memory.product(into: weight) {
+      Products.multiply(columns, x.columns, rows, g, transposedA: true, memory[x], beta: gw.beta, into: gw.base)
     }
     if let gb = memory.gradient(bias) { vd_column_sums(gb, g, rows, columns) }
-    if let gx = memory.gradient(x) {
-      BLAS.multiply(rows, x.columns, columns, g, memory[weight], beta: 1, into: gx)
+    if let gx = memory.product(into: x) {
+      Products.multiply(rows, x.columns, columns, g, memory[weight], beta: gx.beta, into: gx.base)
     }
   }
 
   func products(_ memory: Memory) {
     let rows = x.rows, columns = y.columns
-    BLAS.multiply(rows, columns, x.columns, memory[x], memory[weight], transposedB: true, beta: 0, into: memory[y])
+    Products.multiply(rows, columns, x.columns, memory[x], memory[weight], transposedB: true, beta: 0, into: memory[y])
     guard let g = memory.gradient(y) else { return }
     if let gw = memory.gradient(weight) {
-      BLAS.multiply(columns, x.columns, rows, g, transposedA: true, memory[x], beta: 0, into: gw)
+      Products.multiply(columns, x.columns, rows, g, transposedA: true, memory[x], beta: 0, into: gw)
     }
     if let gx = memory.gradient(x) {
-      BLAS.multiply(rows, x.columns, columns, g, memory[weight], beta: 0, into: gx)
+      Products.multiply(rows, x.columns, columns, g, memory[weight], beta: 0, into: gx)
     }
   }
 }

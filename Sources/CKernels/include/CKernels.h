@@ -8,6 +8,11 @@
 // 4, 3, 2: x86-64-v4 (AVX-512), v3 (AVX2 and FMA), v2 or less; 0 on other architectures.
 int vd_cpu_level(void);
 
+// ---- memory.c ---------------------------------------------------------------------------------------------------
+// Lets malloc keep large freed blocks: oneDNN takes packing buffers at every product, and by default each would be
+// mapped, cleared page by page and given back to the system.
+void vd_keep_freed_memory(void);
+
 // ---- elementwise.c: passes over memory --------------------------------------------------------------------------
 // y[i] = x[i] * scale + offset, from bytes.
 void vd_u8_to_f32(float *y, const uint8_t *x, size_t n, float scale, float offset);

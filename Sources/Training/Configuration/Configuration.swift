@@ -1,5 +1,6 @@
 import Autograd
 import Communication
+import Kernels
 import VAE
 
 /// Everything that decides what a run computes. Keys, defaults' meaning and checks: `ConfigurationSchema`.
@@ -63,6 +64,7 @@ package struct Configuration: Sendable, Equatable {
     package var maxTime = Duration.none
     package var threads = 1
     package var exchange = ExchangeRoute.auto
+    package var products = Products.Library.auto
   }
 
   package struct Monitor: Sendable, Equatable {

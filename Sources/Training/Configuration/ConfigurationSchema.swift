@@ -105,7 +105,8 @@ package enum ConfigurationSchema {
     },
     key("train.max_steps", \.train.maxSteps, "stop after so many steps; 0: no limit", "0 or more") { $0 >= 0 },
     key("train.max_time", \.train.maxTime, "checkpoint and stop (exit 75) after this time, as 3h50m; none: no limit"),
-    key("train.threads", \.train.threads, "BLAS threads per rank", "between 1 and 256") { (1...256).contains($0) },
+    key("train.threads", \.train.threads, "threads of the matrix products, per rank", "between 1 and 256") { (1...256).contains($0) },
+    key("train.products", \.train.products, "library of the matrix products: auto (oneDNN if installed), openblas, onednn"),
     key("train.exchange", \.train.exchange, "how gradients are summed: auto, window (one node), messages"),
 
     key("monitor.collapse_kl", \.monitor.collapseKL, "KL below this is collapsed, nats", "0 or more") { $0 >= 0 },

@@ -1,6 +1,7 @@
 import Autograd
 import Communication
 import Foundation
+import Kernels
 import VAE
 
 /// A type that a configuration key can have: read from a YAML scalar, written so that any YAML reader reads it back.
@@ -124,6 +125,7 @@ extension ProgressStyle: ConfigurationValue {}
 extension Activation: ConfigurationValue {}
 extension Reduction: ConfigurationValue {}
 extension ExchangeRoute: ConfigurationValue {}
+extension Products.Library: ConfigurationValue {}
 
 /// A number without an exponent: 0.00001 and not 1e-05, which YAML 1.1 readers take for a text.
 package func decimalText(_ value: Double) -> String {

@@ -1,0 +1,88 @@
+import COpenBLAS
+import Glibc
+
+/// Matrix products, by oneDNN where it is installed and by OpenBLAS elsewhere.
+///
+/// A product's bits depend on the library, its kernels for the CPU, the row count and the thread count; so all are fixed
+/// for a run, and ranks compare them before the first step.
+package enum Products {
+  package enum Library: String, CaseIterable, Sendable {
+    /// oneDNN if it can be loaded, else OpenBLAS.
+    case auto
+    case openblas
+    case onednn
+  }
+
+  // Set once, by `select`, before anything computes.
+  private nonisolated(unsafe) static var onednn: OneDNN?
+  private nonisolated(unsafe) static var gemm: OneDNN.Multiply?
+
+  package private(set) nonisolated(unsafe) static var threads = 1
+
+  /// Chooses the library and its threads; once, before the first product.
+  package static func select(_ library: Library, threads count: Int) throws(Failure) {
+    openblas_set_num_threads(Int32(count))
+    onednn = library == .openblas ? nil : OneDNN.load()
+    onednn?.threads(Int32(count))
+    gemm = onednn?.gemm
+    threads = count
+    if onednn != nil { vd_keep_freed_memory() }
+    if library == .onednn, onednn == nil {
+      throw Failure(
+        .badConfiguration, "train.products is onednn, but libdnnl cannot be loaded",
+        hint: "install it (Debian: libdnnl2), or choose openblas or auto")
+    }
+  }
+
+  /// The library, its version, and the kernels that it picked for this CPU.
+  package static var description: String {
+    onednn?.description ?? "OpenBLAS \(String(cString: openblas_get_corename()))"
+  }
+
+  /// c (m, n) = beta c + op(a) op(b), op(a) (m, k), op(b) (k, n), row-major, dense; beta 0 or 1.
+  @inline(__always)
+  package static func multiply(
+    _ m: Int, _ n: Int, _ k: Int, _ a: UnsafePointer<Float>, transposedA ta: Bool = false, _ b: UnsafePointer<Float>,
+    transposedB tb: Bool = false, beta: Float, into c: UnsafeMutablePointer<Float>
+  ) {
+    if let gemm {
+      let n78 = CChar(78), t84 = CChar(84)  // 'N' and 'T'
+      let status = gemm(ta ? t84 : n78, tb ? t84 : n78, m, n, k, 1, a, ta ? m : k, b, tb ? k : n, beta, c, n)
+      precondition(status == 0, "oneDNN refused a product of (\(m), \(k)) and (\(k), \(n)): status \(status)")
+    } else {
+      cblas_sgemm(
+        CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans,
+        blasint(m), blasint(n), blasint(k), 1, a, blasint(ta ? m : k), b, blasint(tb ? k : n), beta, c, blasint(n))
+    }
+  }
+}
+
+/// What is used of oneDNN, found when the program runs: sites without it lose speed, not the program.
+private struct OneDNN {
+  // int dnnl_sgemm(char, char, dim_t m, n, k, float alpha, A, lda, B, ldb, float beta, C, ldc), row-major
+  typealias Multiply =
+    @convention(c) (
+      CChar, CChar, Int, Int, Int, Float, UnsafePointer<Float>, Int, UnsafePointer<Float>, Int, Float,
+      UnsafeMutablePointer<Float>, Int
+    ) -> Int32
+  let gemm: Multiply
+  let threads: @convention(c) (Int32) -> Void
+  let description: String
+
+  static func load() -> OneDNN? {
+    for name in ["libdnnl.so.3", "libdnnl.so.2"] {
+      guard let library = dlopen(name, RTLD_LAZY | RTLD_LOCAL) else { continue }
+      // Without a way to set its threads (a build for TBB), every rank would take all cores.
+      guard let gemm = dlsym(library, "dnnl_sgemm"), let threads = dlsym(library, "omp_set_num_threads"),
+        let version = dlsym(library, "dnnl_version"), let isa = dlsym(library, "dnnl_get_effective_cpu_isa")
+      else { continue }
+      let numbers = unsafeBitCast(version, to: (@convention(c) () -> UnsafePointer<Int32>).self)()
+      let level = unsafeBitCast(isa, to: (@convention(c) () -> Int32).self)()
+      return OneDNN(
+        gemm: unsafeBitCast(gemm, to: Multiply.self),
+        threads: unsafeBitCast(threads, to: (@convention(c) (Int32) -> Void).self),
+        description: "oneDNN \(numbers[0]).\(numbers[1]).\(numbers[2]) isa \(String(level, radix: 16))")
+    }
+    return nil
+  }
+}
