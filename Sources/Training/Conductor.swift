@@ -46,6 +46,9 @@ package struct Conductor: Sendable {
     package var bestStep = -1
   }
 
+  /// Updates before units without variance count as dead.
+  static let settlingSteps = 500
+
   package var state = State()
   private let configuration: Configuration
   private let beta: BetaSchedule
@@ -113,11 +116,14 @@ package struct Conductor: Sendable {
   }
 
   /// After validation: a message when the posterior has collapsed, said once until it recovers.
-  package mutating func collapse(_ report: ValidationReport, beta: Double, elements: Int) -> String? {
+  package mutating func collapse(_ report: ValidationReport, step: Int, beta: Double, elements: Int) -> String? {
     let monitor = configuration.monitor
     state.quietEpochs = report.means.kl < monitor.collapseKL ? state.quietEpochs + 1 : 0
     state.deadEpochs = report.activeUnits == 0 ? state.deadEpochs + 1 : 0
-    let collapsed = max(state.quietEpochs, state.deadEpochs) >= monitor.collapseEpochs
+    // Means spread only after some hundred updates: on a small set, epochs without active units say nothing before.
+    let collapsed =
+      state.quietEpochs >= monitor.collapseEpochs
+      || (state.deadEpochs >= monitor.collapseEpochs && step >= Conductor.settlingSteps)
     guard collapsed else {
       if state.quietEpochs == 0, state.deadEpochs == 0 { collapseReported = false }
       return nil

@@ -185,7 +185,7 @@ package final class Trainer {
     let isLast = state.step >= totalSteps
     let isDue = isLast || epoch % configuration.checkpoint.everyEpochs == 0
     let isBest = isDue && conductor.isBest(valid, step: state.step)  // the best of those that are kept
-    let collapse = conductor.collapse(valid, beta: last.beta, elements: elements)
+    let collapse = conductor.collapse(valid, step: state.step, beta: last.beta, elements: elements)
     let report = EpochReport(
       epoch: epoch, step: state.step, beta: last.beta, learningRate: last.learningRate, train: sums.means, valid: valid,
       gradientNorm: sums.gradientNorm / Double(max(sums.steps, 1)),

@@ -46,6 +46,7 @@ struct Train: ParsableCommand {
   @Flag(name: .shortAndLong, help: "No progress.") var quiet = false
   @Flag(name: .shortAndLong, help: "Checkpoints too.") var verbose = false
   @Option(help: .hidden) var injectNan: String?
+  @Flag(help: .hidden) var printOptions = false
 
   private func resolve() throws(Failure) -> Configuration {
     let flags: [(String, String?)] = [
@@ -61,6 +62,10 @@ struct Train: ParsableCommand {
   }
 
   func run() throws {
+    if printOptions {
+      if Launcher.expectedRank == 0 { print(ConfigurationSchema.markdown, terminator: "") }
+      return
+    }
     let configuration = try resolve()
     if printConfig {
       if Launcher.expectedRank == 0 { print(configuration.yaml, terminator: "") }

@@ -140,7 +140,7 @@ package enum ConfigurationSchema {
       "digits", "the embedded 8x8 digits, in seconds",
       [
         ("data.source", "digits"), ("model.hidden", "[256, 128]"), ("model.latent", "10"),
-        ("train.batch_size", "64"), ("train.max_epochs", "120"), ("monitor.pictures_every", "10"),
+        ("objective.beta.end", "0.5"), ("train.batch_size", "64"), ("train.max_epochs", "150"), ("monitor.pictures_every", "10"),
         ("checkpoint.every_epochs", "10"),
       ]
     ),
@@ -160,6 +160,12 @@ package enum ConfigurationSchema {
       ]
     ),
   ]
+
+  /// The keys as the README's table.
+  package static var markdown: String {
+    let rows = keys.map { "| `\($0.path)` | `\($0.text(Configuration()))` | \($0.help) |" }
+    return (["| key | default | meaning |", "| --- | --- | --- |"] + rows).joined(separator: "\n") + "\n"
+  }
 
   /// The known name nearest to a misspelt one, when one is near.
   package static func suggestion(for name: String, among names: [String]) -> String? {
