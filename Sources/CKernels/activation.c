@@ -24,7 +24,7 @@
 VD_INLINE float softplus_f(float x) {
   float y;
   sigmoid_softplus(x, &y);
-  return y;
+  return x != x ? x : y;
 }
 VD_INLINE float gelu_inner(float x) { return 0.7978845608f * (x + 0.044715f * x * x * x); }
 
@@ -32,7 +32,7 @@ VD_CLONES void vd_bias_activation(float *restrict y, float *restrict before, con
                                   size_t columns, int f) {
   switch (f) {
     case VD_IDENTITY: FORWARD(x);
-    case VD_RELU: FORWARD(x > 0 ? x : 0);
+    case VD_RELU: FORWARD(x < 0 ? 0 : x); // in this order a NaN stays a NaN
     case VD_LEAKY_RELU: FORWARD(x > 0 ? x : 0.01f * x);
     case VD_ELU: FORWARD(x > 0 ? x : exp_f(x) - 1.0f);
     case VD_TANH: FORWARD(tanh_f(x));
@@ -61,6 +61,9 @@ VD_INLINE float silu_slope(float x) {
   return s * (1.0f + x * (1.0f - s));
 }
 VD_INLINE float gelu_slope(float x) {
+  // Beyond 10 the slope is 0 or 1 to the last bit, and x * x must not overflow against 1 - t * t = 0.
+  x = x > 10.0f ? 10.0f : x;
+  x = x < -10.0f ? -10.0f : x;
   float t = tanh_f(gelu_inner(x));
   return 0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * 0.7978845608f * (1.0f + 0.134145f * x * x);
 }
