@@ -35,8 +35,11 @@ void vd_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]
   out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
 
-// (0, 1): 24 bits, centred in their cell, so that neither end is reached.
-VD_INLINE float unit_of(uint32_t b) { return ((float)(int32_t)(b >> 8) + 0.5f) * 5.9604644775390625e-8f; }
+// (0, 1): 24 bits, centred in their cell; the topmost cell's centre would round to 1, so that neither end is reached.
+VD_INLINE float unit_of(uint32_t b) {
+  float u = ((float)(int32_t)(b >> 8) + 0.5f) * 5.9604644775390625e-8f;
+  return u < 0.999999940395355f ? u : 0.999999940395355f;
+}
 
 // cos and sin of 2 pi u, u in (0, 1): reduced to [-1/8, 1/8] of a turn, then Cephes' polynomials.
 VD_INLINE void turn(float u, float *cosine, float *sine) {
