@@ -72,12 +72,9 @@ VD_CLONES void vd_gaussian_kl(float *restrict kl, const float *restrict mu, cons
   for (size_t i = 0; i < n; i++) kl[i] = 0.5f * (exp_f(logvar[i]) - 1.0f - logvar[i] + mu[i] * mu[i]);
 }
 
-VD_CLONES void vd_gaussian_kl_backward(float *restrict gmu, float *restrict glogvar, const float *restrict g,
-                                       const float *restrict mu, const float *restrict logvar, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    gmu[i] += g[i] * mu[i];
-    glogvar[i] += g[i] * 0.5f * (exp_f(logvar[i]) - 1.0f);
-  }
+VD_CLONES void vd_gaussian_kl_backward(float *restrict glogvar, const float *restrict g, const float *restrict logvar,
+                                       size_t n) {
+  for (size_t i = 0; i < n; i++) glogvar[i] += g[i] * 0.5f * (exp_f(logvar[i]) - 1.0f);
 }
 
 VD_CLONES void vd_reparameterize(float *restrict z, float *restrict deviation, const float *restrict mu,
@@ -88,10 +85,7 @@ VD_CLONES void vd_reparameterize(float *restrict z, float *restrict deviation, c
   }
 }
 
-VD_CLONES void vd_reparameterize_backward(float *restrict gmu, float *restrict glogvar, const float *restrict gz,
+VD_CLONES void vd_reparameterize_backward(float *restrict glogvar, const float *restrict gz,
                                           const float *restrict deviation, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    gmu[i] += gz[i];
-    glogvar[i] += gz[i] * 0.5f * deviation[i];
-  }
+  for (size_t i = 0; i < n; i++) glogvar[i] += gz[i] * 0.5f * deviation[i];
 }

@@ -10,10 +10,9 @@ struct GaussianKL: Operation {
   func forward(_ memory: Memory) { vd_gaussian_kl(memory[kl], memory[mu], memory[logvar], kl.count) }
 
   func backward(_ memory: Memory) {
-    guard let g = memory.gradient(kl), let gmu = memory.gradient(mu), let glogvar = memory.gradient(logvar) else {
-      return
-    }
-    vd_gaussian_kl_backward(gmu, glogvar, g, memory[mu], memory[logvar], kl.count)
+    guard let g = memory.gradient(kl) else { return }
+    if let gmu = memory.gradient(mu) { vd_multiply_add(gmu, g, memory[mu], kl.count) }
+    if let glogvar = memory.gradient(logvar) { vd_gaussian_kl_backward(glogvar, g, memory[logvar], kl.count) }
   }
 }
 

@@ -31,10 +31,9 @@ struct Reparameterize: Operation {
   }
 
   func backward(_ memory: Memory) {
-    guard let gz = memory.gradient(z), let gmu = memory.gradient(mu), let glogvar = memory.gradient(logvar) else {
-      return
-    }
-    vd_reparameterize_backward(gmu, glogvar, gz, memory[deviation], z.count)
+    guard let gz = memory.gradient(z) else { return }
+    if let gmu = memory.gradient(mu) { vd_add(gmu, gz, z.count) }
+    if let glogvar = memory.gradient(logvar) { vd_reparameterize_backward(glogvar, gz, memory[deviation], z.count) }
   }
 }
 

@@ -78,13 +78,13 @@ void vd_gaussian(float *loss, const float *mean, const float *x, float log_sigma
 // gmean += g[i] (mean - x) / sigma^2; returns sum_i g[i] * d loss[i] / d log_sigma.
 double vd_gaussian_backward(float *gmean, const float *g, const float *mean, const float *x, float log_sigma,
                             size_t rows, size_t columns);
-// kl = (exp(lv) + mu^2 - 1 - lv) / 2 per element, in nats.
+// kl = (exp(lv) + mu^2 - 1 - lv) / 2 per element, in nats; glv += g (exp(lv) - 1) / 2 (and gmu += g mu is a product).
 void vd_gaussian_kl(float *kl, const float *mu, const float *logvar, size_t n);
-void vd_gaussian_kl_backward(float *gmu, float *glogvar, const float *g, const float *mu, const float *logvar, size_t n);
-// z = mu + scale * exp(lv / 2) * eps; deviation keeps scale * exp(lv / 2) * eps.
+void vd_gaussian_kl_backward(float *glogvar, const float *g, const float *logvar, size_t n);
+// z = mu + scale * exp(lv / 2) * eps; deviation keeps scale * exp(lv / 2) * eps; glv += gz deviation / 2.
 void vd_reparameterize(float *z, float *deviation, const float *mu, const float *logvar, const float *eps, float scale,
                        size_t n);
-void vd_reparameterize_backward(float *gmu, float *glogvar, const float *gz, const float *deviation, size_t n);
+void vd_reparameterize_backward(float *glogvar, const float *gz, const float *deviation, size_t n);
 
 // ---- random.c: Philox4x32-10 (Salmon et al., SC'11), the same bits on every CPU -----------------------------------
 void vd_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
