@@ -39,7 +39,8 @@ package final class Optimizer {
     let decay = settings.weightDecay
     let isDecoupled = settings.kind == .adamw
     var constants = vd_adam_settings(
-      scale: Float(scale), beta1: Float(settings.beta1), beta2: Float(settings.beta2), epsilon: Float(settings.epsilon),
+      scale: Float(scale), rest1: Float(1 - settings.beta1), beta2: Float(settings.beta2),
+      rest2: Float(1 - settings.beta2), epsilon: Float(settings.epsilon),
       step: Float(rate / (1 - pow(settings.beta1, Double(updates)))),
       root: Float(1 / (1 - pow(settings.beta2, Double(updates))).squareRoot()),
       keep: isDecoupled ? Float(1 - rate * decay) : 1, l2: isDecoupled ? 0 : Float(decay))

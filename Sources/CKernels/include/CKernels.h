@@ -95,8 +95,9 @@ void vd_uniform(float *y, const uint64_t *index, size_t rows, size_t columns, ui
 
 // ---- optimizer.c --------------------------------------------------------------------------------------------------
 // Adam with decoupled (AdamW) or L2 weight decay, gradient scaled by `scale` (clipping), as torch.optim:
-// m, v moments; step = lr / (1 - beta1^t); root = 1 / sqrt(1 - beta2^t); keep = 1 - lr * decoupled decay.
+// m, v moments; step = lr / (1 - beta1^t); root = 1 / sqrt(1 - beta2^t); keep = 1 - lr * decoupled decay. rest1 and rest2
+// are 1 - beta1 and 1 - beta2, rounded once: 1.0f - 0.999f is 5e-5 off, and the bias correction would not cancel it.
 typedef struct {
-  float scale, beta1, beta2, epsilon, step, root, keep, l2;
+  float scale, rest1, beta2, rest2, epsilon, step, root, keep, l2;
 } vd_adam_settings;
 void vd_adam(float *p, float *m, float *v, const float *g, size_t n, const vd_adam_settings *settings);
