@@ -72,11 +72,14 @@ package struct KeyedGenerator: Sendable {
 /// A permutation of 0..<count chosen by a key, evaluated index by index without memory.
 ///
 /// Feistel network on the smallest even number of bits that covers `count`, walked until it lands inside (cycle walking:
-/// Black and Rogaway, CT-RSA 2002); fewer than four walks on average.
+/// Black and Rogaway, CT-RSA 2002); fewer than four walks on average. On so few bits that a network is no good shuffle,
+/// the permutation itself is drawn and kept in one word.
 package struct KeyedPermutation: Sendable {
   package let count: Int
   private let halfBits: UInt64
   private let keys: (UInt64, UInt64, UInt64, UInt64)
+  /// Up to sixteen indices, four bits each.
+  private let drawn: UInt64
 
   package init(count: Int, generator: KeyedGenerator, epoch: UInt32, part: UInt32) {
     self.count = count
@@ -88,10 +91,25 @@ package struct KeyedPermutation: Sendable {
       UInt64(a.0) << 32 | UInt64(a.1), UInt64(a.2) << 32 | UInt64(a.3),
       UInt64(b.0) << 32 | UInt64(b.1), UInt64(b.2) << 32 | UInt64(b.3)
     )
+    drawn = count <= 16 ? KeyedPermutation.draw(count, generator, epoch: epoch, part: part) : 0
+  }
+
+  /// Fisher and Yates: place i takes the index of a random place up to i, which takes i.
+  private static func draw(_ count: Int, _ generator: KeyedGenerator, epoch: UInt32, part: UInt32) -> UInt64 {
+    var drawn: UInt64 = 0
+    for i in 0..<UInt64(max(count, 0)) {
+      let random = generator.words(2 + UInt32(i), epoch, part).0
+      let place = (UInt64(random) * (i + 1)) >> 32
+      let moved = drawn >> (4 * place) & 15
+      drawn = drawn & ~(15 << (4 * place)) | moved << (4 * i) & (15 << (4 * i))
+      drawn |= i << (4 * place)
+    }
+    return drawn
   }
 
   package subscript(index: Int) -> Int {
     precondition(index >= 0 && index < count, "permutation of \(count) asked for \(index)")
+    if count <= 16 { return Int(drawn >> (4 * UInt64(index)) & 15) }
     var x = UInt64(index)
     repeat { x = encrypt(x) } while x >= UInt64(count)
     return Int(x)
