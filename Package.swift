@@ -52,6 +52,8 @@ let package = Package(
       swiftSettings: swift),
 
     // Tests
+    .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: swift),
+    .testTarget(name: "AutogradTests", dependencies: ["Autograd"], swiftSettings: swift),
     .testTarget(name: "DataTests", dependencies: ["Data"], swiftSettings: swift),
     .testTarget(
       name: "PersistenceTests", dependencies: ["Persistence"], exclude: ["Fixtures"], swiftSettings: swift),

@@ -1,0 +1,171 @@
+import Autograd
+import Foundation
+import Kernels
+import Testing
+
+/// A recorded case with its leaves filled, ready to replay.
+private final class Recording {
+  let graph: Graph
+  let root: Tensor
+  let leaves: [(leaf: OpCase.Leaf, tensor: Tensor, offset: Int)]
+  private let parameters: Buffer
+  private let gradients: Buffer
+  private let samples: UnsafeMutablePointer<UInt64>
+
+  init(_ opCase: OpCase) {
+    let graph = Graph(batch: opCase.batch)
+    var offset = 0
+    leaves = opCase.leaves.map { leaf in
+      let shape = Shape(leaf.shape)
+      guard leaf.role == .parameter else { return (leaf, graph.input(shape, needsGradient: leaf.role == .input), 0) }
+      defer { offset += leaf.count + 3 }  // no two parameters touch, so that one written too far is seen
+      return (leaf, graph.parameter(shape, offset: offset), offset)
+    }
+    root = opCase.record(graph, leaves.map(\.tensor))
+    parameters = Buffer(count: offset)
+    gradients = Buffer(count: offset)
+    samples = Buffer.allocate(UInt64.self, count: opCase.batch)
+    for (i, sample) in OpCase.samples(opCase.batch).enumerated() { samples[i] = sample }
+    graph.finalize(parameters: parameters.base)
+    graph.replay = Replay(samples: samples, seed: OpCase.seed, attempt: OpCase.attempt, epoch: OpCase.epoch)
+    for (leaf, tensor, _) in leaves { graph[tensor].update(from: leaf.values, count: leaf.count) }
+    self.graph = graph
+  }
+
+  deinit { samples.deallocate() }
+
+  func forward() -> [Float] {
+    graph.forward()
+    return Array(UnsafeBufferPointer(start: graph[root], count: root.count))
+  }
+
+  func zeroGradients() { gradients.base.zero(gradients.count) }
+
+  /// The gradients of all leaves that have one, after a backward replay that adds to the parameters'.
+  func backward(_ seed: [Float]) -> [[Float]?] {
+    graph.backward(from: root, seed: seed, gradients: gradients.base)
+    return leaves.map { leaf, tensor, offset in
+      switch leaf.role {
+      case .data: nil
+      case .input: graph.gradient(tensor).map { Array(UnsafeBufferPointer(start: $0, count: leaf.count)) }
+      case .parameter: Array(UnsafeBufferPointer(start: gradients.base + offset, count: leaf.count))
+      }
+    }
+  }
+
+  /// Gradients of memory that belongs to no parameter.
+  var strayGradients: [Float] {
+    let owned = leaves.filter { $0.leaf.role == .parameter }.map { $0.offset..<$0.offset + $0.leaf.count }
+    return (0..<gradients.count).filter { i in !owned.contains { $0.contains(i) } }.map { gradients.base[$0] }
+  }
+}
+
+private func seedVector(_ count: Int) -> [Float] { (0..<count).map { Float(sin(Double($0) * 1.7 + 0.3)) + 0.25 } }
+
+@Suite struct OpTests {
+  @Test("Forward is the reference; backward is its derivative, and adds", arguments: opCases)
+  func operation(opCase: OpCase) {
+    let recording = Recording(opCase)
+    let y = recording.forward()
+    let x = opCase.leaves.map { $0.values.map(Double.init) }
+    let exact = opCase.reference(x)
+    #expect(y.count == exact.count)
+    // Rounding of float32 over at most a few dozen terms, each at most the largest output or about 1.
+    let scale = exact.reduce(1) { max($0, abs($1)) }
+    for (y, exact) in zip(y, exact) { #expect(abs(Double(y) - exact) <= 1e-6 * scale) }
+
+    guard recording.graph.needsGradient(recording.root) else {
+      #expect(!opCase.leaves.contains { $0.role != .data })
+      return
+    }
+    let seed = seedVector(y.count)
+    func objective(_ x: [[Double]]) -> Double { zip(opCase.reference(x), seed).reduce(0) { $0 + $1.0 * Double($1.1) } }
+    let once = recording.backward(seed)
+    for (i, gradient) in once.enumerated() where opCase.leaves[i].role != .data {
+      guard let gradient else {
+        Issue.record("leaf \(i) has no gradient")
+        continue
+      }
+      // Third derivatives are of order 1 here: the difference is good to 1e-9, the rest is float32.
+      let h = 1e-5
+      let slopes = x[i].indices.map { j in
+        var up = x, down = x
+        up[i][j] += h
+        down[i][j] -= h
+        return (objective(up) - objective(down)) / (2 * h)
+      }
+      let largest = slopes.reduce(1e-3) { max($0, abs($1)) }
+      for j in slopes.indices {
+        #expect(abs(Double(gradient[j]) - slopes[j]) <= 1e-5 * largest, "leaf \(i), element \(j)")
+      }
+    }
+    #expect(recording.strayGradients.allSatisfy { $0 == 0 })
+
+    // Again, without zeroing: the parameters' gradients double, those of this replay's inputs stay.
+    let twice = recording.backward(seed)
+    for (i, leaf) in opCase.leaves.enumerated() {
+      guard let a = once[i], let b = twice[i] else { continue }
+      let largest = a.reduce(0) { max($0, abs($1)) }
+      for j in a.indices {
+        if leaf.role == .parameter {
+          #expect(abs(b[j] - 2 * a[j]) <= 1e-6 * largest, "gradient \(j) of parameter \(i) did not double")
+        } else {
+          #expect(b[j] == a[j])
+        }
+      }
+    }
+  }
+
+  @Test("A replay gives the same bits each time", arguments: opCases)
+  func replays(opCase: OpCase) {
+    let recording = Recording(opCase), another = Recording(opCase)
+    let y = recording.forward()
+    #expect(recording.forward() == y && another.forward() == y)
+    guard recording.graph.needsGradient(recording.root) else { return }
+    let seed = seedVector(y.count)
+    let first = recording.backward(seed)
+    recording.zeroGradients()
+    #expect(recording.backward(seed) == first && another.backward(seed) == first)
+  }
+
+  /// An operation added without a case fails here, before its gradient fails in a training run.
+  @Test("Every operation in Sources/Autograd/Ops has a case")
+  func everyOperationHasACase() throws {
+    let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Sources/Autograd/Ops")
+    var declared = Set<String>()
+    for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil) {
+      let text = try String(contentsOf: file, encoding: .utf8)
+      for match in text.matches(of: #/(?:struct|class|enum)\s+(\w+)(?:<[^>]*>)?\s*:[^{]*\bOperation\b/#) {
+        declared.insert(String(match.1))
+      }
+    }
+    #expect(declared.count >= 12, "the scan found only \(declared)")
+    let recorded = Set(opCases.flatMap { Recording($0).graph.operations.map { String(describing: type(of: $0)) } })
+    #expect(declared.subtracting(recorded) == [], "operations without a case in OpCases.swift")
+    #expect(recorded.subtracting(declared) == [], "operations that the scan of the sources does not see")
+  }
+
+  @Test("Outside training dropout passes everything, and its gradient too")
+  func dropoutOutsideTraining() {
+    for opCase in opCases where opCase.name.hasPrefix("dropout 0.8") {
+      let recording = Recording(opCase)
+      recording.graph.replay.isTraining = false
+      #expect(recording.forward() == opCase.leaves[0].values)
+      let seed = seedVector(opCase.leaves[0].count)
+      #expect(recording.backward(seed)[0] == seed)
+    }
+  }
+
+  @Test("With a noise scale of 0, z is mu, and logvar gets no gradient")
+  func posteriorMean() {
+    for opCase in opCases where opCase.name.hasPrefix("reparameterize") {
+      let recording = Recording(opCase)
+      recording.graph.replay.noiseScale = 0
+      #expect(recording.forward() == opCase.leaves[0].values)
+      let seed = seedVector(opCase.leaves[0].count)
+      let gradients = recording.backward(seed)
+      #expect(gradients[0] == nil || gradients[0] == seed)
+      #expect(gradients[1]?.allSatisfy { $0 == 0 } ?? true)
+    }
+  }
+}
