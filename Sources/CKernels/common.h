@@ -37,13 +37,12 @@ VD_INLINE float sum_floats(const float *x, size_t n) {
 VD_INLINE uint32_t bits_of(float x) { uint32_t b; memcpy(&b, &x, 4); return b; }
 VD_INLINE float float_of(uint32_t b) { float x; memcpy(&x, &b, 4); return x; }
 
-// exp(x), 2 ulp: x = n ln 2 + r, polynomial of Cephes' expf on r. 0 below -87.34, infinity above 88.72; NaN passes.
-VD_INLINE float exp_f(float x) {
-  float clamped = x > 88.72283f ? 88.72283f : x;
-  clamped = clamped < -87.33654f ? -87.33654f : clamped;
-  float shifted = clamped * 1.44269504f + 12582912.0f; // round to nearest by the exponent trick
-  float n = shifted - 12582912.0f;
-  float r = clamped - n * 0.693359375f;
+// exp(x) = 2^n p: x = n ln 2 + r, p from Cephes' expf on r, 1 ulp. n is left in the low bits of *shifted, as the
+// significand of n + 1.5 * 2^23.
+VD_INLINE float exp_reduced(float x, float *shifted) {
+  *shifted = x * 1.44269504f + 12582912.0f; // rounds to nearest
+  float n = *shifted - 12582912.0f;
+  float r = x - n * 0.693359375f;
   r = r + n * 2.12194440e-4f;
   float p = 1.9875691500e-4f;
   p = p * r + 1.3981999507e-3f;
@@ -51,7 +50,14 @@ VD_INLINE float exp_f(float x) {
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1.0f;
+  return p * (r * r) + r + 1.0f;
+}
+
+// exp(x): 0 below -87.34, infinity above 88.72; NaN passes.
+VD_INLINE float exp_f(float x) {
+  float clamped = x > 88.72283f ? 88.72283f : x;
+  clamped = clamped < -87.33654f ? -87.33654f : clamped;
+  float shifted, p = exp_reduced(clamped, &shifted);
   int32_t e = (int32_t)bits_of(shifted) - 0x4B400000;
   // Two factors, because 2^128 is not a float but p * 2^128 / 2 may be.
   int32_t half = e >> 1;
@@ -89,18 +95,7 @@ VD_INLINE float log_f(float x) {
 // exp(x) for x <= 0, with fewer steps: nothing overflows, and 2^n is an addition to the exponent. At least 1.6e-38.
 // A NaN is not preserved: callers see to that.
 VD_INLINE float exp_nonpositive(float x) {
-  x = x < -87.0f ? -87.0f : x;
-  float shifted = x * 1.44269504f + 12582912.0f;
-  float n = shifted - 12582912.0f;
-  float r = x - n * 0.693359375f;
-  r = r + n * 2.12194440e-4f;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1.0f;
+  float shifted, p = exp_reduced(x < -87.0f ? -87.0f : x, &shifted);
   return float_of(bits_of(p) + (bits_of(shifted) << 23));
 }
 

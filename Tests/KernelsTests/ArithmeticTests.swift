@@ -8,8 +8,11 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
 
 @Suite struct ArithmeticTests {
   @Test(
-    "Products of all transpositions and sizes are exact on whole numbers", arguments: [false, true], [false, true])
-  func products(ta: Bool, tb: Bool) {
+    "Products of all transpositions and sizes are exact on whole numbers, by either library",
+    arguments: [Products.Library.openblas, .auto], [(false, false), (false, true), (true, false), (true, true)])
+  func products(library: Products.Library, transposed: (Bool, Bool)) throws {
+    try Products.select(library, threads: 1)
+    let (ta, tb) = transposed
     var random = Random(state: 7)
     let extents = [1, 2, 3, 5, 8, 17, 33, 64, 100]
     for m in extents {
@@ -24,10 +27,10 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
             }
           }
           var c = [Float](repeating: .nan, count: m * n)  // beta 0 must not read what stands there
-          BLAS.multiply(m, n, k, a, transposedA: ta, b, transposedB: tb, beta: 0, into: &c)
+          Products.multiply(m, n, k, a, transposedA: ta, b, transposedB: tb, beta: 0, into: &c)
           #expect(c == product, "\(m) x \(n) x \(k)")
           var added = start
-          BLAS.multiply(m, n, k, a, transposedA: ta, b, transposedB: tb, beta: 1, into: &added)
+          Products.multiply(m, n, k, a, transposedA: ta, b, transposedB: tb, beta: 1, into: &added)
           #expect(added == zip(start, product).map { $0 + $1 }, "\(m) x \(n) x \(k), added")
         }
       }
