@@ -15,8 +15,11 @@ package final class RunDirectory: TrainingObserver {
     "skipped", "rollbacks",
   ]
 
-  /// Opens or creates the directory; metrics beyond the step that the run resumes from are cut back.
-  package init(path: String, configuration: Configuration, command: [String], resumedFrom step: Int?) throws(Failure) {
+  /// Opens or creates the directory; metrics beyond the step that the run resumes from are cut back, and so is the line of an
+  /// epoch that it resumes within: `epochs` are finished.
+  package init(
+    path: String, configuration: Configuration, command: [String], resumedFrom step: Int?, epochs finished: Int = .max
+  ) throws(Failure) {
     self.path = path
     everySteps = configuration.log.everySteps
     try RunDirectory.make(path)
@@ -25,9 +28,7 @@ package final class RunDirectory: TrainingObserver {
     try commands.append(command.map(RunDirectory.quoted).joined(separator: " "))
     metrics = try LineLog(path: path + "/metrics.jsonl")
     epochs = try LineLog(path: path + "/epochs.csv")
-    let limit = step ?? 0
-    try metrics.truncate { line in (RunDirectory.step(ofMetric: line) ?? 0) <= limit }
-    try epochs.truncate { line in line.hasPrefix("epoch,") || (RunDirectory.step(ofEpoch: line) ?? 0) <= limit }
+    try cut(to: step ?? 0, epochs: finished)
     let existing = FileManager.default.contents(atPath: path + "/epochs.csv") ?? Foundation.Data()
     if existing.isEmpty { try epochs.append(RunDirectory.epochColumns.joined(separator: ",")) }
     if let step { try metrics.append(JSON.object([("kind", .text("resume")), ("step", .integer(step))]).text) }
@@ -44,14 +45,18 @@ package final class RunDirectory: TrainingObserver {
     }
   }
 
-  private static func step(ofMetric line: String) -> Int? {
-    struct Line: Decodable { let step: Int? }
-    return try? JSONDecoder().decode(Line.self, from: Foundation.Data(line.utf8)).step
-  }
-
-  private static func step(ofEpoch line: String) -> Int? {
-    let cells = line.split(separator: ",", omittingEmptySubsequences: false)
-    return cells.count > 1 ? Int(cells[1]) : nil
+  /// Removes the lines of steps that the run went back behind, and of epochs that it has yet to finish.
+  private func cut(to limit: Int, epochs finished: Int = .max) throws(Failure) {
+    struct Line: Decodable { let kind: String?, step: Int?, epoch: Int? }
+    try metrics.truncate { text in
+      let line = try? JSONDecoder().decode(Line.self, from: Foundation.Data(text.utf8))
+      return (line?.step ?? 0) <= limit && (line?.kind != "epoch" || (line?.epoch ?? 0) <= finished)
+    }
+    try epochs.truncate { text in
+      let cells = text.split(separator: ",", omittingEmptySubsequences: false)
+      guard cells.count > 1, let epoch = Int(cells[0]), let step = Int(cells[1]) else { return true }
+      return step <= limit && epoch <= finished
+    }
   }
 
   /// A word as a shell would need it.
@@ -83,7 +88,9 @@ package final class RunDirectory: TrainingObserver {
           ("kind", .text("checkpoint")), ("step", .integer(step)), ("epoch", .integer(epoch)),
           ("seconds", .number(seconds)),
         ]).text)
-    case .rollback(let report): try metrics.append(RunDirectory.line(report))
+    case .rollback(let report):
+      try cut(to: report.restoredStep)
+      try metrics.append(RunDirectory.line(report))
     case .collapse(let epoch, let step, let message):
       try metrics.append(
         JSON.object([

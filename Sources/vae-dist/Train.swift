@@ -146,7 +146,8 @@ private struct TrainingRun {
     let record = try communicator.together { () throws(Failure) -> RunDirectory? in
       guard communicator.isRoot else { return nil }
       let record = try RunDirectory(
-        path: directory, configuration: configuration, command: CommandLine.arguments, resumedFrom: setup.resumedFrom)
+        path: directory, configuration: configuration, command: CommandLine.arguments, resumedFrom: setup.resumedFrom,
+        epochs: setup.state.epoch)
       try record.writeEnvironment(environment(setup))
       return record
     }
