@@ -22,6 +22,8 @@ struct VaeDist: ParsableCommand {
   static func main() {
     // A full disk or a file size limit is an error to report, not a signal to die of.
     signal(SIGXFSZ, SIG_IGN)
+    // Nor is a reader of the progress that went away (`| head`).
+    signal(SIGPIPE, SIG_IGN)
     // Under mpirun every rank parses the same arguments: one prints, all leave with the same status.
     let speaks = Launcher.expectedRank == 0
     do {
