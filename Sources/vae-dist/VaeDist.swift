@@ -33,14 +33,21 @@ struct VaeDist: ParsableCommand {
       leave(failure, speaks: speaks)
     } catch {
       if speaks { exit(withError: error) }
-      Foundation.exit(exitCode(for: error).rawValue)
+      leaveSilently(exitCode(for: error).rawValue)
     }
   }
 
   /// A failure before MPI starts, or in a command that does not use it.
   static func leave(_ failure: Failure, speaks: Bool) -> Never {
-    if speaks { complain(failure) }
+    guard speaks else { leaveSilently(failure.status.rawValue) }
+    complain(failure)
     Foundation.exit(failure.status.rawValue)
+  }
+
+  /// mpirun ends the job with the first rank that leaves with an error: the one that speaks must have had the time to.
+  private static func leaveSilently(_ status: Int32) -> Never {
+    if status != 0 { usleep(500_000) }
+    Foundation.exit(status)
   }
 
   static func complain(_ failure: Failure, rank: Int? = nil) {
