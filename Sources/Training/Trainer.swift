@@ -89,9 +89,8 @@ package final class Trainer {
       if state.stepInEpoch == plan.stepsPerEpoch || state.step == totalSteps {
         if let reason = try endEpoch(report) { return reason }
         clock = .now
-      } else if directive.action != .proceed {
-        save(best: false)
       }
+      if directive.action != .proceed, !checkpoints.isSaved(step: state.step) { save(best: false) }
       if directive.action == .stop { return try stop(directive.reason) }
     }
     return try stop(.finished)
