@@ -20,6 +20,7 @@ package final class Communicator {
     var world: OpaquePointer?
     var rank: Int32 = 0
     var size: Int32 = 1
+    Launcher.skipNetworksWhenAlone()
     try Communicator.check(vd_mpi_start(&world, &rank, &size), "starting MPI")
     var node: OpaquePointer?
     var nodeRank: Int32 = 0
