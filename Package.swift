@@ -54,7 +54,8 @@ let package = Package(
     // Tests
     .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: swift),
     .testTarget(name: "AutogradTests", dependencies: ["Autograd"], swiftSettings: swift),
-    .testTarget(name: "DataTests", dependencies: ["Data"], swiftSettings: swift),
+    .target(name: "TestSupport", dependencies: ["CZlib"], path: "Tests/TestSupport", swiftSettings: swift),
+    .testTarget(name: "DataTests", dependencies: ["Data", "TestSupport"], swiftSettings: swift),
     .testTarget(
       name: "PersistenceTests", dependencies: ["Persistence"], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(name: "ReportingTests", dependencies: ["Reporting"], swiftSettings: swift),

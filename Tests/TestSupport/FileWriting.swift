@@ -1,42 +1,40 @@
 import CZlib
 import Foundation
 
-@testable import Data
-
 /// A folder of its own for one test, removed with its owner.
-final class Scratch {
-  let path: String
+package final class Scratch {
+  package let path: String
 
-  init() throws {
-    path = NSTemporaryDirectory() + "vae-dist-data-\(UUID().uuidString)"
+  package init() throws {
+    path = NSTemporaryDirectory() + "vae-dist-test-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
   }
 
   deinit { try? FileManager.default.removeItem(atPath: path) }
 
-  func write(_ name: String, _ bytes: [UInt8]) throws -> String {
+  package func write(_ name: String, _ bytes: [UInt8]) throws -> String {
     try writeFile(bytes, at: "\(path)/\(name)")
   }
 }
 
 @discardableResult
-func writeFile(_ bytes: [UInt8], at path: String) throws -> String {
+package func writeFile(_ bytes: [UInt8], at path: String) throws -> String {
   try Foundation.Data(bytes).write(to: URL(fileURLWithPath: path))
   return path
 }
 
 /// The bytes of integers in the given order.
-func words<Word: FixedWidthInteger>(_ values: [Word], bigEndian: Bool = false) -> [UInt8] {
+package func words<Word: FixedWidthInteger>(_ values: [Word], bigEndian: Bool = false) -> [UInt8] {
   values.flatMap { value in withUnsafeBytes(of: bigEndian ? value.bigEndian : value.littleEndian) { Array($0) } }
 }
 
 /// An IDX file: the type byte, sizes, and the bytes of the values.
-func idx(_ type: UInt8, _ sizes: [UInt32], _ data: [UInt8]) -> [UInt8] {
+package func idx(_ type: UInt8, _ sizes: [UInt32], _ data: [UInt8]) -> [UInt8] {
   [0, 0, type, UInt8(sizes.count)] + words(sizes, bigEndian: true) + data
 }
 
 /// An NPY file as NumPy writes it, with any header text.
-func npy(header: String, _ data: [UInt8], version: UInt8 = 1) -> [UInt8] {
+package func npy(header: String, _ data: [UInt8], version: UInt8 = 1) -> [UInt8] {
   let prefix = version == 1 ? 10 : 12
   let padding = (64 - (prefix + header.utf8.count + 1) % 64) % 64
   let text = Array(header.utf8) + Array(repeating: 0x20, count: padding) + [0x0a]
@@ -44,23 +42,24 @@ func npy(header: String, _ data: [UInt8], version: UInt8 = 1) -> [UInt8] {
   return [0x93] + Array("NUMPY".utf8) + [version, 0] + length + text + data
 }
 
-func npy(_ descr: String, _ shape: [Int], fortran: Bool = false, _ data: [UInt8], version: UInt8 = 1) -> [UInt8] {
+package func npy(_ descr: String, _ shape: [Int], fortran: Bool = false, _ data: [UInt8], version: UInt8 = 1) -> [UInt8]
+{
   let sizes = shape.map(String.init).joined(separator: ", ") + (shape.count == 1 ? "," : "")
   let order = fortran ? "True" : "False"
   return npy(header: "{'descr': '\(descr)', 'fortran_order': \(order), 'shape': (\(sizes)), }", data, version: version)
 }
 
 /// A gzip file that really is compressed.
-func gzip(_ bytes: [UInt8]) -> [UInt8] {
+package func gzip(_ bytes: [UInt8]) -> [UInt8] {
   [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3] + deflate(bytes) + words([crc(bytes), UInt32(truncatingIfNeeded: bytes.count)])
 }
 
-func crc(_ bytes: [UInt8]) -> UInt32 {
+package func crc(_ bytes: [UInt8]) -> UInt32 {
   UInt32(truncatingIfNeeded: crc32(0, bytes, uInt(bytes.count)))
 }
 
 /// Raw deflate: zlib's output without its two bytes of header and four of checksum.
-func deflate(_ bytes: [UInt8]) -> [UInt8] {
+package func deflate(_ bytes: [UInt8]) -> [UInt8] {
   var length = compressBound(uLong(bytes.count))
   var packed = [UInt8](repeating: 0, count: Int(length))
   precondition(compress(&packed, &length, bytes, uLong(bytes.count)) == Z_OK)
@@ -68,17 +67,23 @@ func deflate(_ bytes: [UInt8]) -> [UInt8] {
 }
 
 /// One member of a zip file; what its headers claim may be a lie.
-struct ZipMember {
-  var name: String
-  var data: [UInt8]
-  var method: UInt16 = 8
-  var claimedSize: UInt32?
-  var claimedStoredSize: UInt32?
-  var claimedCRC: UInt32?
-  var flags: UInt16 = 0
+package struct ZipMember {
+  package var name: String
+  package var data: [UInt8]
+  package var method: UInt16 = 8
+  package var claimedSize: UInt32?
+  package var claimedStoredSize: UInt32?
+  package var claimedCRC: UInt32?
+  package var flags: UInt16 = 0
+
+  package init(name: String, data: [UInt8], method: UInt16 = 8) {
+    self.name = name
+    self.data = data
+    self.method = method
+  }
 }
 
-func zip(_ members: [ZipMember]) -> [UInt8] {
+package func zip(_ members: [ZipMember]) -> [UInt8] {
   var file: [UInt8] = []
   var directory: [UInt8] = []
   for member in members {
@@ -94,21 +99,4 @@ func zip(_ members: [ZipMember]) -> [UInt8] {
   }
   let end = words([0x0605_4b50 as UInt32]) + words([0, 0, UInt16(members.count), UInt16(members.count)])
   return file + directory + end + words([UInt32(directory.count), UInt32(file.count)]) + [0, 0]
-}
-
-/// Scaled values of samples, one after the other.
-func filled(_ data: Dataset, _ indices: [Int]) throws -> [Float] {
-  var values = [Float](repeating: .nan, count: indices.count * data.shape.elementCount)
-  try values.withUnsafeMutableBufferPointer { target in
-    try indices.withUnsafeBufferPointer { try data.fill($0, into: target.baseAddress!) }
-  }
-  return values
-}
-
-/// All rows of a source, opened for training on some and validating on others, in the source's order.
-func allRows(_ path: String) throws -> (shape: SampleShape, element: ElementType, rows: [[Float]]) {
-  let opened = try open(spec: path)
-  let data = Dataset(opened.train.source, RowMap(rows: opened.train.rows, part: .all))
-  try data.prepare(0..<data.count)
-  return (data.shape, data.element, try (0..<data.count).map { try filled(data, [$0]) })
 }
