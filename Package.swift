@@ -55,6 +55,13 @@ let package = Package(
     .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: swift),
     .testTarget(name: "AutogradTests", dependencies: ["Autograd"], swiftSettings: swift),
     .target(name: "TestSupport", dependencies: ["CZlib"], path: "Tests/TestSupport", swiftSettings: swift),
+    .target(
+      name: "CAllocationCounter", path: "Tests/CAllocationCounter",
+      cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra"])]),
+    .executableTarget(
+      name: "RankProbe", dependencies: ["Reporting", "CMPIShim", "CAllocationCounter"], path: "Tests/RankProbe",
+      swiftSettings: swift),
+    .testTarget(name: "CommandTests", dependencies: ["vae-dist", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "DataTests", dependencies: ["Data", "TestSupport"], swiftSettings: swift),
     .testTarget(
       name: "PersistenceTests", dependencies: ["Persistence"], exclude: ["Fixtures"], swiftSettings: swift),

@@ -1,0 +1,240 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandTests {
+  /// What a user types and sees.
+  @Suite struct CommandLineTests {
+    static let helps: [(arguments: [String], text: String)] = [
+      (["--help"], "USAGE: vae-dist <subcommand>"), (["train", "--help"], "USAGE: vae-dist train"),
+      (["inspect", "--help"], "USAGE: vae-dist inspect"), (["bench", "--help"], "USAGE: vae-dist bench"),
+      (["bench", "step", "--help"], "USAGE: vae-dist bench step"), (["help", "train"], "USAGE: vae-dist train"),
+      (["--version"], "vae-dist 0."),
+    ]
+
+    @Test("Help and version go to standard output", arguments: helps)
+    func help(arguments: [String], text: String) throws {
+      let outcome = try run(arguments)
+      #expect(outcome.status == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
+      #expect(outcome.count(of: text) == 1, "\(outcome.output)")
+      #expect(!outcome.output.contains("inject"), "hidden from users")
+    }
+
+    static let mistakes: [(arguments: [String], status: Int32, texts: [String])] = [
+      (["train", "--bogus"], 64, ["--bogus", "Usage: vae-dist train"]),
+      (["tarin"], 64, ["tarin"]),
+      (["train", "--max-epochs"], 64, ["--max-epochs"]),
+      (["train", "--set", "model.latent"], 64, ["no '=' in it", "--set model.latent=10"]),
+      (["train", "--set", "model.latnt=3"], 78, ["no key 'model.latnt'", "did you mean model.latent?"]),
+      (["train", "--set", "model.latent=x"], 78, ["model.latent: 'x' is not a whole number"]),
+      (["train", "--set", "model.latent=0"], 78, ["model.latent"]),
+      (["train", "--preset", "digts"], 78, ["no preset 'digts'", "did you mean digits?"]),
+      (["train", "--max-epochs", "many"], 78, ["'many' is not a whole number"]),
+      (["train", "--data", "/nowhere/x.npy"], 66, ["/nowhere/x.npy"]),
+      (["train", "--max-time", "soon"], 78, ["soon"]),
+      (["train", "no-such-file.yaml"], 66, ["no-such-file.yaml"]),
+      (["train", "--inject-nan", "x"], 64, ["STEP:RANK"]),
+      (["inspect", "/nowhere"], 66, ["/nowhere"]), (["inspect"], 64, ["<run>"]),
+      (["bench", "step", "--preset", "mnst-mlp"], 78, ["did you mean mnist-mlp?"]),
+    ]
+
+    @Test("A mistake is told once on standard error, with its status", arguments: mistakes)
+    func mistake(arguments: [String], status: Int32, texts: [String]) throws {
+      let scratch = try Scratch()
+      let outcome = try run(arguments, in: scratch.path)
+      #expect(outcome.status == status && outcome.output.isEmpty, "\(outcome.output)\(outcome.errors)")
+      for text in texts { #expect(outcome.errors.contains(text), "\(outcome.errors)") }
+      #expect(snapshot(scratch.path).isEmpty, "a mistake leaves nothing")
+    }
+
+    @Test("Under mpirun all of it is printed once, with the same status")
+    func ranks() throws {
+      for number in [0, 1, 6] {
+        let (arguments, text) = Self.helps[number]
+        let outcome = try run(arguments, ranks: 4)
+        #expect(outcome.status == 0 && outcome.count(of: text) == 1, "\(outcome.output)\(outcome.errors)")
+      }
+      for number in [0, 3, 4, 9, 13] {
+        let (arguments, status, texts) = Self.mistakes[number]
+        let outcome = try run(arguments, ranks: 4)
+        #expect(outcome.status == status && outcome.count(of: texts[0]) == 1, "\(outcome.output)\(outcome.errors)")
+      }
+    }
+
+    @Test("A rank 0 that is late still has its say")
+    func late() throws {
+      let program = binaries + "/vae-dist"
+      let outcome = try Child(
+        mpirun(1) + [
+          "sh", "-c", "sleep 0.2; exec \(program) train --bogus", ":", "-np", "3", program, "train", "--bogus",
+        ],
+        environment: plainEnvironment, directory: NSTemporaryDirectory()
+      ).wait()
+      #expect(outcome.status == 64 && outcome.count(of: "Unknown option '--bogus'") == 1, "\(outcome.errors)")
+    }
+
+    @Test("The printed configuration, fed back, prints the same")
+    func printConfig() throws {
+      let scratch = try Scratch()
+      for (number, arguments) in [
+        [], ["--preset", "mnist-mlp"], ["--preset", "tabular", "--set", "optimizer.learning_rate=1e-5"],
+        ["--max-time", "3h50m", "--set", "model.hidden=[7, 5]", "--set", "data.source=a: b #c"],
+      ].enumerated() {
+        let first = try run(["train", "--print-config"] + arguments, in: scratch.path)
+        #expect(first.status == 0 && first.output.hasPrefix("version: 1\n") && first.errors.isEmpty)
+        let file = try scratch.write("\(number).yaml", Array(first.output.utf8))
+        let second = try run(["train", file, "--print-config"], ranks: number == 0 ? 2 : nil, in: scratch.path)
+        #expect(second.status == 0 && second.output == first.output, "\(arguments): \(second.errors)")
+      }
+      #expect(snapshot(scratch.path).count == 4, "nothing but the files of this test")
+    }
+
+    @Test("Flag over --set over environment over file over preset")
+    func precedence() throws {
+      let scratch = try Scratch()
+      let file = try scratch.write(
+        "c.yaml", Array("version: 1\ntrain:\n  seed: 3\n  batch_size: 30\nmodel:\n  latent: 5\n".utf8))
+      let outcome = try run(
+        ["train", file, "--print-config", "--seed", "6", "--set", "train.seed=5", "--set", "train.batch_size=50"],
+        environment: ["VAE_DIST_TRAIN_SEED": "4", "VAE_DIST_TRAIN_BATCH_SIZE": "40", "VAE_DIST_TRAIN_MAX_EPOCHS": "9"])
+      for line in ["  seed: 6", "  batch_size: 50", "  max_epochs: 9", "  latent: 5", "  hidden: [256, 128]"] {
+        #expect(outcome.lines.contains(line), "\(line) in \(outcome.output)")
+      }
+      let unknown = try run(["train", "--print-config"], environment: ["VAE_DIST_TRAIN_SED": "4"])
+      #expect(unknown.status == 78 && unknown.errors.contains("did you mean VAE_DIST_TRAIN_SEED?"), "\(unknown.errors)")
+      let broken = try scratch.write("b.yaml", Array("version: 1\ntrain:\n  sede: 3\n".utf8))
+      let misspelt = try run(["train", broken, "--print-config"])
+      #expect(misspelt.status == 78 && misspelt.errors.contains("b.yaml:3"), "\(misspelt.errors)")
+      #expect(misspelt.errors.contains("did you mean train.seed?"))
+    }
+
+    @Test("--dry-run shows the model, trains nothing and writes nothing", arguments: [nil, 2])
+    func dryRun(ranks: Int?) throws {
+      let scratch = try Scratch()
+      let outcome = try run(["train", "--dry-run"], ranks: ranks, in: scratch.path)
+      #expect(outcome.status == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
+      #expect(outcome.count(of: "encoder.0.weight") == 1 && outcome.count(of: "102996") == 1, "\(outcome.output)")
+      #expect(snapshot(scratch.path).isEmpty)
+    }
+
+    @Test("--progress json prints one object a line, and nothing else", arguments: [nil, 2])
+    func json(ranks: Int?) throws {
+      let scratch = try Scratch()
+      let outcome = try run(
+        ["train", "--progress", "json", "--max-epochs", "3", "--run", scratch.path + "/run"], ranks: ranks)
+      #expect(outcome.status == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
+      let objects = try outcome.lines.map { line in
+        try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+      }
+      #expect(objects.map { $0["epoch"] as? Int } == [1, 2, 3])
+      let logged = metrics(scratch.path + "/run", kind: "epoch")
+      #expect(objects.map { NSDictionary(dictionary: $0) } == logged.map { NSDictionary(dictionary: $0) })
+    }
+
+    @Test("-q prints nothing, but warnings and errors still reach standard error")
+    func quiet() throws {
+      let scratch = try Scratch()
+      let silent = try run(training(scratch.path + "/run", ["--max-epochs", "2"]), ranks: 2)
+      #expect(silent.status == 0 && silent.output.isEmpty && silent.errors.isEmpty, "\(silent.output)\(silent.errors)")
+      let warned = try run(training(scratch.path + "/run", ["--max-epochs", "3"]), ranks: 2)
+      #expect(
+        warned.status == 0 && warned.output.isEmpty && warned.count(of: "vae-dist: warning:") == 1, "\(warned.errors)")
+    }
+
+    @Test("Output that goes to a file has no bar and no control characters")
+    func plain() throws {
+      let scratch = try Scratch()
+      let outcome = try run(["train", "--max-epochs", "3", "--run", scratch.path + "/run"], ranks: 2)
+      #expect(outcome.status == 0 && outcome.count(of: "epoch 3/3") == 1, "\(outcome.output)")
+      #expect(outcome.output.utf8.allSatisfy { $0 >= 0x20 || $0 == 0x0a })
+    }
+
+    @Test("A reader that goes away does not end the training")
+    func brokenPipe() throws {
+      let scratch = try Scratch()
+      let command =
+        "\(binaries)/vae-dist train --progress json --max-epochs 20 --run run | head -1; echo ${PIPESTATUS[0]}"
+      let outcome = try Child(["bash", "-c", command], environment: plainEnvironment, directory: scratch.path).wait()
+      #expect(outcome.lines.last == "0", "\(outcome.output)\(outcome.errors)")
+      expectWholeHistory(scratch.path + "/run", epochs: 20)
+      #expect(try status(scratch.path + "/run")["state"] as? String == "finished")
+    }
+
+    @Test("A run directory that cannot be made", arguments: [nil, 3])
+    func unwritable(ranks: Int?) throws {
+      let scratch = try Scratch()
+      let file = try scratch.write("file", [1])
+      for place in [file + "/run", "/proc/vae-dist-run"] {
+        let outcome = try run(training(place, ["--max-steps", "1"]), ranks: ranks)
+        #expect(outcome.status == 73, "\(outcome.errors)")
+        #expect(
+          outcome.count(of: "vae-dist: error: \(place): the run directory cannot be created") == 1, "\(outcome.errors)")
+      }
+    }
+
+    @Test(
+      "A full disk: checkpoints are missed with a warning, and a last one that is missed is status 74",
+      .enabled("mounting a small disk takes a privileged root") { try SmallDisk.works() }, arguments: [nil, 2])
+    func fullDisk(ranks: Int?) throws {
+      let mounted = try #require(try SmallDisk())
+      let disk = mounted.path
+      let outcome = try run(
+        ["train", "-q", "--run", disk + "/run", "--max-epochs", "4", "--checkpoint-every", "2"], ranks: ranks)
+      #expect(outcome.status == 74, "\(outcome.errors)")
+      #expect(outcome.count(of: "warning: no checkpoint at step 0:") == 1, "\(outcome.errors)")
+      #expect(outcome.count(of: "warning: no checkpoint at step 48:") == 1, "\(outcome.errors)")
+      #expect(outcome.count(of: "vae-dist: error:") == 1 && outcome.errors.contains("No space left on device"))
+      expectWholeHistory(disk + "/run", epochs: 4)
+      let state = try status(disk + "/run")
+      #expect(state["state"] as? String == "failed" && state["exit"] as? Int == 74)
+      // Nothing half-written is left to fill the disk further.
+      #expect(try FileManager.default.contentsOfDirectory(atPath: disk + "/run/checkpoints").isEmpty)
+    }
+
+    @Test(
+      "A full disk that is freed in time leaves a whole checkpoint",
+      .enabled("mounting a small disk takes a privileged root") { try SmallDisk.works() })
+    func freedDisk() throws {
+      let mounted = try #require(try SmallDisk())
+      let disk = mounted.path
+      let child = try start(
+        ["train", "-q", "--run", disk + "/run", "--max-epochs", "60", "--checkpoint-every", "1", "--keep", "1"])
+      try #require(child.wait { metrics(disk + "/run", kind: "epoch").count >= 3 })
+      #expect(mounted.resize(kilobytes: 16_384))
+      let outcome = child.wait()
+      #expect(outcome.status == 0 && outcome.count(of: "warning: no checkpoint at step 0:") == 1, "\(outcome.errors)")
+      #expect(try digest(disk + "/run").hasPrefix("sha256:"))
+    }
+
+    @Test("From nothing to the end of a first step")
+    func startUp() throws {
+      let scratch = try Scratch()
+      let times = try (0..<3).map { number in
+        let outcome = try run(["train", "-q", "--max-steps", "1", "--run", "\(scratch.path)/\(number)"])
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        return outcome.seconds
+      }
+      let text = times.map { String(format: "%.3f", $0) }.joined(separator: ", ")
+      print("start-up to the end of a run of one step: \(text) s")
+      #expect(try #require(times.min()) < 2)
+    }
+  }
+}
+
+/// A disk in memory with room for a run's logs, but not for a model of 400 kB with its moments.
+private final class SmallDisk {
+  private let scratch: Scratch
+  var path: String { scratch.path }
+
+  /// nil where it cannot be mounted.
+  init?() throws {
+    scratch = try Scratch()
+    guard mount("tmpfs", scratch.path, "tmpfs", 0, "size=1024k") == 0 else { return nil }
+  }
+
+  deinit { umount2(path, Int32(MNT_DETACH)) }
+
+  func resize(kilobytes: Int) -> Bool { mount("tmpfs", path, "tmpfs", UInt(MS_REMOUNT), "size=\(kilobytes)k") == 0 }
+
+  static func works() throws -> Bool { try SmallDisk() != nil }
+}

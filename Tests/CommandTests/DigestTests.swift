@@ -1,0 +1,47 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandTests {
+  /// The number of ranks never changes a bit of the result.
+  @Suite struct DigestTests {
+    // Six microbatches, a tree that is no power of two; the last step of an epoch is not full.
+    static let settings = [
+      "--max-epochs", "3", "--batch-size", "50", "--microbatch", "9", "--set", "model.dropout=0.2",
+      "--set", "data.binarize=dynamic",
+    ]
+
+    @Test("1 to 5 ranks, over the window and by messages, give the same parameters and metrics")
+    func ranks() throws {
+      let scratch = try Scratch()
+      try train(scratch.path + "/one", Self.settings)
+      let expected = try digest(scratch.path + "/one")
+      let epochs = try epochNumbers(scratch.path + "/one")
+      #expect(epochs.count == 3)
+      for ranks in 1...5 {
+        for route in ["window", "messages"] {
+          let place = "\(scratch.path)/\(route)-\(ranks)"
+          try train(place, Self.settings + ["--set", "train.exchange=\(route)"], ranks: ranks)
+          #expect(try digest(place) == expected, "\(ranks) ranks, \(route)")
+          #expect(try epochNumbers(place) == epochs, "\(ranks) ranks, \(route)")
+          #expect(metrics(place, kind: "epoch").allSatisfy { $0["ranks"] as? Int == ranks })
+        }
+      }
+      // What is compared depends on what it should depend on.
+      try train(scratch.path + "/other", Self.settings + ["--seed", "2"], ranks: 2)
+      #expect(try digest(scratch.path + "/other") != expected)
+    }
+
+    @Test("More ranks than microbatches are refused, with the microbatch to give")
+    func tooManyRanks() throws {
+      let scratch = try Scratch()
+      let place = scratch.path + "/run"
+      let refused = try run(training(place, ["--batch-size", "50", "--microbatch", "25"]), ranks: 4)
+      #expect(refused.status == 78, "\(refused.errors)")
+      #expect(refused.count(of: "4 ranks for 2 microbatches of 25") == 1, "\(refused.errors)")
+      #expect(refused.count(of: "--microbatch 12 or less") == 1, "\(refused.errors)")
+      #expect(!FileManager.default.fileExists(atPath: place), "a refused run leaves nothing")
+      try train(place, ["--batch-size", "50", "--microbatch", "12", "--max-steps", "2"], ranks: 4)
+    }
+  }
+}

@@ -1,0 +1,89 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandTests {
+  /// A step that is not finite: back to the last valid checkpoint, or an end that says why.
+  @Suite struct DivergenceTests {
+    static let settings = ["--max-epochs", "40", "--checkpoint-every", "2"]
+    static let undisturbed: Result<(digest: String, negativeELBO: Double), any Error> = Result {
+      let scratch = try Scratch()
+      try train(scratch.path + "/run", settings)
+      return (try digest(scratch.path + "/run"), try negativeELBO(scratch.path + "/run"))
+    }
+
+    static func negativeELBO(_ run: String) throws -> Double {
+      let valid = metrics(run, kind: "epoch").last?["valid"] as? [String: Double]
+      return try #require(valid?["neg_elbo"])
+    }
+
+    @Test(
+      "A NaN in the data of one rank is found, and the run goes on",
+      arguments: [(2, 1), (2, 0), (1, 0), (3, 2)])
+    func rollback(ranks: Int, bad: Int) throws {
+      let scratch = try Scratch()
+      let place = scratch.path + "/run"
+      let outcome = try run(training(place, Self.settings + ["--inject-nan", "100:\(bad)"]), ranks: ranks)
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      #expect(outcome.count(of: "step 100 was not finite") == 1, "\(outcome.errors)")
+
+      let lines = metrics(place, kind: "rollback")
+      #expect(lines.count == 1)
+      let line = try #require(lines.first)
+      #expect(line["failing_step"] as? Int == 100 && line["rank"] as? Int == bad && line["attempt"] as? Int == 1)
+      #expect(line["step"] as? Int == 96, "back to the newest checkpoint that a finite step has proven")
+      #expect(line["operation"] as? String == "input data" && line["learning_rate_factor"] as? Double == 0.5)
+      // The first microbatch of the bad rank, of eight; one sample of its share of the 1500.
+      let microbatch = 8 * bad / ranks
+      #expect(line["microbatch"] as? Int == microbatch)
+      let samples = try #require(line["samples"] as? [Int])
+      #expect(
+        samples.count == 1 && samples.allSatisfy { (1500 * microbatch / 8..<1500 * (microbatch + 1) / 8).contains($0) })
+
+      let epochs = metrics(place, kind: "epoch")
+      #expect(epochs.prefix(4).allSatisfy { $0["learning_rate"] as? Double == 0.001 && $0["rollbacks"] as? Int == 0 })
+      #expect(
+        epochs.dropFirst(4).allSatisfy { $0["learning_rate"] as? Double == 0.0005 && $0["rollbacks"] as? Int == 1 })
+      expectWholeHistory(place, epochs: 40)
+
+      let expected = try Self.undisturbed.get()
+      #expect(try digest(place) != expected.digest)
+      #expect(abs(try Self.negativeELBO(place) - expected.negativeELBO) < 1)
+    }
+
+    @Test("Going back behind logged epochs leaves each epoch once")
+    func history() throws {
+      let scratch = try Scratch()
+      let place = scratch.path + "/run"
+      try train(place, ["--max-epochs", "8", "--inject-nan", "100:0"])
+      #expect(metrics(place, kind: "rollback").map { $0["step"] as? Int } == [0])
+      expectWholeHistory(place, epochs: 8)
+    }
+
+    @Test("A rollback is the same on any number of ranks")
+    func reproducible() throws {
+      let scratch = try Scratch()
+      let settings = Self.settings + ["--inject-nan", "100:0"]
+      try train(scratch.path + "/one", settings)
+      try train(scratch.path + "/three", settings, ranks: 3)
+      #expect(try digest(scratch.path + "/one") == digest(scratch.path + "/three"))
+      #expect(try epochNumbers(scratch.path + "/one") == epochNumbers(scratch.path + "/three"))
+    }
+
+    @Test("A run that always diverges gives up, says so once, and must not be requeued", arguments: [nil, 3])
+    func diverged(ranks: Int?) throws {
+      let scratch = try Scratch()
+      let place = scratch.path + "/run"
+      let outcome = try run(
+        training(place, ["--set", "optimizer.learning_rate=1e30", "--set", "optimizer.clip_norm=0"]), ranks: ranks)
+      #expect(outcome.status == 87, "\(outcome.errors)")
+      #expect(outcome.count(of: "vae-dist: error: diverged: step 2 was not finite again after 3 rollbacks") == 1)
+      #expect(outcome.count(of: "Rolled back to step") == 3)
+      let status = try status(place)
+      #expect(status["state"] as? String == "failed" && status["exit"] as? Int == 87)
+      #expect((status["reason"] as? String)?.contains("not finite") == true)
+      #expect(
+        metrics(place, kind: "rollback").compactMap { $0["learning_rate_factor"] as? Double } == [0.5, 0.25, 0.125])
+    }
+  }
+}

@@ -1,0 +1,113 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Tests of the program from outside: everything here starts processes, one after the other.
+@Suite(.serialized) struct CommandTests {}
+
+/// The folder of the built programs: that of the test's own.
+let binaries: String = {
+  let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
+  if FileManager.default.isExecutableFile(atPath: own + "/vae-dist") { return own }
+  let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+  return package.deletingLastPathComponent().path + "/.build/release"
+}()
+
+/// The environment of a user who has set nothing, and who may start more ranks than there are cores.
+let plainEnvironment: [String: String] = {
+  var environment = ProcessInfo.processInfo.environment.filter { name, _ in
+    !["OMPI_COMM_", "PMI", "SLURM_", "VAE_DIST_"].contains(where: name.hasPrefix)
+  }
+  environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
+  environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
+  environment["NO_COLOR"] = "1"
+  return environment
+}()
+
+func mpirun(_ ranks: Int) -> [String] { ["mpirun", "--oversubscribe", "--bind-to", "none", "-np", "\(ranks)"] }
+
+/// Starts a built program, under mpirun where `ranks` is given.
+func start(
+  _ arguments: [String], program: String = "vae-dist", ranks: Int? = nil, environment: [String: String] = [:],
+  in directory: String = NSTemporaryDirectory()
+) throws -> Child {
+  try Child(
+    (ranks.map(mpirun) ?? []) + ["\(binaries)/\(program)"] + arguments,
+    environment: plainEnvironment.merging(environment) { $1 }, directory: directory)
+}
+
+/// Runs a built program to its end.
+func run(
+  _ arguments: [String], program: String = "vae-dist", ranks: Int? = nil, environment: [String: String] = [:],
+  in directory: String = NSTemporaryDirectory(), limit: Double = 60, sourceLocation: SourceLocation = #_sourceLocation
+) throws -> Outcome {
+  try start(arguments, program: program, ranks: ranks, environment: environment, in: directory)
+    .wait(limit: limit, sourceLocation: sourceLocation)
+}
+
+/// `train` on the digits, small enough for a test, into `directory`; no pictures.
+func training(_ directory: String, _ arguments: [String] = []) -> [String] {
+  ["train", "-q", "--run", directory, "--set", "monitor.pictures_every=0", "--set", "model.hidden=[32]"] + arguments
+}
+
+/// Trains and expects success.
+@discardableResult
+func train(
+  _ directory: String, _ arguments: [String] = [], ranks: Int? = nil, status: Int32 = 0,
+  sourceLocation: SourceLocation = #_sourceLocation
+) throws -> Outcome {
+  let outcome = try run(training(directory, arguments), ranks: ranks, sourceLocation: sourceLocation)
+  #expect(outcome.status == status, "\(outcome.errors)", sourceLocation: sourceLocation)
+  return outcome
+}
+
+/// Digest of a run's newest checkpoint, by `inspect --json`.
+func digest(_ place: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> String {
+  let outcome = try run(["inspect", place, "--json"], sourceLocation: sourceLocation)
+  try #require(outcome.status == 0, "\(outcome.errors)", sourceLocation: sourceLocation)
+  let object = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any]
+  let digest = try #require(object?["digest"] as? String, sourceLocation: sourceLocation)
+  try #require(digest.count == 71 && digest.hasPrefix("sha256:"), sourceLocation: sourceLocation)
+  return digest
+}
+
+/// The metrics of a run so far, one object a line; a line still being written is left out.
+func metrics(_ run: String, kind: String? = nil) -> [[String: Any]] {
+  let text = String(decoding: FileManager.default.contents(atPath: run + "/metrics.jsonl") ?? Data(), as: UTF8.self)
+  return text.split(separator: "\n").compactMap { line in
+    let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+    return kind == nil || object?["kind"] as? String == kind ? object : nil
+  }
+}
+
+/// The epochs' lines without what the clock and the number of ranks decide: equal as text means equal to the last bit.
+func epochNumbers(_ run: String) throws -> [String] {
+  try metrics(run, kind: "epoch").map { line in
+    let kept = line.filter { !["seconds", "samples_per_second", "ranks"].contains($0.key) }
+    return String(decoding: try JSONSerialization.data(withJSONObject: kept, options: .sortedKeys), as: UTF8.self)
+  }
+}
+
+/// Every epoch once and in order, in metrics.jsonl and in epochs.csv.
+func expectWholeHistory(_ run: String, epochs: Int, sourceLocation: SourceLocation = #_sourceLocation) {
+  let all = Array(1...epochs)
+  #expect(metrics(run, kind: "epoch").map { $0["epoch"] as? Int } == all, sourceLocation: sourceLocation)
+  let text = String(decoding: FileManager.default.contents(atPath: run + "/epochs.csv") ?? Data(), as: UTF8.self)
+  let rows = text.split(separator: "\n").map { $0.split(separator: ",") }
+  #expect(rows.first?.first == "epoch" && Set(rows.map(\.count)).count == 1, sourceLocation: sourceLocation)
+  #expect(rows.dropFirst().map { Int($0[0]) } == all, sourceLocation: sourceLocation)
+}
+
+func status(_ run: String) throws -> [String: Any] {
+  let data = try #require(FileManager.default.contents(atPath: run + "/status.json"))
+  return try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+}
+
+/// Names and contents of everything below a directory, to see that nothing has changed.
+func snapshot(_ directory: String) -> [String: Data] {
+  var files: [String: Data] = [:]
+  for name in FileManager.default.enumerator(atPath: directory)?.compactMap({ $0 as? String }) ?? [] {
+    files[name] = FileManager.default.contents(atPath: "\(directory)/\(name)") ?? Data()
+  }
+  return files
+}

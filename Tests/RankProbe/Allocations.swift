@@ -1,0 +1,76 @@
+import CAllocationCounter
+import Communication
+import Foundation
+import Kernels
+import Reporting
+import Training
+
+/// The preset of the benchmark on random data, without what only costs time.
+private func configured(_ arguments: [String]) throws(Failure) -> Configuration {
+  try Configuration.resolve(
+    preset: "mnist-mlp", file: nil, environment: [:],
+    assignments: ["data.source=random:28x28", "train.exchange=window", "monitor.pictures_every=0"] + arguments,
+    flags: [])
+}
+
+extension RankProbe {
+  /// allocations [KEY=VALUE...]: how many a steady step makes; each rank prints its count.
+  static func allocations(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
+    let setup = try TrainingSetup(
+      try configured(arguments), communicator, checkpointDirectory: nil, resume: .none)
+    let trainer = try Trainer(setup, observers: [], injection: nil)
+    vd_allocations_arm()
+    let block = UnsafeMutablePointer<Double>.allocate(capacity: 100 + communicator.size)
+    try check(vd_allocations_disarm() == 1, "an allocation is counted")
+    block.deallocate()
+    for _ in 0..<20 { try trainer.benchmarkStep() }
+    try communicator.barrier()
+    vd_allocations_arm()
+    for _ in 0..<50 { try trainer.benchmarkStep() }
+    let count = vd_allocations_disarm()
+    try communicator.barrier()
+    trainer.close()
+    try report("50 steps", count, communicator)
+  }
+
+  /// run-allocations DIRECTORY [KEY=VALUE...]: the same for a whole training with the program's observers.
+  static func runAllocations(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
+    guard let directory = arguments.first else { throw Failure(.usage, "run-allocations DIRECTORY") }
+    let configuration = try configured(arguments.dropFirst() + ["train.max_steps=28", "log.progress=plain"])
+    let setup = try TrainingSetup(
+      configuration, communicator, checkpointDirectory: directory + "/checkpoints", resume: .none)
+    let window = CountingWindow(steps: 6..<26)
+    var observers: [any TrainingObserver] = [window]
+    if communicator.isRoot {
+      observers.append(
+        try RunDirectory(path: directory, configuration: configuration, command: ["probe"], resumedFrom: nil))
+      observers.append(ProgressConsole(style: .plain, isVerbose: false))
+    }
+    let trainer = try Trainer(setup, observers: observers, injection: nil)
+    _ = try trainer.run()
+    trainer.close()
+    try check(window.count != nil, "the run had the steps to count in")
+    try report("\(window.steps.count) steps of a run", window.count ?? -1, communicator)
+  }
+
+  private static func report(_ what: String, _ count: Int64, _ communicator: Communicator) throws(Failure) {
+    // One writer: lines of several ranks may be torn.
+    for (rank, text) in try communicator.gather(Array("\(count)".utf8)).enumerated() where communicator.isRoot {
+      Output.say("rank \(rank): \(String(decoding: text, as: UTF8.self)) allocations in \(what)\n")
+    }
+  }
+}
+
+/// Counts allocations between two steps of a run.
+private final class CountingWindow: TrainingObserver {
+  let steps: Range<Int>
+  var count: Int64?
+
+  init(steps: Range<Int>) { self.steps = steps }
+
+  func observe(_ event: TrainingEvent) {
+    guard case .step(let report) = event else { return }
+    if report.step == steps.lowerBound { vd_allocations_arm() }
+    if report.step == steps.upperBound { count = vd_allocations_disarm() }
+  }
+}
