@@ -166,7 +166,9 @@ package final class Graph {
     for index in entries.indices { gradientTable[index].isWritten = false }
     for (index, offset) in parameterIndices { gradientTable[index].base = gradients + offset }
     let memory = memory
-    guard let start = memory.product(into: root)?.base else { preconditionFailure("the objective depends on no parameter") }
+    guard let start = memory.product(into: root)?.base else {
+      preconditionFailure("the objective depends on no parameter")
+    }
     start.update(from: seed, count: root.count)
     for index in backwardOrder { operations[index].backward(memory) }
     // A parameter that nothing depends on has gradient 0, not what stood there before.

@@ -49,7 +49,8 @@ package final class Communicator {
     var text = [CChar](repeating: 0, count: 1024)
     vd_mpi_error_text(code, &text, text.count)
     let message = text.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-    throw Failure(.failure, "MPI failed while \(doing): \(message)", hint: "see `mpirun --version` and the launcher's log")
+    throw Failure(
+      .failure, "MPI failed while \(doing): \(message)", hint: "see `mpirun --version` and the launcher's log")
   }
 
   package static var library: String {
@@ -112,7 +113,9 @@ package final class Communicator {
   }
 
   /// `counts[r]` elements of every rank r, joined in rank order on every rank.
-  package func gather(_ mine: UnsafePointer<Double>, counts: [Int], into all: UnsafeMutablePointer<Double>) throws(Failure) {
+  package func gather(_ mine: UnsafePointer<Double>, counts: [Int], into all: UnsafeMutablePointer<Double>)
+    throws(Failure)
+  {
     var offsets = [UInt64](), total: UInt64 = 0
     let bytes = counts.map { UInt64($0 * 8) }
     for count in bytes {
@@ -144,7 +147,8 @@ package final class Communicator {
     let failed = try maximum([failure == nil ? -1 : Int64(size - rank)])[0]
     guard failed >= 0 else { return result! }
     let culprit = size - Int(failed)
-    let text = try broadcast(failure.map { "\($0.status.rawValue)\u{1}\($0.message)\u{1}\($0.hint ?? "")" } ?? "", from: culprit)
+    let text = try broadcast(
+      failure.map { "\($0.status.rawValue)\u{1}\($0.message)\u{1}\($0.hint ?? "")" } ?? "", from: culprit)
     let parts = text.split(separator: "\u{1}", maxSplits: 2, omittingEmptySubsequences: false).map(String.init)
     var shared = Failure(
       Int32(parts[0]).flatMap(Failure.Status.init) ?? .failure, parts.count > 1 ? parts[1] : "a rank failed",
@@ -158,7 +162,8 @@ package final class Communicator {
     let all = try gather(Array(items.map(\.value).joined(separator: "\u{1}").utf8))
     guard let first = all.first, let other = all.firstIndex(where: { $0 != first }) else { return }
     func values(_ bytes: [UInt8]) -> [String] {
-      String(decoding: bytes, as: UTF8.self).split(separator: "\u{1}", omittingEmptySubsequences: false).map(String.init)
+      String(decoding: bytes, as: UTF8.self).split(separator: "\u{1}", omittingEmptySubsequences: false).map(
+        String.init)
     }
     let a = values(first), b = values(all[other])
     let differing = items.indices.filter { $0 >= a.count || $0 >= b.count || a[$0] != b[$0] }

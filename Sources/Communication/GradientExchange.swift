@@ -105,7 +105,8 @@ package final class GradientExchange {
     waitSeconds += (gathered - began) / .seconds(1)
     sumSeconds += (ContinuousClock.now - began) / .seconds(1)
     return Exchanged(
-      gradient: answer.gradient, squares: answer.squares, rows: rows, sums: UnsafePointer(rowSums), answer: answer.words)
+      gradient: answer.gradient, squares: answer.squares, rows: rows, sums: UnsafePointer(rowSums), answer: answer.words
+    )
   }
 
   /// Tells all that this rank has read the gradient.

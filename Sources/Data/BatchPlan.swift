@@ -72,7 +72,8 @@ extension BatchPlan {
         count == 0
         ? nil
         : KeyedPermutation(
-          count: count, generator: KeyedGenerator(seed: seed, stream: "order"), epoch: UInt32(truncatingIfNeeded: epoch),
+          count: count, generator: KeyedGenerator(seed: seed, stream: "order"),
+          epoch: UInt32(truncatingIfNeeded: epoch),
           part: UInt32(truncatingIfNeeded: slot))
     }
 

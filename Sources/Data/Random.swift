@@ -13,7 +13,8 @@ extension Format {
         throw Failure(
           .missingInput, "\(candidate.spec): not a shape of random data", hint: "write random:28x28 or random:784")
       }
-      let shape = sizes.count == 2 ? SampleShape.image(height: sizes[0], width: sizes[1], channels: 1) : .vector(sizes[0])
+      let shape =
+        sizes.count == 2 ? SampleShape.image(height: sizes[0], width: sizes[1], channels: 1) : .vector(sizes[0])
       return Opened(Source(RandomReader(candidate.spec, shape: shape)))
     })
 }

@@ -30,6 +30,7 @@ extension UnsafeMutablePointer where Pointee: BitwiseCopyable {
   /// Sets `count` elements to zero bytes.
   @inline(__always)
   package func zero(_ count: Int) {
-    UnsafeMutableRawPointer(self).initializeMemory(as: UInt8.self, repeating: 0, count: count * MemoryLayout<Pointee>.stride)
+    UnsafeMutableRawPointer(self).initializeMemory(
+      as: UInt8.self, repeating: 0, count: count * MemoryLayout<Pointee>.stride)
   }
 }

@@ -13,7 +13,8 @@ package final class PictureWriter: TrainingObserver {
     let shape = report.shape, name = String(format: "epoch-%05d.png", report.epoch)
     try RunDirectory.make(path + "/samples")
     try PictureGrid(
-      images: report.samples, count: report.samples.count / shape.elementCount, height: shape.height, width: shape.width,
+      images: report.samples, count: report.samples.count / shape.elementCount, height: shape.height,
+      width: shape.width,
       channels: shape.channels, columns: 8
     ).write(to: path + "/samples/" + name)
     try RunDirectory.make(path + "/reconstructions")

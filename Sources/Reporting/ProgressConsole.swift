@@ -61,7 +61,9 @@ package final class ProgressConsole: TrainingObserver {
     rateMark = (startStep, .now, 0)
     guard style != .none, style != .json else { return }
     let plan = report.plan
-    let perRank = plan.slots % report.ranks == 0 ? "\(plan.slots / report.ranks)"
+    let perRank =
+      plan.slots % report.ranks == 0
+      ? "\(plan.slots / report.ranks)"
       : "\(plan.slots / report.ranks)-\(plan.slots / report.ranks + 1)"
     say(
       "data \(report.dataName) \(report.shape)  train \(report.trainSamples)  valid \(report.validSamples)  "
@@ -80,7 +82,8 @@ package final class ProgressConsole: TrainingObserver {
     last = now
     let text = line(
       epoch: report.epoch + 1, step: report.step, beta: report.beta, recon: report.train.reconstruction,
-      kl: report.train.kl, norm: report.gradientNorm, learningRate: report.learningRate, rate: currentRate(report.step, now))
+      kl: report.train.kl, norm: report.gradientNorm, learningRate: report.learningRate,
+      rate: currentRate(report.step, now))
     if style == .bar { draw(text) } else { say(text) }
   }
 
@@ -89,9 +92,11 @@ package final class ProgressConsole: TrainingObserver {
     if style == .json { return say(RunDirectory.line(report)) }
     guard style == .bar || style == .plain else { return }
     let now = ContinuousClock.now
-    let text = line(
-      epoch: report.epoch, step: report.step, beta: report.beta, recon: report.train.reconstruction, kl: report.train.kl,
-      norm: report.gradientNorm, learningRate: report.learningRate, rate: report.samplesPerSecond)
+    let text =
+      line(
+        epoch: report.epoch, step: report.step, beta: report.beta, recon: report.train.reconstruction,
+        kl: report.train.kl,
+        norm: report.gradientNorm, learningRate: report.learningRate, rate: report.samplesPerSecond)
       + "  valid \(fixed(report.valid.means.negativeELBO, 2))"
     if style == .bar {
       guard now - last >= .milliseconds(100) || report.step >= total else { return }

@@ -98,7 +98,8 @@ package struct Conductor: Sendable {
       throw Failure(
         .diverged,
         "diverged: step \(step + 1) was not finite again after \(configuration.monitor.maxRollbacks) rollbacks: \(cause)",
-        hint: "lower optimizer.learning_rate (now effectively \(decimalText(configuration.optimizer.learningRate * state.learningRateFactor))) "
+        hint:
+          "lower optimizer.learning_rate (now effectively \(decimalText(configuration.optimizer.learningRate * state.learningRateFactor))) "
           + "or optimizer.clip_norm, and look at the samples named; do not requeue this run unchanged")
     }
     state.rollbacks += 1
@@ -132,7 +133,8 @@ package struct Conductor: Sendable {
     collapseReported = true
     let (cause, fix) = likelyCause(beta: beta, elements: elements)
     let kl = (report.means.kl * 10_000).rounded() / 10_000
-    return "posterior collapse: KL \(decimalText(kl)) nats, \(report.activeUnits) of \(report.klPerUnit.count) units active: "
+    return
+      "posterior collapse: KL \(decimalText(kl)) nats, \(report.activeUnits) of \(report.klPerUnit.count) units active: "
       + "the decoder ignores z.\n  likely cause: \(cause)\n  fix: \(fix)"
   }
 

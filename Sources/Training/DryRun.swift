@@ -8,13 +8,15 @@ package enum DryRun {
     let plan = setup.plan, store = setup.autoencoder.store, shape = setup.data.train.shape
     var lines = ["data        \(setup.data.train.name)  \(shape), train \(plan.count), valid \(setup.data.valid.count)"]
     lines.append(
-      "batch       \(plan.batchSize) = \(plan.slots) microbatches of \(plan.microbatch), \(setup.communicator.size) ranks")
+      "batch       \(plan.batchSize) = \(plan.slots) microbatches of \(plan.microbatch), \(setup.communicator.size) ranks"
+    )
     lines.append(
       "steps       \(plan.stepsPerEpoch) an epoch, \(setup.configuration.totalSteps(plan)) in all")
     lines.append("")
     let width = max(12, store.parameters.map(\.name.count).max() ?? 0)
     func row(_ name: String, _ shape: String, _ count: String) -> String {
-      name.padding(to: width) + "  " + shape.padding(to: 16) + String(repeating: " ", count: max(0, 12 - count.count)) + count
+      name.padding(to: width) + "  " + shape.padding(to: 16) + String(repeating: " ", count: max(0, 12 - count.count))
+        + count
     }
     lines.append(row("parameter", "shape", "count"))
     for parameter in store.parameters {
@@ -25,7 +27,9 @@ package enum DryRun {
     let graph = setup.autoencoder.elboGraph(batch: plan.microbatch, gradients: true)
     let weights = store.parameters.filter { $0.shape.rank == 2 }.reduce(0) { $0 + $1.shape.count }
     lines.append("multiply-adds per sample, forward   \(weights)")
-    lines.append("memory per rank: parameters, gradient and moments \(mebibytes(4 * 4 * store.count)), graph \(mebibytes(graph.graph.arenaBytes))")
+    lines.append(
+      "memory per rank: parameters, gradient and moments \(mebibytes(4 * 4 * store.count)), graph \(mebibytes(graph.graph.arenaBytes))"
+    )
     return lines.joined(separator: "\n") + "\n"
   }
 

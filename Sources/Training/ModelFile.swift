@@ -38,7 +38,9 @@ package struct ModelFile {
     let checkpoints = FileManager.default.fileExists(atPath: folder + "/checkpoints") ? folder + "/checkpoints" : folder
     let store = CheckpointStore(directory: checkpoints, keep: .max)
     let found = store.newestValid(atMost: nil)
-    warnings = found.skipped.map { "the checkpoint of step \($0.step) is damaged and was passed over: \($0.reason.message)" }
+    warnings = found.skipped.map {
+      "the checkpoint of step \($0.step) is damaged and was passed over: \($0.reason.message)"
+    }
     guard let step = found.step else {
       throw Failure(
         found.skipped.isEmpty ? .missingInput : .badData, "\(folder): no checkpoint that can be read",
@@ -76,7 +78,8 @@ package struct ModelFile {
     lines.append("parameters  \(parameterCount)")
     let width = tensors.map(\.name.count).max() ?? 0
     for tensor in tensors {
-      lines.append("  " + tensor.name.padding(to: width) + "  (" + tensor.shape.map(String.init).joined(separator: ", ") + ")")
+      lines.append(
+        "  " + tensor.name.padding(to: width) + "  (" + tensor.shape.map(String.init).joined(separator: ", ") + ")")
     }
     return (lines + ["", metadata.configuration.yaml]).joined(separator: "\n")
   }

@@ -94,7 +94,8 @@ package final class RunDirectory: TrainingObserver {
     case .collapse(let epoch, let step, let message):
       try metrics.append(
         JSON.object([
-          ("kind", .text("collapse")), ("epoch", .integer(epoch)), ("step", .integer(step)), ("message", .text(message)),
+          ("kind", .text("collapse")), ("epoch", .integer(epoch)), ("step", .integer(step)),
+          ("message", .text(message)),
         ]).text)
     case .stopped(let reason, let step, let epoch):
       try metrics.append(
@@ -103,7 +104,8 @@ package final class RunDirectory: TrainingObserver {
         ]).text)
       try metrics.sync()
       try epochs.sync()
-      try writeStatus(reason == .finished ? "finished" : "stopped", step: step, epoch: epoch, reason: reason.word, force: true)
+      try writeStatus(
+        reason == .finished ? "finished" : "stopped", step: step, epoch: epoch, reason: reason.word, force: true)
     case .pictures, .warning: break
     }
   }
@@ -112,7 +114,8 @@ package final class RunDirectory: TrainingObserver {
   package func writeFailure(_ failure: Failure) {
     try? DurableFile.write(
       JSON.object([
-        ("state", .text("failed")), ("exit", .integer(Int(failure.status.rawValue))), ("reason", .text(failure.message)),
+        ("state", .text("failed")), ("exit", .integer(Int(failure.status.rawValue))),
+        ("reason", .text(failure.message)),
         ("heartbeat", .text(RunDirectory.now())),
       ]).text + "\n", to: path + "/status.json")
   }
@@ -144,9 +147,11 @@ package final class RunDirectory: TrainingObserver {
 
   private static func line(_ report: RollbackReport) -> String {
     JSON.object([
-      ("kind", .text("rollback")), ("step", .integer(report.restoredStep)), ("failing_step", .integer(report.failingStep)),
+      ("kind", .text("rollback")), ("step", .integer(report.restoredStep)),
+      ("failing_step", .integer(report.failingStep)),
       ("attempt", .integer(report.attempt)), ("learning_rate_factor", .number(report.learningRateFactor)),
-      ("rank", .integer(report.rank)), ("microbatch", .integer(report.microbatch)), ("operation", .text(report.operation)),
+      ("rank", .integer(report.rank)), ("microbatch", .integer(report.microbatch)),
+      ("operation", .text(report.operation)),
       ("samples", .array(report.samples.map(JSON.integer))),
     ]).text
   }
@@ -170,10 +175,11 @@ package final class RunDirectory: TrainingObserver {
       r.beta, r.learningRate, r.train.reconstruction, r.train.kl, r.train.negativeELBO, r.valid.means.reconstruction,
       r.valid.means.kl, r.valid.means.negativeELBO, r.valid.reconstructionOfMean,
     ]
-    return (["\(r.epoch)", "\(r.step)"] + numbers.map(decimalText) + [
-      "\(r.valid.activeUnits)", decimalText(r.gradientNorm), decimalText(r.samplesPerSecond), decimalText(r.seconds),
-      "\(r.ranks)", "\(r.skipped)", "\(r.rollbacks)",
-    ]).joined(separator: ",")
+    return
+      (["\(r.epoch)", "\(r.step)"] + numbers.map(decimalText) + [
+        "\(r.valid.activeUnits)", decimalText(r.gradientNorm), decimalText(r.samplesPerSecond), decimalText(r.seconds),
+        "\(r.ranks)", "\(r.skipped)", "\(r.rollbacks)",
+      ]).joined(separator: ",")
   }
 }
 

@@ -222,7 +222,9 @@ package final class Trainer {
       try checkpoints.save(state, autoencoder.store, optimizer, best: best)
       emit(.checkpoint(step: state.step, epoch: state.epoch, seconds: (ContinuousClock.now - began) / .seconds(1)))
     } catch {
-      emit(.warning("no checkpoint at step \(state.step): \(error.message); training goes on and the next one is another try"))
+      emit(
+        .warning(
+          "no checkpoint at step \(state.step): \(error.message); training goes on and the next one is another try"))
     }
   }
 

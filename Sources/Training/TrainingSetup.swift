@@ -69,7 +69,8 @@ package final class TrainingSetup {
     try communicator.agree(on: [
       ("program", programVersion), ("configuration", configuration.yaml), ("training data", data.train.fingerprint),
       ("validation data", data.valid.fingerprint), ("initial parameters", autoencoder.store.digest()),
-      ("matrix products", Products.description), ("product threads", "\(Products.threads)"), ("CPU level", "\(vd_cpu_level())"),
+      ("matrix products", Products.description), ("product threads", "\(Products.threads)"),
+      ("CPU level", "\(vd_cpu_level())"),
     ])
     let (steps, planned) = (plan.stepsPerEpoch, state.plannedSteps)
     conductor = try communicator.together { () throws(Failure) in
@@ -86,7 +87,9 @@ package final class TrainingSetup {
 
   // MARK: Data
 
-  private static func openShare(_ configuration: Configuration, _ communicator: Communicator) throws(Failure) -> DataSplit {
+  private static func openShare(_ configuration: Configuration, _ communicator: Communicator) throws(Failure)
+    -> DataSplit
+  {
     let data = try communicator.together { () throws(Failure) in try open(configuration) }
     let plan = plan(configuration, data)
     guard plan.slots >= communicator.size else {
@@ -228,10 +231,13 @@ package final class TrainingSetup {
         .badConfiguration, "cannot resume: \(differing.joined(separator: "; "))",
         hint: "resume with the run's own config.yaml, or begin anew with --resume none and another --run")
     }
-    if saved.products != state.products || saved.cpuLevel != state.cpuLevel || saved.productThreads != state.productThreads {
+    if saved.products != state.products || saved.cpuLevel != state.cpuLevel
+      || saved.productThreads != state.productThreads
+    {
       warnings.append(
         "this CPU computes with other kernels (\(state.products), level \(state.cpuLevel), \(state.productThreads) threads) than "
-          + "before (\(saved.products), level \(saved.cpuLevel), \(saved.productThreads)): the run goes on, but not to the same bits")
+          + "before (\(saved.products), level \(saved.cpuLevel), \(saved.productThreads)): the run goes on, but not to the same bits"
+      )
     }
   }
 }

@@ -8,7 +8,8 @@ import Training
 
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure speed.", discussion: "mpirun -np 2 vae-dist bench step --preset mnist-mlp", subcommands: [Step.self])
+    abstract: "Measure speed.", discussion: "mpirun -np 2 vae-dist bench step --preset mnist-mlp",
+    subcommands: [Step.self])
 
   struct Step: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -22,7 +23,8 @@ struct Bench: ParsableCommand {
     @Option(help: "Samples per step, over all ranks.") var batchSize: String?
     @Option(help: "Samples of one replay.") var microbatch: String?
     @Option(help: "BLAS threads per rank.") var threads: String?
-    @Option(name: .customLong("set"), help: ArgumentHelp("Any key of the configuration.", valueName: "section.key=value"))
+    @Option(
+      name: .customLong("set"), help: ArgumentHelp("Any key of the configuration.", valueName: "section.key=value"))
     var assignments: [String] = []
     @Flag(help: "One JSON object.") var json = false
 

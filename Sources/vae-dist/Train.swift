@@ -190,7 +190,8 @@ private struct TrainingRun {
       ("usable_cores", .integer(Launcher.usableCores)), ("ranks", .integer(communicator.size)),
       ("ranks_on_this_node", .integer(communicator.nodeSize)), ("mpi", .text(Communicator.library)),
       ("blas_core", .text(Products.description)), ("blas_threads", .integer(Products.threads)),
-      ("cpu_level", .integer(Int(vd_cpu_level()))), ("slurm_job", process.environment["SLURM_JOB_ID"].map(JSON.text) ?? .null),
+      ("cpu_level", .integer(Int(vd_cpu_level()))),
+      ("slurm_job", process.environment["SLURM_JOB_ID"].map(JSON.text) ?? .null),
     ]
   }
 }

@@ -14,7 +14,8 @@ extension Configuration {
     for assignment in assignments {
       guard let equals = assignment.firstIndex(of: "=") else {
         throw Failure(
-          .usage, "--set \(assignment): no '=' in it", hint: "write --set section.key=value, such as --set model.latent=10")
+          .usage, "--set \(assignment): no '=' in it",
+          hint: "write --set section.key=value, such as --set model.latent=10")
       }
       try configuration.set(
         String(assignment[..<equals]), String(assignment[assignment.index(after: equals)...]), where: "--set")
@@ -71,7 +72,8 @@ extension Configuration {
         hint: "give a YAML file; `vae-dist train --print-config` prints one to begin with")
     }
     guard data.count <= 1 << 20, let text = String(data: data, encoding: .utf8) else {
-      throw Failure(.badConfiguration, "\(file): not a configuration: \(data.count > 1 << 20 ? "over 1 MiB" : "not UTF-8")")
+      throw Failure(
+        .badConfiguration, "\(file): not a configuration: \(data.count > 1 << 20 ? "over 1 MiB" : "not UTF-8")")
     }
     try apply(yaml: text, file: file)
   }
@@ -89,10 +91,13 @@ extension Configuration {
     }
     guard let node else { return }
     guard case .mapping(let root) = node else {
-      throw Failure(.badConfiguration, "\(file): not a mapping of sections", hint: "begin with `version: 1`, `model:` ...")
+      throw Failure(
+        .badConfiguration, "\(file): not a mapping of sections", hint: "begin with `version: 1`, `model:` ...")
     }
     for (name, value) in root {
-      guard case .scalar(let section) = name else { throw Failure(.badConfiguration, "\(file): a key that is not a word") }
+      guard case .scalar(let section) = name else {
+        throw Failure(.badConfiguration, "\(file): a key that is not a word")
+      }
       if section.string == "version" {
         guard value.scalar?.string == "\(ConfigurationSchema.version)" else {
           throw Failure(

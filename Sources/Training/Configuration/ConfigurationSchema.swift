@@ -38,10 +38,13 @@ package enum ConfigurationSchema {
     key("data.source", \.data.source, "digits, or a path: IDX, a folder with MNIST's names, .npy, .npz, .csv"),
     key("data.validation", \.data.validation, "auto (the source's own, else 0.1), a fraction, or another source"),
     key("data.scale", \.data.scale, "auto, none, unit (divide by 255), minmax, standardize (per column)"),
-    key("data.binarize", \.data.binarize, "none, or dynamic: draw 0 or 1 with the value as probability, anew each epoch"),
+    key(
+      "data.binarize", \.data.binarize, "none, or dynamic: draw 0 or 1 with the value as probability, anew each epoch"),
 
     key("model.kind", \.model.kind, "mlp"),
-    key("model.hidden", \.model.hidden, "widths of the encoder's layers, first to last", "a list of widths of 1 to 65536") {
+    key(
+      "model.hidden", \.model.hidden, "widths of the encoder's layers, first to last", "a list of widths of 1 to 65536"
+    ) {
       $0.allSatisfy((1...65_536).contains) && $0.count <= 64
     },
     key(
@@ -50,7 +53,9 @@ package enum ConfigurationSchema {
     ) { $0.allSatisfy((1...65_536).contains) && $0.count <= 64 },
     key("model.latent", \.model.latent, "size of z", "between 1 and 65536") { (1...65_536).contains($0) },
     key("model.activation", \.model.activation, "relu, leaky_relu, elu, tanh, sigmoid, softplus, silu, gelu, identity"),
-    key("model.dropout", \.model.dropout, "probability that a hidden value is dropped", "in [0, 1)") { $0 >= 0 && $0 < 1 },
+    key("model.dropout", \.model.dropout, "probability that a hidden value is dropped", "in [0, 1)") {
+      $0 >= 0 && $0 < 1
+    },
     key("model.likelihood", \.model.likelihood, "bernoulli (data in [0, 1]), gaussian, gaussian_learned (one sigma)"),
     key("model.sigma", \.model.sigma, "standard deviation of the likelihood gaussian", "between 1e-6 and 1e6") {
       (1e-6...1e6).contains($0)
@@ -64,11 +69,16 @@ package enum ConfigurationSchema {
     key("objective.beta.start", \.objective.betaStart, "weight of the KL at the start", "0 or more") { $0 >= 0 },
     key("objective.beta.end", \.objective.betaEnd, "weight of the KL after the warm-up", "0 or more") { $0 >= 0 },
     key("objective.beta.unit", \.objective.betaUnit, "what warmup counts: epoch or step"),
-    key("objective.beta.warmup", \.objective.betaWarmup, "length of the warm-up; 0: the first 30 % of training", "0 or more") {
+    key(
+      "objective.beta.warmup", \.objective.betaWarmup, "length of the warm-up; 0: the first 30 % of training",
+      "0 or more"
+    ) {
       $0 >= 0
     },
     key("objective.beta.cycles", \.objective.betaCycles, "cycles of the cyclical schedule", "1 or more") { $0 >= 1 },
-    key("objective.beta.cycle_rise", \.objective.betaCycleRise, "rising part of a cycle", "in (0, 1]") { $0 > 0 && $0 <= 1 },
+    key("objective.beta.cycle_rise", \.objective.betaCycleRise, "rising part of a cycle", "in (0, 1]") {
+      $0 > 0 && $0 <= 1
+    },
     key("objective.free_bits", \.objective.freeBits, "nats of KL per unit and sample that cost nothing", "0 or more") {
       $0 >= 0
     },
@@ -79,14 +89,20 @@ package enum ConfigurationSchema {
     key("optimizer.beta1", \.optimizer.beta1, "decay of the first moment", "in [0, 1)") { $0 >= 0 && $0 < 1 },
     key("optimizer.beta2", \.optimizer.beta2, "decay of the second moment", "in [0, 1)") { $0 >= 0 && $0 < 1 },
     key("optimizer.epsilon", \.optimizer.epsilon, "added to the root of the second moment", "above 0") { $0 > 0 },
-    key("optimizer.weight_decay", \.optimizer.weightDecay, "L2 (adam) or decoupled (adamw) decay", "0 or more") { $0 >= 0 },
-    key("optimizer.clip_norm", \.optimizer.clipNorm, "largest global norm of the gradient; 0: no clipping", "0 or more") {
+    key("optimizer.weight_decay", \.optimizer.weightDecay, "L2 (adam) or decoupled (adamw) decay", "0 or more") {
+      $0 >= 0
+    },
+    key("optimizer.clip_norm", \.optimizer.clipNorm, "largest global norm of the gradient; 0: no clipping", "0 or more")
+    {
       $0 >= 0
     },
 
     key("schedule.kind", \.schedule.kind, "learning rate: constant, warmup_cosine, step"),
-    key("schedule.warmup_steps", \.schedule.warmupSteps, "steps of linear warm-up (warmup_cosine)", "0 or more") { $0 >= 0 },
-    key("schedule.minimum_factor", \.schedule.minimumFactor, "share of the rate at the end of the cosine", "in [0, 1]") {
+    key("schedule.warmup_steps", \.schedule.warmupSteps, "steps of linear warm-up (warmup_cosine)", "0 or more") {
+      $0 >= 0
+    },
+    key("schedule.minimum_factor", \.schedule.minimumFactor, "share of the rate at the end of the cosine", "in [0, 1]")
+    {
       (0...1).contains($0)
     },
     key("schedule.step_epochs", \.schedule.stepEpochs, "epochs between drops (step)", "1 or more") { $0 >= 1 },
@@ -97,7 +113,8 @@ package enum ConfigurationSchema {
       (1...16_777_216).contains($0)
     },
     key(
-      "train.microbatch", \.train.microbatch, "samples of one replay; 0: an eighth of the batch (same bits on 1 to 8 ranks)",
+      "train.microbatch", \.train.microbatch,
+      "samples of one replay; 0: an eighth of the batch (same bits on 1 to 8 ranks)",
       "0 or more"
     ) { $0 >= 0 },
     key("train.max_epochs", \.train.maxEpochs, "passes over the training data", "between 1 and 1000000") {
@@ -105,19 +122,31 @@ package enum ConfigurationSchema {
     },
     key("train.max_steps", \.train.maxSteps, "stop after so many steps; 0: no limit", "0 or more") { $0 >= 0 },
     key("train.max_time", \.train.maxTime, "checkpoint and stop (exit 75) after this time, as 3h50m; none: no limit"),
-    key("train.threads", \.train.threads, "threads of the matrix products, per rank", "between 1 and 256") { (1...256).contains($0) },
-    key("train.products", \.train.products, "library of the matrix products: auto (oneDNN if installed), openblas, onednn"),
+    key("train.threads", \.train.threads, "threads of the matrix products, per rank", "between 1 and 256") {
+      (1...256).contains($0)
+    },
+    key(
+      "train.products", \.train.products, "library of the matrix products: auto (oneDNN if installed), openblas, onednn"
+    ),
     key("train.exchange", \.train.exchange, "how gradients are summed: auto, window (one node), messages"),
 
     key("monitor.collapse_kl", \.monitor.collapseKL, "KL below this is collapsed, nats", "0 or more") { $0 >= 0 },
-    key("monitor.collapse_epochs", \.monitor.collapseEpochs, "epochs in a row before it is reported", "1 or more") { $0 >= 1 },
-    key("monitor.active_variance", \.monitor.activeVariance, "a unit is active when Var_x[mu] exceeds this", "0 or more") {
+    key("monitor.collapse_epochs", \.monitor.collapseEpochs, "epochs in a row before it is reported", "1 or more") {
+      $0 >= 1
+    },
+    key(
+      "monitor.active_variance", \.monitor.activeVariance, "a unit is active when Var_x[mu] exceeds this", "0 or more"
+    ) {
       $0 >= 0
     },
     key("monitor.fail_on_collapse", \.monitor.failOnCollapse, "exit 3 when the posterior collapses"),
-    key("monitor.max_rollbacks", \.monitor.maxRollbacks, "rollbacks without passing the failing step, then exit 87", "0 or more")
-    { $0 >= 0 },
-    key("monitor.pictures_every", \.monitor.picturesEvery, "epochs between sample grids; 0: none", "0 or more") { $0 >= 0 },
+    key(
+      "monitor.max_rollbacks", \.monitor.maxRollbacks, "rollbacks without passing the failing step, then exit 87",
+      "0 or more"
+    ) { $0 >= 0 },
+    key("monitor.pictures_every", \.monitor.picturesEvery, "epochs between sample grids; 0: none", "0 or more") {
+      $0 >= 0
+    },
 
     key("checkpoint.every_epochs", \.checkpoint.everyEpochs, "epochs between checkpoints", "1 or more") { $0 >= 1 },
     key("checkpoint.every_steps", \.checkpoint.everySteps, "steps between checkpoints; 0: epochs only", "0 or more") {
@@ -126,7 +155,8 @@ package enum ConfigurationSchema {
     key("checkpoint.keep", \.checkpoint.keep, "newest checkpoints kept, beside the best", "1 or more") { $0 >= 1 },
 
     key("log.progress", \.log.progress, "auto, bar, plain, json, none"),
-    key("log.every_steps", \.log.everySteps, "steps between lines of kind step in metrics.jsonl; 0: none", "0 or more") {
+    key("log.every_steps", \.log.everySteps, "steps between lines of kind step in metrics.jsonl; 0: none", "0 or more")
+    {
       $0 >= 0
     },
   ]
@@ -140,7 +170,8 @@ package enum ConfigurationSchema {
       "digits", "the embedded 8x8 digits, in seconds",
       [
         ("data.source", "digits"), ("model.hidden", "[256, 128]"), ("model.latent", "10"),
-        ("objective.beta.end", "0.5"), ("train.batch_size", "64"), ("train.max_epochs", "150"), ("monitor.pictures_every", "10"),
+        ("objective.beta.end", "0.5"), ("train.batch_size", "64"), ("train.max_epochs", "150"),
+        ("monitor.pictures_every", "10"),
         ("checkpoint.every_epochs", "10"),
       ]
     ),

@@ -40,7 +40,8 @@ extension String: ConfigurationValue {
   package init?(configurationText text: String) { self = text }
   package var configurationText: String {
     let plain = !isEmpty && allSatisfy { $0.isLetter || $0.isNumber || "/._-+@".contains($0) }
-    let ambiguous = Double(self) != nil || ["true", "false", "null", "yes", "no", "on", "off", "~"].contains(lowercased())
+    let ambiguous =
+      Double(self) != nil || ["true", "false", "null", "yes", "no", "on", "off", "~"].contains(lowercased())
     if plain, !ambiguous, first != "-" { return self }
     let escaped = unicodeScalars.map { scalar in
       switch scalar {
@@ -130,13 +131,15 @@ extension Products.Library: ConfigurationValue {}
 /// A number without an exponent: 0.00001 and not 1e-05, which YAML 1.1 readers take for a text.
 package func decimalText(_ value: Double) -> String {
   let text = "\(value)"
-  guard let e = text.firstIndex(where: { $0 == "e" || $0 == "E" }), let exponent = Int(text[text.index(after: e)...]) else {
+  guard let e = text.firstIndex(where: { $0 == "e" || $0 == "E" }), let exponent = Int(text[text.index(after: e)...])
+  else {
     return text
   }
   let negative = text.hasPrefix("-")
   let mantissa = text[..<e].drop { $0 == "-" }
   let digits = mantissa.filter { $0 != "." }
-  let point = (mantissa.firstIndex(of: ".").map { mantissa.distance(from: mantissa.startIndex, to: $0) } ?? mantissa.count)
+  let point =
+    (mantissa.firstIndex(of: ".").map { mantissa.distance(from: mantissa.startIndex, to: $0) } ?? mantissa.count)
     + exponent
   let body: String
   if point <= 0 {
