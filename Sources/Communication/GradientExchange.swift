@@ -30,7 +30,7 @@ package enum ExchangeRoute: String, CaseIterable, Sendable {
 package final class GradientExchange {
   /// Elements summed at a time: two buffers of it stay in the first-level cache; slices end at its multiples, so that
   /// partial sums of squares do not depend on how many slices there are.
-  static let chunk = 4096
+  package static let chunk = 4096
 
   package let leaves: [ReductionTree.Leaf]
   package let tree: ReductionTree
@@ -126,16 +126,16 @@ package final class GradientExchange {
 }
 
 /// Who sums what: the same on every rank.
-struct ExchangePlan {
+package struct ExchangePlan {
   let tree: ReductionTree
   let count: Int
   let rowWidth: Int
-  let chunks: Int
+  package let chunks: Int
   /// Blocks of each rank, and the merges over all of them in leaf order.
-  let blockCounts: [Int]
+  package let blockCounts: [Int]
   let merges: [ReductionTree.Merge]
 
-  init(tree: ReductionTree, count: Int, rowWidth: Int) {
+  package init(tree: ReductionTree, count: Int, rowWidth: Int) {
     self.tree = tree
     self.count = count
     self.rowWidth = rowWidth
@@ -145,19 +145,19 @@ struct ExchangePlan {
     merges = ReductionTree.merges(of: blocks.flatMap { $0 })
   }
 
-  func chunkRange(of rank: Int) -> Range<Int> { chunks * rank / tree.ranks..<chunks * (rank + 1) / tree.ranks }
+  package func chunkRange(of rank: Int) -> Range<Int> { chunks * rank / tree.ranks..<chunks * (rank + 1) / tree.ranks }
 
   /// Elements of the slice that a rank sums.
-  func slice(of rank: Int) -> Range<Int> {
+  package func slice(of rank: Int) -> Range<Int> {
     let range = chunkRange(of: rank)
     return min(range.lowerBound * GradientExchange.chunk, count)..<min(range.upperBound * GradientExchange.chunk, count)
   }
 
-  func rowCount(of rank: Int) -> Int { tree.range(of: rank).count * rowWidth }
+  package func rowCount(of rank: Int) -> Int { tree.range(of: rank).count * rowWidth }
 
   /// Finishes the tree over elements `slice`, chunk by chunk, and leaves each chunk's sum of squares. blocks[i] points to element
   /// `origin` of block i.
-  func finish(
+  package func finish(
     _ slice: Range<Int>, blocks: [UnsafeMutablePointer<Float>], origin: Int, squares: UnsafeMutablePointer<Double>
   ) {
     var at = slice.lowerBound
