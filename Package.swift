@@ -63,6 +63,9 @@ let package = Package(
       swiftSettings: swift),
     .testTarget(name: "CommandTests", dependencies: ["vae-dist", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "DataTests", dependencies: ["Data", "TestSupport"], swiftSettings: swift),
+    .testTarget(name: "LayersTests", dependencies: ["Layers"], swiftSettings: swift),
+    .testTarget(name: "VAETests", dependencies: ["VAE", "Training", "Persistence"], swiftSettings: swift),
+    .testTarget(name: "CommunicationTests", dependencies: ["Communication"], swiftSettings: swift),
     .testTarget(
       name: "PersistenceTests", dependencies: ["Persistence"], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(name: "ReportingTests", dependencies: ["Reporting"], swiftSettings: swift),

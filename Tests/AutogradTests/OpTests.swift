@@ -63,7 +63,7 @@ private final class Recording {
 private func seedVector(_ count: Int) -> [Float] { (0..<count).map { Float(sin(Double($0) * 1.7 + 0.3)) + 0.25 } }
 
 @Suite struct OpTests {
-  @Test("Forward is the reference; backward is its derivative, and adds", arguments: opCases)
+  @Test("Forward is the reference; backward is its derivative", arguments: opCases)
   func operation(opCase: OpCase) {
     let recording = Recording(opCase)
     let y = recording.forward()
@@ -101,19 +101,8 @@ private func seedVector(_ count: Int) -> [Float] { (0..<count).map { Float(sin(D
     }
     #expect(recording.strayGradients.allSatisfy { $0 == 0 })
 
-    // Again, without zeroing: the parameters' gradients double, those of this replay's inputs stay.
-    let twice = recording.backward(seed)
-    for (i, leaf) in opCase.leaves.enumerated() {
-      guard let a = once[i], let b = twice[i] else { continue }
-      let largest = a.reduce(0) { max($0, abs($1)) }
-      for j in a.indices {
-        if leaf.role == .parameter {
-          #expect(abs(b[j] - 2 * a[j]) <= 1e-6 * largest, "gradient \(j) of parameter \(i) did not double")
-        } else {
-          #expect(b[j] == a[j])
-        }
-      }
-    }
+    // Again, over what stands in the buffers now: a replay's gradients are its own.
+    #expect(recording.backward(seed) == once)
   }
 
   @Test("A replay gives the same bits each time", arguments: opCases)

@@ -5,11 +5,12 @@ import Kernels
 import Reporting
 import Training
 
-/// The preset of the benchmark on random data, without what only costs time.
+/// The preset of the benchmark on random data, without what only costs time. Products by OpenBLAS: oneDNN takes its
+/// packing buffers from malloc.
 private func configured(_ arguments: [String]) throws(Failure) -> Configuration {
   try Configuration.resolve(
     preset: "mnist-mlp", file: nil, environment: [:],
-    assignments: ["data.source=random:28x28", "train.exchange=window", "monitor.pictures_every=0"] + arguments,
+    assignments: ["data.source=random:28x28", "train.exchange=window", "train.products=openblas", "monitor.pictures_every=0"] + arguments,
     flags: [])
 }
 

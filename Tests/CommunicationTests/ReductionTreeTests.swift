@@ -1,0 +1,148 @@
+import Communication
+import Kernels
+import Testing
+
+/// The sum of leaves 0..<count as it should be bracketed: perfect trees of falling size, joined from the right.
+private func expression(_ count: Int) -> String {
+  func perfect(_ start: Int, _ size: Int) -> String {
+    size == 1 ? "\(start)" : "(\(perfect(start, size / 2))+\(perfect(start + size / 2, size / 2)))"
+  }
+  var parts = [String](), start = 0
+  for bit in stride(from: Int.bitWidth - 2, through: 0, by: -1) where count & (1 << bit) != 0 {
+    parts.append(perfect(start, 1 << bit))
+    start += 1 << bit
+  }
+  var sum = parts.removeLast()
+  while let left = parts.popLast() { sum = "(\(left)+\(sum))" }
+  return sum
+}
+
+/// The sum that all ranks together form, as text.
+private func symbolicSum(_ tree: ReductionTree) -> String {
+  var values = [String](), blocks = [ReductionTree.Block]()
+  for rank in 0..<tree.ranks {
+    let program = tree.localProgram(of: rank)
+    var buffers = [String](repeating: "?", count: max(program.buffers, program.blocks.count))
+    for leaf in program.leaves {
+      buffers[leaf.buffer] = "\(leaf.index)"
+      for merge in leaf.merges { buffers[merge.into] = "(\(buffers[merge.into])+\(buffers[merge.from]))" }
+    }
+    values += buffers.prefix(program.blocks.count)
+    blocks += program.blocks
+  }
+  for merge in ReductionTree.merges(of: blocks) { values[merge.into] = "(\(values[merge.into])+\(values[merge.from]))" }
+  return values[0]
+}
+
+@Suite struct ReductionTreeTests {
+  @Test("The sum is bracketed in the same way for every number of ranks", arguments: 1...40)
+  func sameTree(leaves: Int) {
+    let expected = expression(leaves)
+    for ranks in Array(1...leaves) + [leaves + 1, leaves + 7, 3 * leaves] {
+      #expect(symbolicSum(ReductionTree(leaves: leaves, ranks: ranks)) == expected, "\(ranks) ranks")
+    }
+    // And the tree over single leaves, in which the rows of losses are summed.
+    var values = (0..<leaves).map { "\($0)" }
+    for merge in ReductionTree(leaves: leaves, ranks: 1).leafMerges {
+      values[merge.into] = "(\(values[merge.into])+\(values[merge.from]))"
+    }
+    #expect(values[0] == expected)
+  }
+
+  @Test("Ranges follow each other, differ by at most one, and know their owner", arguments: 1...40)
+  func ranges(leaves: Int) {
+    for ranks in 1...(2 * leaves + 3) {
+      let tree = ReductionTree(leaves: leaves, ranks: ranks)
+      let ranges = (0..<ranks).map(tree.range)
+      #expect(ranges.flatMap { Array($0) } == Array(0..<leaves))
+      #expect((ranges.map(\.count).max() ?? 0) - (ranges.map(\.count).min() ?? 0) <= 1)
+      for leaf in 0..<leaves { #expect(ranges[tree.owner(of: leaf)].contains(leaf)) }
+    }
+  }
+
+  @Test("Blocks are aligned, cover their range in order, and need few buffers", arguments: 1...40)
+  func blocks(leaves: Int) {
+    for ranks in 1...leaves {
+      let tree = ReductionTree(leaves: leaves, ranks: ranks)
+      for rank in 0..<ranks {
+        let blocks = tree.blocks(of: rank)
+        #expect(blocks.flatMap { Array($0.start..<$0.start + $0.size) } == Array(tree.range(of: rank)))
+        #expect(blocks.allSatisfy { $0.size & ($0.size - 1) == 0 && $0.start % $0.size == 0 })
+        let program = tree.localProgram(of: rank)
+        #expect(program.leaves.map(\.index) == Array(tree.range(of: rank)))
+        // A perfect tree of n leaves needs one buffer a level.
+        let deepest = blocks.map(\.size.trailingZeroBitCount).max() ?? 0
+        #expect(program.buffers <= blocks.count + deepest)
+      }
+    }
+  }
+}
+
+@Suite struct ExchangePlanTests {
+  private static let sizes = [1, 4_095, 4_096, 4_097, 30_011, 101_770]
+
+  @Test("Slices cover the parameters in order and end at whole chunks", arguments: sizes, [1, 2, 3, 5, 8, 40])
+  func slices(count: Int, ranks: Int) {
+    let tree = ReductionTree(leaves: max(8, ranks), ranks: ranks)
+    let plan = ExchangePlan(tree: tree, count: count, rowWidth: 6)
+    var at = 0
+    for rank in 0..<ranks {
+      let slice = plan.slice(of: rank)
+      #expect(slice.isEmpty || slice.lowerBound == at)
+      #expect(slice.lowerBound % GradientExchange.chunk == 0 || slice.lowerBound == count)
+      at = max(at, slice.upperBound)
+    }
+    #expect(at == count)
+    #expect((0..<ranks).map(plan.chunkRange).flatMap { Array($0) } == Array(0..<plan.chunks))
+    #expect((0..<ranks).reduce(0) { $0 + plan.rowCount(of: $1) } == tree.leaves * 6)
+    #expect(plan.blockCounts == (0..<ranks).map { tree.blocks(of: $0).count })
+  }
+
+  /// Sums leaves 0..<V of `count` floats on `ranks` ranks, slice by slice as the ranks would.
+  private func sum(leaves: [[Float]], count: Int, ranks: Int) -> (sum: [UInt32], squares: [UInt64]) {
+    let tree = ReductionTree(leaves: leaves.count, ranks: ranks)
+    let plan = ExchangePlan(tree: tree, count: count, rowWidth: 1)
+    var blocks = [UnsafeMutablePointer<Float>](), all = [UnsafeMutablePointer<Float>]()
+    defer { for buffer in all { buffer.deallocate() } }
+    for rank in 0..<ranks {
+      let program = tree.localProgram(of: rank)
+      let buffers = (0..<max(program.buffers, program.blocks.count)).map { _ in
+        Buffer.allocate(Float.self, count: count)
+      }
+      all += buffers
+      for leaf in program.leaves {
+        buffers[leaf.buffer].update(from: leaves[leaf.index], count: count)
+        for merge in leaf.merges { vd_add(buffers[merge.into], buffers[merge.from], count) }
+      }
+      blocks += buffers.prefix(program.blocks.count)
+    }
+    var squares = [Double](repeating: 0, count: plan.chunks)
+    for rank in 0..<ranks {
+      let slice = plan.slice(of: rank)
+      // Messages bring a slice alone: its first element stands at the beginning of a buffer.
+      plan.finish(slice, blocks: blocks.map { $0 + slice.lowerBound }, origin: slice.lowerBound, squares: &squares)
+    }
+    return ((0..<count).map { blocks[0][$0].bitPattern }, squares.map(\.bitPattern))
+  }
+
+  @Test("The sum of the slices has the same bits for every number of ranks", arguments: [1, 5, 8, 13])
+  func sameBits(leafCount: Int) {
+    let count = 3 * GradientExchange.chunk + 17
+    let generator = KeyedGenerator(seed: 1, stream: "leaves")
+    let leaves = (0..<UInt64(leafCount)).map { leaf -> [Float] in
+      var values = [Float](repeating: 0, count: count), sample = leaf
+      generator.normal(into: &values, samples: &sample, rows: 1, columns: count, epoch: 0)
+      return values
+    }
+    let alone = sum(leaves: leaves, count: count, ranks: 1)
+    for ranks in 2...(leafCount + 2) {
+      let together = sum(leaves: leaves, count: count, ranks: ranks)
+      #expect(together.sum == alone.sum && together.squares == alone.squares, "\(ranks) ranks")
+    }
+    for i in [0, 1, count / 2, count - 1] {
+      let exact = leaves.reduce(0.0) { $0 + Double($1[i]) }
+      // At most one rounding a leaf, of partial sums of at most a dozen normals.
+      #expect(abs(Double(Float(bitPattern: alone.sum[i])) - exact) < 1e-5)
+    }
+  }
+}

@@ -1,0 +1,127 @@
+import Autograd
+import Kernels
+import Layers
+import Testing
+
+private func values(_ store: ParameterStore, _ name: String) -> [Float] {
+  guard let parameter = store[name] else { return [] }
+  return parameter.range.map { store.values[$0] }
+}
+
+@Suite struct ParameterStoreTests {
+  @Test("Names are paths of scopes, offsets follow each other in the order of recording")
+  func names() {
+    let store = ParameterStore(), graph = Graph(batch: 2)
+    let scope = ParameterScope(graph: graph, store: store)
+    let h = scope["encoder"].perceptron(graph.input([2, 6]), widths: [5, 3], activation: .relu, dropout: 0)
+    let y = scope["mu"].linear(h, to: 4)
+    _ = scope["likelihood"].parameter("log_sigma", [1], .zeros)
+    #expect(y.shape == [2, 4])
+    let expected: [(String, Shape)] = [
+      ("encoder.0.weight", [5, 6]), ("encoder.0.bias", [5]), ("encoder.1.weight", [3, 5]), ("encoder.1.bias", [3]),
+      ("mu.weight", [4, 3]), ("mu.bias", [4]), ("likelihood.log_sigma", [1]),
+    ]
+    #expect(store.parameters.map(\.name) == expected.map(\.0))
+    #expect(store.parameters.map(\.shape) == expected.map(\.1))
+    var offset = 0
+    for parameter in store.parameters {
+      #expect(parameter.offset == offset && parameter.range.count == parameter.shape.count)
+      offset += parameter.shape.count
+    }
+    #expect(store.count == offset)
+    #expect(graph.scopeName == "")
+  }
+
+  @Test("A name declared again is the same parameter, in the same graph and in another")
+  func declaredTwice() {
+    let store = ParameterStore()
+    let a = store.declare("w", [2, 3], .uniform(1)), b = store.declare("w", [2, 3], .zeros)
+    #expect(a.offset == b.offset && store.parameters.count == 1 && store.count == 6)
+    store.allocate(seed: 1)
+    // After allocation other graphs may still record what is known.
+    let graph = Graph(batch: 7)
+    let tensor = ParameterScope(graph: graph, store: store).parameter("w", [2, 3], .zeros)
+    graph.finalize(parameters: store.values)
+    #expect(graph[tensor] == store.values)
+    #expect(store["w"]?.name == "w" && store["v"] == nil)
+  }
+
+  @Test("Initial values follow from the seed and the name, not from the order or the neighbours")
+  func initialValues() {
+    func make(_ names: [String], seed: UInt64) -> ParameterStore {
+      let store = ParameterStore()
+      for name in names { _ = store.declare(name, [40, 25], .uniform(0.5)) }
+      store.allocate(seed: seed)
+      return store
+    }
+    let a = make(["one", "two", "three"], seed: 1), b = make(["three", "one"], seed: 1), c = make(["one"], seed: 2)
+    #expect(values(a, "one") == values(b, "one") && values(a, "three") == values(b, "three"))
+    #expect(values(a, "one") != values(a, "two"))
+    #expect(values(a, "one") != values(c, "one"))
+    #expect(a.digest() == make(["one", "two", "three"], seed: 1).digest())
+    #expect(a.digest() != make(["one", "two", "three"], seed: 2).digest())
+    #expect(a.digest().hasPrefix("sha256:") && a.digest().count == 7 + 64)
+  }
+
+  @Test("Constants and zeros")
+  func constants() {
+    let store = ParameterStore()
+    _ = store.declare("c", [3], .constant(1.5))
+    _ = store.declare("z", [4], .zeros)
+    store.allocate(seed: 9)
+    #expect(values(store, "c") == [1.5, 1.5, 1.5] && values(store, "z") == [0, 0, 0, 0])
+  }
+
+  @Test(
+    "A linear layer starts as torch.nn.Linear: uniform to 1 / sqrt(inputs), weight and bias", arguments: [1, 4, 100])
+  func linearBounds(inputs: Int) {
+    let store = ParameterStore(), graph = Graph(batch: 1)
+    _ = ParameterScope(graph: graph, store: store)["layer"].linear(graph.input([1, inputs]), to: 2_000)
+    store.allocate(seed: 3)
+    let bound = 1 / Double(inputs).squareRoot()
+    for name in ["layer.weight", "layer.bias"] {
+      let values = values(store, name).map(Double.init), n = Double(values.count)
+      #expect(values.allSatisfy { abs($0) <= bound * (1 + 1e-6) })
+      #expect((values.max() ?? 0) > 0.99 * bound && (values.min() ?? 0) < -0.99 * bound)
+      // Mean 0 and variance bound^2 / 3, within five standard errors.
+      #expect(abs(values.reduce(0, +) / n) < 5 * bound / (3 * n).squareRoot())
+      let variance = values.reduce(0) { $0 + $1 * $1 } / n
+      #expect(abs(variance - bound * bound / 3) < 5 * bound * bound * (4 / 45 / n).squareRoot())
+    }
+  }
+
+  @Test("Layers of a perceptron drop out on their own")
+  func dropoutStreams() {
+    let store = ParameterStore(), graph = Graph(batch: 1)
+    let x = graph.input([1, 400])
+    // Two layers of the same width whose product is the identity, so that only the masks differ.
+    let y = ParameterScope(graph: graph, store: store)["net"]
+      .perceptron(x, widths: [400, 400], activation: .identity, dropout: 0.5)
+    store.allocate(seed: 1)
+    store.values.zero(store.count)
+    for layer in ["net.0.weight", "net.1.weight"] {
+      for i in 0..<400 { store.values[(store[layer]?.offset ?? 0) + i * 400 + i] = 1 }
+    }
+    graph.finalize(parameters: store.values)
+    for i in 0..<400 { graph[x][i] = 1 }
+    graph.forward()
+    let kept = (0..<400).filter { graph[y][$0] != 0 }.count
+    // A quarter passes both when the masks are independent, a half when they are one: 100 +- 5 * sqrt(75).
+    #expect(abs(kept - 100) < 44)
+    #expect((0..<400).allSatisfy { graph[y][$0] == 0 || graph[y][$0] == 4 })
+  }
+
+  @Test("Mistakes in declaring end the process")
+  func mistakes() async {
+    await #expect(processExitsWith: .failure) {
+      let store = ParameterStore()
+      _ = store.declare("w", [2, 3], .zeros)
+      _ = store.declare("w", [3, 2], .zeros)
+    }
+    await #expect(processExitsWith: .failure) {
+      let store = ParameterStore()
+      store.allocate(seed: 1)
+      _ = store.declare("late", [2], .zeros)
+    }
+  }
+}

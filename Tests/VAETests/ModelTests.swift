@@ -1,0 +1,148 @@
+import Autograd
+import Kernels
+import Testing
+import VAE
+
+private func settings(_ change: (inout ModelSettings) -> Void = { _ in }) -> ModelSettings {
+  var settings = ModelSettings()
+  settings.hidden = [16, 8]
+  settings.latent = 3
+  settings.elements = 12
+  change(&settings)
+  return settings
+}
+
+/// Per-sample losses of a batch, posterior mean or drawn noise, in training or out of it.
+private func losses(_ autoencoder: VariationalAutoencoder, isTraining: Bool, noiseScale: Float = 0) -> [Float] {
+  let batch = 5, elbo = autoencoder.elboGraph(batch: batch, gradients: false), graph = elbo.graph
+  for i in 0..<elbo.x.count { graph[elbo.x][i] = Float(i % 7) / 7 }
+  graph[elbo.terms.beta][0] = 1
+  graph.replay.isTraining = isTraining
+  graph.replay.noiseScale = noiseScale
+  graph.forward()
+  return (0..<batch).map { graph[elbo.terms.loss][$0] }
+}
+
+private func make(
+  _ settings: ModelSettings, _ likelihood: Likelihood = .bernoulli, _ objective: Objective = Objective(),
+  seed: UInt64 = 1
+) throws -> VariationalAutoencoder {
+  try VariationalAutoencoder(settings, likelihood: likelihood, objective: objective, seed: seed)
+}
+
+@Suite struct ModelTests {
+  @Test("Names and shapes are PyTorch's; the decoder mirrors the encoder unless told otherwise")
+  func names() throws {
+    let mirrored = try make(settings(), .gaussianLearnedSigma).store.parameters
+    #expect(
+      mirrored.map { "\($0.name) \($0.shape)" } == [
+        "encoder.0.weight (16, 12)", "encoder.0.bias (16)", "encoder.1.weight (8, 16)", "encoder.1.bias (8)",
+        "mu.weight (3, 8)", "mu.bias (3)", "logvar.weight (3, 8)", "logvar.bias (3)",
+        "decoder.0.weight (8, 3)", "decoder.0.bias (8)", "decoder.1.weight (16, 8)", "decoder.1.bias (16)",
+        "output.weight (12, 16)", "output.bias (12)", "likelihood.log_sigma (1)",
+      ])
+    let own = try make(settings { $0.decoderHidden = [5] }).store.parameters.map { "\($0.name) \($0.shape)" }
+    #expect(own.contains("decoder.0.weight (5, 3)") && own.contains("output.weight (12, 5)"))
+    #expect(!own.contains { $0.hasPrefix("decoder.1") || $0.hasPrefix("likelihood") })
+    let linear = try make(settings { $0.hidden = [] }).store.parameters.map { "\($0.name) \($0.shape)" }
+    #expect(linear.contains("mu.weight (3, 12)") && linear.contains("output.weight (12, 3)") && linear.count == 6)
+  }
+
+  @Test("Dropout drops in training and does nothing in evaluation")
+  func dropout() throws {
+    let with = try make(settings { $0.dropout = 0.5 }), without = try make(settings())
+    #expect(losses(with, isTraining: false) == losses(without, isTraining: false))
+    #expect(losses(with, isTraining: true) != losses(without, isTraining: true))
+    #expect(losses(without, isTraining: true) == losses(without, isTraining: false))
+  }
+
+  @Test("The posterior mean takes no noise; noise changes every sample's loss")
+  func noise() throws {
+    let model = try make(settings())
+    let mean = losses(model, isTraining: false), drawn = losses(model, isTraining: false, noiseScale: 1)
+    #expect(zip(mean, drawn).allSatisfy { $0 != $1 })
+    #expect(losses(model, isTraining: false, noiseScale: 1) == drawn)
+  }
+
+  @Test(
+    "The decoder's graph gives the mean that the whole graph gives",
+    arguments: [Likelihood.bernoulli, .gaussian(sigma: 0.5)])
+  func decoder(likelihood: Likelihood) throws {
+    let model = try make(settings { $0.dropout = 0.3 }, likelihood)
+    let elbo = model.elboGraph(batch: 4, gradients: false), decoder = model.decoderGraph(batch: 4)
+    for i in 0..<elbo.x.count { elbo.graph[elbo.x][i] = Float(i % 5) / 5 }
+    elbo.graph.replay.isTraining = false
+    elbo.graph.forward()
+    decoder.graph[decoder.z].update(from: elbo.graph[elbo.inference.z], count: decoder.z.count)
+    decoder.graph.forward()
+    let mean = try #require(elbo.mean)
+    let a = (0..<mean.count).map { elbo.graph[mean][$0] }, b = (0..<mean.count).map { decoder.graph[decoder.mean][$0] }
+    #expect(a == b)
+    let isUnit = a.allSatisfy { $0 > 0 && $0 < 1 }
+    #expect(isUnit || likelihood != .bernoulli)
+    #expect(model.elboGraph(batch: 4, gradients: true).mean == nil)
+  }
+
+  @Test("The objective: beta, free bits and the reduction weigh the terms, and leave them as they are")
+  func objective() throws {
+    func terms(_ objective: Objective, beta: Float) throws -> (
+      recon: [Float], kl: [Float], perUnit: [Float], loss: [Float]
+    ) {
+      let model = try make(settings(), .bernoulli, objective)
+      let elbo = model.elboGraph(batch: 5, gradients: false), graph = elbo.graph
+      for i in 0..<elbo.x.count { graph[elbo.x][i] = Float(i % 7) / 7 }
+      graph[elbo.terms.beta][0] = beta
+      graph.forward()
+      func values(_ tensor: Tensor) -> [Float] { (0..<tensor.count).map { graph[tensor][$0] } }
+      return (
+        values(elbo.terms.reconstruction), values(elbo.terms.kl), values(elbo.terms.klPerUnit), values(elbo.terms.loss)
+      )
+    }
+    let plain = try terms(Objective(), beta: 0.25)
+    var objective = Objective()
+    objective.reduction = .mean
+    objective.freeBits = 0.1
+    let limited = try terms(objective, beta: 2)
+    #expect(plain.recon == limited.recon && plain.kl == limited.kl && plain.perUnit == limited.perUnit)
+    #expect(plain.perUnit.contains { $0 < 0.1 })
+    for i in 0..<5 {
+      let units = plain.perUnit[i * 3..<i * 3 + 3]
+      #expect(abs(plain.kl[i] - units.reduce(0, +)) <= 2 * Float.ulpOfOne * plain.kl[i])
+      let expected = plain.recon[i] + 0.25 * plain.kl[i]
+      #expect(abs(plain.loss[i] - expected) <= 2 * Float.ulpOfOne * expected)
+      let mean = plain.recon[i] / 12 + 2 * units.reduce(0) { $0 + max($1, 0.1) }
+      #expect(abs(limited.loss[i] - mean) <= 4 * Float.ulpOfOne * mean)
+    }
+  }
+
+  @Test("logvar stays within its bounds however large the weights, so that nothing overflows")
+  func logvarBounds() throws {
+    let model = try make(settings { ($0.logvarLow, $0.logvarHigh) = (-4, 2) })
+    let parameter = try #require(model.store["logvar.weight"])
+    for (i, place) in parameter.range.enumerated() { model.store.values[place] = i / 8 % 2 == 0 ? 1e6 : -1e6 }
+    let elbo = model.elboGraph(batch: 5, gradients: false)
+    for i in 0..<elbo.x.count { elbo.graph[elbo.x][i] = Float(i % 7) / 7 }
+    elbo.graph.forward()
+    let logvar = elbo.inference.posterior.logvar
+    let values = (0..<logvar.count).map { elbo.graph[logvar][$0] }
+    #expect(values.min() == -4 && values.max() == 2)
+    #expect(elbo.graph.firstNonFinite(inputs: [elbo.x]) == nil)
+  }
+
+  @Test("The same seed gives the same weights; the batch size has no say in them")
+  func seeds() throws {
+    #expect(try make(settings(), seed: 7).store.digest() == make(settings(), seed: 7).store.digest())
+    #expect(try make(settings(), seed: 7).store.digest() != make(settings(), seed: 8).store.digest())
+  }
+
+  @Test("An unknown model is refused with the list of those there are")
+  func unknownModel() {
+    #expect {
+      _ = try make(settings { $0.kind = "resnet" })
+    } throws: { error in
+      guard let failure = error as? Failure else { return false }
+      return failure.status == .badConfiguration && failure.message.contains("resnet")
+        && failure.hint?.contains("mlp") == true
+    }
+  }
+}

@@ -1,0 +1,225 @@
+import Autograd
+import Foundation
+import Kernels
+import Testing
+import Training
+import VAE
+
+/// Eigenvalues, falling, and eigenvectors of a symmetric matrix, by Jacobi's rotations.
+func eigen(_ matrix: [[Double]]) -> (values: [Double], vectors: [[Double]]) {
+  let n = matrix.count
+  var a = matrix, v = (0..<n).map { i in (0..<n).map { $0 == i ? 1.0 : 0.0 } }
+  for _ in 0..<50 {
+    for p in 0..<n {
+      for q in p + 1..<n where abs(a[p][q]) > 1e-300 {
+        let theta = (a[q][q] - a[p][p]) / (2 * a[p][q])
+        let t = (theta >= 0 ? 1.0 : -1.0) / (abs(theta) + (theta * theta + 1).squareRoot())
+        let c = 1 / (t * t + 1).squareRoot(), s = t * c
+        for k in 0..<n { (a[k][p], a[k][q]) = (c * a[k][p] - s * a[k][q], s * a[k][p] + c * a[k][q]) }
+        for k in 0..<n { (a[p][k], a[q][k]) = (c * a[p][k] - s * a[q][k], s * a[p][k] + c * a[q][k]) }
+        for k in 0..<n { (v[k][p], v[k][q]) = (c * v[k][p] - s * v[k][q], s * v[k][p] + c * v[k][q]) }
+      }
+    }
+  }
+  let order = (0..<n).sorted { a[$0][$0] > a[$1][$1] }
+  return (order.map { a[$0][$0] }, order.map { j in (0..<n).map { v[$0][j] } })
+}
+
+/// Data of a linear model with Gaussian noise, and the maximum likelihood of probabilistic PCA on them.
+///
+/// Tipping and Bishop, "Probabilistic principal component analysis", JRSS B 1999: sigma^2 is the mean of the discarded
+/// eigenvalues, W = U (L - sigma^2)^(1/2), and q(z | x) = N(M^-1 W^T (x - m), sigma^2 M^-1) with M = L diagonal.
+struct PCA {
+  static let elements = 6, latent = 2, count = 500
+  let x: [[Float]]
+  let mean: [Double]
+  let values: [Double]
+  let vectors: [[Double]]
+  var variance: Double { values[PCA.latent...].reduce(0, +) / Double(PCA.elements - PCA.latent) }
+
+  init() {
+    let generator = KeyedGenerator(seed: 21, stream: "PPCA")
+    let width = PCA.elements + PCA.latent, samples = (0..<UInt64(PCA.count)).map { $0 }
+    var noise = [Float](repeating: 0, count: PCA.count * width)
+    generator.normal(into: &noise, samples: samples, rows: PCA.count, columns: width, epoch: 0)
+    let weight: [[Float]] = [[2, 0.3], [-1, 0.5], [0.5, 1], [0, -1.2], [1.5, 0.2], [-0.4, 0.8]]
+    x = (0..<PCA.count).map { row in
+      let n = Array(noise[row * width..<(row + 1) * width])
+      return (0..<PCA.elements).map { i in
+        weight[i][0] * n[0] + weight[i][1] * n[1] + 0.6 * n[PCA.latent + i] + Float(i) * 0.25 - 0.5
+      }
+    }
+    let rows = x.map { $0.map(Double.init) }, n = Double(PCA.count)
+    let mean = (0..<PCA.elements).map { i in rows.reduce(0) { $0 + $1[i] } / n }
+    let covariance = (0..<PCA.elements).map { i in
+      (0..<PCA.elements).map { j in rows.reduce(0) { $0 + ($1[i] - mean[i]) * ($1[j] - mean[j]) } / n }
+    }
+    self.mean = mean
+    (values, vectors) = eigen(covariance)
+  }
+
+  /// log p(x) under the maximum-likelihood model, in closed form. nats
+  func logLikelihood(_ x: [Float]) -> Double {
+    var logDeterminant = 0.0, distance = 0.0
+    for (j, vector) in vectors.enumerated() {
+      let lambda = j < PCA.latent ? values[j] : variance
+      let projection = (0..<PCA.elements).reduce(0.0) { $0 + vector[$1] * (Double(x[$1]) - mean[$1]) }
+      logDeterminant += log(lambda)
+      distance += projection * projection / lambda
+    }
+    return -(Double(PCA.elements) * log(2 * Double.pi) + logDeterminant + distance) / 2
+  }
+
+  var meanLogLikelihood: Double { x.reduce(0) { $0 + logLikelihood($1) } / Double(PCA.count) }
+}
+
+/// A linear VAE over all rows of the data at once.
+private final class LinearVAE {
+  let autoencoder: VariationalAutoencoder
+  let elbo: ELBOGraph
+  private let samples: UnsafeMutablePointer<UInt64>
+  var graph: Graph { elbo.graph }
+
+  init(_ pca: PCA) throws {
+    var settings = ModelSettings()
+    settings.hidden = []
+    settings.latent = PCA.latent
+    settings.activation = .identity
+    settings.elements = PCA.elements
+    autoencoder = try VariationalAutoencoder(
+      settings, likelihood: .gaussianLearnedSigma, objective: Objective(), seed: 4)
+    elbo = autoencoder.elboGraph(batch: PCA.count, gradients: true)
+    samples = Buffer.allocate(UInt64.self, count: PCA.count)
+    for i in 0..<PCA.count { samples[i] = UInt64(i) }
+    elbo.graph[elbo.terms.beta][0] = 1
+    elbo.graph[elbo.x].update(from: pca.x.flatMap { $0 }, count: elbo.x.count)
+  }
+
+  deinit { samples.deallocate() }
+
+  func set(_ name: String, _ values: [Double]) {
+    guard let parameter = autoencoder.store[name], parameter.shape.count == values.count else {
+      preconditionFailure("\(name) has not \(values.count) values")
+    }
+    for (i, value) in values.enumerated() { autoencoder.store.values[parameter.offset + i] = Float(value) }
+  }
+
+  func get(_ name: String) -> [Double] {
+    autoencoder.store[name]?.range.map { Double(autoencoder.store.values[$0]) } ?? []
+  }
+
+  func forward(epoch: UInt32, noiseScale: Float = 1) {
+    graph.replay = Replay(samples: samples, seed: 8, epoch: epoch)
+    graph.replay.noiseScale = noiseScale
+    graph.forward()
+  }
+
+  /// -ELBO of each row, its expectation over z in closed form: E|x - W z|^2 = |x - W mu|^2 + sum_j |W_j|^2 var_j.
+  func expectedNegativeELBO() -> [Double] {
+    forward(epoch: 0, noiseScale: 0)
+    let weight = get("output.weight"), precision = exp(-2 * get("likelihood.log_sigma")[0])
+    let norms = (0..<PCA.latent).map { j in
+      (0..<PCA.elements).reduce(0.0) { $0 + pow(weight[$1 * PCA.latent + j], 2) }
+    }
+    let logvar = graph[elbo.inference.posterior.logvar]
+    return (0..<PCA.count).map { row in
+      let spread = (0..<PCA.latent).reduce(0.0) { $0 + norms[$1] * exp(Double(logvar[row * PCA.latent + $1])) }
+      return Double(graph[elbo.terms.reconstruction][row]) + Double(graph[elbo.terms.kl][row]) + spread * precision / 2
+    }
+  }
+
+  /// The maximum-likelihood solution, whose posterior is exact.
+  func setOptimum(_ pca: PCA) {
+    let q = 0..<PCA.latent, d = 0..<PCA.elements, variance = pca.variance
+    let scales = q.map { (pca.values[$0] - variance).squareRoot() }
+    set("output.weight", d.flatMap { i in q.map { j in pca.vectors[j][i] * scales[j] } })
+    set("output.bias", pca.mean)
+    set("likelihood.log_sigma", [log(variance) / 2])
+    let encoder = q.map { j in d.map { i in pca.vectors[j][i] * scales[j] / pca.values[j] } }
+    set("mu.weight", encoder.flatMap { $0 })
+    set("mu.bias", encoder.map { row in -zip(row, pca.mean).reduce(0) { $0 + $1.0 * $1.1 } })
+    set("logvar.weight", [Double](repeating: 0, count: PCA.latent * PCA.elements))
+    set("logvar.bias", q.map { log(variance / pca.values[$0]) })
+  }
+}
+
+/// A linear VAE with Gaussian likelihood is probabilistic PCA, whose likelihood is known in closed form.
+@Suite struct ProbabilisticPCATests {
+  @Test("At the optimum, -ELBO is -log p(x) of every sample")
+  func optimum() throws {
+    let pca = PCA(), vae = try LinearVAE(pca)
+    #expect(zip(pca.values, pca.values.dropFirst()).allSatisfy { $0 > $1 } && pca.values[PCA.elements - 1] > 0)
+    vae.setOptimum(pca)
+    for (row, ours) in vae.expectedNegativeELBO().enumerated() {
+      // Six squares over sigma^2 = 0.36 in float32, of data up to about 8: a few ulp of the loss.
+      #expect(abs(ours + pca.logLikelihood(pca.x[row])) <= 16 * ulp * max(10, ours), "sample \(row)")
+    }
+  }
+
+  @Test("At the optimum, the mean over drawn noise is the expectation, within its standard error")
+  func drawnNoise() throws {
+    let pca = PCA(), vae = try LinearVAE(pca)
+    vae.setOptimum(pca)
+    let draws = 400
+    var sums = [Double]()
+    for epoch in 0..<UInt32(draws) {
+      vae.forward(epoch: epoch)
+      let loss = vae.graph[vae.elbo.terms.loss]
+      sums.append((0..<PCA.count).reduce(0.0) { $0 + Double(loss[$1]) } / Double(PCA.count))
+    }
+    let mean = sums.reduce(0, +) / Double(draws)
+    let variance = sums.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(draws - 1)
+    let standardError = (variance / Double(draws)).squareRoot()
+    #expect(standardError < 0.01)
+    #expect(abs(mean + pca.meanLogLikelihood) < 4 * standardError, "\(mean), \(-pca.meanLogLikelihood)")
+  }
+
+  @Test("Off the optimum, the ELBO stays below the likelihood")
+  func bound() throws {
+    let pca = PCA(), vae = try LinearVAE(pca)
+    let best = -pca.meanLogLikelihood
+    for (name, change) in [
+      ("logvar.bias", 0.5), ("mu.bias", 0.1), ("output.weight", 0.1), ("likelihood.log_sigma", 0.1),
+    ] {
+      vae.setOptimum(pca)
+      vae.set(name, vae.get(name).map { $0 + change })
+      let ours = vae.expectedNegativeELBO().reduce(0, +) / Double(PCA.count)
+      #expect(ours > best + 1e-3, "\(name)")
+    }
+  }
+
+  @Test("Adam from random weights comes within a hundredth of a nat of the likelihood, and never beyond it")
+  func training() throws {
+    let pca = PCA(), vae = try LinearVAE(pca)
+    let store = vae.autoencoder.store
+    var settings = Configuration().optimizer
+    settings.clipNorm = 0
+    let optimizer = Optimizer(settings, count: store.count)
+    let gradients = Buffer(count: store.count)
+    let seeds = [Float](repeating: 1 / Float(PCA.count), count: PCA.count)
+    let best = -pca.meanLogLikelihood
+    func gap() -> Double { vae.expectedNegativeELBO().reduce(0, +) / Double(PCA.count) - best }
+    #expect(gap() > 1)
+    let steps = 3_000
+    for step in 0..<steps {
+      vae.forward(epoch: UInt32(step))
+      gradients.base.zero(gradients.count)
+      vae.graph.backward(from: vae.elbo.terms.loss, seed: seeds, gradients: gradients.base)
+      let rate = 0.02 * (1 + cos(Double.pi * Double(step) / Double(steps))) / 2
+      optimizer.step(store.values, gradient: gradients.base, rate: rate, scale: 1)
+      if step % 500 == 0 { #expect(gap() > -1e-4) }
+    }
+    // 500 samples of noise a step leave a little of it in the parameters; the second order of that is the gap.
+    #expect(gap() < 0.01 && gap() > -1e-4, "gap \(gap())")
+    // The VAE finds PCA's axes themselves, not only their plane: a diagonal posterior fits no rotation of them.
+    let weight = vae.get("output.weight")
+    for vector in pca.vectors.prefix(PCA.latent) {
+      let cosines = (0..<PCA.latent).map { j -> Double in
+        let column = (0..<PCA.elements).map { weight[$0 * PCA.latent + j] }
+        let norm = column.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        return abs(zip(column, vector).reduce(0) { $0 + $1.0 * $1.1 }) / norm
+      }
+      #expect((cosines.max() ?? 0) > 0.995, "\(cosines)")
+    }
+  }
+}

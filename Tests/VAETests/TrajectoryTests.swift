@@ -1,0 +1,206 @@
+import Autograd
+import Foundation
+import Kernels
+import Layers
+import Persistence
+import Testing
+import Training
+import VAE
+
+/// Ten training steps that PyTorch made: what the file says of them.
+private struct Trajectory: Decodable {
+  struct Model: Decodable {
+    let input, latent: Int
+    let encoder, decoder: [Int]
+    let logvarBound: Float
+    let activation: String
+  }
+  struct Optimizer: Decodable {
+    let name: String
+    let betas: [Double]
+    let eps, weightDecay: Double
+  }
+  struct Schedule: Decodable {
+    let peak: Double?
+    let warmup: Int?
+  }
+  struct Step: Decodable {
+    let learningRate, recon, kl, loss, gradientNorm: Double
+    let clipped: Bool
+  }
+  let model: Model
+  let batch: Int
+  let beta, clipNorm: Double
+  let freeBits: Float?
+  let optimizer: Optimizer
+  let schedule: Schedule
+  let steps: [Step]
+}
+
+/// One case: a file's stem, and what the file says in words.
+struct TrajectoryCase: Sendable, CustomTestStringConvertible {
+  let stem: String
+  let likelihood: Likelihood
+  var testDescription: String { stem }
+}
+
+@Suite struct TrajectoryTests {
+  @Test(
+    "Ten steps follow PyTorch's: every loss, gradient norm, gradient and final parameter",
+    arguments: [
+      TrajectoryCase(stem: "trajectory", likelihood: .bernoulli),
+      TrajectoryCase(stem: "trajectory-gaussian", likelihood: .gaussianLearnedSigma),
+    ])
+  func tenSteps(trajectory: TrajectoryCase) throws {
+    let reference = try fixture("\(trajectory.stem).json", as: Trajectory.self)
+    let file = try SafetensorsFile(path: fixtures.appending(path: "\(trajectory.stem).safetensors").path)
+    func tensor(_ name: String, _ shape: [Int]) throws -> [Float] {
+      var values = [Float](repeating: .nan, count: shape.reduce(1, *))
+      try file.copy(name, shape: shape, into: &values)
+      return values
+    }
+
+    // The model as a run records it, but for its noise.
+    var settings = ModelSettings()
+    settings.hidden = reference.model.encoder
+    settings.decoderHidden = reference.model.decoder
+    settings.latent = reference.model.latent
+    settings.activation = try #require(Activation(rawValue: reference.model.activation))
+    settings.logvarLow = -reference.model.logvarBound
+    settings.logvarHigh = reference.model.logvarBound
+    settings.elements = reference.model.input
+    var objective = Objective()
+    objective.freeBits = reference.freeBits ?? 0
+    let batch = reference.batch
+    let store = ParameterStore(), graph = Graph(batch: batch)
+    let scope = ParameterScope(graph: graph, store: store)
+    let x = graph.input([batch, reference.model.input]), eps = graph.input([batch, reference.model.latent])
+    let model = try #require(ModelRegistry.make(settings))
+    let inference = model.infer(x, noise: { _ in .supplied(eps) }, in: scope)
+    let terms = objective.record(x, inference, likelihood: trajectory.likelihood, in: scope)
+    store.allocate(seed: 0)
+    graph.finalize(parameters: store.values)
+    let names = file.tensors.compactMap { $0.name.hasPrefix("initial.") ? String($0.name.dropFirst(8)) : nil }
+    #expect(Set(names) == Set(store.parameters.map(\.name)))
+    for parameter in store.parameters {
+      let initial = try tensor("initial.\(parameter.name)", parameter.shape.dimensions)
+      (store.values + parameter.offset).update(from: initial, count: initial.count)
+    }
+
+    // The schedule and the optimiser as a run has them.
+    var configuration = Configuration()
+    configuration.optimizer.kind = try #require(OptimizerKind(rawValue: reference.optimizer.name))
+    configuration.optimizer.learningRate = reference.schedule.peak ?? reference.steps[0].learningRate
+    configuration.optimizer.beta1 = reference.optimizer.betas[0]
+    configuration.optimizer.beta2 = reference.optimizer.betas[1]
+    configuration.optimizer.epsilon = reference.optimizer.eps
+    configuration.optimizer.weightDecay = reference.optimizer.weightDecay
+    configuration.optimizer.clipNorm = reference.clipNorm
+    if let warmup = reference.schedule.warmup {
+      configuration.schedule.kind = .warmupCosine
+      configuration.schedule.warmupSteps = warmup
+    }
+    let rates = try RateSchedule(configuration, stepsPerEpoch: 10, totalSteps: reference.steps.count)
+    let optimizer = Optimizer(configuration.optimizer, count: store.count)
+    let gradients = Buffer(count: store.count)
+    let seeds = [Float](repeating: 1 / Float(batch), count: batch)
+    let weights = [Float](repeating: 1, count: batch)
+
+    #expect(reference.steps.count == 10)
+    for (step, expected) in reference.steps.enumerated() {
+      graph[x].update(from: try tensor("step.\(step).x", x.shape.dimensions), count: x.count)
+      graph[eps].update(from: try tensor("step.\(step).eps", eps.shape.dimensions), count: eps.count)
+      graph[terms.beta][0] = Float(reference.beta)
+      graph.forward()
+      gradients.base.zero(gradients.count)
+      graph.backward(from: terms.loss, seed: seeds, gradients: gradients.base)
+      let norm = vd_sum_of_squares(gradients.base, gradients.count).squareRoot()
+      let rate = rates.value(at: step), scale = optimizer.clipFactor(norm: norm)
+      func mean(_ tensor: Tensor) -> Double { vd_weighted_sum(graph[tensor], weights, batch) / Double(batch) }
+      // Both sides round in float32; ten updates of 1e-2 carry a few of those roundings on.
+      for (name, ours, theirs) in [
+        ("reconstruction", mean(terms.reconstruction), expected.recon), ("KL", mean(terms.kl), expected.kl),
+        ("loss", mean(terms.loss), expected.loss), ("gradient norm", norm, expected.gradientNorm),
+      ] {
+        #expect(abs(ours - theirs) <= 1e-5 * abs(theirs), "step \(step): \(name) \(ours), PyTorch's \(theirs)")
+      }
+      #expect(abs(rate - expected.learningRate) <= 1e-12 * expected.learningRate)
+      #expect((scale < 1) == expected.clipped)
+      for parameter in store.parameters where [0, 4, 9].contains(step) {
+        let theirs = try tensor("step.\(step).gradient.\(parameter.name)", parameter.shape.dimensions)
+        let largest = theirs.reduce(1e-6) { max($0, abs($1)) }
+        for (i, gradient) in theirs.enumerated() {
+          let ours = gradients.base[parameter.offset + i]
+          #expect(abs(ours - gradient) <= 1e-5 * largest, "step \(step): gradient \(i) of \(parameter.name)")
+        }
+      }
+      optimizer.step(store.values, gradient: gradients.base, rate: rate, scale: scale)
+    }
+    for parameter in store.parameters {
+      let theirs = try tensor("final.\(parameter.name)", parameter.shape.dimensions)
+      // Where a gradient is near 0, Adam divides noise by noise: a small part of one update of at most 1e-2.
+      for (i, value) in theirs.enumerated() {
+        let ours = store.values[parameter.offset + i]
+        #expect(abs(ours - value) <= 1e-5 * max(1, abs(value)), "final \(parameter.name), element \(i)")
+      }
+    }
+  }
+}
+
+@Suite struct DistributionTests {
+  private struct Values: Decodable {
+    struct KL: Decodable { let mu, logvar: [Float], result: [Double] }
+    struct Bernoulli: Decodable { let logit, target: [Float], result: [Double] }
+    struct Gaussian: Decodable { let x, mean, logSigma: [Float], result: [Double] }
+    let kl: KL
+    let bernoulli: Bernoulli
+    let gaussian: Gaussian
+  }
+
+  /// Records one density over single elements, fills its inputs and gives what it computes.
+  private func evaluate(_ columns: [[Float]], _ record: (Graph, [Tensor]) -> Tensor) -> [Double] {
+    let graph = Graph(batch: columns[0].count, recordsGradients: false)
+    let inputs = columns.map { _ in graph.input([columns[0].count, 1]) }
+    let y = record(graph, inputs)
+    let none = Buffer(count: 0)
+    graph.finalize(parameters: none.base)
+    for (tensor, values) in zip(inputs, columns) { graph[tensor].update(from: values, count: values.count) }
+    graph.forward()
+    return (0..<y.count).map { Double(graph[y][$0]) }
+  }
+
+  @Test("KL, Bernoulli and Gaussian are torch.distributions'")
+  func densities() throws {
+    let values = try fixture("distributions.json", as: Values.self)
+    let kl = values.kl
+    for (i, ours) in evaluate([kl.mu, kl.logvar], { $0.gaussianKL(mu: $1[0], logvar: $1[1]) }).enumerated() {
+      // exp(l) - 1 - l + mu^2 rounds as its largest term does.
+      let largest = max(1, exp(Double(kl.logvar[i])), Double(abs(kl.logvar[i])), Double(kl.mu[i] * kl.mu[i]))
+      #expect(abs(ours - kl.result[i]) <= 2 * ulp * largest, "KL(\(kl.mu[i]), \(kl.logvar[i])) = \(ours)")
+    }
+    let bernoulli = values.bernoulli
+    let losses = evaluate([bernoulli.target, bernoulli.logit]) { $0.bernoulli($1[0], logits: $1[1]) }
+    for (i, ours) in losses.enumerated() {
+      // softplus(l) - l x: three roundings of each; exp(-|l|) does not go below exp(-87) = 1.65e-38. The reference is a
+      // difference of two numbers of size |l| itself, in float64.
+      let product = Double(abs(bernoulli.logit[i] * bernoulli.target[i]))
+      let tolerance =
+        3 * ulp * (abs(bernoulli.result[i]) + product) + 1.7e-38
+        + Double(abs(bernoulli.logit[i])) * Double.ulpOfOne
+      #expect(
+        abs(ours + bernoulli.result[i]) <= tolerance, "log p(\(bernoulli.target[i]) | \(bernoulli.logit[i])) = \(-ours)"
+      )
+    }
+    let gaussian = values.gaussian
+    for i in gaussian.x.indices {
+      let ours = evaluate([[gaussian.x[i]], [gaussian.mean[i]]]) { graph, x in
+        graph.gaussian(x[0], mean: x[1], logSigma: graph.constant(gaussian.logSigma[i]))
+      }[0]
+      let s = Double(gaussian.logSigma[i]), d = Double(gaussian.x[i]) - Double(gaussian.mean[i])
+      // d^2 / (2 sigma^2) carries the roundings of an exponential and a square; the rest is of order log sigma.
+      let tolerance = 6 * ulp * (d * d / (2 * exp(2 * s)) + abs(s) + 1)
+      #expect(
+        abs(ours + gaussian.result[i]) <= tolerance, "x \(gaussian.x[i]), mean \(gaussian.mean[i]), log sigma \(s)")
+    }
+  }
+}
