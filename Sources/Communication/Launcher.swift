@@ -46,8 +46,8 @@ package enum Launcher {
 
 /// Signals that ask a run to stop. The handler sets a flag; ranks agree on it with the step's sums.
 package enum StopSignals {
-  package static func install() {
-    for signal in [SIGUSR1, SIGTERM] { vd_signal_install(signal) }
+  package static func install(_ signals: [Int32] = [SIGUSR1, SIGTERM]) {
+    for signal in signals { vd_signal_install(signal) }
   }
 
   /// The signal received, or 0.

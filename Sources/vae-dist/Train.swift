@@ -82,6 +82,8 @@ struct Train: ParsableCommand {
       injection = NaNInjection(injectNan)
       guard injection != nil else { throw Failure(.usage, "--inject-nan \(injectNan): write STEP:RANK") }
     }
+    // Asked to stop while it starts, a run stops after its first step, with a checkpoint.
+    StopSignals.install([SIGUSR1])
     try VaeDist.withRanks { communicator throws(Failure) in
       try TrainingRun(configuration, communicator, mode, run: directory, isVerbose: verbose, injection: injection)
         .go(isDry: dryRun)

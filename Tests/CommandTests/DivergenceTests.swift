@@ -60,14 +60,23 @@ extension CommandTests {
       expectWholeHistory(place, epochs: 8)
     }
 
-    @Test("A rollback is the same on any number of ranks")
+    @Test("A rollback is the same on any number of ranks, and through a stop after it")
     func reproducible() throws {
       let scratch = try Scratch()
       let settings = Self.settings + ["--inject-nan", "100:0"]
       try train(scratch.path + "/one", settings)
       try train(scratch.path + "/three", settings, ranks: 3)
-      #expect(try digest(scratch.path + "/one") == digest(scratch.path + "/three"))
-      #expect(try epochNumbers(scratch.path + "/one") == epochNumbers(scratch.path + "/three"))
+      let stopped = scratch.path + "/stopped"
+      let child = try start(training(stopped, settings), ranks: 2)
+      try #require(child.wait { metrics(stopped, kind: "epoch").count >= 6 })
+      child.send(SIGUSR1)
+      try #require(child.wait().status == 75)
+      #expect(metrics(stopped, kind: "rollback").count == 1)
+      try train(stopped, Self.settings)
+      for place in [scratch.path + "/three", stopped] {
+        #expect(try digest(scratch.path + "/one") == digest(place))
+        #expect(try epochNumbers(scratch.path + "/one") == epochNumbers(place))
+      }
     }
 
     @Test("A run that always diverges gives up, says so once, and must not be requeued", arguments: [nil, 3])

@@ -67,6 +67,25 @@ extension CommandTests {
       try expectSame(place)
     }
 
+    @Test("Stopped by SIGUSR1 while it starts")
+    func earlySignal() throws {
+      let scratch = try Scratch()
+      let place = scratch.path + "/run"
+      let child = try start(training(place, Self.settings))
+      let isReady = child.wait {
+        let path = "/proc/\(child.identifier)/status"
+        let text = String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
+        let line = text.split(separator: "\n").first { $0.hasPrefix("SigCgt:") }?.split(separator: "\t").last
+        return line.flatMap { UInt64($0, radix: 16) }.map { $0 & (1 << UInt64(SIGUSR1 - 1)) != 0 } ?? false
+      }
+      try #require(isReady)
+      child.send(SIGUSR1)
+      #expect(child.wait().status == 75)
+      #expect((metrics(place).last?["step"] as? Int ?? 0) < 24 * Self.epochs)
+      try train(place, Self.settings)
+      try expectSame(place)
+    }
+
     @Test("Stopped at the end of an epoch and in the middle of one")
     func steps() throws {
       let scratch = try Scratch()
