@@ -10,7 +10,9 @@ import Training
 private func configured(_ arguments: [String]) throws(Failure) -> Configuration {
   try Configuration.resolve(
     preset: "mnist-mlp", file: nil, environment: [:],
-    assignments: ["data.source=random:28x28", "train.exchange=window", "train.products=openblas", "monitor.pictures_every=0"] + arguments,
+    assignments: [
+      "data.source=random:28x28", "train.exchange=window", "train.products=openblas", "monitor.pictures_every=0",
+    ] + arguments,
     flags: [])
 }
 
