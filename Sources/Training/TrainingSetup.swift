@@ -125,7 +125,16 @@ package final class TrainingSetup {
   /// Opens the sets that a configuration names, without reading their rows.
   package static func open(_ configuration: Configuration) throws(Failure) -> DataSplit {
     let data = configuration.data
-    return try openData(data.source, validation: data.validation == "auto" ? nil : data.validation)
+    do {
+      return try openData(data.source, validation: data.validation == "auto" ? nil : data.validation)
+    } catch {
+      guard error.status == .missingInput, data.source == ConfigurationSchema.source(ofPreset: configuration.preset)
+      else { throw error }
+      var failure = error
+      failure.hint = "the preset \(configuration.preset) needs data of yours: give --data PATH"
+        + (configuration.preset == "mnist-mlp" ? " (`scripts/fetch-data mnist` downloads MNIST to data/mnist)" : "")
+      throw failure
+    }
   }
 
   /// Scaling from the training rows alone: moments of each stratum, joined in the order of the strata.

@@ -192,6 +192,11 @@ package enum ConfigurationSchema {
     ),
   ]
 
+  /// The data that a preset names.
+  static func source(ofPreset name: String) -> String? {
+    presets.first { $0.name == name }?.values.first { $0.0 == "data.source" }?.1
+  }
+
   /// The keys as the README's table.
   package static var markdown: String {
     let rows = keys.map { "| `\($0.path)` | `\($0.text(Configuration()))` | \($0.help) |" }
