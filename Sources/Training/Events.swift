@@ -8,6 +8,11 @@ package struct ELBOMeans: Sendable, Equatable, Codable {
   package var reconstruction: Double
   package var kl: Double
   package var negativeELBO: Double { reconstruction + kl }
+
+  package init(reconstruction: Double, kl: Double) {
+    self.reconstruction = reconstruction
+    self.kl = kl
+  }
 }
 
 /// One optimiser update, as every rank knows it.
@@ -31,6 +36,16 @@ package struct ValidationReport: Sendable {
   /// Var_x[mu] of each unit.
   package var variancePerUnit: [Double]
   package var activeUnits: Int
+
+  package init(
+    means: ELBOMeans, reconstructionOfMean: Double, klPerUnit: [Double], variancePerUnit: [Double], activeUnits: Int
+  ) {
+    self.means = means
+    self.reconstructionOfMean = reconstructionOfMean
+    self.klPerUnit = klPerUnit
+    self.variancePerUnit = variancePerUnit
+    self.activeUnits = activeUnits
+  }
 }
 
 package struct EpochReport: Sendable {
