@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import Persistence
 import Yams
 
 extension Configuration {
@@ -81,15 +82,22 @@ extension Configuration {
   /// Applies YAML text; messages name the file and the line.
   package mutating func apply(yaml text: String, file: String) throws(Failure) {
     // Aliases can grow a small file without bound, and a configuration has no use for them.
+    if let line = lineOfAlias(in: text) {
+      throw Failure(.badConfiguration, "\(file):\(line): aliases are not supported", hint: "write the value out")
+    }
     let node: Node?
     do {
       node = try Parser(yaml: text).singleRoot()
     } catch let error as YamlError {
-      throw Failure(.badConfiguration, "\(file): \(error)", hint: "see `vae-dist train --print-config` for the form")
+      // It quotes the file, and that may be anything.
+      let reason = "\(error)".split(separator: "\n").prefix(8).map { String($0).printable }.joined(separator: "\n")
+      throw Failure(.badConfiguration, "\(file): \(reason)", hint: "see `vae-dist train --print-config` for the form")
     } catch {
       throw Failure(.badConfiguration, "\(file): \(error)")
     }
     guard let node else { return }
+    // `---` alone is a document of nothing.
+    if case .scalar(let scalar) = node, scalar.string.isEmpty, scalar.style == .plain { return }
     guard case .mapping(let root) = node else {
       throw Failure(
         .badConfiguration, "\(file): not a mapping of sections", hint: "begin with `version: 1`, `model:` ...")

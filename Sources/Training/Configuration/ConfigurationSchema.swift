@@ -31,6 +31,9 @@ private func key<Value: ConfigurationValue>(
     text: { $0[keyPath: place].configurationText })
 }
 
+/// Numbers that stay numbers in float32, and as a count of steps.
+private let moderate = 0.0...1e9
+
 package enum ConfigurationSchema {
   package static let version = 1
 
@@ -53,44 +56,56 @@ package enum ConfigurationSchema {
     ) { $0.allSatisfy((1...65_536).contains) && $0.count <= 64 },
     key("model.latent", \.model.latent, "size of z", "between 1 and 65536") { (1...65_536).contains($0) },
     key("model.activation", \.model.activation, "relu, leaky_relu, elu, tanh, sigmoid, softplus, silu, gelu, identity"),
-    key("model.dropout", \.model.dropout, "probability that a hidden value is dropped", "in [0, 1)") {
-      $0 >= 0 && $0 < 1
+    key("model.dropout", \.model.dropout, "probability that a hidden value is dropped", "between 0 and 0.999") {
+      (0...0.999).contains($0)
     },
     key("model.likelihood", \.model.likelihood, "bernoulli (data in [0, 1]), gaussian, gaussian_learned (one sigma)"),
     key("model.sigma", \.model.sigma, "standard deviation of the likelihood gaussian", "between 1e-6 and 1e6") {
       (1e-6...1e6).contains($0)
     },
     key("model.logvar_low", \.model.logvarLow, "lower limit of logvar", "between -30 and 0") { (-30...0).contains($0) },
-    key("model.logvar_high", \.model.logvarHigh, "upper limit of logvar", "between 0 and 30, above 0") {
-      $0 > 0 && $0 <= 30
+    key("model.logvar_high", \.model.logvarHigh, "upper limit of logvar", "between 0.001 and 30") {
+      (0.001...30).contains($0)
     },
 
     key("objective.beta.schedule", \.objective.betaSchedule, "constant (at end), linear, cyclical, sigmoid"),
-    key("objective.beta.start", \.objective.betaStart, "weight of the KL at the start", "0 or more") { $0 >= 0 },
-    key("objective.beta.end", \.objective.betaEnd, "weight of the KL after the warm-up", "0 or more") { $0 >= 0 },
+    key("objective.beta.start", \.objective.betaStart, "weight of the KL at the start", "between 0 and 1e9") {
+      moderate.contains($0)
+    },
+    key("objective.beta.end", \.objective.betaEnd, "weight of the KL after the warm-up", "between 0 and 1e9") {
+      moderate.contains($0)
+    },
     key("objective.beta.unit", \.objective.betaUnit, "what warmup counts: epoch or step"),
     key(
       "objective.beta.warmup", \.objective.betaWarmup, "length of the warm-up; 0: the first 30 % of training",
-      "0 or more"
+      "between 0 and 1e9"
     ) {
-      $0 >= 0
+      moderate.contains($0)
     },
     key("objective.beta.cycles", \.objective.betaCycles, "cycles of the cyclical schedule", "1 or more") { $0 >= 1 },
     key("objective.beta.cycle_rise", \.objective.betaCycleRise, "rising part of a cycle", "in (0, 1]") {
       $0 > 0 && $0 <= 1
     },
-    key("objective.free_bits", \.objective.freeBits, "nats of KL per unit and sample that cost nothing", "0 or more") {
-      $0 >= 0
+    key(
+      "objective.free_bits", \.objective.freeBits, "nats of KL per unit and sample that cost nothing",
+      "between 0 and 1e9"
+    ) {
+      moderate.contains($0)
     },
     key("objective.reconstruction", \.objective.reconstruction, "sum over dimensions (the ELBO), or mean (collapses)"),
 
     key("optimizer.kind", \.optimizer.kind, "adam, adamw"),
-    key("optimizer.learning_rate", \.optimizer.learningRate, "Adam's step size", "above 0") { $0 > 0 },
+    key("optimizer.learning_rate", \.optimizer.learningRate, "Adam's step size", "between 1e-30 and 1e9") {
+      (1e-30...1e9).contains($0)
+    },
     key("optimizer.beta1", \.optimizer.beta1, "decay of the first moment", "in [0, 1)") { $0 >= 0 && $0 < 1 },
     key("optimizer.beta2", \.optimizer.beta2, "decay of the second moment", "in [0, 1)") { $0 >= 0 && $0 < 1 },
-    key("optimizer.epsilon", \.optimizer.epsilon, "added to the root of the second moment", "above 0") { $0 > 0 },
-    key("optimizer.weight_decay", \.optimizer.weightDecay, "L2 (adam) or decoupled (adamw) decay", "0 or more") {
-      $0 >= 0
+    key("optimizer.epsilon", \.optimizer.epsilon, "added to the root of the second moment", "between 1e-30 and 1e9") {
+      (1e-30...1e9).contains($0)
+    },
+    key("optimizer.weight_decay", \.optimizer.weightDecay, "L2 (adam) or decoupled (adamw) decay", "between 0 and 1e9")
+    {
+      moderate.contains($0)
     },
     key("optimizer.clip_norm", \.optimizer.clipNorm, "largest global norm of the gradient; 0: no clipping", "0 or more")
     {

@@ -39,15 +39,18 @@ extension String: ConfigurationValue {
   package static var expectation: String { "a text" }
   package init?(configurationText text: String) { self = text }
   package var configurationText: String {
-    let plain = !isEmpty && allSatisfy { $0.isLetter || $0.isNumber || "/._-+@".contains($0) }
-    let ambiguous =
-      Double(self) != nil || ["true", "false", "null", "yes", "no", "on", "off", "~"].contains(lowercased())
-    if plain, !ambiguous, first != "-" { return self }
+    let words = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"]
+    let isPlain = unicodeScalars.allSatisfy {
+      $0.properties.isAlphabetic || "0123456789/._-+@".unicodeScalars.contains($0)
+    }
+    // Digits and signs begin what some reader takes for a number or a date, and other characters are indicators.
+    let beginsPlain = first.map { $0.isLetter || $0 == "/" || $0 == "." || $0 == "_" } ?? false
+    if isPlain, beginsPlain, Double(self) == nil, !words.contains(lowercased()) { return self }
     let escaped = unicodeScalars.map { scalar in
       switch scalar {
       case "\"": "\\\""
       case "\\": "\\\\"
-      case _ where scalar.value < 0x20 || scalar.value == 0x7f: "\\x" + hexadecimal(scalar.value)
+      case _ where isUnprintable(scalar): "\\U" + hexadecimal(scalar.value)
       default: String(scalar)
       }
     }
@@ -55,7 +58,18 @@ extension String: ConfigurationValue {
   }
 }
 
-private func hexadecimal(_ value: UInt32) -> String { (value < 16 ? "0" : "") + String(value, radix: 16) }
+/// What YAML takes for a line break or refuses outright, and what nobody sees.
+private func isUnprintable(_ scalar: Unicode.Scalar) -> Bool {
+  switch scalar.properties.generalCategory {
+  case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned: true
+  default: false
+  }
+}
+
+private func hexadecimal(_ value: UInt32) -> String {
+  let digits = String(value, radix: 16)
+  return String(repeating: "0", count: 8 - digits.count) + digits
+}
 
 extension [Int]: ConfigurationValue {
   package static var expectation: String { "a list of whole numbers, such as [400, 200]" }
