@@ -68,6 +68,7 @@ let package = Package(
     .testTarget(name: "CommunicationTests", dependencies: ["Communication"], swiftSettings: swift),
     .testTarget(
       name: "PersistenceTests", dependencies: ["Persistence"], exclude: ["Fixtures"], swiftSettings: swift),
+    .testTarget(name: "TrainingTests", dependencies: ["Training", "Persistence"], swiftSettings: swift),
     .testTarget(name: "ReportingTests", dependencies: ["Reporting"], swiftSettings: swift),
   ]
 )

@@ -1,0 +1,359 @@
+import Foundation
+import Kernels
+import Persistence
+import Testing
+import Training
+
+@Suite struct RateScheduleTests {
+  private struct Traces: Decodable {
+    struct Cosine: Decodable { let peak, floor: Double, warmup, total: Int, rates: [Double] }
+    struct Stair: Decodable { let peak, factor: Double, stepSize: Int, rates: [Double] }
+    struct Cases<T: Decodable>: Decodable { let cases: [T] }
+    let warmupCosine: Cases<Cosine>
+    let step: Cases<Stair>
+  }
+
+  @Test("Warm-up and cosine, and steps, are torch.optim.lr_scheduler's")
+  func traces() throws {
+    let traces = try fixture("schedules.json", as: Traces.self)
+    #expect(traces.warmupCosine.cases.count == 4 && traces.step.cases.count == 3)
+    for trace in traces.warmupCosine.cases {
+      var configuration = Configuration()
+      configuration.optimizer.learningRate = trace.peak
+      configuration.schedule.kind = .warmupCosine
+      configuration.schedule.warmupSteps = trace.warmup
+      configuration.schedule.minimumFactor = trace.floor / trace.peak
+      let schedule = try RateSchedule(configuration, stepsPerEpoch: 7, totalSteps: trace.total)
+      // The fixture's maker multiplies step by step: a few roundings of float64 each.
+      for (step, rate) in trace.rates.enumerated() {
+        #expect(abs(schedule.value(at: step) - rate) < 1e-13 * trace.peak)
+      }
+      #expect(abs(schedule.value(at: trace.total) - trace.floor) < 1e-15)
+    }
+    for trace in traces.step.cases {
+      var configuration = Configuration()
+      configuration.optimizer.learningRate = trace.peak
+      configuration.schedule.kind = .step
+      configuration.schedule.stepFactor = trace.factor
+      configuration.schedule.stepEpochs = trace.stepSize
+      for stepsPerEpoch in [1, 3] {
+        let schedule = try RateSchedule(configuration, stepsPerEpoch: stepsPerEpoch, totalSteps: 1_000)
+        for (epoch, rate) in trace.rates.enumerated() {
+          for step in epoch * stepsPerEpoch..<(epoch + 1) * stepsPerEpoch {
+            #expect(abs(schedule.value(at: step) - rate) < 1e-13 * trace.peak)
+          }
+        }
+      }
+    }
+  }
+
+  @Test("Constant is constant; a warm-up that fills the training is allowed, a longer one refused with both lengths")
+  func edges() throws {
+    var configuration = Configuration()
+    #expect(try RateSchedule(configuration, stepsPerEpoch: 1, totalSteps: 1).value(at: 1 << 40) == 0.001)
+    configuration.schedule.kind = .warmupCosine
+    configuration.schedule.warmupSteps = 50
+    let whole = try RateSchedule(configuration, stepsPerEpoch: 10, totalSteps: 50)
+    #expect(whole.value(at: 49) == 0.001 && whole.value(at: 0) == 0.001 / 50)
+    let error = failure { () throws(Failure) in
+      _ = try RateSchedule(configuration, stepsPerEpoch: 10, totalSteps: 49)
+    }
+    #expect(error?.status == .badConfiguration)
+    #expect(error?.message.contains("50 steps") == true && error?.message.contains("49 steps") == true)
+  }
+}
+
+@Suite struct BetaScheduleTests {
+  private func schedule(
+    _ shape: BetaShape, total: Int = 100, stepsPerEpoch: Int = 10,
+    _ change: (inout Configuration.Objective) -> Void = { _ in }
+  ) throws(Failure) -> BetaSchedule {
+    var objective = Configuration().objective
+    objective.betaSchedule = shape
+    objective.betaStart = 0.1
+    objective.betaEnd = 1.1
+    change(&objective)
+    return try BetaSchedule(objective, stepsPerEpoch: stepsPerEpoch, totalSteps: total)
+  }
+
+  private func expect(
+    _ schedule: BetaSchedule, _ values: [(step: Int, beta: Double)], _ location: SourceLocation = #_sourceLocation
+  ) {
+    for (step, beta) in values {
+      #expect(abs(schedule.value(at: step) - beta) < 1e-12, "step \(step)", sourceLocation: location)
+    }
+  }
+
+  @Test("Constant, linear and sigmoid, by hand; the default warm-up is the first 30 %")
+  func shapes() throws {
+    expect(try schedule(.constant), [(0, 1.1), (99, 1.1)])
+    expect(try schedule(.linear), [(0, 0.1), (15, 0.6), (30, 1.1), (31, 1.1), (99, 1.1), (1_000_000, 1.1)])
+    expect(try schedule(.linear) { $0.betaWarmup = 5 }, [(0, 0.1), (25, 0.6), (50, 1.1)])
+    expect(try schedule(.linear) { ($0.betaWarmup, $0.betaUnit) = (5, .step) }, [(0, 0.1), (1, 0.3), (5, 1.1)])
+    // Half way the logistic curve is at its middle; a quarter of the way it is at logistic(-3).
+    let low = 1 / (1 + exp(6.0)), quarter = 1 / (1 + exp(3.0))
+    expect(
+      try schedule(.sigmoid) { $0.betaWarmup = 4 },
+      [(0, 0.1), (10, 0.1 + (quarter - low) / (1 - 2 * low)), (20, 0.6), (40, 1.1), (99, 1.1)])
+    // Falling is allowed too.
+    expect(
+      try schedule(.linear) { ($0.betaStart, $0.betaEnd, $0.betaWarmup) = (2, 0, 10) }, [(0, 2), (50, 1), (99, 0.02)])
+  }
+
+  @Test("Cycles rise, stay, and fall back at once; they fill the training")
+  func cyclical() throws {
+    let cycles = try schedule(.cyclical)  // four cycles of 25 steps, the first half of each rising
+    for cycle in 0..<4 {
+      let at = 25 * cycle
+      expect(cycles, [(at, 0.1), (at + 5, 0.5), (at + 10, 0.9), (at + 13, 1.1), (at + 24, 1.1)])
+    }
+    expect(cycles, [(100, 1.1), (1_000, 1.1)])
+    // Given a length, cycles end there and beta stays.
+    let short = try schedule(.cyclical) { ($0.betaWarmup, $0.betaCycles, $0.betaCycleRise) = (4, 2, 1) }
+    expect(short, [(0, 0.1), (10, 0.6), (20, 0.1), (39, 0.1 + 19.0 / 20), (40, 1.1), (99, 1.1)])
+  }
+
+  @Test("Beta stays between start and end, whatever the shape and length", arguments: BetaShape.allCases)
+  func bounds(shape: BetaShape) throws {
+    for total in [1, 2, 3, 7, 100] {
+      let schedule = try schedule(shape, total: total, stepsPerEpoch: 1)
+      for step in 0...total + 1 { #expect((0.1 - 1e-12...1.1 + 1e-12).contains(schedule.value(at: step))) }
+    }
+  }
+
+  @Test("A warm-up longer than the training is refused with both lengths and the end it misses")
+  func tooLong() throws {
+    for shape in [BetaShape.linear, .sigmoid, .cyclical] {
+      let error = failure { () throws(Failure) in _ = try schedule(shape) { $0.betaWarmup = 10.1 } }
+      #expect(error?.status == .badConfiguration)
+      #expect(error?.message.contains("10.1 epochs, 101 steps") == true && error?.message.contains("100 steps") == true)
+      #expect(
+        error?.message.contains("never reach 1.1") == true && error?.hint?.contains("objective.beta.warmup") == true)
+      _ = try schedule(shape) { $0.betaWarmup = 10 }
+      #expect(failure { () throws(Failure) in _ = try schedule(shape) { $0.betaWarmup = 1e9 } } != nil)
+    }
+    _ = try schedule(.constant) { $0.betaWarmup = 1_000 }
+  }
+}
+
+@Suite struct OptimizerTests {
+  @Test("Clipping scales to the norm and never up; 0 turns it off")
+  func clipping() {
+    var settings = Configuration().optimizer
+    settings.clipNorm = 2
+    let optimizer = Optimizer(settings, count: 1)
+    #expect(optimizer.clipFactor(norm: 1) == 1 && optimizer.clipFactor(norm: 0) == 1)
+    #expect(optimizer.clipFactor(norm: 8) == 2 / (8 + 1e-6))
+    #expect(optimizer.clipFactor(norm: .greatestFiniteMagnitude) < 1e-300)
+    settings.clipNorm = 0
+    #expect(Optimizer(settings, count: 1).clipFactor(norm: 1e9) == 1)
+  }
+
+  @Test("The first step is the rate, whatever the gradient's size; updates count on from where they were set")
+  func firstStep() {
+    let optimizer = Optimizer(Configuration().optimizer, count: 3)
+    var p: [Float] = [1, 1, 1]
+    optimizer.step(&p, gradient: [1e-3, -5, 1e4], rate: 0.01, scale: 1)
+    // m / (1 - b1) = g and sqrt(v / (1 - b2)) = |g|: epsilon is 1e-5 of the smallest.
+    for (value, expected) in zip(p, [0.99, 1.01, 0.99] as [Float]) { #expect(abs(value - expected) < 3e-7) }
+    #expect(optimizer.updates == 1)
+    // A zero gradient leaves a fresh parameter alone.
+    let idle = Optimizer(Configuration().optimizer, count: 1)
+    var q: [Float] = [0.5]
+    idle.step(&q, gradient: [0], rate: 0.01, scale: 1)
+    #expect(q == [0.5])
+  }
+}
+
+@Suite struct ConductorTests {
+  private func conductor(_ change: (inout Configuration) -> Void = { _ in }) throws(Failure) -> Conductor {
+    var configuration = Configuration()
+    change(&configuration)
+    return try Conductor(configuration, stepsPerEpoch: 10, totalSteps: 1_000)
+  }
+
+  private func report(kl: Double, active: Int = 3, recon: Double = 80) -> ValidationReport {
+    ValidationReport(
+      means: ELBOMeans(reconstruction: recon, kl: kl), reconstructionOfMean: recon, klPerUnit: [kl, 0, 0, 0],
+      variancePerUnit: [1, 0, 0, 0], activeUnits: active)
+  }
+
+  @Test(
+    "Collapse is told after exactly so many quiet epochs in a row, once, and again after a recovery",
+    arguments: [1, 2, 5])
+  func collapse(epochs: Int) throws {
+    var conductor = try conductor { $0.monitor.collapseEpochs = epochs }
+    func validate(_ kl: Double) -> String? { conductor.collapse(report(kl: kl), step: 10, beta: 1, elements: 784) }
+    for round in 0..<2 {
+      #expect(validate(5) == nil)
+      for epoch in 1...epochs {
+        #expect((validate(0.001) != nil) == (epoch == epochs), "round \(round), epoch \(epoch)")
+      }
+      for _ in 0..<3 { #expect(validate(0) == nil) }
+    }
+    // One good epoch begins the count anew.
+    #expect(validate(5) == nil)
+    for _ in 1..<max(2, epochs) where epochs > 1 { #expect(validate(0) == nil) }
+    if epochs > 1 { #expect(validate(0.02) == nil) }
+    for epoch in 1...epochs { #expect((validate(0) != nil) == (epoch == epochs)) }
+  }
+
+  @Test("Dead units count as collapse once there were enough updates; a KL that is no number does not")
+  func deadUnits() throws {
+    var conductor = try conductor { $0.monitor.collapseEpochs = 2 }
+    for _ in 0..<5 { #expect(conductor.collapse(report(kl: 1, active: 0), step: 40, beta: 1, elements: 9) == nil) }
+    #expect(conductor.collapse(report(kl: 1, active: 0), step: 5_000, beta: 1, elements: 9) != nil)
+    var other = try self.conductor { $0.monitor.collapseEpochs = 1 }
+    #expect(other.collapse(report(kl: .nan), step: 5_000, beta: 1, elements: 9) == nil)
+  }
+
+  @Test("The likely cause names what the configuration did")
+  func causes() throws {
+    func message(beta: Double = 1, elements: Int = 784, _ change: (inout Configuration) -> Void) throws -> String {
+      var conductor = try conductor {
+        $0.monitor.collapseEpochs = 1
+        change(&$0)
+      }
+      let message = conductor.collapse(report(kl: 0.00004, active: 0), step: 1, beta: beta, elements: elements)
+      return try #require(message)
+    }
+    let scaling = try message { $0.objective.reconstruction = .mean }
+    #expect(scaling.contains("loss scaling") && scaling.contains("averaged over 784") && scaling.contains("sum"))
+    #expect(scaling.contains("KL 0.0 nats, 0 of 4 units active"))
+    #expect(try message(beta: 4) { _ in }.contains("beta is 4.0"))
+    #expect(try message { ($0.model.likelihood, $0.model.sigma) = (.gaussian, 1) }.contains("sigma 1.0"))
+    #expect(try message { $0.objective.betaSchedule = .constant }.contains("full weight from the first step"))
+    #expect(try message { _ in }.contains("free_bits"))
+    // With one dimension there is nothing to average.
+    #expect(try !message(elements: 1) { $0.objective.reconstruction = .mean }.contains("loss scaling"))
+  }
+
+  @Test(
+    "Each rollback halves the learning rate; one too many of the same step gives up with status 87",
+    arguments: [0, 1, 3])
+  func rollbacks(most: Int) throws {
+    var conductor = try conductor { $0.monitor.maxRollbacks = most }
+    for attempt in 1...most + 1 where attempt <= most {
+      try conductor.fail(at: 25, restored: 20, cause: "x")
+      #expect(conductor.state.learningRateFactor == pow(0.5, Double(attempt)))
+      #expect(conductor.state.rollbacks == attempt && conductor.state.skipped == 6 * attempt)
+      #expect(conductor.direct(step: 20, signalled: false).learningRate == 0.001 * pow(0.5, Double(attempt)))
+    }
+    let before = conductor.state
+    let error = failure { () throws(Failure) in try conductor.fail(at: 25, restored: 20, cause: "first in mu (linear)")
+    }
+    #expect(error?.status == .diverged && error?.status.rawValue == 87)
+    #expect(error?.message.contains("step 26") == true && error?.message.contains("first in mu (linear)") == true)
+    #expect(error?.hint?.contains("optimizer.learning_rate") == true)
+    #expect(conductor.state.learningRateFactor == before.learningRateFactor)
+  }
+
+  @Test("Steps beyond the failing one make the count begin anew; the rate stays lowered")
+  func passing() throws {
+    var conductor = try conductor { $0.monitor.maxRollbacks = 2 }
+    for round in 1...4 {
+      let failing = 25 * round
+      for _ in 0..<2 {
+        try conductor.fail(at: failing, restored: failing - 5, cause: "x")
+        for step in failing - 5..<failing { conductor.passed(step: step) }  // up to it again, not past it
+      }
+      #expect(conductor.state.failures == 2)
+      for step in failing...failing + 1 { conductor.passed(step: step) }
+      #expect(conductor.state.failures == 0 && conductor.state.failingStep == -1)
+    }
+    #expect(conductor.state.learningRateFactor == pow(0.5, 8) && conductor.state.rollbacks == 8)
+  }
+
+  @Test("Directives: rate of this step, beta of the next, checkpoints by steps, signals before everything")
+  func directives() throws {
+    var conductor = try conductor {
+      $0.checkpoint.everySteps = 4
+      ($0.objective.betaStart, $0.objective.betaEnd, $0.objective.betaWarmup) = (0, 1, 10)
+    }
+    for step in 0..<20 {
+      let directive = conductor.direct(step: step, signalled: false)
+      #expect(directive.action == ((step + 1) % 4 == 0 ? .checkpoint : .proceed))
+      #expect(directive.nextBeta == conductor.beta(at: step + 1) && directive.learningRate == 0.001)
+    }
+    let stop = conductor.direct(step: 3, signalled: true)
+    #expect(stop.action == .stop && stop.reason == .signalled)
+    var timed = try self.conductor { $0.train.maxTime = Training.Duration(seconds: 1e-9) }
+    #expect(timed.direct(step: 0, signalled: false).reason == .maxTime)
+  }
+
+  @Test("The best is the lowest finite -ELBO, the first of equals")
+  func best() throws {
+    var conductor = try conductor()
+    let values = [(100.0, true), (101, false), (.nan, false), (-.infinity, false), (99, true), (99, false)]
+    for (step, (value, isBest)) in values.enumerated() {
+      #expect(conductor.isBest(report(kl: 0, recon: value), step: step) == isBest)
+    }
+    #expect(conductor.state.bestNegativeELBO == 99 && conductor.state.bestStep == 4)
+  }
+}
+
+@Suite struct TrainingStateTests {
+  @Test("A state is read back to the same bits of every number")
+  func roundTrip() throws {
+    var random = Random(state: 8)
+    for _ in 0..<500 {
+      func number() -> Double {
+        while true {
+          let value = Double(bitPattern: random.next())
+          if value.isFinite { return value }
+        }
+      }
+      var state = TrainingState()
+      state.step = Int(truncatingIfNeeded: random.next())
+      state.plannedSteps = .max
+      (state.sums.weight, state.sums.reconstruction, state.sums.kl) = (number(), number(), number())
+      (state.sums.gradientNorm, state.sums.seconds) = (number(), number())
+      state.conductor.learningRateFactor = number()
+      state.conductor.bestNegativeELBO = Bool.random(using: &random) ? number() : nil
+      state.dataFingerprint = "\"\\\n\u{1}é"
+      let again = try TrainingState.decode(state.encoded(), from: "state.json")
+      #expect(again == state)
+      #expect(again.sums.kl.bitPattern == state.sums.kl.bitPattern)
+      #expect(again.sums.weight.bitPattern == state.sums.weight.bitPattern)
+      #expect(again.encoded() == state.encoded())
+    }
+  }
+
+  @Test("Another format, missing keys and junk are refused with the file's name")
+  func refusals() {
+    var future = TrainingState()
+    future.format = 2
+    let whole = TrainingState().encoded()
+    let cases: [[UInt8]] = [
+      future.encoded(), [], Array("{}".utf8), Array("null".utf8), Array(whole.dropLast(20)), [0xff, 0xfe],
+      Array(String(repeating: "[", count: 100_000).utf8),
+      Array(
+        String(decoding: whole, as: UTF8.self).replacingOccurrences(of: "\"step\" : 0", with: "\"step\" : 0.5").utf8),
+    ]
+    for bytes in cases {
+      let error = failure { () throws(Failure) in _ = try TrainingState.decode(bytes, from: "step-3/state.json") }
+      #expect(error?.status == .badData && error?.message.hasPrefix("step-3/state.json: ") == true)
+    }
+  }
+}
+
+@Suite struct JSONTests {
+  @Test("Texts are quoted so that they read back, and stay on one line")
+  func quoting() throws {
+    for text in ["", "a", "\"", "\\", "\n\r\t\u{8}\u{c}\u{0}\u{1f}", "\u{7f}\u{2028}", "é日🧪", "\\u0041", "</script>"] {
+      let line = JSON.object([(text, .text(text))]).text
+      #expect(!line.unicodeScalars.contains { $0.value < 0x20 })
+      #expect(try JSONDecoder().decode([String: String].self, from: Data(line.utf8)) == [text: text])
+    }
+  }
+
+  @Test("Numbers read back to the same value; what is no number is null")
+  func numbers() throws {
+    let values = [0, -1, 0.1, 1.0 / 3, 1e15, 999_999_999_999_999, 1e16, 1.5e300, 0x1p-1074, -2.5e-7, 1e22]
+    let text = JSON.numbers(values).text
+    #expect(try JSONDecoder().decode([Double].self, from: Data(text.utf8)) == values)
+    #expect(JSON.numbers([.nan, .infinity, -.infinity]).text == "[null, null, null]")
+    let mixed = JSON.array([.integer(.min), .flag(true), .null, .object([]), .array([])]).text
+    #expect(mixed == "[-9223372036854775808, true, null, {}, []]")
+  }
+}
