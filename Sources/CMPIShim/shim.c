@@ -232,7 +232,14 @@ void vd_counter_wait(const uint64_t *counter, uint64_t value, int32_t spins) {
 }
 
 static volatile sig_atomic_t pending = 0;
-static void remember(int signal) { pending = signal; }
+static void remember(int number) {
+  // Asked twice from the keyboard: now.
+  if (number == SIGINT && pending) {
+    signal(SIGINT, SIG_DFL);
+    raise(SIGINT);
+  }
+  pending = number;
+}
 
 void vd_signal_install(int32_t signal) {
   struct sigaction action = {.sa_handler = remember, .sa_flags = SA_RESTART};

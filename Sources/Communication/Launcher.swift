@@ -46,7 +46,7 @@ package enum Launcher {
 
 /// Signals that ask a run to stop. The handler sets a flag; ranks agree on it with the step's sums.
 package enum StopSignals {
-  package static func install(_ signals: [Int32] = [SIGUSR1, SIGTERM]) {
+  package static func install(_ signals: [Int32] = [SIGUSR1, SIGTERM, SIGINT]) {
     for signal in signals { vd_signal_install(signal) }
   }
 

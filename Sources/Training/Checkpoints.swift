@@ -55,7 +55,7 @@ package final class Checkpoints {
       ["first", "second"].flatMap { kind in
         described.map { TensorDescription(name: "\(kind).\($0.name)", shape: $0.shape) }
       }, metadata: [:])
-    let text = state.encoded()
+    let text = try state.encoded()
     func block(_ base: UnsafeMutablePointer<Float>) -> UnsafeRawBufferPointer {
       UnsafeRawBufferPointer(start: base, count: parameters.count * MemoryLayout<Float>.stride)
     }

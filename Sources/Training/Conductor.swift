@@ -42,6 +42,7 @@ package struct Conductor: Sendable {
     package var failures = 0
     package var quietEpochs = 0
     package var deadEpochs = 0
+    package var collapseReported = false
     package var bestNegativeELBO: Double?
     package var bestStep = -1
   }
@@ -54,7 +55,6 @@ package struct Conductor: Sendable {
   private let beta: BetaSchedule
   private let rate: RateSchedule
   private let started = ContinuousClock.now
-  private var collapseReported = false
 
   package init(_ configuration: Configuration, stepsPerEpoch: Int, totalSteps: Int) throws(Failure) {
     self.configuration = configuration
@@ -126,11 +126,11 @@ package struct Conductor: Sendable {
       state.quietEpochs >= monitor.collapseEpochs
       || (state.deadEpochs >= monitor.collapseEpochs && step >= Conductor.settlingSteps)
     guard collapsed else {
-      if state.quietEpochs == 0, state.deadEpochs == 0 { collapseReported = false }
+      if state.quietEpochs == 0, state.deadEpochs == 0 { state.collapseReported = false }
       return nil
     }
-    guard !collapseReported else { return nil }
-    collapseReported = true
+    guard !state.collapseReported else { return nil }
+    state.collapseReported = true
     let (cause, fix) = likelyCause(beta: beta, elements: elements)
     let kl = (report.means.kl * 10_000).rounded() / 10_000
     return

@@ -15,7 +15,7 @@ extension Trainer {
       var chosen = try checkpoints.lastValid()
       try conductor.fail(at: failing, restored: chosen.step, cause: finding.text)
       chosen.conductor = conductor.state
-      return chosen.encoded()
+      return try chosen.encoded()
     }
     restored = try TrainingState.decode(try communicator.broadcast(bytes), from: "rollback")
     try checkpoints.restore(step: restored.step, autoencoder.store, optimizer, communicator)

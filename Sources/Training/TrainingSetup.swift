@@ -65,6 +65,7 @@ package final class TrainingSetup {
     state.productThreads = Products.threads
     state.cpuLevel = Int(vd_cpu_level())
     state.plannedSteps = configuration.totalSteps(plan)
+    state.configuration = configuration.texts
     self.state = state
     try communicator.agree(on: [
       ("program", programVersion), ("configuration", configuration.yaml), ("training data", data.train.fingerprint),
@@ -131,7 +132,8 @@ package final class TrainingSetup {
       guard error.status == .missingInput, data.source == ConfigurationSchema.source(ofPreset: configuration.preset)
       else { throw error }
       var failure = error
-      failure.hint = "the preset \(configuration.preset) needs data of yours: give --data PATH"
+      failure.hint =
+        "the preset \(configuration.preset) needs data of yours: give --data PATH"
         + (configuration.preset == "mnist-mlp" ? " (`scripts/fetch-data mnist` downloads MNIST to data/mnist)" : "")
       throw failure
     }
@@ -200,6 +202,7 @@ package final class TrainingSetup {
     conductor = schedules
     let fresh = state
     state = saved
+    state.configuration = fresh.configuration
     (state.products, state.cpuLevel, state.productThreads) = (fresh.products, fresh.cpuLevel, fresh.productThreads)
     state.program = fresh.program
     resumedFrom = saved.step
@@ -235,10 +238,25 @@ package final class TrainingSetup {
     compare("microbatch", saved.microbatch, state.microbatch)
     compare("training samples", saved.trainSamples, state.trainSamples)
     compare("data fingerprint", saved.dataFingerprint.prefix(12), state.dataFingerprint.prefix(12))
+    let changed = ConfigurationSchema.keys.filter { key in
+      !key.isFreeOnResume && saved.configuration[key.path].map { $0 != state.configuration[key.path] } ?? false
+    }
+    func describe(_ key: ConfigurationKey) -> String {
+      "\(key.path) was \(saved.configuration[key.path] ?? ""), is \(state.configuration[key.path] ?? "")"
+    }
+    differing += changed.filter { $0.section == "model" }.map(describe)
     guard differing.isEmpty else {
       throw Failure(
         .badConfiguration, "cannot resume: \(differing.joined(separator: "; "))",
         hint: "resume with the run's own config.yaml, or begin anew with --resume none and another --run")
+    }
+    let others = changed.filter {
+      $0.section != "model" && !["train.seed", "train.batch_size", "train.microbatch"].contains($0.path)
+    }
+    if !others.isEmpty {
+      warnings.append(
+        "the configuration has changed since the checkpoint, so the run goes on, but not to the same bits: "
+          + others.map(describe).joined(separator: "; "))
     }
     if saved.products != state.products || saved.cpuLevel != state.cpuLevel
       || saved.productThreads != state.productThreads

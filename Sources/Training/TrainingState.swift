@@ -44,14 +44,20 @@ package struct TrainingState: Sendable, Equatable, Codable {
   package var products = ""
   package var cpuLevel = 0
   package var productThreads = 1
+  /// Every configuration key as text.
+  package var configuration: [String: String] = [:]
 
   package init() {}
 
-  package func encoded() -> [UInt8] {
+  /// - Throws: when a number is not finite; such a state must not replace one that is.
+  package func encoded() throws(Failure) -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
-    // A struct of numbers and texts always encodes.
-    return (try? encoder.encode(self)).map { [UInt8]($0) } ?? []
+    do {
+      return [UInt8](try encoder.encode(self))
+    } catch {
+      throw Failure(.failure, "the state of step \(step) cannot be written down: \(error.localizedDescription)")
+    }
   }
 
   package static func decode(_ bytes: [UInt8], from path: String) throws(Failure) -> TrainingState {

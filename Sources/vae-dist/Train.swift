@@ -178,7 +178,7 @@ private struct TrainingRun {
     let total = configuration.totalSteps(setup.plan)
     guard let step = setup.resumedFrom, step >= total else { return }
     var failure = Failure(
-      .usage, "\(directory): nothing to train: step \(step) of \(total) is done",
+      .usage, "\(directory): nothing to train: \(step) steps are done, and the limit is \(total)",
       hint: "raise --max-epochs (or --max-steps) to go on, or choose another --run for a new training")
     failure.isCollective = true
     throw failure

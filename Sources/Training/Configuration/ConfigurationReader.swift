@@ -9,8 +9,14 @@ extension Configuration {
     preset: String?, file: String?, environment: [String: String], assignments: [String], flags: [(String, String)]
   ) throws(Failure) -> Configuration {
     var configuration = Configuration()
-    try configuration.apply(preset: preset ?? "digits")
-    if let file { try configuration.apply(file: file) }
+    if let file {
+      let text = try read(file: file)
+      // The file may say which preset it builds on; the command line's word counts more.
+      try configuration.apply(preset: preset ?? presetName(in: text) ?? "digits")
+      try configuration.apply(yaml: text, file: file)
+    } else {
+      try configuration.apply(preset: preset ?? "digits")
+    }
     try configuration.apply(environment: environment)
     for assignment in assignments {
       guard let equals = assignment.firstIndex(of: "=") else {
@@ -66,17 +72,25 @@ extension Configuration {
     }
   }
 
-  private mutating func apply(file: String) throws(Failure) {
-    guard let data = FileManager.default.contents(atPath: file) else {
+  private static func read(file: String) throws(Failure) -> String {
+    let limit = 1 << 20
+    guard let handle = FileHandle(forReadingAtPath: file), let data = try? handle.read(upToCount: limit + 1) else {
       throw Failure(
         .missingInput, "\(file): cannot be read",
         hint: "give a YAML file; `vae-dist train --print-config` prints one to begin with")
     }
-    guard data.count <= 1 << 20, let text = String(data: data, encoding: .utf8) else {
+    guard data.count <= limit, let text = String(data: data, encoding: .utf8) else {
       throw Failure(
-        .badConfiguration, "\(file): not a configuration: \(data.count > 1 << 20 ? "over 1 MiB" : "not UTF-8")")
+        .badConfiguration, "\(file): not a configuration: \(data.count > limit ? "over 1 MiB" : "not UTF-8")")
     }
-    try apply(yaml: text, file: file)
+    return text
+  }
+
+  /// The value of `preset` at the top of a file; what else is wrong with the file is found when it is applied.
+  private static func presetName(in yaml: String) -> String? {
+    guard lineOfAlias(in: yaml) == nil, let node = try? Parser(yaml: yaml).singleRoot(), case .mapping(let root) = node
+    else { return nil }
+    return root.first { $0.key.scalar?.string == "preset" }?.value.scalar?.string
   }
 
   /// Applies YAML text; messages name the file and the line.
@@ -114,6 +128,15 @@ extension Configuration {
         }
         continue
       }
+      if section.string == "preset" {
+        guard let name = value.scalar?.string, ConfigurationSchema.presets.contains(where: { $0.name == name }) else {
+          throw Failure(
+            .badConfiguration, "\(file)\(line(value)): there is no preset '\(value.scalar?.string ?? "")'",
+            hint: "presets: " + ConfigurationSchema.presets.map(\.name).joined(separator: ", "))
+        }
+        preset = name
+        continue
+      }
       try apply(value, path: section.string, file: file, line: line(name))
     }
   }
@@ -146,9 +169,14 @@ extension Configuration {
 
   private func line(_ node: Node) -> String { node.mark.map { ":\($0.line)" } ?? "" }
 
+  /// Every key as text.
+  package var texts: [String: String] {
+    Dictionary(uniqueKeysWithValues: ConfigurationSchema.keys.map { ($0.path, $0.text(self)) })
+  }
+
   /// The resolved configuration as YAML that `apply(yaml:file:)` reads back to the same.
   package var yaml: String {
-    var lines = ["version: \(ConfigurationSchema.version)"], open: [Substring] = []
+    var lines = ["version: \(ConfigurationSchema.version)", "preset: \(preset)"], open: [Substring] = []
     for key in ConfigurationSchema.keys {
       let parts = key.path.split(separator: ".")
       let sections = Array(parts.dropLast())

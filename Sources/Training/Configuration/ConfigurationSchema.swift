@@ -11,6 +11,14 @@ package struct ConfigurationKey: Sendable {
   package let text: @Sendable (Configuration) -> String
 
   package var section: Substring { path.split(separator: ".")[0] }
+  /// Whether a resumed run may change it without a word: it says how long, where to and how it is shown, not what is computed.
+  package var isFreeOnResume: Bool {
+    ["checkpoint", "log", "monitor"].contains(section)
+      || [
+        "data.source", "data.validation", "train.max_epochs", "train.max_steps", "train.max_time", "train.exchange",
+        "train.threads", "train.products",
+      ].contains(path)
+  }
   package var environmentName: String {
     "VAE_DIST_" + path.uppercased().map { $0 == "." ? "_" : String($0) }.joined()
   }
@@ -55,7 +63,9 @@ package enum ConfigurationSchema {
       "a list of widths of 1 to 65536"
     ) { $0.allSatisfy((1...65_536).contains) && $0.count <= 64 },
     key("model.latent", \.model.latent, "size of z", "between 1 and 65536") { (1...65_536).contains($0) },
-    key("model.activation", \.model.activation, "relu, leaky_relu, elu, tanh, sigmoid, softplus, silu, gelu, identity"),
+    key(
+      "model.activation", \.model.activation,
+      "relu, leaky_relu, elu, tanh, sigmoid, softplus, silu, gelu (tanh form), identity"),
     key("model.dropout", \.model.dropout, "probability that a hidden value is dropped", "between 0 and 0.999") {
       (0...0.999).contains($0)
     },
