@@ -69,6 +69,8 @@ struct VaeDist: ParsableCommand {
         communicator.finish()
         Foundation.exit(error.status.rawValue)
       }
+      // What befalls several ranks at once is said by the first of them; the abort ends the others while they wait.
+      usleep(UInt32(min(communicator.rank, 20)) * 100_000)
       complain(error, rank: communicator.rank)
       Launcher.abort(error.status.rawValue)
     }

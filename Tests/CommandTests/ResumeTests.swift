@@ -134,7 +134,7 @@ extension CommandTests {
       for ranks in [nil, 2] {
         let again = try run(training(place, ["--max-epochs", "2"]), ranks: ranks)
         #expect(again.status == 64)
-        #expect(again.count(of: "nothing to train: step 48 of 48 is done") == 1, "\(again.errors)")
+        #expect(again.count(of: "nothing to train: 48 steps are done, and the limit is 48") == 1, "\(again.errors)")
         #expect(again.count(of: "--max-epochs") == 1, "\(again.errors)")
         #expect(snapshot(place) == before)
       }
@@ -184,7 +184,7 @@ extension CommandTests {
       for (arguments, name) in [
         (["--seed", "9"], "train.seed was 1, is 9"), (["--batch-size", "32"], "train.batch_size was 64, is 32"),
         (["--microbatch", "16"], "microbatch was 8, is 16"), (["--valid", "0.3"], "training samples was 1500"),
-        (["--set", "model.hidden=[48]"], "encoder"), (["--set", "model.latent=3"], "mu.weight"),
+        (["--set", "model.hidden=[48]"], "model.hidden was"), (["--set", "model.latent=3"], "model.latent was"),
       ] {
         let outcome = try run(
           training(place, ["--max-epochs", "3"] + arguments), ranks: name.contains("seed") ? 2 : nil)
