@@ -2,8 +2,8 @@ import Kernels
 
 /// A model recorded once for one microbatch, and replayed.
 ///
-/// Recording checks shapes and wires gradients; `finalize` places every tensor in one arena; `forward` and `backward` then
-/// walk the list of operations: no allocation, no dispatch beyond one call per operation.
+/// Recording checks shapes and wires gradients; `finalize` places every tensor in one arena; `forward` and `backward`
+/// then walk the list of operations: no allocation, no dispatch beyond one call per operation.
 package final class Graph {
   /// Samples of a microbatch: the first extent of everything that is not a parameter.
   package let batch: Int
@@ -186,14 +186,16 @@ package final class Graph {
   // MARK: Diagnosis
 
   /// After a forward replay: the first operation with an output that is not finite, and the rows where it is not.
-  package func firstNonFinite(inputs: [Tensor]) -> (label: String, rows: [Int])? {
+  package func firstNonFinite(
+    inputs: [Tensor], parameterName: (Int) -> String = { "at \($0)" }
+  ) -> (label: String, rows: [Int])? {
     func rows(_ tensor: Tensor) -> [Int] {
       guard tensor.rows == batch else { return vd_all_finite(self[tensor], tensor.count) == 0 ? [0] : [] }
       return (0..<batch).filter { vd_all_finite(self[tensor] + $0 * tensor.columns, tensor.columns) == 0 }
     }
     for input in inputs where !rows(input).isEmpty { return ("input data", rows(input)) }
     for (index, offset) in parameterIndices where vd_all_finite(self[tensor(index)], tensor(index).count) == 0 {
-      return ("parameter at \(offset)", [])
+      return ("parameter \(parameterName(offset))", [])
     }
     for (index, operation) in operations.enumerated() {
       let bad = Set(operation.outputs.flatMap(rows)).sorted()

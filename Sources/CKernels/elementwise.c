@@ -4,9 +4,8 @@ VD_CLONES void vd_u8_to_f32(float *restrict y, const uint8_t *restrict x, size_t
   for (size_t i = 0; i < n; i++) y[i] = (float)x[i] * scale + offset;
 }
 
-VD_CLONES void vd_standardize(float *restrict y, const float *restrict x, const float *restrict offset,
-                              const float *restrict scale, size_t n) {
-  for (size_t i = 0; i < n; i++) y[i] = (x[i] - offset[i]) * scale[i];
+VD_CLONES void vd_standardize(float *restrict x, const float *restrict offset, const float *restrict scale, size_t n) {
+  for (size_t i = 0; i < n; i++) x[i] = (x[i] - offset[i]) * scale[i];
 }
 
 VD_CLONES void vd_add(float *restrict y, const float *restrict x, size_t n) {

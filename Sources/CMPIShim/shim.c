@@ -241,8 +241,14 @@ static void remember(int number) {
   pending = number;
 }
 
+// The handler gets a stack of its own: oneDNN's generated kernels keep data below the stack pointer, where the kernel
+// would put the handler's frame.
+static char handler_stack[1 << 16] __attribute__((aligned(16)));
+
 void vd_signal_install(int32_t signal) {
-  struct sigaction action = {.sa_handler = remember, .sa_flags = SA_RESTART};
+  stack_t stack = {.ss_sp = handler_stack, .ss_size = sizeof handler_stack};
+  sigaltstack(&stack, NULL);
+  struct sigaction action = {.sa_handler = remember, .sa_flags = SA_RESTART | SA_ONSTACK};
   sigemptyset(&action.sa_mask);
   sigaction(signal, &action, NULL);
 }

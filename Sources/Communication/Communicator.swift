@@ -157,8 +157,11 @@ package final class Communicator {
     throw shared
   }
 
-  /// Start-up agreement: throws on every rank when ranks differ in any item, naming the ranks and what differs.
-  package func agree(on items: [(label: String, value: String)]) throws(Failure) {
+  /// Agreement at start-up and after epochs: throws on every rank when ranks differ in any item, naming the ranks and
+  /// what differs.
+  package func agree(
+    on items: [(label: String, value: String)], when: String = "before the first step"
+  ) throws(Failure) {
     let all = try gather(Array(items.map(\.value).joined(separator: "\u{1}").utf8))
     guard let first = all.first, let other = all.firstIndex(where: { $0 != first }) else { return }
     func values(_ bytes: [UInt8]) -> [String] {
@@ -172,7 +175,7 @@ package final class Communicator {
       "\(items[i].label): '\(i < a.count ? a[i] : "")' on rank 0, '\(i < b.count ? b[i] : "")' on rank \(other)"
     }.joined(separator: "; ")
     var failure = Failure(
-      .failure, "ranks disagree before the first step (rank \(ranks) against rank 0): \(what)",
+      .failure, "ranks disagree \(when) (rank \(ranks) against rank 0): \(what)",
       hint: "give every rank the same program, configuration, data files and kind of CPU")
     failure.isCollective = true
     throw failure

@@ -25,8 +25,8 @@ package enum ExchangeRoute: String, CaseIterable, Sendable {
   case messages
 }
 
-/// Sums the gradients and the loss rows of all leaves in the fixed tree, by slices: every rank finishes the tree for its slice
-/// of the parameters. The result does not depend on the number of ranks or the route.
+/// Sums the gradients and the loss rows of all leaves in the fixed tree, by slices: every rank finishes the tree for
+/// its slice of the parameters. The result does not depend on the number of ranks or the route.
 package final class GradientExchange {
   /// Elements summed at a time: two buffers of it stay in the first-level cache; slices end at its multiples, so that
   /// partial sums of squares do not depend on how many slices there are.
@@ -59,9 +59,11 @@ package final class GradientExchange {
     leaves = program
     firstLeaf = tree.range(of: communicator.rank).lowerBound
     if route == .window && !communicator.isOneNode {
-      throw Failure(
+      var failure = Failure(
         .badConfiguration, "train.exchange is window, but the ranks do not share one node's memory",
         hint: "use auto or messages")
+      failure.isCollective = true
+      throw failure
     }
     let plan = ExchangePlan(tree: tree, count: count, rowWidth: rowWidth)
     transport =
@@ -155,8 +157,8 @@ package struct ExchangePlan {
 
   package func rowCount(of rank: Int) -> Int { tree.range(of: rank).count * rowWidth }
 
-  /// Finishes the tree over elements `slice`, chunk by chunk, and leaves each chunk's sum of squares. blocks[i] points to element
-  /// `origin` of block i.
+  /// Finishes the tree over elements `slice`, chunk by chunk, and leaves each chunk's sum of squares. blocks[i] points
+  /// to element `origin` of block i.
   package func finish(
     _ slice: Range<Int>, blocks: [UnsafeMutablePointer<Float>], origin: Int, squares: UnsafeMutablePointer<Double>
   ) {

@@ -16,8 +16,8 @@ package enum Launcher {
     number(["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"]) ?? (stepTasks > 1 ? number(["SLURM_PROCID"]) ?? 0 : 0)
   }
 
-  /// Without a launcher there is nobody to talk to: Open MPI need not look for networks, which takes it a fifth of a second.
-  /// Call before MPI starts; what the user has set stays.
+  /// Without a launcher there is nobody to talk to: Open MPI need not look for networks, which takes it a fifth of a
+  /// second. Call before MPI starts; what the user has set stays.
   static func skipNetworksWhenAlone() {
     let traces = ["OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"]
     guard traces.allSatisfy({ ProcessInfo.processInfo.environment[$0] == nil }) else { return }

@@ -1,8 +1,9 @@
 import CMPIShim
 import Kernels
 
-/// All ranks on one node: blocks and rows live in a shared window, every rank sums its slice in place over its neighbours'
-/// blocks, and the result stands in rank 0's first block. Nothing is copied; three counters per step order the accesses.
+/// All ranks on one node: blocks and rows live in a shared window, every rank sums its slice in place over its
+/// neighbours' blocks, and the result stands in rank 0's first block. Nothing is copied; three counters per step order
+/// the accesses.
 final class WindowTransport: ExchangeTransport {
   let name = "window"
   let blocks: [UnsafeMutablePointer<Float>]

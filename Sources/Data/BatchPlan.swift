@@ -2,9 +2,9 @@ import Kernels
 
 /// How a training set is cut into steps and microbatches: a function of sizes alone, so that no rank matters.
 ///
-/// The set is cut into as many strata as a batch has microbatches ("slots"). Slot v draws only from stratum v, in the order of
-/// a keyed permutation per epoch and stratum; a rank that holds the slots holds the data. The tail of an epoch is padded with
-/// weight 0.
+/// The set is cut into as many strata as a batch has microbatches ("slots"). Slot v draws only from stratum v, in the
+/// order of a keyed permutation per epoch and stratum; a rank that holds the slots holds the data. The tail of an
+/// epoch is padded with weight 0.
 package struct BatchPlan: Sendable, Equatable {
   /// Training samples.
   package let count: Int

@@ -175,7 +175,8 @@ package final class Dataset {
     } else {
       scaling.offset.withUnsafeBufferPointer { offset in
         scaling.scale.withUnsafeBufferPointer { factor in
-          for j in 0..<width { row[j] = (row[j] - offset[j]) * factor[j] }
+          guard let offset = offset.baseAddress, let factor = factor.baseAddress else { return }
+          vd_standardize(row, offset, factor, width)
         }
       }
     }
@@ -222,15 +223,10 @@ package final class Dataset {
 private let unitLow: Float = -1e-6
 private let unitHigh: Float = 1 + 1e-6
 
-/// An exponent of all ones means infinity or NaN; adding one to it carries into the sign's place.
-private func isFinite(_ row: UnsafePointer<Float>, _ count: Int) -> Bool {
-  var carries: UInt32 = 0
-  for j in 0..<count { carries |= (row[j].bitPattern & 0x7f80_0000) &+ 0x0080_0000 }
-  return carries & 0x8000_0000 == 0
-}
+private func isFinite(_ row: UnsafePointer<Float>, _ count: Int) -> Bool { vd_all_finite(row, count) != 0 }
 
 private func isInUnitInterval(_ row: UnsafePointer<Float>, _ count: Int) -> Bool {
-  var outside: UInt32 = 0
-  for j in 0..<count { outside |= row[j] >= unitLow && row[j] <= unitHigh ? 0 : 1 }
-  return outside == 0
+  var low: Float = 0, high: Float = 0
+  vd_range(row, count, &low, &high)
+  return low >= unitLow && high <= unitHigh
 }

@@ -71,9 +71,9 @@ package struct KeyedGenerator: Sendable {
 
 /// A permutation of 0..<count chosen by a key, evaluated index by index without memory.
 ///
-/// Feistel network on the smallest even number of bits that covers `count`, walked until it lands inside (cycle walking:
-/// Black and Rogaway, CT-RSA 2002); fewer than four walks on average. On so few bits that a network is no good shuffle,
-/// the permutation itself is drawn and kept in one word.
+/// Feistel network on the smallest even number of bits that covers `count`, walked until it lands inside (cycle
+/// walking: Black and Rogaway, CT-RSA 2002); fewer than four walks on average. On so few bits that a network is no
+/// good shuffle, the permutation itself is drawn and kept in one word.
 package struct KeyedPermutation: Sendable {
   package let count: Int
   private let halfBits: UInt64

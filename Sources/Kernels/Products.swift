@@ -3,8 +3,8 @@ import Glibc
 
 /// Matrix products, by oneDNN where it is installed and by OpenBLAS elsewhere.
 ///
-/// A product's bits depend on the library, its kernels for the CPU, the row count and the thread count; so all are fixed
-/// for a run, and ranks compare them before the first step.
+/// A product's bits depend on the library, its kernels for the CPU, the row count and the thread count; so all are
+/// fixed for a run, and ranks compare them before the first step.
 package enum Products {
   package enum Library: String, CaseIterable, Sendable {
     /// oneDNN if it can be loaded, else OpenBLAS.

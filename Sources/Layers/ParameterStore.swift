@@ -19,8 +19,8 @@ package enum Initialization: Sendable {
 
 /// All parameters in one flat buffer, in the order of their first recording.
 ///
-/// Declared while the first graph is recorded; `allocate` then fixes the layout. A checkpoint is the buffer, an exchange
-/// is a range of it, clipping is one norm, Adam is one loop.
+/// Declared while the first graph is recorded; `allocate` then fixes the layout. A checkpoint is the buffer, an
+/// exchange is a range of it, clipping is one norm, Adam is one loop.
 package final class ParameterStore {
   package private(set) var parameters: [Parameter] = []
   package private(set) var count = 0
@@ -53,6 +53,11 @@ package final class ParameterStore {
   }
 
   package subscript(name: String) -> Parameter? { byName[name].map { parameters[$0] } }
+
+  /// The name of the parameter at an offset of the flat buffer.
+  package func name(at offset: Int) -> String {
+    parameters.first { $0.range.contains(offset) }?.name ?? "at \(offset)"
+  }
 
   /// Ends declaration and sets initial values; the same seed and names give the same bits, in any order.
   package func allocate(seed: UInt64) {

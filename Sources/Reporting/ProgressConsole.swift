@@ -97,7 +97,7 @@ package final class ProgressConsole: TrainingObserver {
         epoch: report.epoch, step: report.step, beta: report.beta, recon: report.train.reconstruction,
         kl: report.train.kl,
         norm: report.gradientNorm, learningRate: report.learningRate, rate: report.samplesPerSecond)
-      + "  valid \(fixed(report.valid.means.negativeELBO, 2))"
+      + "  valid -elbo \(fixed(report.valid.means.negativeELBO, 2))"
     if style == .bar {
       guard now - last >= .milliseconds(100) || report.step >= total else { return }
       last = now

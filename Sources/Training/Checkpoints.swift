@@ -4,7 +4,8 @@ import Kernels
 import Layers
 import Persistence
 
-/// Saves and restores what a run is made of. Only rank 0 touches the disk; restored values reach the others by broadcast.
+/// Saves and restores what a run is made of. Only rank 0 touches the disk; restored values reach the others by
+/// broadcast.
 package final class Checkpoints {
   private let store: CheckpointStore?
   private let metadata: [String: String]
@@ -168,4 +169,15 @@ package final class Checkpoints {
     saved.insert(step)
     proven = step
   }
+
+  /// The run goes on from this step: its checkpoint is there already, and still has to be shown valid; an older one
+  /// serves until then.
+  package func resumed(at step: Int) {
+    guard let store else { return note(step: step) }
+    let onDisk = store.steps()
+    guard onDisk.contains(step) else { return }
+    note(step: step)
+    proven = onDisk.first { $0 < step }
+  }
+
 }

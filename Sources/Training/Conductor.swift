@@ -29,8 +29,8 @@ package struct Directive: Sendable, Equatable {
   }
 }
 
-/// Rank 0's judgement: schedules, collapse, rollback, when to checkpoint. It sees only values that were reduced over all
-/// ranks, and reaches the others only through a `Directive`.
+/// Rank 0's judgement: schedules, collapse, rollback, when to checkpoint. It sees only values that were reduced over
+/// all ranks, and reaches the others only through a `Directive`.
 package struct Conductor: Sendable {
   /// What a checkpoint keeps of it.
   package struct State: Sendable, Equatable, Codable {
@@ -45,6 +45,14 @@ package struct Conductor: Sendable {
     package var collapseReported = false
     package var bestNegativeELBO: Double?
     package var bestStep = -1
+
+    mutating func keepFailures(of other: State) {
+      learningRateFactor = other.learningRateFactor
+      rollbacks = other.rollbacks
+      skipped = other.skipped
+      failingStep = other.failingStep
+      failures = other.failures
+    }
   }
 
   /// Updates before units without variance count as dead.
@@ -84,7 +92,7 @@ package struct Conductor: Sendable {
 
   /// A step passed with finite values.
   package mutating func passed(step: Int) {
-    if state.failingStep >= 0, step > state.failingStep {
+    if state.failingStep >= 0, step >= state.failingStep {
       state.failingStep = -1
       state.failures = 0
     }
@@ -124,12 +132,13 @@ package struct Conductor: Sendable {
     // Means spread only after some hundred updates: on a small set, epochs without active units say nothing before.
     let collapsed =
       state.quietEpochs >= monitor.collapseEpochs
-      || (state.deadEpochs >= monitor.collapseEpochs && step >= Conductor.settlingSteps)
+      || (state.deadEpochs >= monitor.collapseEpochs
+        && (step >= Conductor.settlingSteps || configuration.objective.reconstruction == .mean))
     guard collapsed else {
       if state.quietEpochs == 0, state.deadEpochs == 0 { state.collapseReported = false }
       return nil
     }
-    guard !state.collapseReported else { return nil }
+    guard monitor.failOnCollapse || !state.collapseReported else { return nil }
     state.collapseReported = true
     let (cause, fix) = likelyCause(beta: beta, elements: elements)
     let kl = (report.means.kl * 10_000).rounded() / 10_000

@@ -2,8 +2,8 @@ import Data
 import Foundation
 import Kernels
 
-/// Means over samples, in nats per sample, summed over dimensions. `negativeELBO` is recon + kl (beta 1) whatever beta is trained
-/// with.
+/// Means over samples, in nats per sample, summed over dimensions. `negativeELBO` is recon + kl (beta 1) whatever beta
+/// is trained with.
 package struct ELBOMeans: Sendable, Equatable, Codable {
   package var reconstruction: Double
   package var kl: Double
@@ -88,6 +88,8 @@ package struct StartReport: Sendable {
   package var totalSteps: Int
   package var exchange: String
   package var resumedFrom: Int?
+  /// Epochs finished before.
+  package var resumedEpoch = 0
 }
 
 /// Pictures in [0, 1], row-major NHWC.

@@ -3,18 +3,18 @@ import Foundation
 import Kernels
 
 extension Trainer {
-  /// All ranks together: find the first operation that was not finite, go back to the last valid checkpoint, halve the learning rate,
-  /// and key the noise anew. Collective.
-  func rollBack() throws(Failure) {
+  /// All ranks together: find the first operation that was not finite, go back to the last valid checkpoint, halve the
+  /// learning rate, and key the noise anew. Collective.
+  func rollBack(failing: Int) throws(Failure) {
     let finding = try findNonFinite()
-    let failing = state.step
     // The root chooses what to go back to, and whether to try at all; the others follow its answer.
     var restored = TrainingState()
     let bytes = try communicator.together { () throws(Failure) -> [UInt8] in
       guard communicator.isRoot else { return [] }
       var chosen = try checkpoints.lastValid()
       try conductor.fail(at: failing, restored: chosen.step, cause: finding.text)
-      chosen.conductor = conductor.state
+      // What it knows of failures stays; what it judged of epochs that are undone goes.
+      chosen.conductor.keepFailures(of: conductor.state)
       return try chosen.encoded()
     }
     restored = try TrainingState.decode(try communicator.broadcast(bytes), from: "rollback")
@@ -26,7 +26,8 @@ extension Trainer {
         .rollback(
           RollbackReport(
             failingStep: failing + 1, restoredStep: restored.step, attempt: attempt,
-            learningRateFactor: conductor.state.learningRateFactor, rank: finding.rank, microbatch: finding.microbatch,
+            learningRateFactor: restored.conductor.learningRateFactor, rank: finding.rank,
+            microbatch: finding.microbatch,
             operation: finding.operation, samples: finding.samples)))
     }
     state = restored
@@ -56,7 +57,7 @@ extension Trainer {
       let filled = try replayForward(slot: leaf.index)
       let found = Finding(rank: communicator.rank, microbatch: leaf.index)
       let samples = { (rows: [Int]) in rows.filter { $0 < filled }.map { Int(self.loader.samples[$0]) } }
-      if let bad = training.graph.firstNonFinite(inputs: [training.x]) {
+      if let bad = training.graph.firstNonFinite(inputs: [training.x], parameterName: autoencoder.store.name(at:)) {
         mine = found
         mine?.operation = bad.label
         mine?.samples = samples(bad.rows)

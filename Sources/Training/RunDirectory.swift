@@ -2,12 +2,14 @@ import Foundation
 import Kernels
 import Persistence
 
-/// What a run leaves behind: configuration, command, environment, metrics, epochs, status. Appended to, never wiped; rank 0 only.
+/// What a run leaves behind: configuration, command, environment, metrics, epochs, status. Appended to, never wiped;
+/// rank 0 only.
 package final class RunDirectory: TrainingObserver {
   package let path: String
   private let metrics: LineLog
   private let epochs: LineLog
   private let everySteps: Int
+  private var at = (step: 0, epoch: 0)
   private var lastStatus = ContinuousClock.now - .seconds(60)
   private static let epochColumns = [
     "epoch", "step", "beta", "learning_rate", "train_recon", "train_kl", "train_neg_elbo", "valid_recon", "valid_kl",
@@ -15,8 +17,8 @@ package final class RunDirectory: TrainingObserver {
     "skipped", "rollbacks",
   ]
 
-  /// Opens or creates the directory; metrics beyond the step that the run resumes from are cut back, and so is the line of an
-  /// epoch that it resumes within: `epochs` are finished.
+  /// Opens or creates the directory; metrics beyond the step that the run resumes from are cut back, and so is the
+  /// line of an epoch that it resumes within: `epochs` are finished.
   package init(
     path: String, configuration: Configuration, command: [String], resumedFrom step: Int?, epochs finished: Int = .max
   ) throws(Failure) {
@@ -75,14 +77,18 @@ package final class RunDirectory: TrainingObserver {
   package func observe(_ event: TrainingEvent) throws(Failure) {
     switch event {
     case .started(let report):
-      try writeStatus("training", step: report.resumedFrom ?? 0, epoch: 0, force: true)
+      at = (report.resumedFrom ?? 0, report.resumedEpoch)
+      try writeStatus("training")
     case .step(let report):
       if everySteps > 0, report.step % everySteps == 0 { try metrics.append(RunDirectory.line(report)) }
-      try writeStatus("training", step: report.step, epoch: report.epoch, force: false)
+      at = (report.step, report.epoch)
+      if ContinuousClock.now - lastStatus > .seconds(10) { try writeStatus("training") }
     case .epoch(let report):
       try metrics.append(RunDirectory.line(report))
       try epochs.append(RunDirectory.row(report))
     case .checkpoint(let step, let epoch, let seconds):
+      at = (step, epoch)
+      try writeStatus("training")
       try metrics.append(
         JSON.object([
           ("kind", .text("checkpoint")), ("step", .integer(step)), ("epoch", .integer(epoch)),
@@ -104,29 +110,24 @@ package final class RunDirectory: TrainingObserver {
         ]).text)
       try metrics.sync()
       try epochs.sync()
-      try writeStatus(
-        reason == .finished ? "finished" : "stopped", step: step, epoch: epoch, reason: reason.word, force: true)
+      at = (step, epoch)
+      try writeStatus(reason == .finished ? "finished" : "stopped", reason: reason.word)
     case .pictures, .warning: break
     }
   }
 
   /// The last word of a run that failed.
   package func writeFailure(_ failure: Failure) {
-    try? DurableFile.write(
-      JSON.object([
-        ("state", .text("failed")), ("exit", .integer(Int(failure.status.rawValue))),
-        ("reason", .text(failure.message)),
-        ("heartbeat", .text(RunDirectory.now())),
-      ]).text + "\n", to: path + "/status.json")
+    try? writeStatus("failed", reason: failure.message, exit: failure.status.rawValue)
   }
 
-  private func writeStatus(_ state: String, step: Int, epoch: Int, reason: String? = nil, force: Bool) throws(Failure) {
-    guard force || ContinuousClock.now - lastStatus > .seconds(10) else { return }
+  private func writeStatus(_ state: String, reason: String? = nil, exit: Int32? = nil) throws(Failure) {
     lastStatus = .now
     try DurableFile.write(
       JSON.object([
-        ("state", .text(state)), ("step", .integer(step)), ("epoch", .integer(epoch)),
+        ("state", .text(state)), ("step", .integer(at.step)), ("epoch", .integer(at.epoch)),
         ("heartbeat", .text(RunDirectory.now())), ("exit_reason", reason.map(JSON.text) ?? .null),
+        ("exit", exit.map { .integer(Int($0)) } ?? .null),
       ]).text + "\n", to: path + "/status.json")
   }
 

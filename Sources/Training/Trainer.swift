@@ -57,7 +57,7 @@ package final class Trainer {
       configuration: configuration, dataName: setup.data.train.name, shape: setup.data.train.shape,
       trainSamples: setup.data.train.count, validSamples: setup.data.valid.count, parameters: autoencoder.store.count,
       ranks: communicator.size, plan: plan, totalSteps: configuration.totalSteps(plan), exchange: exchange.routeName,
-      resumedFrom: setup.resumedFrom)
+      resumedFrom: setup.resumedFrom, resumedEpoch: setup.state.epoch)
     seeds = Buffer.allocate(Float.self, count: plan.microbatch)
   }
 
@@ -79,7 +79,7 @@ package final class Trainer {
     while state.step < totalSteps {
       let outcome = try step()
       guard case .done(let report, let directive) = outcome else {
-        try rollBack()
+        try rollBack(failing: state.step)
         clock = .now
         continue
       }
@@ -91,7 +91,7 @@ package final class Trainer {
         clock = .now
       }
       if directive.action != .proceed, !checkpoints.isSaved(step: state.step) { save(best: false) }
-      if directive.action == .stop { return try stop(directive.reason) }
+      if directive.action == .stop, state.step < totalSteps { return try stop(directive.reason) }
     }
     return try stop(.finished)
   }
@@ -180,6 +180,13 @@ package final class Trainer {
     let isWhole = state.stepInEpoch == plan.stepsPerEpoch
     let epoch = state.epoch + 1, sums = state.sums
     let valid = try validator.validate(seed: seed)
+    guard valid.means.negativeELBO.isFinite else {
+      // The last update made parameters that no step has used yet: the same as a step that is not finite.
+      try rollBack(failing: state.step - 1)
+      return nil
+    }
+    try communicator.agree(
+      on: [("parameters after epoch \(epoch)", autoencoder.store.digest())], when: "after an epoch")
     let elements = autoencoder.elements
     let isLast = state.step >= totalSteps
     let isDue = isLast || epoch % configuration.checkpoint.everyEpochs == 0

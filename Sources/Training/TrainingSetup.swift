@@ -106,17 +106,24 @@ package final class TrainingSetup {
     let tree = ReductionTree(leaves: plan.slots, ranks: communicator.size)
     let slots = tree.range(of: communicator.rank)
     let train = plan.strata(slots)
-    let valid = Validator.share(of: data.valid.count, rank: communicator.rank, size: communicator.size)
-    try communicator.together { () throws(Failure) in try data.prepare(train: train, valid: valid) }
+    var valid = Validator.share(of: data.valid.count, rank: communicator.rank, size: communicator.size)
+    if communicator.isRoot, data.train.shape.isImage, configuration.monitor.picturesEvery > 0 {
+      // Its pictures show the first samples, whoever validates on them.
+      valid = 0..<max(valid.upperBound, min(PictureMaker.stripCount, data.valid.count))
+    }
+    let validShare = valid
+    try communicator.together { () throws(Failure) in try data.prepare(train: train, valid: validShare) }
     let scaling = try findScaling(configuration, data, plan, slots, communicator)
     for set in [data.train, data.valid] {
       set.scaling = scaling
-      set.requiresUnitInterval = configuration.likelihood.requiresUnitInterval
+      // A value that is drawn from is a probability, whatever the likelihood.
+      set.requiresUnitInterval =
+        configuration.likelihood.requiresUnitInterval || configuration.data.binarize == .dynamic
     }
     try communicator.together { () throws(Failure) in
       // What is read once anyway is checked now; a share beyond this is checked as it is used.
       if train.count * data.train.shape.elementCount <= checkedElements { try data.train.check(train) }
-      if valid.count * data.valid.shape.elementCount <= checkedElements { try data.valid.check(valid) }
+      if validShare.count * data.valid.shape.elementCount <= checkedElements { try data.valid.check(validShare) }
     }
     return data
   }
@@ -192,12 +199,16 @@ package final class TrainingSetup {
     let communicator = communicator
     try communicator.together { () throws(Failure) in try checkSame(saved) }
     try source.restore(step: saved.step, autoencoder.store, optimizer, communicator)
+    checkpoints.resumed(at: saved.step)
     optimizer.updates = saved.updates
     if saved.plannedSteps != state.plannedSteps {
       warnings.append(
         "schedules stay laid out for \(saved.plannedSteps) steps, as the run began, not \(state.plannedSteps)")
     }
-    var schedules = try Conductor(configuration, stepsPerEpoch: plan.stepsPerEpoch, totalSteps: saved.plannedSteps)
+    let (configuration, stepsPerEpoch) = (configuration, plan.stepsPerEpoch)
+    var schedules = try communicator.together { () throws(Failure) in
+      try Conductor(configuration, stepsPerEpoch: stepsPerEpoch, totalSteps: saved.plannedSteps)
+    }
     schedules.state = saved.conductor
     conductor = schedules
     let fresh = state
@@ -220,8 +231,21 @@ package final class TrainingSetup {
     for (step, reason) in found.skipped {
       warnings.append("the checkpoint of step \(step) is damaged and was passed over: \(reason.message)")
     }
-    if let step = found.step { return try source.load(step: step).encoded() }
-    guard case .path(let path) = resume else { return [] }
+    if let step = found.step {
+      if case .path = resume, let latest = checkpoints.newest().step, latest > step {
+        throw Failure(
+          .cannotCreate,
+          "the run directory has a later checkpoint (step \(latest)) than the one to resume from (step \(step))",
+          hint: "choose another --run for what begins at step \(step)")
+      }
+      return try source.load(step: step).encoded()
+    }
+    guard case .path(let path) = resume else {
+      guard let first = found.skipped.first else { return [] }
+      throw Failure(
+        .badData, "there are checkpoints, but none can be read: \(first.reason.message)",
+        hint: "repair the run directory, or begin anew with another --run")
+    }
     throw Failure(
       .missingInput, "\(path): no checkpoint to resume from",
       hint: found.skipped.first.map(\.reason.message) ?? "give a run directory or one of its checkpoints")

@@ -16,7 +16,8 @@ package struct EpochSums: Sendable, Equatable, Codable {
   }
 }
 
-/// Everything beside parameters and moments that a run needs to go on as if it had never stopped: state.json of a checkpoint.
+/// Everything beside parameters and moments that a run needs to go on as if it had never stopped: state.json of a
+/// checkpoint.
 ///
 /// A counter-based generator has no state, and the cursor counts steps, not ranks.
 package struct TrainingState: Sendable, Equatable, Codable {

@@ -23,7 +23,8 @@ package struct Inference {
 package protocol VariationalModel {
   /// Extent of z.
   var latent: Int { get }
-  /// Records encoder, reparameterisation and decoder for x (batch, elements); `noise` maps a stream's name to its source.
+  /// Records encoder, reparameterisation and decoder for x (batch, elements); `noise` maps a stream's name to its
+  /// source.
   func infer(_ x: Tensor, noise: (String) -> Noise, in scope: ParameterScope) -> Inference
   /// Records the decoder alone. z (batch, latent) -> location (batch, elements)
   func decode(_ z: Tensor, in scope: ParameterScope) -> Tensor

@@ -66,9 +66,8 @@ struct Train: ParsableCommand {
       if Launcher.expectedRank == 0 { print(ConfigurationSchema.markdown, terminator: "") }
       return
     }
-    let configuration = try resolve()
     if printConfig {
-      if Launcher.expectedRank == 0 { print(configuration.yaml, terminator: "") }
+      if Launcher.expectedRank == 0 { print(try resolve().yaml, terminator: "") }
       return
     }
     let mode: ResumeMode =
@@ -85,8 +84,12 @@ struct Train: ParsableCommand {
     // Asked to stop while it starts, a run stops after its first step, with a checkpoint.
     StopSignals.install([SIGUSR1])
     try VaeDist.withRanks { communicator throws(Failure) in
-      try TrainingRun(configuration, communicator, mode, run: directory, isVerbose: verbose, injection: injection)
-        .go(isDry: dryRun)
+      // Together: what is wrong on one host only must be said, too.
+      let configuration = try communicator.together { () throws(Failure) in try resolve() }
+      return try TrainingRun(
+        configuration, communicator, mode, run: directory, isVerbose: verbose, injection: injection
+      )
+      .go(isDry: dryRun)
     }
   }
 }

@@ -55,8 +55,8 @@ struct VaeDist: ParsableCommand {
     Output.complain("vae-dist: error: \(place)\(failure)\n")
   }
 
-  /// Runs a collective body. A failure that every rank shares is printed by rank 0 and all leave in order; one that a single rank
-  /// has ends the job.
+  /// Runs a collective body. A failure that every rank shares is printed by rank 0 and all leave in order; one that a
+  /// single rank has ends the job.
   static func withRanks(_ body: (Communicator) throws(Failure) -> Int32) throws(Failure) {
     let communicator = try Communicator()
     do {

@@ -90,7 +90,7 @@ extension CommandTests {
       #expect(outcome.count(of: "Rolled back to step") == 3)
       let status = try status(place)
       #expect(status["state"] as? String == "failed" && status["exit"] as? Int == 87)
-      #expect((status["reason"] as? String)?.contains("not finite") == true)
+      #expect((status["exit_reason"] as? String)?.contains("not finite") == true)
       #expect(
         metrics(place, kind: "rollback").compactMap { $0["learning_rate_factor"] as? Double } == [0.5, 0.25, 0.125])
     }

@@ -61,6 +61,11 @@ extension CommandTests {
       }
     }
 
+    @Test("Products are the same under a storm of signals")
+    func signals() throws {
+      #expect(try probe(["signals"], ranks: 1).count(of: "20000 products by") == 1)
+    }
+
     @Test("Nor does one of a whole run, with console and run directory", arguments: [1, 2])
     func runAllocations(ranks: Int) throws {
       let scratch = try Scratch()

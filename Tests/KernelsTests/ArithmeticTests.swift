@@ -50,7 +50,8 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
     sum = y
     vd_multiply_add(&sum, x, z, n)
     #expect(sum == (0..<n).map { y[$0] + x[$0] * z[$0] })
-    vd_standardize(&sum, x, y, z, n)
+    sum = x
+    vd_standardize(&sum, y, z, n)
     #expect(sum == (0..<n).map { (x[$0] - y[$0]) * z[$0] })
 
     let bytes = (0..<n).map { _ in UInt8.random(in: 0...250, using: &random) }

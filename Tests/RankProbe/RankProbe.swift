@@ -10,7 +10,7 @@ struct RankProbe {
 
   static let scenarios: [String: Scenario] = [
     "exchange": exchange, "collectives": collectives, "together": together, "agree": agree, "lonely": lonely,
-    "allocations": allocations, "run-allocations": runAllocations,
+    "allocations": allocations, "run-allocations": runAllocations, "signals": signals,
   ]
 
   static func main() {

@@ -18,8 +18,8 @@ void vd_keep_freed_memory(void);
 void vd_u8_to_f32(float *y, const uint8_t *x, size_t n, float scale, float offset);
 // The largest byte.
 uint8_t vd_u8_max(const uint8_t *x, size_t n);
-// y[i] = (x[i] - offset[i]) * scale[i]
-void vd_standardize(float *y, const float *x, const float *offset, const float *scale, size_t n);
+// x[i] = (x[i] - offset[i]) * scale[i]
+void vd_standardize(float *x, const float *offset, const float *scale, size_t n);
 // y[i] += x[i]
 void vd_add(float *y, const float *x, size_t n);
 // y[i] += a * x[i]
@@ -95,8 +95,9 @@ void vd_uniform(float *y, const uint64_t *index, size_t rows, size_t columns, ui
 
 // ---- optimizer.c --------------------------------------------------------------------------------------------------
 // Adam with decoupled (AdamW) or L2 weight decay, gradient scaled by `scale` (clipping), as torch.optim:
-// m, v moments; step = lr / (1 - beta1^t); root = 1 / sqrt(1 - beta2^t); keep = 1 - lr * decoupled decay. rest1 and rest2
-// are 1 - beta1 and 1 - beta2, rounded once: 1.0f - 0.999f is 5e-5 off, and the bias correction would not cancel it.
+// m, v moments; step = lr / (1 - beta1^t); root = 1 / sqrt(1 - beta2^t); keep = 1 - lr * decoupled decay. rest1 and
+// rest2 are 1 - beta1 and 1 - beta2, rounded once: 1.0f - 0.999f is 5e-5 off, and the bias correction would not cancel
+// it.
 typedef struct {
   float scale, rest1, beta2, rest2, epsilon, step, root, keep, l2;
 } vd_adam_settings;

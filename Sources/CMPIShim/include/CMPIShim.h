@@ -41,6 +41,7 @@ void vd_counter_publish(uint64_t *counter, uint64_t value);
 void vd_counter_wait(const uint64_t *counter, uint64_t value, int32_t spins);
 
 // Orders a signal handler's store against a reader: the handler sets a flag and nothing else.
+// Call on the thread that computes: the handler's stack is set for it.
 void vd_signal_install(int32_t signal);
 int32_t vd_signal_pending(void);
 

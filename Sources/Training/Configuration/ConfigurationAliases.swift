@@ -1,7 +1,8 @@
 /// Where YAML text uses an alias (`*name`), or nil: counted from 1.
 ///
-/// Looked for before parsing: the parser expands aliases, compares keys as it goes, and a few lines of aliases of aliases
-/// as a key keep it busy for ever. In doubt (a block scalar with a line that begins with a star) it is taken for an alias.
+/// Looked for before parsing: the parser expands aliases, compares keys as it goes, and a few lines of aliases of
+/// aliases as a key keep it busy for ever. In doubt (a block scalar with a line that begins with a star) it is taken
+/// for an alias.
 func lineOfAlias(in yaml: String) -> Int? {
   var line = 1, quote: UInt8?, isComment = false
   // A token begins after an indicator, with or without space between.

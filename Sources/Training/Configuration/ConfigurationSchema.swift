@@ -1,8 +1,8 @@
 import Kernels
 import VAE
 
-/// One configuration key: where it lives, what it means, what it accepts. The whole table makes the reader, `--print-config`,
-/// the environment's names and the README's list of options.
+/// One configuration key: where it lives, what it means, what it accepts. The whole table makes the reader,
+/// `--print-config`, the environment's names and the README's list of options.
 package struct ConfigurationKey: Sendable {
   package let path: String
   package let help: String
@@ -11,7 +11,8 @@ package struct ConfigurationKey: Sendable {
   package let text: @Sendable (Configuration) -> String
 
   package var section: Substring { path.split(separator: ".")[0] }
-  /// Whether a resumed run may change it without a word: it says how long, where to and how it is shown, not what is computed.
+  /// Whether a resumed run may change it without a word: it says how long, where to and how it is shown, not what is
+  /// computed.
   package var isFreeOnResume: Bool {
     ["checkpoint", "log", "monitor"].contains(section)
       || [
@@ -146,7 +147,9 @@ package enum ConfigurationSchema {
       (1...1_000_000).contains($0)
     },
     key("train.max_steps", \.train.maxSteps, "stop after so many steps; 0: no limit", "0 or more") { $0 >= 0 },
-    key("train.max_time", \.train.maxTime, "checkpoint and stop (exit 75) after this time, as 3h50m; none: no limit"),
+    key(
+      "train.max_time", \.train.maxTime,
+      "checkpoint and stop (exit 75) after this time: 3h50m, 90s (a bare number is seconds), none"),
     key("train.threads", \.train.threads, "threads of the matrix products, per rank", "between 1 and 256") {
       (1...256).contains($0)
     },
@@ -156,7 +159,10 @@ package enum ConfigurationSchema {
     key("train.exchange", \.train.exchange, "how gradients are summed: auto, window (one node), messages"),
 
     key("monitor.collapse_kl", \.monitor.collapseKL, "KL below this is collapsed, nats", "0 or more") { $0 >= 0 },
-    key("monitor.collapse_epochs", \.monitor.collapseEpochs, "epochs in a row before it is reported", "1 or more") {
+    key(
+      "monitor.collapse_epochs", \.monitor.collapseEpochs,
+      "epochs in a row before it is reported (dead units: 500 steps, too)", "1 or more"
+    ) {
       $0 >= 1
     },
     key(
@@ -203,7 +209,7 @@ package enum ConfigurationSchema {
     (
       "mnist-mlp", "784-400-20 on 28x28 digits; give --data",
       [
-        ("data.source", "mnist"), ("model.hidden", "[400]"), ("model.latent", "20"), ("train.batch_size", "128"),
+        ("data.source", "data/mnist"), ("model.hidden", "[400]"), ("model.latent", "20"), ("train.batch_size", "128"),
         ("train.max_epochs", "50"),
       ]
     ),
