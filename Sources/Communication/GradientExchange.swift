@@ -44,17 +44,17 @@ package final class GradientExchange {
   private let leafMerges: [ReductionTree.Merge]
   private let temporaries: [UnsafeMutablePointer<Float>]
   private let transport: any ExchangeTransport
-  /// Seconds spent so far waiting for other ranks to finish their leaves, and in `sum` altogether.
-  package private(set) var waitSeconds = 0.0
-  package private(set) var sumSeconds = 0.0
+  private let clock: PhaseClock
 
   package init(
-    _ communicator: Communicator, tree: ReductionTree, count: Int, rowWidth: Int, route: ExchangeRoute
+    _ communicator: Communicator, tree: ReductionTree, count: Int, rowWidth: Int, route: ExchangeRoute,
+    clock: PhaseClock = PhaseClock()
   ) throws(Failure) {
     precondition(tree.ranks == communicator.size, "tree for \(tree.ranks) ranks on \(communicator.size)")
     self.tree = tree
     self.count = count
     self.rowWidth = rowWidth
+    self.clock = clock
     let (program, blocks, total) = tree.localProgram(of: communicator.rank)
     leaves = program
     firstLeaf = tree.range(of: communicator.rank).lowerBound
@@ -91,6 +91,7 @@ package final class GradientExchange {
 
   /// Local part of the tree, after a leaf's gradient stands in its buffer.
   package func merge(after leaf: ReductionTree.Leaf) {
+    clock.enter(.merge)
     for merge in leaf.merges { vd_add(buffers[merge.into], buffers[merge.from], count) }
   }
 
@@ -99,13 +100,11 @@ package final class GradientExchange {
 
   /// Sums over all ranks. `decide` runs on the root alone, on the summed rows; every rank gets its answer.
   package func sum(_ decide: (UnsafePointer<Double>) -> SIMD8<Double>) throws(Failure) -> Exchanged {
-    let began = ContinuousClock.now
+    clock.enter(.wait)
     let rows = try transport.gatherRows()
-    let gathered = ContinuousClock.now
+    clock.enter(.reduce)
     sumRows(rows)
     let answer = try transport.reduce(rowSums, decide)
-    waitSeconds += (gathered - began) / .seconds(1)
-    sumSeconds += (ContinuousClock.now - began) / .seconds(1)
     return Exchanged(
       gradient: answer.gradient, squares: answer.squares, rows: rows, sums: UnsafePointer(rowSums), answer: answer.words
     )

@@ -31,11 +31,11 @@ package struct StepBenchmark: Sendable {
     let count = Int(try communicator.maximum([Int64(min(2_000, max(5, 0.15 / max(warm, 1e-6))))])[0])
     var steps = [Double](), floors = [Double](), exchanges = [Double](), waits = [Double]()
     for _ in 0..<rounds {
-      let exchange = trainer.exchange
-      let (wait, sum) = (exchange.waitSeconds, exchange.sumSeconds)
+      let clock = trainer.clock
+      let (wait, reduce) = (clock.seconds(in: .wait), clock.seconds(in: .reduce))
       steps.append(try seconds(count) { () throws(Failure) in try trainer.benchmarkStep() })
-      waits.append((exchange.waitSeconds - wait) / Double(count))
-      exchanges.append((exchange.sumSeconds - sum) / Double(count) - waits[waits.count - 1])
+      waits.append((clock.seconds(in: .wait) - wait) / Double(count))
+      exchanges.append((clock.seconds(in: .reduce) - reduce) / Double(count))
       floors.append(try seconds(count) { () throws(Failure) in try products() })
     }
     func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] * 1_000 }

@@ -15,6 +15,8 @@ package final class Trainer {
   let exchange: GradientExchange
   let optimizer: Optimizer
   let training: ELBOGraph
+  /// Where this rank's time goes.
+  package let clock = PhaseClock()
   let checkpoints: Checkpoints
   private let validator: Validator
   private let pictures: PictureMaker?
@@ -42,7 +44,7 @@ package final class Trainer {
     loader = BatchLoader(data: setup.data.train, rows: plan.microbatch, binarize: configuration.data.binarize)
     exchange = try GradientExchange(
       communicator, tree: ReductionTree(leaves: plan.slots, ranks: communicator.size), count: autoencoder.store.count,
-      rowWidth: StepRow.width, route: configuration.train.exchange)
+      rowWidth: StepRow.width, route: configuration.train.exchange, clock: clock)
     optimizer = setup.optimizer
     training = autoencoder.elboGraph(batch: plan.microbatch, gradients: true)
     validator = Validator(
@@ -106,6 +108,7 @@ package final class Trainer {
   /// One optimiser update: this rank's microbatches, the sum over all ranks, the root's directive. No allocation.
   func step() throws(Failure) -> Outcome {
     let share = 1 / Float(max(1, plan.filled(step: state.stepInEpoch)))
+    clock.enter(.wait)
     exchange.awaitBuffers()
     for leaf in exchange.leaves {
       let filled = try replayForward(slot: leaf.index)
@@ -123,6 +126,7 @@ package final class Trainer {
       exchange.release()
       return .notFinite
     }
+    clock.enter(.update)
     optimizer.step(
       autoencoder.store.values, gradient: sums.gradient, rate: directive.learningRate,
       scale: optimizer.clipFactor(norm: norm))
@@ -132,6 +136,7 @@ package final class Trainer {
 
   /// Loads a slot's microbatch of the current step and computes its terms; returns the number of real samples.
   func replayForward(slot: Int) throws(Failure) -> Int {
+    clock.enter(.data)
     let graph = training.graph
     let filled = try loader.load(
       plan, slot: slot, step: state.stepInEpoch, into: graph[training.x], seed: seed, attempt: state.attempt,
@@ -144,12 +149,14 @@ package final class Trainer {
     graph.replay.attempt = state.attempt
     graph.replay.epoch = UInt32(truncatingIfNeeded: state.epoch)
     graph[training.terms.beta][0] = Float(beta)
+    clock.enter(.forward)
     graph.forward()
     return filled
   }
 
   /// Gradient of the mean over the global step's samples. `share`: one over their number.
   func replayBackward(into gradient: UnsafeMutablePointer<Float>, share: Float) {
+    clock.enter(.backward)
     for row in 0..<plan.microbatch { seeds[row] = loader.weights[row] * share }
     training.graph.backward(from: training.terms.loss, seed: seeds, gradients: gradient)
   }
@@ -164,6 +171,7 @@ package final class Trainer {
     conductor.passed(step: state.step)
     checkpoints.passed(step: state.step)
     state.step += 1
+    clock.step = state.step
     state.stepInEpoch += 1
     state.updates = optimizer.updates
     let report = StepReport(
@@ -179,6 +187,7 @@ package final class Trainer {
   private func endEpoch(_ last: StepReport) throws(Failure) -> StopReason? {
     let isWhole = state.stepInEpoch == plan.stepsPerEpoch
     let epoch = state.epoch + 1, sums = state.sums
+    clock.enter(.validate)
     let valid = try validator.validate(seed: seed)
     guard valid.means.negativeELBO.isFinite else {
       // The last update made parameters that no step has used yet: the same as a step that is not finite.
@@ -204,6 +213,7 @@ package final class Trainer {
     }
     emit(.epoch(report))
     if let pictures, isLast || epoch % configuration.monitor.picturesEvery == 0 {
+      clock.enter(.pictures)
       emit(.pictures(try pictures.make(epoch: epoch)))
     }
     if isDue { save(best: isBest) }
@@ -222,6 +232,7 @@ package final class Trainer {
 
   /// Rank 0 writes; a failure is a warning, and the next checkpoint is another try.
   private func save(best: Bool) {
+    clock.enter(.checkpoint)
     guard communicator.isRoot else { return checkpoints.note(step: state.step) }
     state.conductor = conductor.state
     let began = ContinuousClock.now

@@ -1,0 +1,57 @@
+import Glibc
+import Synchronization
+
+/// What a rank is doing.
+package enum Phase: Int, CaseIterable, Sendable {
+  case start, data, forward, backward, merge, wait, reduce, update, validate, checkpoint, pictures
+}
+
+/// Where a rank's time goes: one owner enters phases, the watchdog's thread reads the mark.
+package final class PhaseClock: @unchecked Sendable {
+  /// Phase under way and number of phases entered so far, in one word: whoever sees it unchanged saw no progress.
+  private let word = Atomic<UInt64>(UInt64(Phase.start.rawValue))
+  private let stepWord = Atomic<Int>(0)
+  private let nanoseconds: UnsafeMutablePointer<UInt64>
+  private var since = PhaseClock.now
+  /// The phase under way.
+  package private(set) var phase = Phase.start
+
+  package init() {
+    nanoseconds = .allocate(capacity: Phase.allCases.count)
+    nanoseconds.initialize(repeating: 0, count: Phase.allCases.count)
+  }
+
+  deinit { nanoseconds.deallocate() }
+
+  /// Ends the phase under way and begins another; no allocation, about 30 ns.
+  package func enter(_ next: Phase) {
+    let now = PhaseClock.now
+    nanoseconds[phase.rawValue] += now - since
+    since = now
+    phase = next
+    let entered = (word.load(ordering: .relaxed) >> 8) &+ 1
+    word.store(entered << 8 | UInt64(next.rawValue), ordering: .relaxed)
+  }
+
+  /// Seconds spent in a phase, without the one under way.
+  package func seconds(in phase: Phase) -> Double { Double(nanoseconds[phase.rawValue]) * 1e-9 }
+
+  /// Updates done, for whoever looks on.
+  package var step: Int {
+    get { stepWord.load(ordering: .relaxed) }
+    set { stepWord.store(newValue, ordering: .relaxed) }
+  }
+
+  /// For another thread: changes with every phase entered.
+  package var mark: (phase: Phase, entered: UInt64) {
+    let word = word.load(ordering: .relaxed)
+    return (Phase(rawValue: Int(word & 255)) ?? .start, word >> 8)
+  }
+
+  /// Nanoseconds of a clock that never goes back.
+  package static var now: UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+  }
+}
