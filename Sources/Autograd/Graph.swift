@@ -24,6 +24,8 @@ package final class Graph {
   package private(set) var operations: [any Operation] = []
   private var labels: [String] = []
   private var backwardOrder: [Int] = []
+  /// After each operation of backwardOrder: gradients of all parameters from this offset on are final.
+  private var finalFrom: [Int] = []
   private var constants: [(index: Int, value: Float)] = []
 
   private var valueTable: UnsafeMutablePointer<UnsafeMutablePointer<Float>>?
@@ -140,6 +142,20 @@ package final class Graph {
     valueTable = values
     gradientTable = gradients
     backwardOrder = operations.indices.reversed().filter { operations[$0].outputs.contains(where: needsGradient) }
+    findFinal()
+  }
+
+  /// A parameter's gradient is final after the last operation of backward that has it as an input.
+  private func findFinal() {
+    var last = [Int: Int]()
+    for (place, index) in backwardOrder.enumerated() {
+      for input in operations[index].inputs { last[input.index] = place }
+    }
+    finalFrom = backwardOrder.indices.map { place in
+      // A parameter that nothing depends on is zeroed at the end.
+      let pending = parameterIndices.filter { last[$0.index] ?? .max > place }
+      return pending.map { $0.offset + entries[$0.index].shape.count }.max() ?? 0
+    }
   }
 
   /// Bytes of the arenas: values, and gradients of values.
@@ -160,8 +176,12 @@ package final class Graph {
     for operation in operations { operation.forward(memory) }
   }
 
-  /// Writes d(sum_i seed[i] root[i]) / d(parameter) to `gradients`, laid out as the parameters are.
-  package func backward(from root: Tensor, seed: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>) {
+  /// Writes d(sum_i seed[i] root[i]) / d(parameter) to `gradients`, laid out as the parameters are. After each
+  /// operation `finished` is told from which offset on they are final.
+  package func backward(
+    from root: Tensor, seed: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>,
+    finished: (_ from: Int) -> Void = { _ in }
+  ) {
     guard let gradientTable else { preconditionFailure("graph replayed before it was finalized") }
     for index in entries.indices { gradientTable[index].isWritten = false }
     for (index, offset) in parameterIndices { gradientTable[index].base = gradients + offset }
@@ -170,7 +190,10 @@ package final class Graph {
       preconditionFailure("the objective depends on no parameter")
     }
     start.update(from: seed, count: root.count)
-    for index in backwardOrder { operations[index].backward(memory) }
+    for (place, index) in backwardOrder.enumerated() {
+      operations[index].backward(memory)
+      finished(finalFrom[place])
+    }
     // A parameter that nothing depends on has gradient 0, not what stood there before.
     for (index, _) in parameterIndices { _ = memory.gradient(tensor(index)) }
   }

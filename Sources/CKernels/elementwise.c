@@ -32,6 +32,23 @@ VD_CLONES void vd_binarize(float *restrict x, const float *restrict uniforms, si
   for (size_t i = 0; i < n; i++) x[i] = uniforms[i] < x[i] ? 1.0f : 0.0f;
 }
 
+VD_CLONES void vd_f32_to_bf16(uint16_t *restrict y, const float *restrict x, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    uint32_t u;
+    __builtin_memcpy(&u, &x[i], 4);
+    uint32_t rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+    // Rounding could carry a NaN into an infinity.
+    y[i] = (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? (u >> 16) | 0x40u : rounded);
+  }
+}
+
+VD_CLONES void vd_bf16_to_f32(float *restrict y, const uint16_t *restrict x, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    uint32_t u = (uint32_t)x[i] << 16;
+    __builtin_memcpy(&y[i], &u, 4);
+  }
+}
+
 VD_CLONES double vd_sum_of_squares(const float *x, size_t n) {
   lanes a = {0}, b = {0};
   size_t i = 0;

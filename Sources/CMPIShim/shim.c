@@ -91,6 +91,13 @@ int vd_mpi_split_node(vd_comm *comm, vd_comm **node, int32_t *rank, int32_t *siz
   return 0;
 }
 
+int vd_mpi_split(vd_comm *comm, int32_t color, int32_t key, vd_comm **part) {
+  MPI_Comm split;
+  *part = NULL;
+  int code = MPI_Comm_split(comm->comm, color < 0 ? MPI_UNDEFINED : color, key, &split);
+  return code || split == MPI_COMM_NULL ? code : wrap(split, part);
+}
+
 int vd_mpi_free_comm(vd_comm *comm) {
   int code = comm->comm == MPI_COMM_WORLD ? 0 : MPI_Comm_free(&comm->comm);
   free(comm);
@@ -113,52 +120,10 @@ int vd_mpi_allreduce_max(vd_comm *comm, int64_t *values, uint64_t count) {
   return MPI_Allreduce(MPI_IN_PLACE, values, (int)count, MPI_INT64_T, MPI_MAX, comm->comm);
 }
 
-// Point to point in chunks, for transfers whose counts or offsets do not fit MPI's 32 bits.
-static int exchange_in_chunks(vd_comm *comm, const char *out, const uint64_t *out_counts, const uint64_t *out_offsets,
-                              char *in, const uint64_t *in_counts, const uint64_t *in_offsets) {
-  uint64_t messages = 0;
-  for (int r = 0; r < comm->size; r++)
-    messages += (out_counts[r] + chunk_limit - 1) / chunk_limit + (in_counts[r] + chunk_limit - 1) / chunk_limit;
-  if (messages > INT_MAX) return MPI_ERR_COUNT;
-  MPI_Request *requests = malloc((messages ? messages : 1) * sizeof *requests);
-  if (!requests) return VD_MPI_NO_MEMORY;
-  int code = 0, started = 0;
-  for (int r = 0; r < comm->size && !code; r++)
-    for (uint64_t at = 0; at < in_counts[r] && !code; at += chunk_limit) {
-      uint64_t n = in_counts[r] - at < chunk_limit ? in_counts[r] - at : chunk_limit;
-      code = MPI_Irecv(in + in_offsets[r] + at, (int)n, MPI_BYTE, r, 7001, comm->comm, &requests[started++]);
-    }
-  for (int r = 0; r < comm->size && !code; r++)
-    for (uint64_t at = 0; at < out_counts[r] && !code; at += chunk_limit) {
-      uint64_t n = out_counts[r] - at < chunk_limit ? out_counts[r] - at : chunk_limit;
-      code = MPI_Isend(out + out_offsets[r] + at, (int)n, MPI_BYTE, r, 7001, comm->comm, &requests[started++]);
-    }
-  if (!code) code = MPI_Waitall(started, requests, MPI_STATUSES_IGNORE);
-  free(requests);
-  return code;
-}
-
 static int fits(const uint64_t *counts, const uint64_t *offsets, int size) {
   for (int r = 0; r < size; r++)
     if (counts[r] > chunk_limit || offsets[r] > (uint64_t)INT_MAX) return 0;
   return 1;
-}
-
-int vd_mpi_alltoall(vd_comm *comm, const void *out, const uint64_t *out_counts, const uint64_t *out_offsets, void *in,
-                    const uint64_t *in_counts, const uint64_t *in_offsets) {
-  // Every rank must take the same road: agree on it.
-  int64_t large = !fits(out_counts, out_offsets, comm->size) || !fits(in_counts, in_offsets, comm->size);
-  int code = vd_mpi_allreduce_max(comm, &large, 1);
-  if (code) return code;
-  if (large) return exchange_in_chunks(comm, out, out_counts, out_offsets, in, in_counts, in_offsets);
-  int *n = malloc(4 * (size_t)comm->size * sizeof *n);
-  if (!n) return VD_MPI_NO_MEMORY;
-  int *outc = n, *outo = n + comm->size, *inc = outo + comm->size, *ino = inc + comm->size;
-  for (int r = 0; r < comm->size; r++)
-    outc[r] = (int)out_counts[r], outo[r] = (int)out_offsets[r], inc[r] = (int)in_counts[r], ino[r] = (int)in_offsets[r];
-  code = MPI_Alltoallv(out, outc, outo, MPI_BYTE, in, inc, ino, MPI_BYTE, comm->comm);
-  free(n);
-  return code;
 }
 
 int vd_mpi_allgather(vd_comm *comm, const void *mine, uint64_t bytes, void *all, const uint64_t *counts,
@@ -179,6 +144,70 @@ int vd_mpi_allgather(vd_comm *comm, const void *mine, uint64_t bytes, void *all,
     if (code) return code;
   }
   return 0;
+}
+
+struct vd_transfers {
+  MPI_Request *requests;
+  int count, capacity, running;
+};
+
+int vd_mpi_transfers(vd_transfers **transfers) {
+  *transfers = calloc(1, sizeof **transfers);
+  return *transfers ? 0 : VD_MPI_NO_MEMORY;
+}
+
+// One persistent request for every chunk; tags of chunks follow each other at a stride that no other tag meets.
+enum { tag_stride = 32768 };
+static int add(vd_transfers *t, vd_comm *comm, char *data, uint64_t bytes, int peer, int tag, int is_send) {
+  for (uint64_t at = 0; at < bytes; at += chunk_limit, tag += tag_stride) {
+    if (t->count == t->capacity) {
+      int capacity = t->capacity ? 2 * t->capacity : 16;
+      MPI_Request *grown = realloc(t->requests, (size_t)capacity * sizeof *grown);
+      if (!grown) return VD_MPI_NO_MEMORY;
+      t->requests = grown;
+      t->capacity = capacity;
+    }
+    int n = (int)(bytes - at < chunk_limit ? bytes - at : chunk_limit);
+    MPI_Request *request = &t->requests[t->count];
+    int code = is_send ? MPI_Send_init(data + at, n, MPI_BYTE, peer, tag, comm->comm, request)
+                       : MPI_Recv_init(data + at, n, MPI_BYTE, peer, tag, comm->comm, request);
+    if (code) return code;
+    t->count++;
+  }
+  return 0;
+}
+
+int vd_mpi_add_send(vd_transfers *transfers, vd_comm *comm, const void *data, uint64_t bytes, int32_t to, int32_t tag) {
+  return add(transfers, comm, (char *)data, bytes, to, tag, 1);
+}
+
+int vd_mpi_add_receive(vd_transfers *transfers, vd_comm *comm, void *data, uint64_t bytes, int32_t from, int32_t tag) {
+  return add(transfers, comm, data, bytes, from, tag, 0);
+}
+
+int vd_mpi_start_transfers(vd_transfers *transfers) {
+  transfers->running = 1;
+  return transfers->count ? MPI_Startall(transfers->count, transfers->requests) : 0;
+}
+
+int vd_mpi_test_transfers(vd_transfers *transfers, int32_t *done) {
+  int flag = 1, code = 0;
+  if (transfers->running && transfers->count)
+    code = MPI_Testall(transfers->count, transfers->requests, &flag, MPI_STATUSES_IGNORE);
+  if (flag) transfers->running = 0;
+  *done = flag;
+  return code;
+}
+
+int vd_mpi_free_transfers(vd_transfers *transfers) {
+  int code = 0;
+  for (int i = 0; i < transfers->count; i++) {
+    int freed = MPI_Request_free(&transfers->requests[i]);
+    if (!code) code = freed;
+  }
+  free(transfers->requests);
+  free(transfers);
+  return code;
 }
 
 // Open MPI's window bases are 8 mod 64: ask for a line more, and round up.
@@ -216,6 +245,12 @@ int vd_mpi_window_free(vd_window *window) {
 void vd_counter_publish(uint64_t *counter, uint64_t value) {
   atomic_store_explicit((_Atomic uint64_t *)counter, value, memory_order_release);
 }
+
+uint64_t vd_counter_read(const uint64_t *counter) {
+  return atomic_load_explicit((const _Atomic uint64_t *)counter, memory_order_acquire);
+}
+
+void vd_yield(void) { sched_yield(); }
 
 void vd_counter_wait(const uint64_t *counter, uint64_t value, int32_t spins) {
   for (int32_t i = 0; atomic_load_explicit((const _Atomic uint64_t *)counter, memory_order_acquire) < value; i++) {

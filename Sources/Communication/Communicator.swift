@@ -2,18 +2,16 @@ import CMPIShim
 import Foundation
 import Kernels
 
-/// The ranks of a run. Size 1 takes the same road as any other.
+/// The ranks of a run, numbered so that those of a node follow each other. Size 1 takes the same road as any other.
 package final class Communicator {
   package let rank: Int
   package let size: Int
-  /// Ranks that share this rank's memory, and this rank's number among them.
-  package let nodeRank: Int
-  package let nodeSize: Int
   package var isRoot: Bool { rank == 0 }
-  /// Whether all ranks share memory.
-  package var isOneNode: Bool { nodeSize == size }
-  private let world: OpaquePointer
-  let node: OpaquePointer
+  /// Who shares memory with whom.
+  package let topology: Topology
+  package var nodeSize: Int { topology.nodes[topology.node].count }
+  let world: OpaquePointer
+  private let launched: OpaquePointer
 
   /// Starts MPI. One per process.
   package init() throws(Failure) {
@@ -22,24 +20,24 @@ package final class Communicator {
     var size: Int32 = 1
     Launcher.skipNetworksWhenAlone()
     try Communicator.check(vd_mpi_start(&world, &rank, &size), "starting MPI")
-    var node: OpaquePointer?
-    var nodeRank: Int32 = 0
-    var nodeSize: Int32 = 1
-    try Communicator.check(vd_mpi_split_node(world, &node, &nodeRank, &nodeSize), "finding the ranks of this node")
-    guard let world, let node else { throw Failure(.failure, "MPI started without a communicator") }
-    self.world = world
-    self.node = node
-    self.rank = Int(rank)
+    guard let world else { throw Failure(.failure, "MPI started without a communicator") }
+    let seating = try Seating(world, rank: Int(rank), size: Int(size))
+    var ordered: OpaquePointer?
+    try Communicator.check(vd_mpi_split(world, 0, Int32(seating.seat), &ordered), "ordering the ranks by node")
+    guard let ordered else { throw Failure(.failure, "MPI made no communicator of all ranks") }
+    self.launched = world
+    self.world = ordered
+    self.rank = seating.seat
     self.size = Int(size)
-    self.nodeRank = Int(nodeRank)
-    self.nodeSize = Int(nodeSize)
+    topology = try Topology(world: ordered, rank: seating.seat, nodes: seating.nodes, memory: seating.memory)
     try Launcher.refuseMismatch(size: self.size)
   }
 
   /// Ends MPI on every rank; call once, after the last collective.
   package func finish() {
-    vd_mpi_free_comm(node)
+    topology.close()
     vd_mpi_free_comm(world)
+    vd_mpi_free_comm(launched)
     _ = vd_mpi_finish()
   }
 
@@ -66,6 +64,15 @@ package final class Communicator {
   package func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int = 0) throws(Failure) {
     try Communicator.check(
       vd_mpi_broadcast(world, bytes.baseAddress, UInt64(bytes.count), Int32(root)), "broadcasting \(bytes.count) bytes")
+  }
+
+  /// The root's bytes in memory that the ranks of each node share.
+  package func broadcastToNodes(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure) {
+    if topology.nodeRank == 0, let lane = topology.lane {
+      try Communicator.check(
+        vd_mpi_broadcast(lane, bytes.baseAddress, UInt64(bytes.count), 0), "broadcasting \(bytes.count) bytes")
+    }
+    try topology.barrier()
   }
 
   /// The root's bytes on every rank, of a length that only the root knows.
@@ -123,20 +130,6 @@ package final class Communicator {
       total += count
     }
     try Communicator.check(vd_mpi_allgather(world, mine, bytes[rank], all, bytes, offsets), "gathering sums")
-  }
-
-  func gather(
-    bytes mine: UnsafeRawPointer, into all: UnsafeMutableRawPointer, counts: [UInt64], offsets: [UInt64]
-  ) throws(Failure) {
-    try Communicator.check(vd_mpi_allgather(world, mine, counts[rank], all, counts, offsets), "gathering slices")
-  }
-
-  func exchange(
-    _ out: UnsafeRawPointer, _ outCounts: [UInt64], _ outOffsets: [UInt64], into: UnsafeMutableRawPointer,
-    _ inCounts: [UInt64], _ inOffsets: [UInt64]
-  ) throws(Failure) {
-    try Communicator.check(
-      vd_mpi_alltoall(world, out, outCounts, outOffsets, into, inCounts, inOffsets), "exchanging gradients")
   }
 
   /// Runs `body` on every rank; if it fails on any, every rank throws the failure of the lowest such rank.

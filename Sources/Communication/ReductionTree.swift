@@ -36,8 +36,10 @@ package struct ReductionTree: Sendable {
   }
 
   /// Maximal aligned subtrees of a rank's range, in leaf order.
-  package func blocks(of rank: Int) -> [Block] {
-    let range = range(of: rank)
+  package func blocks(of rank: Int) -> [Block] { ReductionTree.blocks(in: range(of: rank)) }
+
+  /// Maximal aligned subtrees of a range of leaves, in order.
+  package static func blocks(in range: Range<Int>) -> [Block] {
     var blocks = [Block](), at = range.lowerBound
     while at < range.upperBound {
       var size = 1
@@ -48,8 +50,8 @@ package struct ReductionTree: Sendable {
     return blocks
   }
 
-  /// The rest of the tree over a list of blocks that covers the leaves in order; the sum ends in values[0].
-  package static func merges(of blocks: [Block]) -> [Merge] {
+  /// The merges that a list of neighbouring blocks allows, and the indices of the maximal subtrees they leave.
+  package static func partialMerges(of blocks: [Block]) -> (merges: [Merge], remaining: [Int]) {
     var stack = [(block: Block, index: Int)](), merges = [Merge]()
     for (index, block) in blocks.enumerated() {
       stack.append((block, index))
@@ -61,9 +63,15 @@ package struct ReductionTree: Sendable {
         stack.append((Block(start: left.block.start, size: 2 * left.block.size), left.index))
       }
     }
+    return (merges, stack.map(\.index))
+  }
+
+  /// The rest of the tree over a list of blocks that covers the leaves in order; the sum ends in values[0].
+  package static func merges(of blocks: [Block]) -> [Merge] {
+    var (merges, stack) = partialMerges(of: blocks)
     while stack.count > 1 {
       let right = stack.removeLast()
-      merges.append(Merge(into: stack[stack.count - 1].index, from: right.index))
+      merges.append(Merge(into: stack[stack.count - 1], from: right))
     }
     return merges
   }

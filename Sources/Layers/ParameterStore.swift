@@ -29,7 +29,8 @@ package final class ParameterStore {
   private var buffer: UnsafeMutablePointer<Float>?
 
   package init() {}
-  deinit { buffer?.deallocate() }
+  private var ownsBuffer = true
+  deinit { if ownsBuffer { buffer?.deallocate() } }
 
   /// The flat values. (count)
   package var values: UnsafeMutablePointer<Float> {
@@ -76,6 +77,15 @@ package final class ParameterStore {
       }
     }
     buffer = values
+  }
+
+  /// The values live in `memory` from here on, which outlives the store; `copies`: whether they have to be brought there.
+  /// Before the first graph is recorded.
+  package func move(to memory: UnsafeMutablePointer<Float>, copies: Bool) {
+    if copies { memory.update(from: values, count: count) }
+    if ownsBuffer { buffer?.deallocate() }
+    buffer = memory
+    ownsBuffer = false
   }
 
   /// SHA-256 over the bytes of all parameters, in order: "sha256:...".

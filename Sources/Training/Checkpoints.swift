@@ -163,8 +163,8 @@ package final class Checkpoints {
       }
     }
     for base in [parameters.values, optimizer.first, optimizer.second] {
-      try communicator.broadcast(
-        UnsafeMutableRawBufferPointer(start: base, count: parameters.count * MemoryLayout<Float>.stride))
+      let bytes = UnsafeMutableRawBufferPointer(start: base, count: parameters.count * MemoryLayout<Float>.stride)
+      try optimizer.isShared ? communicator.broadcastToNodes(bytes) : communicator.broadcast(bytes)
     }
     saved.insert(step)
     proven = step

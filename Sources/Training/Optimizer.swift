@@ -11,6 +11,9 @@ package final class Optimizer {
   /// First and second moments. (count)
   package let first: UnsafeMutablePointer<Float>
   package let second: UnsafeMutablePointer<Float>
+  /// What this rank updates: all, or its part where the ranks of a node share one copy.
+  package let share: Range<Int>
+  package let isShared: Bool
   /// Updates done.
   package var updates = 0
 
@@ -19,9 +22,25 @@ package final class Optimizer {
     self.count = count
     first = Buffer.allocate(Float.self, count: count)
     second = Buffer.allocate(Float.self, count: count)
+    share = 0..<count
+    isShared = false
+  }
+
+  /// Moments in memory that several ranks share; this one updates `share`.
+  package init(
+    _ settings: Configuration.Optimizer, count: Int, first: UnsafeMutablePointer<Float>,
+    second: UnsafeMutablePointer<Float>, share: Range<Int>
+  ) {
+    self.settings = settings
+    self.count = count
+    self.first = first
+    self.second = second
+    self.share = share
+    isShared = true
   }
 
   deinit {
+    guard !isShared else { return }
     first.deallocate()
     second.deallocate()
   }
@@ -31,7 +50,7 @@ package final class Optimizer {
     settings.clipNorm > 0 ? min(1, settings.clipNorm / (norm + 1e-6)) : 1
   }
 
-  /// One update of all parameters, the gradient scaled by `scale` first.
+  /// One update of this rank's share of the parameters, the gradient scaled by `scale` first.
   package func step(
     _ parameters: UnsafeMutablePointer<Float>, gradient: UnsafePointer<Float>, rate: Double, scale: Double
   ) {
@@ -44,6 +63,7 @@ package final class Optimizer {
       step: Float(rate / (1 - pow(settings.beta1, Double(updates)))),
       root: Float(1 / (1 - pow(settings.beta2, Double(updates))).squareRoot()),
       keep: isDecoupled ? Float(1 - rate * decay) : 1, l2: isDecoupled ? 0 : Float(decay))
-    vd_adam(parameters, first, second, gradient, count, &constants)
+    let at = share.lowerBound
+    vd_adam(parameters + at, first + at, second + at, gradient + at, share.count, &constants)
   }
 }

@@ -6,6 +6,7 @@ extension Trainer {
   /// All ranks together: find the first operation that was not finite, go back to the last valid checkpoint, halve the
   /// learning rate, and key the noise anew. Collective.
   func rollBack(failing: Int) throws(Failure) {
+    exchange.awaitRelease()
     let finding = try findNonFinite()
     // The root chooses what to go back to, and whether to try at all; the others follow its answer.
     var restored = TrainingState()

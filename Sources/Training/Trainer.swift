@@ -23,6 +23,7 @@ package final class Trainer {
   private let observers: [any TrainingObserver]
   private let injection: NaNInjection?
   private let seeds: UnsafeMutablePointer<Float>
+  private let shared: NodeMemory?
   private let warnings: [String]
   private let start: StartReport
   let seed: UInt64
@@ -44,8 +45,10 @@ package final class Trainer {
     loader = BatchLoader(data: setup.data.train, rows: plan.microbatch, binarize: configuration.data.binarize)
     exchange = try GradientExchange(
       communicator, tree: ReductionTree(leaves: plan.slots, ranks: communicator.size), count: autoencoder.store.count,
-      rowWidth: StepRow.width, route: configuration.train.exchange, clock: clock)
+      rowWidth: StepRow.width, route: configuration.train.exchange, buckets: configuration.train.buckets,
+      wire: configuration.train.wire, clock: clock)
     optimizer = setup.optimizer
+    shared = setup.shared
     training = autoencoder.elboGraph(batch: plan.microbatch, gradients: true)
     validator = Validator(
       autoencoder, data: setup.data.valid, communicator: communicator, configuration: configuration)
@@ -66,7 +69,10 @@ package final class Trainer {
   deinit { seeds.deallocate() }
 
   /// Gives shared memory back; collective.
-  package func close() { exchange.close() }
+  package func close() {
+    exchange.close()
+    shared?.close()
+  }
 
   package var totalSteps: Int { configuration.totalSteps(plan) }
 
@@ -112,8 +118,8 @@ package final class Trainer {
     exchange.awaitBuffers()
     for leaf in exchange.leaves {
       let filled = try replayForward(slot: leaf.index)
-      replayBackward(into: exchange.buffers[leaf.buffer], share: share)
       StepRow.write(training, loader.weights, filled: filled, into: exchange.row(of: leaf.index))
+      replayBackward(into: exchange.buffers[leaf.buffer], share: share) { exchange.advance(leaf, readyFrom: $0) }
       exchange.merge(after: leaf)
     }
     let step = state.step
@@ -155,10 +161,12 @@ package final class Trainer {
   }
 
   /// Gradient of the mean over the global step's samples. `share`: one over their number.
-  func replayBackward(into gradient: UnsafeMutablePointer<Float>, share: Float) {
+  func replayBackward(
+    into gradient: UnsafeMutablePointer<Float>, share: Float, finished: (_ from: Int) -> Void = { _ in }
+  ) {
     clock.enter(.backward)
     for row in 0..<plan.microbatch { seeds[row] = loader.weights[row] * share }
-    training.graph.backward(from: training.terms.loss, seed: seeds, gradients: gradient)
+    training.graph.backward(from: training.terms.loss, seed: seeds, gradients: gradient, finished: finished)
   }
 
   private func account(_ sums: UnsafePointer<Double>, norm: Double, _ directive: Directive) -> StepReport {
@@ -187,6 +195,7 @@ package final class Trainer {
   private func endEpoch(_ last: StepReport) throws(Failure) -> StopReason? {
     let isWhole = state.stepInEpoch == plan.stepsPerEpoch
     let epoch = state.epoch + 1, sums = state.sums
+    exchange.awaitRelease()
     clock.enter(.validate)
     let valid = try validator.validate(seed: seed)
     guard valid.means.negativeELBO.isFinite else {
@@ -234,6 +243,7 @@ package final class Trainer {
   private func save(best: Bool) {
     clock.enter(.checkpoint)
     guard communicator.isRoot else { return checkpoints.note(step: state.step) }
+    exchange.awaitRelease()
     state.conductor = conductor.state
     let began = ContinuousClock.now
     do {

@@ -22,6 +22,8 @@ package final class TrainingSetup {
   package let plan: BatchPlan
   package let autoencoder: VariationalAutoencoder
   package let optimizer: Optimizer
+  /// One copy of parameters and moments for the ranks of a node.
+  package let shared: NodeMemory?
   package let checkpoints: Checkpoints
   package private(set) var state: TrainingState
   package private(set) var conductor: Conductor
@@ -47,7 +49,6 @@ package final class TrainingSetup {
         configuration.modelSettings(elements: elements), likelihood: configuration.likelihood,
         objective: configuration.objectiveSettings, seed: UInt64(configuration.train.seed))
     }
-    optimizer = Optimizer(configuration.optimizer, count: autoencoder.store.count)
     checkpoints = Checkpoints(
       directory: communicator.isRoot ? checkpointDirectory : nil, keep: configuration.checkpoint.keep,
       metadata: ModelMetadata(
@@ -73,6 +74,7 @@ package final class TrainingSetup {
       ("matrix products", Products.description), ("product threads", "\(Products.threads)"),
       ("CPU level", "\(vd_cpu_level())"),
     ])
+    (shared, optimizer) = try TrainingSetup.placeParameters(autoencoder.store, configuration, communicator)
     let (steps, planned) = (plan.stepsPerEpoch, state.plannedSteps)
     conductor = try communicator.together { () throws(Failure) in
       try Conductor(configuration, stepsPerEpoch: steps, totalSteps: planned)
@@ -84,6 +86,35 @@ package final class TrainingSetup {
   package static func plan(_ configuration: Configuration, _ data: DataSplit) -> BatchPlan {
     BatchPlan(
       count: data.train.count, batchSize: configuration.train.batchSize, microbatch: configuration.train.microbatch)
+  }
+
+  /// Gives shared memory back where no trainer does; collective.
+  package func close() { shared?.close() }
+
+  /// Where ranks share memory, one copy of parameters and moments serves them all, and each updates its part.
+  private static func placeParameters(
+    _ store: ParameterStore, _ configuration: Configuration, _ communicator: Communicator
+  ) throws(Failure) -> (NodeMemory?, Optimizer) {
+    let topology = communicator.topology, count = store.count
+    let isShared =
+      configuration.optimizer.sharding == .node
+      || (configuration.optimizer.sharding == .auto && configuration.train.exchange != .messages)
+    // All ranks or none: restoring a checkpoint is collective.
+    guard isShared, topology.nodes.contains(where: { $0.count > 1 }) else {
+      return (nil, Optimizer(configuration.optimizer, count: count))
+    }
+    let stride = (count + 15) & ~15
+    let isFirst = topology.nodeRank == 0
+    let memory = try NodeMemory(topology, bytes: isFirst ? 3 * stride * 4 : 0)
+    let base = memory.parts[0].assumingMemoryBound(to: Float.self)
+    store.move(to: base, copies: isFirst)
+    try topology.barrier()
+    let share = ExchangePlan.share(of: count, neighbour: topology.nodeRank, neighbours: topology.neighbours.count)
+    return (
+      memory,
+      Optimizer(
+        configuration.optimizer, count: count, first: base + stride, second: base + 2 * stride, share: share)
+    )
   }
 
   // MARK: Data

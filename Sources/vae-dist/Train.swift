@@ -143,6 +143,7 @@ private struct TrainingRun {
       configuration, communicator, checkpointDirectory: isDry ? nil : checkpoints, resume: isDry ? .none : resume)
     if isDry {
       if communicator.isRoot { print(DryRun.text(setup), terminator: "") }
+      setup.close()
       return 0
     }
     try refuseFinished(setup)

@@ -11,7 +11,7 @@ extension CommandTests {
       "--set", "data.binarize=dynamic",
     ]
 
-    @Test("1 to 5 ranks, over the window and by messages, give the same parameters and metrics")
+    @Test("1 to 5 ranks, on one node, by messages and on several nodes, give the same parameters and metrics")
     func ranks() throws {
       let scratch = try Scratch()
       try train(scratch.path + "/one", Self.settings)
@@ -26,6 +26,18 @@ extension CommandTests {
           #expect(try epochNumbers(place) == epochs, "\(ranks) ranks, \(route)")
           #expect(metrics(place, kind: "epoch").allSatisfy { $0["ranks"] as? Int == ranks })
         }
+      }
+      for (nodeRanks, settings) in [
+        (1, ["train.buckets=3"]), (2, ["train.buckets=1"]), (2, ["train.buckets=4", "optimizer.sharding=node"]),
+        (3, ["optimizer.sharding=none"]),
+      ] {
+        let place = "\(scratch.path)/nodes-\(nodeRanks)-\(settings[0])"
+        let outcome = try run(
+          training(place, Self.settings + settings.flatMap { ["--set", $0] }), ranks: 5,
+          environment: ["VAE_DIST_NODE_RANKS": "\(nodeRanks)"])
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(try digest(place) == expected, "nodes of \(nodeRanks), \(settings)")
+        #expect(try epochNumbers(place) == epochs, "nodes of \(nodeRanks), \(settings)")
       }
       // What is compared depends on what it should depend on.
       try train(scratch.path + "/other", Self.settings + ["--seed", "2"], ranks: 2)

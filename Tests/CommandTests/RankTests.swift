@@ -18,7 +18,21 @@ extension CommandTests {
     func exchange(ranks: Int) throws {
       _ = try probe(["exchange", "window", "12"], ranks: ranks)
       _ = try probe(["exchange", "messages", "6"], ranks: ranks)
-      _ = try probe(["exchange", "messages", "2", "64"], ranks: ranks)
+      _ = try probe(["exchange", "messages", "2", "640"], ranks: ranks)
+    }
+
+    @Test("Between nodes, too, whatever ranks share memory: buckets, lanes and bfloat16", arguments: [2, 3, 5, 7])
+    func nodes(ranks: Int) throws {
+      for nodeRanks in 1..<min(ranks, 4) {
+        let environment = ["VAE_DIST_NODE_RANKS": "\(nodeRanks)"]
+        for arguments in [["exchange", "auto", "4"], ["exchange", "auto", "2", "640"], ["wire"]] {
+          let outcome = try run(arguments, program: "RankProbe", ranks: ranks, environment: environment)
+          #expect(outcome.status == 0, "\(arguments), \(ranks) ranks, \(nodeRanks) a node: \(outcome.errors)")
+        }
+      }
+      let refused = try run(
+        ["exchange", "window", "1"], program: "RankProbe", ranks: ranks, environment: ["VAE_DIST_NODE_RANKS": "1"])
+      #expect(refused.status == 78 && refused.count(of: "do not share one node's memory") == 1, "\(refused.errors)")
     }
 
     @Test("Sums, gathers and broadcasts, in one piece and cut into many", arguments: [1, 2, 3, 5])

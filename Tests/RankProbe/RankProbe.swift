@@ -9,7 +9,8 @@ struct RankProbe {
   typealias Scenario = @Sendable (Communicator, [String]) throws(Failure) -> Void
 
   static let scenarios: [String: Scenario] = [
-    "exchange": exchange, "collectives": collectives, "together": together, "agree": agree, "lonely": lonely,
+    "exchange": exchange, "wire": wire, "collectives": collectives, "together": together, "agree": agree,
+    "lonely": lonely,
     "allocations": allocations, "run-allocations": runAllocations, "signals": signals,
   ]
 

@@ -32,6 +32,9 @@ void vd_dropout(float *y, float *uniforms, const float *x, size_t n, float p);
 void vd_binarize(float *x, const float *uniforms, size_t n);
 // Sum of x[i]^2 in a fixed order of lanes, the same on every CPU level up to rounding of fused multiply-adds.
 double vd_sum_of_squares(const float *x, size_t n);
+// bfloat16, the upper half of a float32: rounded to nearest even (a NaN stays one), and back.
+void vd_f32_to_bf16(uint16_t *y, const float *x, size_t n);
+void vd_bf16_to_f32(float *y, const uint16_t *x, size_t n);
 // 1 when every x[i] is finite.
 int vd_all_finite(const float *x, size_t n);
 // Smallest and largest element; a NaN gives NaN for both.

@@ -19,6 +19,8 @@ void vd_mpi_library(char *text, size_t capacity);
 
 // The ranks that share memory with this one.
 int vd_mpi_split_node(vd_comm *comm, vd_comm **node, int32_t *rank, int32_t *size);
+// The ranks of this colour, numbered by key; a negative colour belongs nowhere (*part is null).
+int vd_mpi_split(vd_comm *comm, int32_t color, int32_t key, vd_comm **part);
 int vd_mpi_free_comm(vd_comm *comm);
 
 // Counts are bytes. Transfers above the chunk limit are cut, because MPI counts are 32-bit.
@@ -28,8 +30,17 @@ int vd_mpi_broadcast(vd_comm *comm, void *data, uint64_t bytes, int32_t root);
 int vd_mpi_allreduce_max(vd_comm *comm, int64_t *values, uint64_t count);
 int vd_mpi_allgather(vd_comm *comm, const void *mine, uint64_t bytes, void *all, const uint64_t *counts,
                      const uint64_t *offsets);
-int vd_mpi_alltoall(vd_comm *comm, const void *out, const uint64_t *out_counts, const uint64_t *out_offsets, void *in,
-                    const uint64_t *in_counts, const uint64_t *in_offsets);
+
+// Transfers between fixed places, made once and started again and again: a step needs no set-up and no memory.
+// `tag` tells transfers between the same two ranks apart (0..<32768 for each).
+typedef struct vd_transfers vd_transfers;
+int vd_mpi_transfers(vd_transfers **transfers);
+int vd_mpi_add_send(vd_transfers *transfers, vd_comm *comm, const void *data, uint64_t bytes, int32_t to, int32_t tag);
+int vd_mpi_add_receive(vd_transfers *transfers, vd_comm *comm, void *data, uint64_t bytes, int32_t from, int32_t tag);
+int vd_mpi_start_transfers(vd_transfers *transfers);
+// Moves what can be moved; *done is 1 when all have ended.
+int vd_mpi_test_transfers(vd_transfers *transfers, int32_t *done);
+int vd_mpi_free_transfers(vd_transfers *transfers);
 
 // Memory that every rank of a node can read and write (MPI-3 shared window), aligned to 64 bytes and zeroed.
 int vd_mpi_window(vd_comm *node, uint64_t bytes, vd_window **window, void **mine);
@@ -38,6 +49,9 @@ int vd_mpi_window_free(vd_window *window);
 
 // Counters in shared memory: publish what was written before, wait until a counter has reached a value.
 void vd_counter_publish(uint64_t *counter, uint64_t value);
+uint64_t vd_counter_read(const uint64_t *counter);
+// Offers the core to others.
+void vd_yield(void);
 void vd_counter_wait(const uint64_t *counter, uint64_t value, int32_t spins);
 
 // Orders a signal handler's store against a reader: the handler sets a flag and nothing else.

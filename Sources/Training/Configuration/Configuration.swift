@@ -45,6 +45,7 @@ package struct Configuration: Sendable, Equatable {
     package var epsilon = 0.00000001
     package var weightDecay = 0.0
     package var clipNorm = 1.0
+    package var sharding = Sharding.auto
   }
 
   package struct Schedule: Sendable, Equatable {
@@ -64,6 +65,8 @@ package struct Configuration: Sendable, Equatable {
     package var maxTime = Duration.none
     package var threads = 1
     package var exchange = ExchangeRoute.auto
+    package var buckets = 0
+    package var wire = WireFormat.float32
     package var products = Products.Library.auto
   }
 
@@ -112,6 +115,7 @@ package enum LikelihoodKind: String, CaseIterable, Sendable {
 package enum BetaShape: String, CaseIterable, Sendable { case constant, linear, cyclical, sigmoid }
 package enum RateShape: String, CaseIterable, Sendable { case constant, warmupCosine = "warmup_cosine", step }
 package enum OptimizerKind: String, CaseIterable, Sendable { case adam, adamw }
+package enum Sharding: String, CaseIterable, Sendable { case auto, node, none }
 package enum TimeUnit: String, CaseIterable, Sendable { case epoch, step }
 package enum ProgressStyle: String, CaseIterable, Sendable { case auto, bar, plain, json, none }
 

@@ -17,7 +17,7 @@ package struct ConfigurationKey: Sendable {
     ["checkpoint", "log", "monitor"].contains(section)
       || [
         "data.source", "data.validation", "train.max_epochs", "train.max_steps", "train.max_time", "train.exchange",
-        "train.threads", "train.products",
+        "train.buckets", "optimizer.sharding", "train.threads", "train.products",
       ].contains(path)
   }
   package var environmentName: String {
@@ -122,6 +122,9 @@ package enum ConfigurationSchema {
     {
       $0 >= 0
     },
+    key(
+      "optimizer.sharding", \.optimizer.sharding,
+      "auto, node (ranks of a node share parameters and moments, each updates its part), none"),
 
     key("schedule.kind", \.schedule.kind, "learning rate: constant, warmup_cosine, step"),
     key("schedule.warmup_steps", \.schedule.warmupSteps, "steps of linear warm-up (warmup_cosine)", "0 or more") {
@@ -156,7 +159,14 @@ package enum ConfigurationSchema {
     key(
       "train.products", \.train.products, "library of the matrix products: auto (oneDNN if installed), openblas, onednn"
     ),
-    key("train.exchange", \.train.exchange, "how gradients are summed: auto, window (one node), messages"),
+    key(
+      "train.exchange", \.train.exchange,
+      "how gradients are summed: auto (shared memory on a node, messages between), window (one node), messages"),
+    key(
+      "train.buckets", \.train.buckets,
+      "pieces of the gradient that travel between nodes while backward runs; 0: by a trial, 1: none", "between 0 and 16"
+    ) { (0...16).contains($0) },
+    key("train.wire", \.train.wire, "numbers between nodes: float32, bfloat16 (half the bytes, other bits)"),
 
     key("monitor.collapse_kl", \.monitor.collapseKL, "KL below this is collapsed, nats", "0 or more") { $0 >= 0 },
     key(

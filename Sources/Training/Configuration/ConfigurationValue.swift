@@ -140,6 +140,8 @@ extension ProgressStyle: ConfigurationValue {}
 extension Activation: ConfigurationValue {}
 extension Reduction: ConfigurationValue {}
 extension ExchangeRoute: ConfigurationValue {}
+extension WireFormat: ConfigurationValue {}
+extension Sharding: ConfigurationValue {}
 extension Products.Library: ConfigurationValue {}
 
 /// A number without an exponent: 0.00001 and not 1e-05, which YAML 1.1 readers take for a text.

@@ -1,0 +1,84 @@
+import CMPIShim
+import Kernels
+
+/// The small messages of a step between nodes: all rows to the root, its sums and its answer back. One rank of each
+/// node takes part.
+final class ControlExchange {
+  private enum State { case idle, collecting, deciding, spreading, done }
+  private var state = State.done
+  private let isRoot: Bool
+  private let rowBuffers: [(from: UnsafeMutablePointer<Double>, count: Int)]
+  /// The root: rows of all leaves. Elsewhere: the rows of this node.
+  let rows: UnsafeMutablePointer<Double>
+  /// The root has all rows and owes the others its answer.
+  var isAsked: Bool { state == .deciding }
+  private var collect: OpaquePointer?
+  private var spread: OpaquePointer?
+
+  /// - verdict: where answer and sums belong in this node's memory. (width)
+  init(
+    _ plan: ExchangePlan, _ topology: Topology, lane: OpaquePointer,
+    rowBuffers: [(from: UnsafeMutablePointer<Double>, count: Int)], verdict: UnsafeMutablePointer<Double>, width: Int
+  ) throws(Failure) {
+    isRoot = topology.node == 0
+    self.rowBuffers = rowBuffers
+    rows = Buffer.allocate(Double.self, count: plan.tree.leaves * plan.rowWidth)
+    try Communicator.check(vd_mpi_transfers(&collect), "preparing transfers")
+    try Communicator.check(vd_mpi_transfers(&spread), "preparing transfers")
+    let bytes = topology.nodes.map { UInt64($0.reduce(0) { $0 + plan.rowCount(of: $1) } * 8) }
+    let tag: Int32 = 32_000
+    guard isRoot else {
+      try Communicator.check(vd_mpi_add_send(collect, lane, rows, bytes[topology.node], 0, tag), "preparing a transfer")
+      try Communicator.check(
+        vd_mpi_add_receive(spread, lane, verdict, UInt64(width * 8), 0, tag + 1), "preparing a transfer")
+      return
+    }
+    var at = UnsafeMutableRawPointer(rows) + Int(bytes[0])
+    for node in topology.nodes.indices.dropFirst() {
+      try Communicator.check(
+        vd_mpi_add_receive(collect, lane, at, bytes[node], Int32(node), tag), "preparing a transfer")
+      try Communicator.check(
+        vd_mpi_add_send(spread, lane, verdict, UInt64(width * 8), Int32(node), tag + 1), "preparing a transfer")
+      at += Int(bytes[node])
+    }
+  }
+
+  deinit { rows.deallocate() }
+
+  func close() {
+    if let collect { vd_mpi_free_transfers(collect) }
+    if let spread { vd_mpi_free_transfers(spread) }
+    (collect, spread) = (nil, nil)
+  }
+
+  func begin() { state = .idle }
+
+  /// Goes as far as possible without waiting; true when all is done.
+  func advance(isReady: Bool) throws(Failure) -> Bool {
+    if state == .idle, isReady {
+      var at = rows
+      for buffer in rowBuffers {
+        at.update(from: buffer.from, count: buffer.count)
+        at += buffer.count
+      }
+      try Communicator.check(vd_mpi_start_transfers(collect), "collecting losses")
+      if !isRoot { try Communicator.check(vd_mpi_start_transfers(spread), "awaiting the root's answer") }
+      state = .collecting
+    }
+    if state == .collecting, try hasEnded(collect) { state = isRoot ? .deciding : .spreading }
+    if state == .spreading, try hasEnded(spread) { state = .done }
+    return state == .done
+  }
+
+  /// The root's verdict stands in its place: sends it to the other nodes.
+  func answer() throws(Failure) {
+    try Communicator.check(vd_mpi_start_transfers(spread), "answering")
+    state = .spreading
+  }
+
+  private func hasEnded(_ transfers: OpaquePointer?) throws(Failure) -> Bool {
+    var done: Int32 = 0
+    try Communicator.check(vd_mpi_test_transfers(transfers, &done), "exchanging losses between nodes")
+    return done != 0
+  }
+}
