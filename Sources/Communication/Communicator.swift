@@ -29,7 +29,9 @@ package final class Communicator {
     self.world = ordered
     self.rank = seating.seat
     self.size = Int(size)
-    topology = try Topology(world: ordered, rank: seating.seat, nodes: seating.nodes, memory: seating.memory)
+    topology = try Topology(
+      world: ordered, rank: seating.seat, nodes: seating.nodes, memory: seating.memory,
+      machineSize: seating.machineSize)
     try Launcher.refuseMismatch(size: self.size)
   }
 

@@ -90,7 +90,7 @@ package final class GradientExchange {
     merges = ReductionTree.merges(of: (0..<tree.ranks).flatMap(tree.blocks))
     leafMerges = tree.leafMerges
     rowScratch = Buffer.allocate(Double.self, count: tree.leaves * rowWidth)
-    spins = communicator.nodeSize <= Launcher.usableCores ? 20_000 : 0
+    spins = topology.machineSize <= Launcher.usableCores ? 20_000 : 0
     guard !topology.isOneNode else { return }
     if topology.nodeRank == 0, let lane = topology.lane {
       let rows = topology.neighbours.indices.map {

@@ -17,12 +17,17 @@ package final class Topology {
   let lane: OpaquePointer?
 
   package var isOneNode: Bool { nodes.count == 1 }
+  /// Ranks on this rank's machine: more than its node's where VAE_DIST_NODE_RANKS divides it.
+  package let machineSize: Int
   /// Ranks of this rank's node.
   package var neighbours: Range<Int> { nodes[node] }
 
   /// Collective. - memory: a communicator of the node's ranks, closed with this.
-  init(world: OpaquePointer, rank: Int, nodes: [Range<Int>], memory: OpaquePointer?) throws(Failure) {
+  init(
+    world: OpaquePointer, rank: Int, nodes: [Range<Int>], memory: OpaquePointer?, machineSize: Int
+  ) throws(Failure) {
     self.nodes = nodes
+    self.machineSize = machineSize
     let node = nodes.firstIndex { $0.contains(rank) } ?? 0
     self.node = node
     nodeRank = rank - nodes[node].lowerBound
@@ -42,7 +47,7 @@ package final class Topology {
   package static func separate(_ communicator: Communicator) throws(Failure) -> Topology {
     try Topology(
       world: communicator.world, rank: communicator.rank, nodes: (0..<communicator.size).map { $0..<$0 + 1 },
-      memory: nil)
+      memory: nil, machineSize: communicator.topology.machineSize)
   }
 
   /// Waits for all ranks of this node.
@@ -62,6 +67,7 @@ struct Seating {
   let seat: Int
   let nodes: [Range<Int>]
   let memory: OpaquePointer?
+  let machineSize: Int
 
   /// Collective. VAE_DIST_NODE_RANKS=n takes n ranks that share memory for a node of their own: a socket, or a test.
   init(_ world: OpaquePointer, rank: Int, size: Int) throws(Failure) {
@@ -69,6 +75,7 @@ struct Seating {
     var nodeRank: Int32 = 0
     var nodeSize: Int32 = 1
     try Communicator.check(vd_mpi_split_node(world, &memory, &nodeRank, &nodeSize), "finding the ranks of this node")
+    machineSize = Int(nodeSize)
     let text = ProcessInfo.processInfo.environment["VAE_DIST_NODE_RANKS"] ?? ""
     if let limit = Int32(text), limit > 0, let whole = memory {
       var part: OpaquePointer?

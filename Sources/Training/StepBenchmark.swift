@@ -24,6 +24,7 @@ package struct StepBenchmark: Sendable {
     let scratch = Buffer(count: trainer.autoencoder.store.count)
     let leaves = trainer.exchange.leaves.count
     func products() throws(Failure) {
+      trainer.clock.enter(.start)
       for _ in 0..<leaves { trainer.training.graph.replayProducts(gradients: scratch.base) }
     }
     let warm = try seconds(30) { () throws(Failure) in try trainer.benchmarkStep() }

@@ -66,6 +66,22 @@ private final class SmallVAE {
     }
   }
 
+  @Test("What backward calls final does not change any more, and all is final at the end")
+  func finalGradients() {
+    let vae = SmallVAE(batch: 4)
+    let expected = vae.gradient(seed: [1, 1, 1, 1])
+    var told = [Int]()
+    for i in 0..<vae.gradients.count { vae.gradients.base[i] = .nan }
+    vae.graph.forward()
+    vae.graph.backward(from: vae.loss, seed: [1, 1, 1, 1], gradients: vae.gradients.base) { from in
+      told.append(from)
+      for i in from..<vae.gradients.count { #expect(vae.gradients.base[i].bitPattern == expected[i], "at \(i)") }
+    }
+    #expect(told == told.sorted(by: >), "what is final stays so")
+    // The last layer's gradient is there long before the first one's.
+    #expect(told.last == 0 && told.contains { $0 > 0 && $0 < vae.gradients.count })
+  }
+
   @Test("A sample's noise follows it from row to row")
   func noiseFollowsTheSample() {
     let vae = SmallVAE(batch: 4)

@@ -94,6 +94,33 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
     #expect(vd_sum_of_squares(x, n) == vd_sum_of_squares(x, n))
   }
 
+  @Test("bfloat16 is the nearest number of eight bits, ties to even; infinities and NaN stay what they are")
+  func bfloat16() {
+    var random = Random(state: 11)
+    var x: [Float] = [
+      0, -0, 1, -1, .infinity, -.infinity, .greatestFiniteMagnitude, .leastNonzeroMagnitude, 1 + 1 / 256,
+      1 + 3 / 256, 1 + 1 / 256 + .ulpOfOne,
+    ]
+    x += random.floats(1000).map { $0 * 1e3 }
+    var wire = [UInt16](repeating: 0, count: x.count), back = [Float](repeating: 0, count: x.count)
+    vd_f32_to_bf16(&wire, x, x.count)
+    vd_bf16_to_f32(&back, wire, x.count)
+    for (from, to) in zip(x, back) where from.isFinite && abs(from) < 1e38 && abs(from) > 1e-30 {
+      #expect(abs(from - to) <= abs(from) / 256, "\(from) became \(to)")
+    }
+    #expect(back[0...5].map(\.bitPattern) == x[0...5].map(\.bitPattern) && back[6] == .infinity)
+    #expect(back[8] == 1 && back[9] == 1 + 4 / 256 && back[10] == 1 + 2 / 256)
+    var nan: [Float] = [.nan, Float(bitPattern: 0x7f80_0001), Float(bitPattern: 0xffff_ffff)]
+    vd_f32_to_bf16(&wire, nan, 3)
+    vd_bf16_to_f32(&nan, wire, 3)
+    #expect(nan.allSatisfy { $0.isNaN })
+    // Twice is once.
+    vd_f32_to_bf16(&wire, back, back.count)
+    var again = back
+    vd_bf16_to_f32(&again, wire, back.count)
+    #expect(again == back)
+  }
+
   @Test("Finiteness and range see every element", arguments: sizes.filter { $0 > 0 && $0 < 600 })
   func seesEveryElement(n: Int) {
     var random = Random(state: UInt64(n) + 3)
