@@ -4,15 +4,22 @@ import Synchronization
 /// What a rank is doing.
 package enum Phase: Int, CaseIterable, Sendable {
   case start, data, forward, backward, merge, wait, reduce, update, validate, checkpoint, pictures
+
+  /// Whether it is no part of a step and may take as long as a disk or a validation set does.
+  package var isLong: Bool { self == .start || self == .validate || self == .checkpoint || self == .pictures }
 }
 
 /// Where a rank's time goes: one owner enters phases, the watchdog's thread reads the mark.
 package final class PhaseClock: @unchecked Sendable {
-  /// Phase under way and number of phases entered so far, in one word: whoever sees it unchanged saw no progress.
-  private let word = Atomic<UInt64>(UInt64(Phase.start.rawValue))
+  /// Phase under way, whether it may be long, and number of phases entered so far, in one word: whoever sees it
+  /// unchanged saw no progress.
+  private let word = Atomic<UInt64>(PhaseClock.long | UInt64(Phase.start.rawValue))
+  private static let long: UInt64 = 128
   private let stepWord = Atomic<Int>(0)
   private let nanoseconds: UnsafeMutablePointer<UInt64>
   private var since = PhaseClock.now
+  /// From a long phase on: rank 0 may be in it still while the others have gone on and wait for it.
+  private var isLong = true
   /// The phase under way.
   package private(set) var phase = Phase.start
 
@@ -29,8 +36,9 @@ package final class PhaseClock: @unchecked Sendable {
     nanoseconds[phase.rawValue] += now - since
     since = now
     phase = next
+    if next.isLong { isLong = true } else if next == .update { isLong = false }  // all ranks have met in an exchange
     let entered = (word.load(ordering: .relaxed) >> 8) &+ 1
-    word.store(entered << 8 | UInt64(next.rawValue), ordering: .relaxed)
+    word.store(entered << 8 | (isLong ? PhaseClock.long : 0) | UInt64(next.rawValue), ordering: .relaxed)
   }
 
   /// Seconds spent in a phase, without the one under way.
@@ -42,10 +50,13 @@ package final class PhaseClock: @unchecked Sendable {
     set { stepWord.store(newValue, ordering: .relaxed) }
   }
 
+  /// The step that is being done, counted from 1, or was done last when none is.
+  package var stepUnderWay: Int { mark.phase.isLong ? step : step + 1 }
+
   /// For another thread: changes with every phase entered.
-  package var mark: (phase: Phase, entered: UInt64) {
+  package var mark: (phase: Phase, isLong: Bool, entered: UInt64) {
     let word = word.load(ordering: .relaxed)
-    return (Phase(rawValue: Int(word & 255)) ?? .start, word >> 8)
+    return (Phase(rawValue: Int(word & (PhaseClock.long - 1))) ?? .start, word & PhaseClock.long != 0, word >> 8)
   }
 
   /// Nanoseconds of a clock that never goes back.

@@ -8,6 +8,7 @@ extension Trainer {
   func rollBack(failing: Int) throws(Failure) {
     exchange.awaitRelease()
     let finding = try findNonFinite()
+    clock.enter(.checkpoint)
     // The root chooses what to go back to, and whether to try at all; the others follow its answer.
     var restored = TrainingState()
     let bytes = try communicator.together { () throws(Failure) -> [UInt8] in
@@ -32,6 +33,7 @@ extension Trainer {
             operation: finding.operation, samples: finding.samples)))
     }
     state = restored
+    clock.step = state.step
     conductor.state = restored.conductor
     state.attempt = attempt
     optimizer.updates = restored.updates

@@ -16,7 +16,7 @@ package final class Trainer {
   let optimizer: Optimizer
   let training: ELBOGraph
   /// Where this rank's time goes.
-  package let clock = PhaseClock()
+  package let clock: PhaseClock
   let checkpoints: Checkpoints
   private let validator: Validator
   private let pictures: PictureMaker?
@@ -36,6 +36,8 @@ package final class Trainer {
   package init(_ setup: TrainingSetup, observers: [any TrainingObserver], injection: NaNInjection?) throws(Failure) {
     configuration = setup.configuration
     communicator = setup.communicator
+    clock = setup.clock
+    clock.step = setup.state.step
     autoencoder = setup.autoencoder
     plan = setup.plan
     state = setup.state
@@ -51,7 +53,8 @@ package final class Trainer {
     shared = setup.shared
     training = autoencoder.elboGraph(batch: plan.microbatch, gradients: true)
     validator = Validator(
-      autoencoder, data: setup.data.valid, communicator: communicator, configuration: configuration)
+      autoencoder, data: setup.data.valid, communicator: communicator, configuration: configuration,
+      clock: clock)
     pictures =
       communicator.isRoot && setup.data.train.shape.isImage && configuration.monitor.picturesEvery > 0
       ? PictureMaker(autoencoder, validator: validator, shape: setup.data.train.shape, seed: seed) : nil

@@ -18,6 +18,7 @@ package enum ResumeMode: Sendable, Equatable {
 package final class TrainingSetup {
   package let configuration: Configuration
   package let communicator: Communicator
+  package let clock: PhaseClock
   package let data: DataSplit
   package let plan: BatchPlan
   package let autoencoder: VariationalAutoencoder
@@ -32,15 +33,18 @@ package final class TrainingSetup {
 
   /// Collective. `checkpointDirectory` is used by rank 0 alone; nil for a run that writes nothing.
   package init(
-    _ configuration: Configuration, _ communicator: Communicator, checkpointDirectory: String?, resume: ResumeMode
+    _ configuration: Configuration, _ communicator: Communicator, checkpointDirectory: String?, resume: ResumeMode,
+    clock: PhaseClock = PhaseClock()
   ) throws(Failure) {
     self.configuration = configuration
     self.communicator = communicator
+    self.clock = clock
     try communicator.together { () throws(Failure) in
       try Products.select(configuration.train.products, threads: configuration.train.threads)
     }
     let data = try TrainingSetup.openShare(configuration, communicator)
     self.data = data
+    clock.enter(.start)
     plan = TrainingSetup.plan(configuration, data)
 
     let elements = data.train.shape.elementCount

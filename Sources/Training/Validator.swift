@@ -16,10 +16,13 @@ package final class Validator {
   private let chunks: Int
   private let loader: BatchLoader
   private let activeVariance: Double
+  private let clock: PhaseClock
 
   package init(
-    _ autoencoder: VariationalAutoencoder, data: Dataset, communicator: Communicator, configuration: Configuration
+    _ autoencoder: VariationalAutoencoder, data: Dataset, communicator: Communicator, configuration: Configuration,
+    clock: PhaseClock
   ) {
+    self.clock = clock
     self.autoencoder = autoencoder
     self.data = data
     self.communicator = communicator
@@ -45,6 +48,7 @@ package final class Validator {
     let width = 4 + klUnits + 2 * units
     let memory = graph.graph
     let sums = try communicator.treeSum(leaves: chunks, width: width) { chunk, row throws(Failure) in
+      clock.enter(.validate)
       let first = chunk * Validator.chunk
       let filled = min(Validator.chunk, data.count - first)
       try loader.load(first..<first + filled, into: memory[graph.x], seed: seed, attempt: 0, epoch: validationEpoch)

@@ -139,8 +139,11 @@ private struct TrainingRun {
         .cannotCreate, "\(directory): there is a run in it already",
         hint: "choose another --run, or go on with it: --resume auto")
     }
+    let clock = PhaseClock()
+    try Watchdog(clock, rank: communicator.rank, of: communicator.size, limit: configuration.train.watchdog).start()
     let setup = try TrainingSetup(
-      configuration, communicator, checkpointDirectory: isDry ? nil : checkpoints, resume: isDry ? .none : resume)
+      configuration, communicator, checkpointDirectory: isDry ? nil : checkpoints, resume: isDry ? .none : resume,
+      clock: clock)
     if isDry {
       if communicator.isRoot { print(DryRun.text(setup), terminator: "") }
       setup.close()

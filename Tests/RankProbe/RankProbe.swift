@@ -12,6 +12,7 @@ struct RankProbe {
     "exchange": exchange, "wire": wire, "collectives": collectives, "together": together, "agree": agree,
     "lonely": lonely,
     "allocations": allocations, "run-allocations": runAllocations, "signals": signals,
+    "watchdog": watchdog,
   ]
 
   static func main() {

@@ -55,6 +55,7 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
     "train.max_time", ["none", "3h50m", "90s", "2d", "90", "1.5h", "1d2h3m4.25s"],
     ["", "h", "0s", "-5s", "3h50", "5x", "soon", "1e300d"]
   ),
+  ("train.watchdog", ["auto", "none", "4s", "1h30m"], ["", "0s", "0.5s", "-5s", "soon", "never"]),
   ("train.threads", ["1", "256"], ["0", "257"]),
   ("train.products", ["auto", "openblas", "onednn"], ["mkl", ""]),
   ("train.exchange", ["auto", "window", "messages"], ["mpi"]),

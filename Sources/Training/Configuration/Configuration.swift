@@ -63,6 +63,7 @@ package struct Configuration: Sendable, Equatable {
     package var maxEpochs = 50
     package var maxSteps = 0
     package var maxTime = Duration.none
+    package var watchdog = Watchdog.Limit.auto
     package var threads = 1
     package var exchange = ExchangeRoute.auto
     package var buckets = 0

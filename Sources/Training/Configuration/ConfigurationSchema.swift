@@ -16,8 +16,8 @@ package struct ConfigurationKey: Sendable {
   package var isFreeOnResume: Bool {
     ["checkpoint", "log", "monitor"].contains(section)
       || [
-        "data.source", "data.validation", "train.max_epochs", "train.max_steps", "train.max_time", "train.exchange",
-        "train.buckets", "optimizer.sharding", "train.threads", "train.products",
+        "data.source", "data.validation", "train.max_epochs", "train.max_steps", "train.max_time", "train.watchdog",
+        "train.exchange", "train.buckets", "optimizer.sharding", "train.threads", "train.products",
       ].contains(path)
   }
   package var environmentName: String {
@@ -153,6 +153,11 @@ package enum ConfigurationSchema {
     key(
       "train.max_time", \.train.maxTime,
       "checkpoint and stop (exit 75) after this time: 3h50m, 90s (a bare number is seconds), none"),
+    key(
+      "train.watchdog", \.train.watchdog,
+      "end the job (exit 86) when nothing moves for so long: auto (ranks: 60 s or 20 steps), 5m, none",
+      "1s or longer"
+    ) { if case .seconds(let seconds) = $0 { seconds >= 1 } else { true } },
     key("train.threads", \.train.threads, "threads of the matrix products, per rank", "between 1 and 256") {
       (1...256).contains($0)
     },

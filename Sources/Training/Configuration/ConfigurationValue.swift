@@ -123,6 +123,25 @@ extension Duration: ConfigurationValue {
   }
 }
 
+extension Watchdog.Limit: ConfigurationValue {
+  package static var expectation: String { "auto, none, or a time such as 5m" }
+  package init?(configurationText text: String) {
+    if text == "auto" {
+      self = .auto
+    } else {
+      guard let duration = Duration(configurationText: text) else { return nil }
+      self = duration == .none ? .none : .seconds(duration.seconds)
+    }
+  }
+  package var configurationText: String {
+    switch self {
+    case .auto: "auto"
+    case .none: "none"
+    case .seconds(let seconds): Duration(seconds: seconds).configurationText
+    }
+  }
+}
+
 extension ConfigurationValue where Self: RawRepresentable & CaseIterable, RawValue == String {
   package static var expectation: String { "one of " + allCases.map(\.rawValue).joined(separator: ", ") }
   package init?(configurationText text: String) { self.init(rawValue: text) }

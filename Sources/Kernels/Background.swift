@@ -1,0 +1,33 @@
+import Glibc
+
+/// Threads beside the one that computes: the watchdog and the prefetch.
+package enum Background {
+  private final class Work {
+    let body: @Sendable () -> Void
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+  }
+
+  /// Starts a thread that nobody waits for. It receives no signals: their handlers' stack is the computing thread's.
+  package static func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(Failure) {
+    var every = sigset_t(), before = sigset_t()
+    sigfillset(&every)
+    pthread_sigmask(SIG_SETMASK, &every, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    let work = Unmanaged.passRetained(Work(body))
+    var thread = pthread_t()
+    let code = pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument else { return nil }
+        Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().body()
+        return nil
+      }, work.toOpaque())
+    guard code == 0 else {
+      work.release()
+      throw Failure(
+        .failure, "the \(name) thread cannot be started: \(String(cString: strerror(code)))",
+        hint: "raise the limit of processes (ulimit -u)")
+    }
+    pthread_detach(thread)
+  }
+}

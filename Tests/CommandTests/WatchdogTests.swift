@@ -1,0 +1,67 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandTests {
+  /// A rank that hangs without dying, and ranks that only seem to.
+  @Suite struct WatchdogTests {
+    private func ranks(_ child: Child) throws -> [pid_t] {
+      try [0, 1].map { try #require(rankProcess($0, of: child)) }
+    }
+
+    @Test("One rank stands still: the others end the job and say where they wait", arguments: [0, 1])
+    func stalled(stopped: Int) throws {
+      let scratch = try Scratch()
+      let place = scratch.path + "/run"
+      // Stopped early in an epoch of 1,800 steps: at its end ranks are patient for longer than a test.
+      let child = try start(
+        training(
+          place,
+          [
+            "--data", "random:28x28", "--batch-size", "2", "--set", "train.watchdog=4s", "--set", "log.every_steps=10",
+          ]), ranks: 2)
+      try #require(child.wait { metrics(place, kind: "step").count >= 10 })
+      let process = try ranks(child)[stopped]
+      let began = ContinuousClock.now
+      kill(process, SIGSTOP)
+      defer { kill(process, SIGKILL) }
+      let outcome = child.wait()
+      let seconds = (ContinuousClock.now - began) / .seconds(1)
+      #expect(outcome.status == 86, "\(outcome.errors)")
+      #expect(seconds >= 4 && seconds < 15, "\(seconds) s")
+      let line = try #require(outcome.errors.split(separator: "\n").first { $0.contains("stalled") })
+      let pattern = /vae-dist: error: rank (\d+) on \S+ stalled: step (\d+), phase (\w+), nothing moved for 4 s.*/
+      let match = try #require(line.wholeMatch(of: pattern), "\(line)")
+      #expect(match.1 == "\(1 - stopped)")
+      #expect(["wait", "reduce"].contains(String(match.3)), "\(line)")
+      #expect(try #require(Int(match.2)) > 100)
+      #expect(outcome.count(of: "stalled") == 1, "\(outcome.errors)")
+    }
+
+    @Test("A job that is suspended as a whole goes on")
+    func suspended() throws {
+      let scratch = try Scratch()
+      let place = scratch.path + "/run"
+      let settings = ["--max-epochs", "60", "--set", "train.watchdog=2s"]
+      let child = try start(training(place, settings), ranks: 2)
+      try #require(child.wait { metrics(place, kind: "epoch").count >= 2 })
+      let processes = try ranks(child)
+      for process in processes { kill(process, SIGSTOP) }
+      sleep(6)
+      #expect(metrics(place, kind: "stop").isEmpty)
+      for process in processes { kill(process, SIGCONT) }
+      let outcome = child.wait()
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      expectWholeHistory(place, epochs: 60)
+    }
+
+    @Test("While rank 0 is at a long checkpoint the others wait; in a step they do not")
+    func patient() throws {
+      let patient = try run(["watchdog"], program: "RankProbe", ranks: 2)
+      #expect(patient.status == 0, "\(patient.errors)")
+      let stalled = try run(["watchdog", "stall"], program: "RankProbe", ranks: 2)
+      #expect(stalled.status == 86)
+      #expect(stalled.count(of: "phase wait, nothing moved for 1 s; waits for rank 0") == 1, "\(stalled.errors)")
+    }
+  }
+}
