@@ -41,6 +41,13 @@ package enum Launcher {
     fatalError("unreachable")
   }
 
+  /// This machine's name.
+  package static var hostName: String {
+    var name = [CChar](repeating: 0, count: 256)
+    gethostname(&name, name.count - 1)
+    return name.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+  }
+
   package static var usableCores: Int { Int(vd_usable_cores()) }
 }
 

@@ -20,6 +20,7 @@ package final class PhaseClock: @unchecked Sendable {
   private var since = PhaseClock.now
   /// From a long phase on: rank 0 may be in it still while the others have gone on and wait for it.
   private var isLong = true
+  private var trace: PhaseTrace?
   /// The phase under way.
   package private(set) var phase = Phase.start
 
@@ -38,7 +39,20 @@ package final class PhaseClock: @unchecked Sendable {
     phase = next
     if next.isLong { isLong = true } else if next == .update { isLong = false }  // all ranks have met in an exchange
     let entered = (word.load(ordering: .relaxed) >> 8) &+ 1
+    trace?.add(next, step: next.isLong ? step : step + 1, at: now)
     word.store(entered << 8 | (isLong ? PhaseClock.long : 0) | UInt64(next.rawValue), ordering: .relaxed)
+  }
+
+  /// Keeps the last `capacity` phases from now on; their room is made here.
+  func record(capacity: Int) {
+    trace = PhaseTrace(capacity: capacity)
+    trace?.add(phase, step: step, at: PhaseClock.now)
+  }
+
+  /// Phases kept since `record`, and how many there were.
+  func stopRecording() -> (kept: [PhaseTrace.Entry], seen: Int) {
+    defer { trace = nil }
+    return (trace?.kept ?? [], trace?.seen ?? 0)
   }
 
   /// Seconds spent in a phase, without the one under way.

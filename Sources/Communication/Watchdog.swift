@@ -61,9 +61,6 @@ package struct Watchdog: Sendable {
   }
 
   private func end(_ phase: Phase, after seconds: Double) -> Never {
-    var host = [CChar](repeating: 0, count: 256)
-    gethostname(&host, host.count - 1)
-    let name = host.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
     let ranks = missing()
     let waiting =
       ranks.isEmpty
@@ -71,7 +68,7 @@ package struct Watchdog: Sendable {
       : "; waits for rank \(ranks.prefix(16).map(String.init).joined(separator: ", "))"
         + (ranks.count > 16 ? " and \(ranks.count - 16) more" : "")
     var text =
-      "vae-dist: error: rank \(rank) on \(name) stalled: step \(clock.stepUnderWay), phase \(phase), nothing moved for "
+      "vae-dist: error: rank \(rank) on \(Launcher.hostName) stalled: step \(clock.stepUnderWay), phase \(phase), nothing moved for "
       + "\(Int(seconds.rounded())) s\(waiting) (if it was only slow: a longer train.watchdog)\n"
     // A launcher that stopped reading must not keep it from leaving.
     var stream = pollfd(fd: 2, events: Int16(POLLOUT), revents: 0)

@@ -40,6 +40,7 @@ struct Train: ParsableCommand {
   @Option(help: "Newest checkpoints kept, beside the best.") var keep: String?
   @Option(help: "BLAS threads per rank.") var threads: String?
   @Flag(help: "Leave with status 3 when the posterior collapses.") var failOnCollapse = false
+  @Flag(help: "Write where every rank's time went to trace.json (chrome://tracing, Perfetto).") var profile = false
   @Flag(help: "Show model, data and memory, and train nothing.") var dryRun = false
   @Flag(help: "Print the resolved configuration, ready to be used as a file.") var printConfig = false
   @Option(help: "auto, bar, plain, json or none.") var progress: String?
@@ -89,7 +90,7 @@ struct Train: ParsableCommand {
       return try TrainingRun(
         configuration, communicator, mode, run: directory, isVerbose: verbose, injection: injection
       )
-      .go(isDry: dryRun)
+      .go(isDry: dryRun, isProfiled: profile)
     }
   }
 }
@@ -131,7 +132,7 @@ private struct TrainingRun {
     return name
   }
 
-  func go(isDry: Bool) throws(Failure) -> Int32 {
+  func go(isDry: Bool, isProfiled: Bool) throws(Failure) -> Int32 {
     let checkpoints = directory + "/checkpoints"
     try communicator.together { () throws(Failure) in
       guard communicator.isRoot, resume == .none, FileManager.default.fileExists(atPath: checkpoints) else { return }
@@ -164,7 +165,9 @@ private struct TrainingRun {
       let trainer = try Trainer(
         setup, observers: record.map { [console, $0, PictureWriter(runDirectory: directory)] } ?? [],
         injection: injection)
+      let recording = isProfiled ? try PhaseRecording(clock, communicator) : nil
       let reason = try trainer.run()
+      if let recording { try TraceFile.write(recording, to: directory + "/trace.json", communicator) }
       trainer.close()
       if communicator.isRoot, configuration.log.progress != .none, configuration.log.progress != .json {
         print("run directory: \(directory)")

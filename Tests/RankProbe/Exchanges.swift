@@ -125,6 +125,8 @@ extension RankProbe {
       }
       let gathered = try communicator.gather(text(rank))
       try check(gathered == (0..<size).map(text), "gather of ragged lengths, scale \(scale)")
+      let onRoot = try communicator.gatherOnRoot(text(rank))
+      try check(onRoot == (rank == 0 ? gathered : []), "gather on the root of ragged lengths, scale \(scale)")
       for root in 0..<size {
         let sent = rank == root ? [UInt8](repeating: UInt8(root + 1), count: scale * 7) : []
         let received = try communicator.broadcast(sent, from: root)

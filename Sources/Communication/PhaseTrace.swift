@@ -1,0 +1,106 @@
+import Glibc
+import Kernels
+
+/// The last phases of a rank, each beginning where the one before ended; no allocation after it is made.
+final class PhaseTrace {
+  struct Entry {
+    var began: UInt64
+    var step: Int32
+    var phase: UInt8
+  }
+
+  private let entries: UnsafeMutablePointer<Entry>
+  private let capacity: Int
+  /// Phases seen; the last `capacity` of them are kept.
+  private(set) var seen = 0
+
+  init(capacity: Int) {
+    self.capacity = capacity
+    // Touched now, not in the first steps.
+    entries = .allocate(capacity: capacity)
+    entries.initialize(repeating: Entry(began: 0, step: 0, phase: 0), count: capacity)
+  }
+
+  deinit { entries.deallocate() }
+
+  func add(_ phase: Phase, step: Int, at began: UInt64) {
+    entries[seen % capacity] = Entry(began: began, step: Int32(truncatingIfNeeded: step), phase: UInt8(phase.rawValue))
+    seen += 1
+  }
+
+  /// What is kept, oldest first.
+  var kept: [Entry] { (max(0, seen - capacity)..<seen).map { entries[$0 % capacity] } }
+}
+
+/// What one rank did, told to the root.
+package struct RankTrace: Sendable {
+  package struct Event: Sendable, Equatable {
+    package var phase: Phase
+    package var step: Int
+    /// Nanoseconds since the recording began, which is the same moment on all ranks.
+    package var began: UInt64
+    package var ended: UInt64
+  }
+  package var host: String
+  package var events: [Event]
+  /// Older phases that found no room.
+  package var dropped: Int
+}
+
+/// Records the phases of all ranks on one time line.
+package struct PhaseRecording {
+  /// Phases kept of each rank, and of all ranks together: 100 bytes each in the file.
+  private static let perRank = 1 << 16, overall = 1 << 19
+
+  private let clock: PhaseClock
+  private let communicator: Communicator
+  private let origin: UInt64
+
+  /// Collective: recording begins when all ranks have come.
+  package init(_ clock: PhaseClock, _ communicator: Communicator) throws(Failure) {
+    self.clock = clock
+    self.communicator = communicator
+    try communicator.barrier()
+    origin = PhaseClock.now
+    clock.record(capacity: min(PhaseRecording.perRank, max(1 << 10, PhaseRecording.overall / communicator.size)))
+  }
+
+  /// Every rank's phases, by rank, on the root; empty elsewhere. Collective.
+  package func gather() throws(Failure) -> [RankTrace] {
+    let (kept, seen) = clock.stopRecording()
+    var words = [UInt64(seen - kept.count), PhaseClock.now - origin]
+    for entry in kept {
+      words += [entry.began - origin, UInt64(UInt32(bitPattern: entry.step)) << 8 | UInt64(entry.phase)]
+    }
+    let hosts = try communicator.gather(Array(Launcher.hostName.utf8)).map { String(decoding: $0, as: UTF8.self) }
+    let all = try communicator.gatherOnRoot(words.withUnsafeBytes { [UInt8]($0) })
+    return zip(hosts, all).map { host, bytes in
+      let words = bytes.withUnsafeBytes { bytes in
+        (0..<bytes.count / 8).map { bytes.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self) }
+      }
+      let events = stride(from: 2, to: words.count, by: 2).map { at in
+        RankTrace.Event(
+          phase: Phase(rawValue: Int(words[at + 1] & 255)) ?? .start, step: Int(words[at + 1] >> 8), began: words[at],
+          ended: at + 2 < words.count ? words[at + 2] : words[1])
+      }
+      return RankTrace(host: host, events: events, dropped: Int(words[0]))
+    }
+  }
+}
+
+extension Communicator {
+  /// Every rank's bytes, by rank, on the root; nothing elsewhere: for what is too much for every rank. Collective.
+  package func gatherOnRoot(_ mine: [UInt8]) throws(Failure) -> [[UInt8]] {
+    let none = [UInt64](repeating: 0, count: size)
+    var counts = none, lengths = none, offsets = none
+    counts[0] = UInt64(mine.count)
+    let all = try gather(withUnsafeBytes(of: UInt64(mine.count)) { [UInt8]($0) })
+    if isRoot {
+      lengths = all.map { bytes in bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) } }
+      for rank in all.indices.dropFirst() { offsets[rank] = offsets[rank - 1] + lengths[rank - 1] }
+    }
+    var joined = [UInt8](repeating: 0, count: Int(lengths.reduce(0, +)))
+    try exchange(mine, counts, none, into: &joined, lengths, offsets)
+    return isRoot ? all.indices.map { Array(joined[Int(offsets[$0])..<Int(offsets[$0] + lengths[$0])]) } : []
+  }
+}

@@ -1,0 +1,48 @@
+import Communication
+import Kernels
+import Persistence
+
+/// The phases of all ranks as a Chrome trace: a process per host, a row per rank, times in microseconds.
+package enum TraceFile {
+  /// Gathers the recording and writes it on rank 0. Collective.
+  package static func write(_ recording: PhaseRecording, to path: String, _ communicator: Communicator) throws(Failure)
+  {
+    let ranks = try recording.gather()
+    try communicator.together { () throws(Failure) in
+      if communicator.isRoot { try DurableFile.write(json(ranks), to: path) }
+    }
+  }
+
+  static func json(_ ranks: [RankTrace]) -> String {
+    var hosts: [String] = [], lines: [String] = []
+    func metadata(_ name: String, _ value: String, _ row: String) -> String {
+      "{\"ph\": \"M\", \"name\": \"\(name)\", \(row), \"args\": {\"name\": \(JSON.text(value).text)}}"
+    }
+    for (rank, trace) in ranks.enumerated() {
+      let isNew = !hosts.contains(trace.host)
+      if isNew { hosts.append(trace.host) }
+      let host = hosts.firstIndex(of: trace.host) ?? 0
+      let row = "\"pid\": \(host), \"tid\": \(rank)"
+      if isNew { lines.append(metadata("process_name", trace.host, row)) }
+      lines.append(metadata("thread_name", "rank \(rank)", row))
+      for event in trace.events {
+        lines.append(
+          "{\"ph\": \"X\", \"name\": \"\(event.phase)\", \"ts\": \(microseconds(event.began)), "
+            + "\"dur\": \(microseconds(event.ended - event.began)), \(row), \"args\": {\"step\": \(event.step)}}")
+      }
+    }
+    let dropped = ranks.map(\.dropped).max() ?? 0
+    let about = JSON.object([
+      ("program", .text("vae-dist \(programVersion)")), ("ranks", .integer(ranks.count)),
+      ("dropped", .array(ranks.map { .integer($0.dropped) })),
+      ("note", dropped > 0 ? .text("only the last phases of each rank are kept; `dropped` were before them") : .null),
+    ])
+    return "{\"displayTimeUnit\": \"ms\", \"otherData\": \(about.text), \"traceEvents\": [\n"
+      + lines.joined(separator: ",\n") + "\n]}\n"
+  }
+
+  private static func microseconds(_ nanoseconds: UInt64) -> String {
+    let rest = String(nanoseconds % 1_000)
+    return "\(nanoseconds / 1_000)." + String(repeating: "0", count: 3 - rest.count) + rest
+  }
+}
