@@ -97,7 +97,7 @@ package final class ProgressConsole: TrainingObserver {
         epoch: report.epoch, step: report.step, beta: report.beta, recon: report.train.reconstruction,
         kl: report.train.kl,
         norm: report.gradientNorm, learningRate: report.learningRate, rate: report.samplesPerSecond)
-      + "  valid -elbo \(fixed(report.valid.means.negativeELBO, 2))"
+      + "  valid -elbo \(fixed(report.valid.means.negativeELBO, 2))" + waiting(report)
     if style == .bar {
       guard now - last >= .milliseconds(100) || report.step >= total else { return }
       last = now
@@ -108,6 +108,12 @@ package final class ProgressConsole: TrainingObserver {
       last = now
       say(text)
     }
+  }
+
+  /// Who keeps the others waiting, when it is worth a word.
+  private func waiting(_ report: EpochReport) -> String {
+    guard report.ranks > 1, report.waitShare >= 0.03 else { return "" }
+    return "  wait \(fixed(report.waitShare * 100, 0))% (slowest rank \(report.slowestRank) on \(report.slowestHost))"
   }
 
   private func stopped(_ reason: StopReason, _ step: Int, _ epoch: Int) {

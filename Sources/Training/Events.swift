@@ -62,6 +62,10 @@ package struct EpochReport: Sendable {
   package var skipped: Int
   package var rollbacks: Int
   package var isBest: Bool
+  /// The rank that was busy longest, and its machine; the part of all ranks' time that was spent waiting for others.
+  package var slowestRank: Int
+  package var slowestHost: String
+  package var waitShare: Double
 }
 
 package struct RollbackReport: Sendable {

@@ -14,7 +14,7 @@ package final class RunDirectory: TrainingObserver {
   private static let epochColumns = [
     "epoch", "step", "beta", "learning_rate", "train_recon", "train_kl", "train_neg_elbo", "valid_recon", "valid_kl",
     "valid_neg_elbo", "valid_recon_of_mean", "active_units", "grad_norm", "samples_per_second", "seconds", "ranks",
-    "skipped", "rollbacks",
+    "skipped", "rollbacks", "slowest_rank", "wait_share",
   ]
 
   /// Opens or creates the directory; metrics beyond the step that the run resumes from are cut back, and so is the
@@ -167,7 +167,8 @@ package final class RunDirectory: TrainingObserver {
       ("active_units", .integer(report.valid.activeUnits)), ("kl_per_unit", .numbers(report.valid.klPerUnit)),
       ("grad_norm", .number(report.gradientNorm)), ("samples_per_second", .number(report.samplesPerSecond)),
       ("seconds", .number(report.seconds)), ("ranks", .integer(report.ranks)), ("skipped", .integer(report.skipped)),
-      ("rollbacks", .integer(report.rollbacks)),
+      ("rollbacks", .integer(report.rollbacks)), ("slowest_rank", .integer(report.slowestRank)),
+      ("wait_share", .number(report.waitShare)),
     ]).text
   }
 
@@ -179,7 +180,7 @@ package final class RunDirectory: TrainingObserver {
     return
       (["\(r.epoch)", "\(r.step)"] + numbers.map(decimalText) + [
         "\(r.valid.activeUnits)", decimalText(r.gradientNorm), decimalText(r.samplesPerSecond), decimalText(r.seconds),
-        "\(r.ranks)", "\(r.skipped)", "\(r.rollbacks)",
+        "\(r.ranks)", "\(r.skipped)", "\(r.rollbacks)", "\(r.slowestRank)", decimalText(r.waitShare),
       ]).joined(separator: ",")
   }
 }

@@ -22,6 +22,8 @@ package final class Trainer {
   private let pictures: PictureMaker?
   private let observers: [any TrainingObserver]
   private let injection: NaNInjection?
+  private let delay: RankDelay?
+  private let rankTimes: RankTimes
   private let seeds: UnsafeMutablePointer<Float>
   private let shared: NodeMemory?
   private let warnings: [String]
@@ -33,7 +35,9 @@ package final class Trainer {
   private var beta = 0.0
   private var lastNorm = 0.0
 
-  package init(_ setup: TrainingSetup, observers: [any TrainingObserver], injection: NaNInjection?) throws(Failure) {
+  package init(
+    _ setup: TrainingSetup, observers: [any TrainingObserver], injection: NaNInjection?, delay: RankDelay? = nil
+  ) throws(Failure) {
     configuration = setup.configuration
     communicator = setup.communicator
     clock = setup.clock
@@ -60,6 +64,8 @@ package final class Trainer {
       ? PictureMaker(autoencoder, validator: validator, shape: setup.data.train.shape, seed: seed) : nil
     self.observers = observers
     self.injection = injection
+    self.delay = delay
+    rankTimes = try RankTimes(clock, communicator)
     warnings = setup.warnings
     start = StartReport(
       configuration: configuration, dataName: setup.data.train.name, shape: setup.data.train.shape,
@@ -146,6 +152,7 @@ package final class Trainer {
   /// Loads a slot's microbatch of the current step and computes its terms; returns the number of real samples.
   func replayForward(slot: Int) throws(Failure) -> Int {
     clock.enter(.data)
+    delay?.apply(to: communicator.rank)
     let graph = training.graph
     let filled = try loader.load(
       plan, slot: slot, step: state.stepInEpoch, into: graph[training.x], seed: seed, attempt: state.attempt,
@@ -200,6 +207,7 @@ package final class Trainer {
     let epoch = state.epoch + 1, sums = state.sums
     exchange.awaitRelease()
     clock.enter(.validate)
+    let times = try rankTimes.report()
     let valid = try validator.validate(seed: seed)
     guard valid.means.negativeELBO.isFinite else {
       // The last update made parameters that no step has used yet: the same as a step that is not finite.
@@ -217,7 +225,8 @@ package final class Trainer {
       epoch: epoch, step: state.step, beta: last.beta, learningRate: last.learningRate, train: sums.means, valid: valid,
       gradientNorm: sums.gradientNorm / Double(max(sums.steps, 1)),
       samplesPerSecond: sums.seconds > 0 ? sums.weight / sums.seconds : 0, seconds: sums.seconds,
-      ranks: communicator.size, skipped: conductor.state.skipped, rollbacks: conductor.state.rollbacks, isBest: isBest)
+      ranks: communicator.size, skipped: conductor.state.skipped, rollbacks: conductor.state.rollbacks, isBest: isBest,
+      slowestRank: times.slowestRank, slowestHost: times.slowestHost, waitShare: times.waitShare)
     if isWhole {
       state.epoch += 1
       state.stepInEpoch = 0

@@ -47,6 +47,7 @@ struct Train: ParsableCommand {
   @Flag(name: .shortAndLong, help: "No progress.") var quiet = false
   @Flag(name: .shortAndLong, help: "Checkpoints too.") var verbose = false
   @Option(help: .hidden) var injectNan: String?
+  @Option(help: .hidden) var slowRank: String?
   @Flag(help: .hidden) var printOptions = false
 
   private func resolve() throws(Failure) -> Configuration {
@@ -82,13 +83,18 @@ struct Train: ParsableCommand {
       injection = NaNInjection(injectNan)
       guard injection != nil else { throw Failure(.usage, "--inject-nan \(injectNan): write STEP:RANK") }
     }
+    let delay = slowRank.flatMap(RankDelay.init)
+    guard slowRank == nil || delay != nil else {
+      throw Failure(.usage, "--slow-rank \(slowRank ?? ""): write RANK:MILLISECONDS")
+    }
     // Asked to stop while it starts, a run stops after its first step, with a checkpoint.
     StopSignals.install([SIGUSR1])
     try VaeDist.withRanks { communicator throws(Failure) in
       // Together: what is wrong on one host only must be said, too.
       let configuration = try communicator.together { () throws(Failure) in try resolve() }
       return try TrainingRun(
-        configuration, communicator, mode, run: directory, isVerbose: verbose, injection: injection
+        configuration, communicator, mode, run: directory, isVerbose: verbose, injection: injection,
+        delay: delay
       )
       .go(isDry: dryRun, isProfiled: profile)
     }
@@ -103,16 +109,18 @@ private struct TrainingRun {
   let directory: String
   let isVerbose: Bool
   let injection: NaNInjection?
+  let delay: RankDelay?
 
   init(
     _ configuration: Configuration, _ communicator: Communicator, _ resume: ResumeMode, run: String?, isVerbose: Bool,
-    injection: NaNInjection?
+    injection: NaNInjection?, delay: RankDelay?
   ) throws(Failure) {
     self.configuration = configuration
     self.communicator = communicator
     self.resume = resume
     self.isVerbose = isVerbose
     self.injection = injection
+    self.delay = delay
     directory = try communicator.broadcast(TrainingRun.directory(run, resume, configuration))
   }
 
@@ -164,7 +172,7 @@ private struct TrainingRun {
     do {
       let trainer = try Trainer(
         setup, observers: record.map { [console, $0, PictureWriter(runDirectory: directory)] } ?? [],
-        injection: injection)
+        injection: injection, delay: delay)
       let recording = isProfiled ? try PhaseRecording(clock, communicator) : nil
       let reason = try trainer.run()
       if let recording { try TraceFile.write(recording, to: directory + "/trace.json", communicator) }
