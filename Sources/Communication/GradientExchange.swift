@@ -90,6 +90,7 @@ package final class GradientExchange {
     merges = ReductionTree.merges(of: (0..<tree.ranks).flatMap(tree.blocks))
     leafMerges = tree.leafMerges
     rowScratch = Buffer.allocate(Double.self, count: tree.leaves * rowWidth)
+    clock.watch(LateRanks(counters: layout.counters, first: topology.neighbours.lowerBound))
     spins = topology.machineSize <= Launcher.usableCores ? 20_000 : 0
     guard !topology.isOneNode else { return }
     if topology.nodeRank == 0, let lane = topology.lane {
@@ -167,18 +168,13 @@ package final class GradientExchange {
 
   /// Gives shared memory back; collective.
   package func close() {
+    clock.watch(nil)
     for bucket in laneBuckets { bucket.close() }
     control?.close()
     laneBuckets = []
     control = nil
     memory.close()
     if ownsTopology { topology.close() }
-  }
-
-  /// Ranks of this node that others wait for; for another thread.
-  package var lateRanks: [Int] {
-    let states = layout.counters.map { vd_counter_read($0) &+ vd_counter_read($0 + 1) }
-    return states.indices.filter { states[$0] < states.max() ?? 0 }.map { $0 + topology.neighbours.lowerBound }
   }
 
   // MARK: On a node

@@ -21,6 +21,7 @@ package final class PhaseClock: @unchecked Sendable {
   /// From a long phase on: rank 0 may be in it still while the others have gone on and wait for it.
   private var isLong = true
   private var trace: PhaseTrace?
+  private let late = Mutex<LateRanks?>(nil)
   /// The phase under way.
   package private(set) var phase = Phase.start
 
@@ -72,6 +73,12 @@ package final class PhaseClock: @unchecked Sendable {
     let word = word.load(ordering: .relaxed)
     return (Phase(rawValue: Int(word & (PhaseClock.long - 1))) ?? .start, word & PhaseClock.long != 0, word >> 8)
   }
+
+  /// Tells whom to ask for the ranks that others wait for; nil before its memory goes.
+  func watch(_ ranks: LateRanks?) { late.withLock { $0 = ranks } }
+
+  /// For another thread: ranks of this node that others wait for, where that is known.
+  var lateRanks: [Int] { late.withLock { $0?.ranks ?? [] } }
 
   /// Nanoseconds of a clock that never goes back.
   package static var now: UInt64 {

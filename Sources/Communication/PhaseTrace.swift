@@ -1,3 +1,4 @@
+import CMPIShim
 import Glibc
 import Kernels
 
@@ -91,16 +92,31 @@ package struct PhaseRecording {
 extension Communicator {
   /// Every rank's bytes, by rank, on the root; nothing elsewhere: for what is too much for every rank. Collective.
   package func gatherOnRoot(_ mine: [UInt8]) throws(Failure) -> [[UInt8]] {
-    let none = [UInt64](repeating: 0, count: size)
-    var counts = none, lengths = none, offsets = none
-    counts[0] = UInt64(mine.count)
-    let all = try gather(withUnsafeBytes(of: UInt64(mine.count)) { [UInt8]($0) })
-    if isRoot {
-      lengths = all.map { bytes in bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) } }
-      for rank in all.indices.dropFirst() { offsets[rank] = offsets[rank - 1] + lengths[rank - 1] }
+    let lengths = try gather(withUnsafeBytes(of: UInt64(mine.count)) { [UInt8]($0) }).map { bytes in
+      bytes.withUnsafeBytes { Int($0.loadUnaligned(as: UInt64.self)) }
     }
-    var joined = [UInt8](repeating: 0, count: Int(lengths.reduce(0, +)))
-    try exchange(mine, counts, none, into: &joined, lengths, offsets)
-    return isRoot ? all.indices.map { Array(joined[Int(offsets[$0])..<Int(offsets[$0] + lengths[$0])]) } : []
+    guard size > 1 else { return [mine] }
+    var transfers: OpaquePointer?
+    try Communicator.check(vd_mpi_transfers(&transfers), "preparing transfers")
+    defer { vd_mpi_free_transfers(transfers) }
+    let out = Buffer.allocate(UInt8.self, count: mine.count)
+    let places = lengths.indices.map { Buffer.allocate(UInt8.self, count: isRoot && $0 > 0 ? lengths[$0] : 0) }
+    defer { for place in places + [out] { place.deallocate() } }
+    out.update(from: mine, count: mine.count)
+    if isRoot {
+      for other in 1..<size {
+        try Communicator.check(
+          vd_mpi_add_receive(transfers, world, places[other], UInt64(lengths[other]), Int32(other), 0),
+          "preparing a transfer")
+      }
+    } else {
+      try Communicator.check(
+        vd_mpi_add_send(transfers, world, out, UInt64(mine.count), 0, 0), "preparing a transfer")
+    }
+    try Communicator.check(vd_mpi_start_transfers(transfers), "gathering \(mine.count) bytes")
+    var done: Int32 = 0
+    while done == 0 { try Communicator.check(vd_mpi_test_transfers(transfers, &done), "gathering on the root") }
+    guard isRoot else { return [] }
+    return [mine] + (1..<size).map { Array(UnsafeBufferPointer(start: places[$0], count: lengths[$0])) }
   }
 }

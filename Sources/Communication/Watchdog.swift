@@ -19,18 +19,13 @@ package struct Watchdog: Sendable {
   private let rank: Int
   private let size: Int
   private let limit: Limit
-  private let missing: @Sendable () -> [Int]
   private let tick: Double
 
-  /// - missing: ranks that the others wait for, where that can be known without MPI.
-  package init(
-    _ clock: PhaseClock, rank: Int, of size: Int, limit: Limit, missing: @escaping @Sendable () -> [Int] = { [] }
-  ) {
+  package init(_ clock: PhaseClock, rank: Int, of size: Int, limit: Limit) {
     self.clock = clock
     self.rank = rank
     self.size = size
     self.limit = limit
-    self.missing = missing
     tick = min(1, max(0.01, Watchdog.floor(limit) / 40))
   }
 
@@ -61,7 +56,7 @@ package struct Watchdog: Sendable {
   }
 
   private func end(_ phase: Phase, after seconds: Double) -> Never {
-    let ranks = missing()
+    let ranks = clock.lateRanks
     let waiting =
       ranks.isEmpty
       ? ""

@@ -5,10 +5,10 @@ import Kernels
 extension RankProbe {
   /// watchdog [stall]: rank 0 takes three limits for a checkpoint, or for loading data, while rank 1 waits for it.
   static func watchdog(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
-    let clock = PhaseClock(), missing = communicator.rank == 1 ? [0] : []
-    try Watchdog(
-      clock, rank: communicator.rank, of: communicator.size, limit: .seconds(1), missing: { missing }
-    ).start()
+    let clock = PhaseClock()
+    let exchange = try GradientExchange(
+      communicator, tree: ReductionTree(leaves: 2, ranks: 2), count: 100, rowWidth: 1, route: .auto, clock: clock)
+    try Watchdog(clock, rank: communicator.rank, of: communicator.size, limit: .seconds(1)).start()
     for phase in arguments.first == "stall" ? [Phase.data] : [.checkpoint, .pictures, .validate, .checkpoint] {
       clock.enter(.update)
       clock.enter(phase)
@@ -17,8 +17,13 @@ extension RankProbe {
         if phase == .data { clock.enter(.start) }
         sleep(3)
       }
+      exchange.awaitBuffers()
+      for leaf in exchange.leaves { exchange.merge(after: leaf) }
+      _ = try exchange.sum { _ in SIMD8() }
+      exchange.release()
       clock.enter(.wait)
       try communicator.barrier()
     }
+    exchange.close()
   }
 }
