@@ -8,8 +8,13 @@ import Training
 
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure speed.", discussion: "mpirun -np 2 vae-dist bench step --preset mnist-mlp",
-    subcommands: [Step.self])
+    abstract: "Measure speed.",
+    discussion: """
+      mpirun -np 2 vae-dist bench step --preset mnist-mlp     whole steps
+      mpirun -np 2 vae-dist bench gemm                        matrix products, by rows
+      mpirun -np 2 vae-dist bench comm                        messages, sums, exchange, jitter
+      """,
+    subcommands: [Step.self, Gemm.self, Comm.self])
 
   struct Step: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -19,36 +24,27 @@ struct Bench: ParsableCommand {
         mpirun -np 2 vae-dist bench step --preset mnist-mlp --microbatch 64
         """)
 
-    @Option(help: "Which model: digits, mnist-mlp or tabular.") var preset = "mnist-mlp"
+    @OptionGroup var options: MeasuringOptions
     @Option(help: "Samples per step, over all ranks.") var batchSize: String?
     @Option(help: "Samples of one replay.") var microbatch: String?
-    @Option(help: "BLAS threads per rank.") var threads: String?
-    @Option(
-      name: .customLong("set"), help: ArgumentHelp("Any key of the configuration.", valueName: "section.key=value"))
-    var assignments: [String] = []
-    @Flag(help: "One JSON object.") var json = false
 
     func run() throws {
-      let shape = ["digits": "8x8", "mnist-mlp": "28x28", "tabular": "32"][preset] ?? "28x28"
-      let flags: [(String, String?)] = [
-        ("data.source", "random:\(shape)"), ("train.batch_size", batchSize), ("train.microbatch", microbatch),
-        ("train.threads", threads),
-      ]
-      let configuration = try Configuration.resolve(
-        preset: preset, file: nil, environment: ProcessInfo.processInfo.environment, assignments: assignments,
-        flags: flags.compactMap { path, text in text.map { (path, $0) } })
       try VaeDist.withRanks { communicator throws(Failure) in
-        let setup = try TrainingSetup(configuration, communicator, checkpointDirectory: nil, resume: .none)
+        let setup = try options.setup(
+          communicator, [("train.batch_size", batchSize), ("train.microbatch", microbatch)])
         let trainer = try Trainer(setup, observers: [], injection: nil)
         let result = try StepBenchmark.run(trainer)
+        let jitter = try Jitter.measure(communicator, samples: 500) { () throws(Failure) in
+          try trainer.benchmarkStep()
+        }
         trainer.close()
-        if communicator.isRoot { report(result, setup) }
+        if communicator.isRoot { report(result, jitter, setup) }
         return 0
       }
     }
 
-    private func report(_ result: StepBenchmark, _ setup: TrainingSetup) {
-      if json {
+    private func report(_ result: StepBenchmark, _ jitter: Jitter, _ setup: TrainingSetup) {
+      if options.json {
         print(
           JSON.object([
             ("milliseconds", .number(result.milliseconds)), ("samples_per_second", .number(result.samplesPerSecond)),
@@ -56,6 +52,8 @@ struct Bench: ParsableCommand {
             ("blas_core", .text(result.blasCore)), ("precision", .text("float32")),
             ("exchange_milliseconds", .number(result.exchangeMilliseconds)),
             ("wait_milliseconds", .number(result.waitMilliseconds)),
+            ("p50_milliseconds", .number(jitter.median * 1_000)), ("p99_milliseconds", .number(jitter.p99 * 1_000)),
+            ("jitter_milliseconds", .number(jitter.sigma * 1_000)),
           ]).text)
         return
       }
@@ -65,6 +63,8 @@ struct Bench: ParsableCommand {
         step                \(fixed(result.milliseconds, 3)) ms   \(fixed(result.samplesPerSecond, 0)) samples/s
         products alone      \(fixed(result.productsMilliseconds, 3)) ms   ratio \(fixed(ratio, 2))
         exchange            \(fixed(result.exchangeMilliseconds, 3)) ms   waiting \(fixed(result.waitMilliseconds, 3)) ms
+        of 500 steps        p50 \(milliseconds(jitter.median)) ms   p99 \(milliseconds(jitter.p99)) ms   \
+        jitter \(milliseconds(jitter.sigma)) ms
         ranks \(result.ranks), batch \(setup.plan.batchSize) = \(setup.plan.slots) x \(setup.plan.microbatch), \
         products by \(result.blasCore), CPU level \(vd_cpu_level())
         """)

@@ -1,0 +1,198 @@
+import CMPIShim
+import Foundation
+import Kernels
+
+/// Where a rank runs, and where it may run.
+package struct Placement: Codable, Equatable, Sendable {
+  package var rank: Int
+  package var host: String
+  /// Names the running kernel: hosts of one machine (containers, network namespaces) share its cores.
+  package var machine: String
+  /// Lowest rank of those that share this rank's memory.
+  package var node: Int
+  /// Hardware threads that it may run on, and the one that it ran on when asked.
+  package var cores: [Int]
+  package var core: Int
+  /// Hardware threads of the machine.
+  package var coresOfMachine: Int
+  /// For each of `cores`, the lowest hardware thread of the same physical core.
+  package var physical: [Int]
+
+  package init(
+    rank: Int, host: String, machine: String, node: Int, cores: [Int], core: Int, coresOfMachine: Int, physical: [Int]
+  ) {
+    (self.rank, self.host, self.machine, self.node) = (rank, host, machine, node)
+    (self.cores, self.core, self.coresOfMachine, self.physical) = (cores, core, coresOfMachine, physical)
+  }
+
+  static func own(rank: Int, node: Int) -> Placement {
+    var numbers = [Int32](repeating: 0, count: 4096)
+    let count = Int(vd_allowed_cores(&numbers, Int32(numbers.count)))
+    let cores = numbers[..<count].map(Int.init)
+    let boot = try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)
+    let host = ProcessInfo.processInfo.hostName
+    return Placement(
+      rank: rank, host: host, machine: boot?.trimmingCharacters(in: .whitespacesAndNewlines) ?? host, node: node,
+      cores: cores, core: Int(vd_current_core()), coresOfMachine: sysconf(Int32(_SC_NPROCESSORS_ONLN)),
+      physical: cores.map(physicalCore))
+  }
+
+  private static func physicalCore(of core: Int) -> Int {
+    let path = "/sys/devices/system/cpu/cpu\(core)/topology/thread_siblings_list"
+    let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
+    return text.split { !$0.isNumber }.first.flatMap { Int($0) } ?? core
+  }
+}
+
+extension Communicator {
+  /// Lowest rank of those that share this rank's memory.
+  package func nodeLeader() throws(Failure) -> Int {
+    var leader = Int64(rank)
+    try Communicator.check(vd_mpi_broadcast(node, &leader, 8, 0), "naming the node")
+    return Int(leader)
+  }
+
+  /// Where every rank runs, by rank. Collective.
+  package func placements() throws(Failure) -> [Placement] {
+    let own = Placement.own(rank: rank, node: try nodeLeader())
+    return try gatherCodable(own)
+  }
+
+  /// Every rank's value, by rank. Collective.
+  package func gatherCodable<T: Codable>(_ own: T) throws(Failure) -> [T] {
+    do {
+      let all = try gather([UInt8](JSONEncoder().encode(own)))
+      return try all.map { try JSONDecoder().decode(T.self, from: Data($0)) }
+    } catch let failure as Failure {
+      throw failure
+    } catch {
+      throw Failure(.failure, "ranks do not understand each other: \(error)", hint: "give all the same program")
+    }
+  }
+}
+
+/// Ranks that stand in each other's way: what a launcher's defaults do on small, shared or foreign machines.
+package struct Binding: Equatable, Sendable {
+  package enum Fault: Equatable, Sendable {
+    /// More ranks than the machine has cores: somebody wanted it so.
+    case oversubscribed
+    /// There are cores for all, but these ranks may not use them.
+    case crowded
+    /// Two ranks on the two hardware threads of one physical core.
+    case siblings
+  }
+
+  package let fault: Fault
+  package let message: String
+  package let advice: String
+
+  /// What stands in the way on each machine, at most one fault a machine; `threads` are those of a rank.
+  package static func faults(_ placements: [Placement], threads: Int = 1, launcher: Launcher.Kind) -> [Binding] {
+    let machines = Dictionary(grouping: placements, by: \.machine).sorted { $0.value[0].rank < $1.value[0].rank }
+    return machines.compactMap { fault(ranks: $0.value, threads: threads, launcher: launcher) }
+  }
+
+  /// One sentence a machine for a training that begins; silent about what costs little.
+  package static func warnings(_ communicator: Communicator, threads: Int) throws(Failure) -> [String] {
+    faults(try communicator.placements(), threads: threads, launcher: Launcher.kind)
+      .filter { $0.fault != .siblings }.map { "\($0.message): \($0.advice)" }
+  }
+
+  private static func fault(ranks: [Placement], threads: Int, launcher: Launcher.Kind) -> Binding? {
+    let hosts = Set(ranks.map(\.host)).sorted().joined(separator: " and ")
+    let cores = ranks[0].coresOfMachine, wanted = ranks.count * threads
+    let each = threads == 1 ? "" : " of \(threads) threads"
+    if let crowd = crowd(ranks, threads: threads, cores: \.cores) {
+      guard wanted <= cores else {
+        return Binding(
+          fault: .oversubscribed,
+          message: "\(count(ranks.count, "rank"))\(each) share the \(count(cores, "core")) of \(hosts)",
+          advice: "a step takes as long as all that run on one core; start at most "
+            + "\(count(max(1, cores / threads), "rank")) a machine")
+      }
+      let who = list(crowd.ranks.map { ranks[$0].rank })
+      return Binding(
+        fault: .crowded,
+        message: "\(crowd.ranks.count == 1 ? "rank" : "ranks") \(who)\(each) may use only "
+          + "\(crowd.cores.count == 1 ? "core" : "cores") \(list(crowd.cores)) of the \(cores) of \(hosts)",
+        advice: "start them with \(launcher.binding(threads: threads))")
+    }
+    guard let pair = crowd(ranks, threads: threads, cores: \.physical) else { return nil }
+    return Binding(
+      fault: .siblings,
+      message:
+        "ranks \(list(pair.ranks.map { ranks[$0].rank })) share \(count(pair.cores.count, "physical core")) of \(hosts)",
+      advice: "hardware threads of one core share its arithmetic; start one rank a physical core "
+        + "(\(launcher.binding(threads: threads)))")
+  }
+
+  /// Ranks that cannot each have `threads` cores of their own, and all that they may use: where no matching of ranks to
+  /// cores is complete, a set of ranks with too few cores between them (Hall) shows why.
+  static func crowd(
+    _ ranks: [Placement], threads: Int, cores: KeyPath<Placement, [Int]>
+  ) -> (ranks: [Int], cores: [Int])? {
+    var owner: [Int: Int] = [:]  // by core
+    let allowed = ranks.map { Array(Set($0[keyPath: cores])).sorted() }
+    for rank in ranks.indices {
+      for _ in 0..<threads {
+        var seen = Set<Int>()
+        func seat(_ rank: Int) -> Bool {
+          for core in allowed[rank] where seen.insert(core).inserted {
+            guard let other = owner[core], !seat(other) else {
+              owner[core] = rank
+              return true
+            }
+          }
+          return false
+        }
+        if !seat(rank) { return (Set(seen.compactMap { owner[$0] } + [rank]).sorted(), seen.sorted()) }
+      }
+    }
+    return nil
+  }
+
+  private static func count(_ n: Int, _ noun: String) -> String { "\(n) \(noun)\(n == 1 ? "" : "s")" }
+
+  /// 0, 1 and 2; runs of more than three as 0-7.
+  static func list(_ numbers: [Int]) -> String {
+    var runs: [ClosedRange<Int>] = []
+    for n in numbers {
+      if let last = runs.last, last.upperBound + 1 == n {
+        runs[runs.count - 1] = last.lowerBound...n
+      } else {
+        runs.append(n...n)
+      }
+    }
+    let words = runs.flatMap { run in
+      run.count > 3 ? ["\(run.lowerBound)-\(run.upperBound)"] : run.map(String.init)
+    }
+    guard words.count > 1 else { return words.first ?? "none" }
+    return words.dropLast().joined(separator: ", ") + " and " + words[words.count - 1]
+  }
+}
+
+extension Launcher {
+  /// Who started this process.
+  package enum Kind: String, Codable, Sendable {
+    case mpirun, srun, mpiexec, none
+
+    /// The option that gives every rank cores of its own.
+    func binding(threads: Int) -> String {
+      switch self {
+      case .srun: "`srun --cpu-bind=cores --cpus-per-task=\(threads)`"
+      case .mpiexec: "`mpiexec -bind-to core`"
+      case .mpirun, .none:
+        threads == 1
+          ? "`mpirun --bind-to core`, and without a taskset or container around it that takes cores away"
+          : "`mpirun --map-by slot:PE=\(threads) --bind-to core`"
+      }
+    }
+  }
+
+  package static var kind: Kind {
+    let environment = ProcessInfo.processInfo.environment
+    if environment["OMPI_COMM_WORLD_SIZE"] != nil { return .mpirun }
+    if environment["SLURM_STEP_ID"] != nil, environment["SLURM_PROCID"] != nil { return .srun }
+    return environment["PMI_RANK"] ?? environment["PMIX_RANK"] != nil ? .mpiexec : .none
+  }
+}

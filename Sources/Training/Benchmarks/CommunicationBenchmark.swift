@@ -1,0 +1,114 @@
+import Communication
+import Kernels
+
+/// Speed of what ranks do together, for a gradient of `count` float32. Seconds; nil for what these ranks cannot show.
+package struct CommunicationBenchmark: Sendable {
+  /// Between two ranks: of one node, or of two.
+  package struct Link: Sendable {
+    /// Seconds of a message of 8 bytes, one way.
+    package var latency: Double
+    /// Seconds per byte of messages of a gradient's size, one way.
+    package var secondsPerByte: Double
+  }
+
+  package var count = 0
+  package var ranks = 1
+  package var nodes = 1
+  package var barrier: Double?
+  package var sameNode: Link?
+  package var otherNode: Link?
+  /// Seconds per byte between two nodes, when all ranks of one swap with those of the other, each way.
+  package var nodeSecondsPerByte: Double?
+  /// MPI_Allreduce of the gradient.
+  package var allreduce: Double?
+  /// The exchange of the gradient as training does it, and of next to nothing.
+  package var exchange = 0.0
+  package var exchangeRoute = ""
+  package var emptyExchange = 0.0
+  /// Adding one gradient to another, per byte of it: the slowest rank's, all at work.
+  package var addSecondsPerByte = 0.0
+  package var bytes: Int { 4 * count }
+
+  /// Collective. Every rank has the results of rank 0.
+  package static func run(count: Int, _ communicator: Communicator) throws(Failure) -> CommunicationBenchmark {
+    var result = CommunicationBenchmark()
+    let watch = Stopwatch(communicator)
+    (result.count, result.ranks) = (count, communicator.size)
+    let places = try communicator.placements()
+    let nodes = Dictionary(grouping: places, by: \.node).values.map { $0.map(\.rank) }.sorted { $0[0] < $1[0] }
+    result.nodes = nodes.count
+    let a = Buffer(count: count), b = Buffer(count: count)
+    if communicator.size > 1 {
+      result.barrier = try slowest(watch.median { () throws(Failure) in try communicator.barrier() }, watch)
+      if let pair = nodes.first(where: { $0.count > 1 }) {
+        result.sameNode = try link(pair[0], pair[1], a.base, count, communicator)
+      }
+      if nodes.count > 1 {
+        result.otherNode = try link(nodes[0][0], nodes[1][0], a.base, count, communicator)
+        result.nodeSecondsPerByte = try lanes(nodes[0], nodes[1], a.base, b.base, count, watch)
+      }
+      result.allreduce = try slowest(
+        watch.median(of: 0.05) { () throws(Failure) in try communicator.sumByMPI(a.base, count: count) }, watch)
+    }
+    (result.exchange, result.exchangeRoute) = try exchange(count: count, leaves: communicator.size, watch)
+    result.emptyExchange = try exchange(count: 1, leaves: communicator.size, watch).seconds
+    a.base.zero(count)
+    result.addSecondsPerByte =
+      try slowest(watch.median { () throws(Failure) in vd_add(a.base, b.base, count) }, watch) / Double(4 * count)
+    return result
+  }
+
+  static func slowest(_ seconds: Double, _ watch: Stopwatch) throws(Failure) -> Double {
+    try watch.all(seconds).max() ?? seconds
+  }
+
+  /// Seconds of an exchange of `count` values, one leaf or more a rank, as a step goes through it.
+  static func exchange(
+    count: Int, leaves: Int, _ watch: Stopwatch
+  ) throws(Failure) -> (seconds: Double, route: String) {
+    let communicator = watch.communicator
+    let exchange = try GradientExchange(
+      communicator, tree: ReductionTree(leaves: leaves, ranks: communicator.size), count: count,
+      rowWidth: StepRow.width, route: .auto)
+    for leaf in exchange.leaves { exchange.row(of: leaf.index).update(repeating: 0, count: StepRow.width) }
+    let seconds = try watch.median(rounds: 9, of: 0.03) { () throws(Failure) in
+      exchange.awaitBuffers()
+      _ = try exchange.sum { _ in SIMD8<Double>() }
+      exchange.release()
+    }
+    let route = exchange.routeName
+    try communicator.barrier()
+    exchange.close()
+    return (try slowest(seconds, watch), route)
+  }
+
+  private static func link(
+    _ a: Int, _ b: Int, _ buffer: UnsafeMutablePointer<Float>, _ count: Int, _ communicator: Communicator
+  ) throws(Failure) -> Link {
+    var latencies = [Double](), bulk = [Double]()
+    _ = try communicator.pingPong(a, b, buffer, bytes: 8, count: 100)
+    for _ in 0..<9 {
+      latencies.append(try communicator.pingPong(a, b, buffer, bytes: 8, count: 200))
+      bulk.append(try communicator.pingPong(a, b, buffer, bytes: 4 * count, count: 3))
+      try communicator.barrier()
+    }
+    var values = SIMD2(Distribution(latencies).median, Distribution(bulk).median)
+    try communicator.broadcastValue(&values, from: a)
+    return Link(latency: values[0], secondsPerByte: max(0, values[1] - values[0]) / Double(4 * count))
+  }
+
+  /// Rank i of one node swaps its share of the gradient with rank i of the other, all at once.
+  private static func lanes(
+    _ left: [Int], _ right: [Int], _ out: UnsafeMutablePointer<Float>, _ into: UnsafeMutablePointer<Float>,
+    _ count: Int, _ watch: Stopwatch
+  ) throws(Failure) -> Double {
+    let communicator = watch.communicator, lanes = min(left.count, right.count)
+    let peer = zip(left, right).first { $0 == communicator.rank || $1 == communicator.rank }
+      .map { $0 == communicator.rank ? $1 : $0 }
+    let share = 4 * count / lanes
+    let seconds = try watch.median(of: 0.1) { () throws(Failure) in
+      if let peer { try communicator.swap(with: peer, out, into, bytes: share) }
+    }
+    return try slowest(peer == nil ? 0 : seconds, watch) / Double(share * lanes)
+  }
+}

@@ -1,0 +1,54 @@
+import Communication
+import Kernels
+
+/// Times work that all ranks do at once.
+package struct Stopwatch {
+  package let communicator: Communicator
+  package init(_ communicator: Communicator) { self.communicator = communicator }
+
+  /// Mean seconds of `count` runs on this rank, begun together. Collective.
+  package func mean(of count: Int, _ body: () throws(Failure) -> Void) throws(Failure) -> Double {
+    try communicator.barrier()
+    let began = ContinuousClock.now
+    for _ in 0..<count { try body() }
+    return (ContinuousClock.now - began) / .seconds(1) / Double(count)
+  }
+
+  /// The same number of runs on every rank, about `seconds` long on the slowest. Collective.
+  package func count(for seconds: Double, _ body: () throws(Failure) -> Void) throws(Failure) -> Int {
+    try body()
+    let once = max(try mean(of: 2, body), 1e-8)
+    return Int(-(try communicator.maximum([-Int64(min(1e6, max(3, seconds / once)))])[0]))
+  }
+
+  /// Median over rounds of the mean seconds of a run on this rank. Collective.
+  package func median(rounds: Int = 7, of seconds: Double = 0.01, _ body: () throws(Failure) -> Void)
+    throws(Failure) -> Double
+  {
+    let count = try count(for: seconds, body)
+    var rounds = (0..<rounds).map { _ in 0.0 }
+    for i in rounds.indices { rounds[i] = try mean(of: count, body) }
+    return Distribution(rounds).median
+  }
+
+  /// Every single run's seconds on this rank. Collective.
+  package func each(of count: Int, _ body: () throws(Failure) -> Void) throws(Failure) -> [Double] {
+    var times = [Double](repeating: 0, count: count)
+    try body()
+    try communicator.barrier()
+    var mark = ContinuousClock.now
+    for i in 0..<count {
+      try body()
+      let now = ContinuousClock.now
+      times[i] = (now - mark) / .seconds(1)
+      mark = now
+    }
+    return times
+  }
+
+  /// A value of every rank, by rank. Collective.
+  package func all(_ value: Double) throws(Failure) -> [Double] {
+    try communicator.gather(withUnsafeBytes(of: value) { Array($0) })
+      .map { bytes in bytes.withUnsafeBytes { $0.loadUnaligned(as: Double.self) } }
+  }
+}

@@ -1,0 +1,142 @@
+import Communication
+import Kernels
+
+/// Measures the parts of a step with the ranks at hand, and whole steps to hold the model against. All take turns: what
+/// disturbs the machine meanwhile disturbs all of them.
+package struct StepMeasurement: Sendable {
+  package let costs: StepCosts
+  package let ranks: Int
+  package let nodes: Int
+  /// Between nodes, where there are two.
+  package let network: Network?
+  /// The step that these ranks take: its microbatches, its seconds as measured, and as predicted from `costs`.
+  package let microbatches: Int
+  package let measured: Double
+  package let predicted: StepParts
+
+  package var error: Double { predicted.total / measured - 1 }
+
+  /// Collective; the same on every rank.
+  package init(_ setup: TrainingSetup, rounds: Int = 7) throws(Failure) {
+    let communicator = setup.communicator
+    let link = try CommunicationBenchmark.run(count: setup.autoencoder.store.count, communicator)
+    network = link.otherNode.map {
+      Network(
+        name: "measured", latency: $0.latency, secondsPerByte: link.nodeSecondsPerByte ?? $0.secondsPerByte,
+        source: "measured between the nodes at hand")
+    }
+    (ranks, nodes, microbatches) = (communicator.size, link.nodes, setup.plan.slots)
+
+    let workload = Workload(setup)
+    let trainer = try Trainer(setup, observers: [], injection: nil)
+    try trainer.announceBeta()
+    for _ in 0..<3 { try trainer.benchmarkStep() }
+    let parts = StepPartTimer(setup, workload)
+    var turns = [StepPartTimer.Turn](), steps = [Double]()
+    for _ in 0..<rounds {
+      turns.append(try parts.turn())
+      steps.append(
+        try parts.watch.median(rounds: 1, of: 0.1) { () throws(Failure) in try trainer.benchmarkStep() })
+    }
+    let jitter = try Jitter.measure(communicator, samples: 500) { () throws(Failure) in try workload.microbatch() }
+    trainer.close()
+
+    var result = SIMD2(Distribution(steps).median, 0)
+    try communicator.broadcastValue(&result)
+    measured = result[0]
+    var costs = parts.costs(turns, jitter: jitter.sigma)
+    try communicator.broadcastValue(&costs)
+    self.costs = costs
+    let model = StepModel(
+      costs, network: network ?? Network(name: "none", latency: 0, secondsPerByte: 0, source: ""),
+      ranksPerNode: communicator.nodeSize)
+    predicted = model.step(ranks: ranks, microbatches: microbatches)
+  }
+}
+
+/// Times each part of a step alone, the slowest rank's counts.
+private final class StepPartTimer {
+  struct Turn {
+    var microbatch = 0.0, alone = 0.0, add = 0.0, squares = 0.0, update = 0.0
+    /// An exchange of the gradient; of one value; of one value and many rows.
+    var exchange = 0.0, empty = 0.0, rows = 0.0
+  }
+
+  let watch: Stopwatch
+  private let setup: TrainingSetup
+  private let workload: Workload
+  private let count: Int
+  private let memory: [UnsafeMutablePointer<Float>]
+  private var ranks: Int { setup.communicator.size }
+  private var manyRows: Int { 32 * ranks }
+
+  init(_ setup: TrainingSetup, _ workload: Workload) {
+    (self.setup, self.workload) = (setup, workload)
+    watch = Stopwatch(setup.communicator)
+    let count = setup.autoencoder.store.count
+    self.count = count
+    memory = (0..<4).map { _ in Buffer.allocate(Float.self, count: count) }
+    for i in 0..<count { memory[3][i] = Float(i % 7) * 0.1 - 0.3 }
+  }
+
+  deinit { for part in memory { part.deallocate() } }
+
+  /// Collective.
+  func turn() throws(Failure) -> Turn {
+    var turn = Turn()
+    let (memory, count, settings) = (memory, count, setup.configuration.optimizer)
+    func slowest(_ seconds: Double, _ body: () throws(Failure) -> Void) throws(Failure) -> Double {
+      try watch.all(watch.median(rounds: 3, of: seconds, body)).max() ?? 0
+    }
+    turn.microbatch = try slowest(0.03) { () throws(Failure) in try workload.microbatch() }
+    turn.alone = try alone()
+    turn.add = try slowest(0.005) { () throws(Failure) in vd_add(memory[0], memory[1], count) }
+    turn.squares = try slowest(0.005) { () throws(Failure) in _ = vd_sum_of_squares(memory[0], count) }
+    memory[0].zero(count)
+    var constants = vd_adam_settings(
+      scale: 1, rest1: Float(1 - settings.beta1), beta2: Float(settings.beta2), rest2: Float(1 - settings.beta2),
+      epsilon: Float(settings.epsilon), step: 1e-3, root: 1, keep: 1, l2: 0)
+    turn.update = try slowest(0.005) { () throws(Failure) in
+      vd_adam(memory[0], memory[1], memory[2], memory[3], count, &constants)
+    }
+    turn.exchange = try CommunicationBenchmark.exchange(count: count, leaves: ranks, watch).seconds
+    turn.empty = try CommunicationBenchmark.exchange(count: 1, leaves: ranks, watch).seconds
+    turn.rows = try CommunicationBenchmark.exchange(count: 1, leaves: manyRows, watch).seconds
+    return turn
+  }
+
+  /// Rank 0's seconds of a microbatch while the other ranks sleep.
+  private func alone() throws(Failure) -> Double {
+    let communicator = setup.communicator
+    var seconds = 0.0
+    if communicator.isRoot {
+      let began = ContinuousClock.now
+      for _ in 0..<30 { try workload.microbatch() }
+      seconds = (ContinuousClock.now - began) / .seconds(1) / 30
+    }
+    try communicator.sleepingBarrier()
+    try communicator.broadcastValue(&seconds)
+    return seconds
+  }
+
+  func costs(_ turns: [Turn], jitter: Double) -> StepCosts {
+    func median(_ part: (Turn) -> Double) -> Double { Distribution(turns.map(part)).median }
+    let bytes = 4 * Double(count)
+    let add = median(\.add) / bytes, squares = median(\.squares) / bytes
+    // Two counts of rows tell an exchange's fixed part from that of a row.
+    let row = max(0, median { $0.rows - $0.empty }) / Double(manyRows - ranks)
+    var window = add
+    if setup.communicator.isOneNode, ranks > 1 {
+      // Over buffers in other ranks' caches an addition takes longer: as long as the whole exchange says.
+      let sums = median { $0.exchange - $0.empty } / bytes * Double(ranks) - squares
+      window = max(0, sums) / Double(ranks - 1)
+    }
+    var costs = StepCosts(
+      parameters: count, microbatch: median(\.microbatch), microbatchAlone: median(\.alone), jitter: jitter,
+      addPerByte: add, windowAddPerByte: window, squaresPerByte: squares,
+      rendezvous: max(0, median(\.empty) - Double(ranks) * row), row: row, update: median(\.update) / Double(count),
+      ranksPerNode: setup.communicator.nodeSize)
+    costs.rowWidth = StepRow.width
+    return costs
+  }
+}

@@ -1,0 +1,60 @@
+import ArgumentParser
+import Communication
+import Foundation
+import Kernels
+import Persistence
+import Reporting
+import Training
+import VAE
+
+/// What all measuring commands take.
+struct MeasuringOptions: ParsableArguments {
+  @Option(help: "Which model: digits, mnist-mlp or tabular.") var preset = "mnist-mlp"
+  @Option(help: "BLAS threads per rank.") var threads: String?
+  @Option(
+    name: .customLong("set"), help: ArgumentHelp("Any key of the configuration.", valueName: "section.key=value"))
+  var assignments: [String] = []
+  @Flag(help: "One JSON object.") var json = false
+
+  /// The preset on random data.
+  func configuration(_ more: [(String, String?)] = []) throws(Failure) -> Configuration {
+    try Configuration.random(
+      preset: preset, flags: ([("train.threads", threads)] + more).compactMap { path, text in text.map { (path, $0) } },
+      assignments: assignments, environment: ProcessInfo.processInfo.environment)
+  }
+
+  func setup(_ communicator: Communicator, _ more: [(String, String?)] = []) throws(Failure) -> TrainingSetup {
+    let configuration = try communicator.together { () throws(Failure) in try self.configuration(more) }
+    return try TrainingSetup(configuration, communicator, checkpointDirectory: nil, resume: .none)
+  }
+
+  /// The model alone: no data, no batch, so that any number of ranks will do.
+  func model(_ communicator: Communicator) throws(Failure) -> (Configuration, VariationalAutoencoder) {
+    let configuration = try communicator.together { () throws(Failure) in try self.configuration() }
+    let model = try communicator.together { () throws(Failure) in try configuration.measuredModel() }
+    return (configuration, model)
+  }
+}
+
+/// Columns of text, the first to the left, the others to the right.
+
+func columns(_ rows: [[String]]) -> String {
+  let widths = (0..<(rows.map(\.count).max() ?? 0)).map { column in
+    rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
+  }
+  return rows.map { row in
+    row.enumerated().map { index, text in
+      let space = String(repeating: " ", count: widths[index] - text.count)
+      return index == 0 ? text + space : space + text
+    }.joined(separator: "  ")
+  }.joined(separator: "\n")
+}
+
+func milliseconds(_ seconds: Double) -> String { fixed(seconds * 1_000, 3) }
+func microseconds(_ seconds: Double) -> String { fixed(seconds * 1e6, 2) }
+/// GB/s of so many seconds per byte.
+func gigabytes(_ secondsPerByte: Double) -> String { fixed(1e-9 / max(secondsPerByte, 1e-15), 2) }
+
+extension JSON {
+  static func optional(_ value: Double?) -> JSON { value.map(JSON.number) ?? .null }
+}

@@ -1,0 +1,99 @@
+import ArgumentParser
+import Communication
+import Kernels
+import Persistence
+import Reporting
+import Training
+
+struct Scale: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Predict steps on many ranks from what is measured on those at hand, and hold the model against them.",
+    discussion: """
+      mpirun -np 2 vae-dist scale --ranks 1024
+      mpirun -np 2 vae-dist scale --ranks 512 --ranks-per-node 32 --network hdr --batch-size 16384 --microbatch 32
+      mpirun -np 2 vae-dist scale --network custom --latency 12 --bandwidth 5 --json
+      mpirun -np 2 vae-dist scale --markdown > scaling.md
+      """)
+
+  @OptionGroup var options: MeasuringOptions
+  @Option(help: "Largest number of ranks.") var ranks = 1024
+  @Option(help: "Ranks on a node, and cores of it (default: those at hand).") var ranksPerNode: Int?
+  @Option(help: "Global batch of strong scaling (default: one microbatch for each of --ranks).") var batchSize: Int?
+  @Option(help: "Samples of one replay.") var microbatch = 64
+  @Option(help: "A rank's batch in weak scaling (default: one microbatch).") var batchPerRank: Int?
+  @Option(help: "10gbe, 25gbe, hdr, measured (between the nodes at hand), custom; several with commas.")
+  var network = "10gbe,25gbe,hdr"
+  @Option(help: "Of the network custom: microseconds of an empty message.") var latency: Double?
+  @Option(help: "Of the network custom: GB/s of a node, each way.") var bandwidth: Double?
+  @Option(help: "Standard deviation of a microbatch's time in microseconds, in place of the measured one.")
+  var jitter: Double?
+  @Flag(help: "Tables in Markdown, with the assumptions.") var markdown = false
+
+  func validate() throws {
+    let counts = [ranks, ranksPerNode ?? 1, batchSize ?? 1, microbatch, batchPerRank ?? 1]
+    guard counts.allSatisfy({ $0 >= 1 && $0 <= 1 << 30 }), ranks <= 1 << 20 else {
+      throw ValidationError("numbers of ranks and samples must be at least 1, and --ranks at most \(1 << 20)")
+    }
+    guard (latency ?? 0) >= 0, (bandwidth ?? 1) > 0, (jitter ?? 0) >= 0 else {
+      throw ValidationError("--latency and --jitter must not be negative, --bandwidth must be positive")
+    }
+  }
+
+  func run() throws {
+    try VaeDist.withRanks { communicator throws(Failure) in
+      // Eight microbatches a rank are enough to measure one, and a whole step.
+      let batch = microbatch * communicator.size * 8
+      let setup = try options.setup(
+        communicator, [("train.batch_size", "\(batch)"), ("train.microbatch", "\(microbatch)")])
+      let measurement = try StepMeasurement(setup)
+      let networks = try communicator.together { () throws(Failure) in try self.networks(measurement) }
+      guard communicator.isRoot else { return 0 }
+      let report = ScaleReport(
+        preset: options.preset, microbatch: microbatch, products: Products.description,
+        ranksPerNode: ranksPerNode ?? communicator.nodeSize, measurement: measurement,
+        tables: networks.flatMap { tables($0, measurement, communicator.nodeSize) })
+      print(options.json ? report.json.text : report.text(isMarkdown: markdown))
+      return 0
+    }
+  }
+
+  private func tables(_ network: Network, _ measurement: StepMeasurement, _ nodeSize: Int) -> [ScalingTable] {
+    var costs = measurement.costs
+    if let jitter { costs.jitter = jitter * 1e-6 }
+    return ScalingTable.Kind.allCases.map { kind in
+      let samples = kind == .strong ? batchSize ?? microbatch * ranks : batchPerRank ?? microbatch
+      return ScalingTable(
+        kind, costs, network: network, ranksPerNode: ranksPerNode ?? nodeSize, largest: ranks,
+        microbatches: (samples + microbatch - 1) / microbatch)
+    }
+  }
+
+  private func networks(_ measurement: StepMeasurement) throws(Failure) -> [Network] {
+    var found: [Network] = []
+    for name in network.split(separator: ",").map(String.init) {
+      switch name {
+      case "measured":
+        guard let measured = measurement.network else {
+          throw Failure(
+            .usage, "--network measured: all ranks are on one node, so there is no network to measure",
+            hint: "start ranks on two nodes, or name a network")
+        }
+        found.append(measured)
+      case "custom":
+        guard let latency, let bandwidth else {
+          throw Failure(
+            .usage, "--network custom needs its two numbers", hint: "give --latency MICROSECONDS and --bandwidth GB/S")
+        }
+        found.append(
+          Network(name: name, latency: latency * 1e-6, secondsPerByte: 1e-9 / bandwidth, source: "as given"))
+      default:
+        guard let known = Network.known.first(where: { $0.name == name }) else {
+          let names = Network.known.map(\.name).joined(separator: ", ")
+          throw Failure(.usage, "--network \(name): not known", hint: "give \(names), measured or custom")
+        }
+        found.append(known)
+      }
+    }
+    return found
+  }
+}

@@ -1,0 +1,141 @@
+import Kernels
+import Persistence
+import Reporting
+import Training
+
+/// What `scale` found, for people, for programs and for a page.
+struct ScaleReport {
+  let preset: String
+  let microbatch: Int
+  let products: String
+  let ranksPerNode: Int
+  let measurement: StepMeasurement
+  let tables: [ScalingTable]
+
+  private var costs: StepCosts { measurement.costs }
+  private static let header = [
+    "ranks", "batch", "ms", "efficiency", "compute", "serial", "node", "latency", "bandwidth", "jitter",
+  ]
+
+  // MARK: For programs
+
+  var json: JSON {
+    .object([
+      ("preset", .text(preset)), ("microbatch", .integer(microbatch)), ("products", .text(products)),
+      (
+        "costs",
+        .object([
+          ("parameters", .integer(costs.parameters)),
+          ("microbatch_milliseconds", .number(costs.microbatch * 1_000)),
+          ("microbatch_alone_milliseconds", .number(costs.microbatchAlone * 1_000)),
+          ("jitter_microseconds", .number(costs.jitter * 1e6)),
+          ("add_gigabytes_per_second", .number(1e-9 / costs.addPerByte)),
+          ("window_add_gigabytes_per_second", .number(1e-9 / max(costs.windowAddPerByte, 1e-15))),
+          ("squares_gigabytes_per_second", .number(1e-9 / costs.squaresPerByte)),
+          ("rendezvous_microseconds", .number(costs.rendezvous * 1e6)), ("row_microseconds", .number(costs.row * 1e6)),
+          ("update_milliseconds", .number(costs.update * Double(costs.parameters) * 1_000)),
+        ])
+      ),
+      (
+        "check",
+        .object([
+          ("ranks", .integer(measurement.ranks)), ("nodes", .integer(measurement.nodes)),
+          ("microbatches", .integer(measurement.microbatches)),
+          ("predicted_milliseconds", .number(measurement.predicted.total * 1_000)),
+          ("measured_milliseconds", .number(measurement.measured * 1_000)), ("error", .number(measurement.error)),
+        ])
+      ),
+      ("ranks_per_node", .integer(ranksPerNode)),
+      ("tables", .array(tables.map(json))),
+    ])
+  }
+
+  private func json(_ table: ScalingTable) -> JSON {
+    .object([
+      ("network", .text(table.network.name)), ("latency_microseconds", .number(table.network.latency * 1e6)),
+      ("gigabytes_per_second", .number(1e-9 / max(table.network.secondsPerByte, 1e-15))),
+      ("scaling", .text(table.kind.rawValue)),
+      (
+        "rows",
+        .array(
+          table.rows.map { row in
+            .object([
+              ("ranks", .integer(row.ranks)), ("batch_size", .integer(row.microbatches * microbatch)),
+              ("milliseconds", .number(row.parts.total * 1_000)), ("efficiency", .number(row.efficiency)),
+              ("compute_milliseconds", .number(row.parts.compute * 1_000)),
+              ("serial_milliseconds", .number(row.parts.serial * 1_000)),
+              ("node_milliseconds", .number(row.parts.node * 1_000)),
+              ("latency_milliseconds", .number(row.parts.latency * 1_000)),
+              ("bandwidth_milliseconds", .number(row.parts.bandwidth * 1_000)),
+              ("jitter_milliseconds", .number(row.parts.jitter * 1_000)),
+            ])
+          })
+      ),
+    ])
+  }
+
+  // MARK: For people
+
+  func text(isMarkdown: Bool) -> String {
+    var lines = summary(isMarkdown)
+    for table in tables {
+      lines += ["", title(table, isMarkdown), ""]
+      let rows = table.rows.map { row in
+        let parts = row.parts
+        return ["\(row.ranks)", "\(row.microbatches * microbatch)", milliseconds(parts.total), percent(row.efficiency)]
+          + [parts.compute, parts.serial, parts.node, parts.latency, parts.bandwidth, parts.jitter].map(milliseconds)
+      }
+      lines.append(isMarkdown ? markdown([Self.header] + rows) : columns([Self.header] + rows))
+    }
+    if isMarkdown { lines += [""] + sources }
+    return lines.joined(separator: "\n")
+  }
+
+  private func summary(_ isMarkdown: Bool) -> [String] {
+    let dash = isMarkdown ? "- " : ""
+    let contention = costs.microbatch / costs.microbatchAlone
+    let alone =
+      measurement.ranks == 1
+      ? "one rank: what ranks of a node cost each other is not measured, and taken to be nothing"
+      : "\(fixed(contention, 2)) times one alone (\(milliseconds(costs.microbatchAlone)) ms)"
+    let verdict = abs(measurement.error) <= 0.15 ? "within 15 %" : "NOT within 15 %: do not trust what follows"
+    return [
+      "\(dash)\(preset), \(costs.parameters) parameters, products by \(products)",
+      "\(dash)a microbatch of \(microbatch) takes \(milliseconds(costs.microbatch)) ms, sigma "
+        + "\(microseconds(costs.jitter)) us; \(alone)",
+      "\(dash)adding \(gigabytes(costs.addPerByte)) GB/s, across ranks \(gigabytes(costs.windowAddPerByte)) GB/s; "
+        + "rendezvous \(microseconds(costs.rendezvous)) us; update "
+        + "\(milliseconds(costs.update * Double(costs.parameters))) ms",
+      "\(dash)check: a step of \(measurement.microbatches) microbatches on \(measurement.ranks) "
+        + "\(measurement.ranks == 1 ? "rank" : "ranks"), predicted \(milliseconds(measurement.predicted.total)) ms, "
+        + "measured \(milliseconds(measurement.measured)) ms: error \(percent(measurement.error)), \(verdict)",
+      "\(dash)nodes of \(ranksPerNode) ranks, each rank with the core and the share of memory bandwidth that it had here; "
+        + "a network without contention between nodes; nothing hidden behind the backward pass",
+    ]
+  }
+
+  private func title(_ table: ScalingTable, _ isMarkdown: Bool) -> String {
+    let what =
+      table.kind == .strong
+      ? "strong scaling: the global batch is fixed" : "weak scaling: a rank's batch is fixed"
+    let network =
+      "\(table.network.name), \(microseconds(table.network.latency)) us, \(gigabytes(table.network.secondsPerByte)) GB/s"
+    return (isMarkdown ? "### " : "") + "\(network): \(what)" + (isMarkdown ? "" : "; all times in ms")
+  }
+
+  private var sources: [String] {
+    var named = Set<String>()
+    return ["Times in milliseconds. Networks:", ""]
+      + tables.compactMap { table in
+        named.insert(table.network.name).inserted ? "- \(table.network.name): \(table.network.source)" : nil
+      }
+  }
+
+  private func percent(_ share: Double) -> String { fixed(100 * share, 1) + " %" }
+
+  private func markdown(_ rows: [[String]]) -> String {
+    let lines = rows.map { "| " + $0.joined(separator: " | ") + " |" }
+    let rule = "|" + String(repeating: " ---: |", count: rows[0].count)
+    return ([lines[0], rule] + lines.dropFirst()).joined(separator: "\n")
+  }
+}
