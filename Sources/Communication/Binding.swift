@@ -154,7 +154,7 @@ package struct Binding: Equatable, Sendable {
   private static func count(_ n: Int, _ noun: String) -> String { "\(n) \(noun)\(n == 1 ? "" : "s")" }
 
   /// 0, 1 and 2; runs of more than three as 0-7.
-  static func list(_ numbers: [Int]) -> String {
+  package static func list(_ numbers: [Int]) -> String {
     var runs: [ClosedRange<Int>] = []
     for n in numbers {
       if let last = runs.last, last.upperBound + 1 == n {
@@ -193,6 +193,6 @@ extension Launcher {
     let environment = ProcessInfo.processInfo.environment
     if environment["OMPI_COMM_WORLD_SIZE"] != nil { return .mpirun }
     if environment["SLURM_STEP_ID"] != nil, environment["SLURM_PROCID"] != nil { return .srun }
-    return environment["PMI_RANK"] ?? environment["PMIX_RANK"] != nil ? .mpiexec : .none
+    return environment["PMI_RANK"] != nil ? .mpiexec : .none
   }
 }

@@ -79,6 +79,7 @@ package final class TrainingSetup {
       ("CPU level", "\(vd_cpu_level())"),
     ])
     (shared, optimizer) = try TrainingSetup.placeParameters(autoencoder.store, configuration, communicator)
+    warnings += try Binding.warnings(communicator, threads: configuration.train.threads)
     let (steps, planned) = (plan.stepsPerEpoch, state.plannedSteps)
     conductor = try communicator.together { () throws(Failure) in
       try Conductor(configuration, stepsPerEpoch: steps, totalSteps: planned)

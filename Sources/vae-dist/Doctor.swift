@@ -1,5 +1,109 @@
 import ArgumentParser
+import Communication
+import Foundation
+import Kernels
+import Persistence
+import Reporting
+import Training
 
 struct Doctor: ParsableCommand {
-  func run() throws {}
+  static let configuration = CommandConfiguration(
+    abstract: "Examine this machine and this way of starting ranks; status 1 if something is wrong.",
+    discussion: """
+      vae-dist doctor
+      mpirun -np 2 vae-dist doctor --run runs/a     with the ranks, hosts and options that training will have
+      srun --mpi=pmix vae-dist doctor --json
+      """)
+
+  @OptionGroup var options: MeasuringOptions
+  @Option(name: .customLong("run"), help: "Run directory to examine: file system, space, speed of writing.")
+  var directory = "runs"
+  @Option(help: .hidden) var sharedMemory = "/dev/shm"
+
+  func run() throws {
+    do throws(Failure) {
+      try VaeDist.withRanks { communicator throws(Failure) in
+        let started = RankFacts.secondsSinceStart()
+        let (findings, placements) = try examine(communicator, started)
+        if communicator.isRoot { report(findings, placements) }
+        var status = self.status(findings)
+        try communicator.broadcastValue(&status)
+        return status
+      }
+    } catch {
+      guard error.message.hasPrefix("launcher mismatch") else { throw error }
+      let findings = [Finding(.problem, "launcher", error.message, advice: error.hint)]
+      if Launcher.expectedRank == 0 { report(findings, []) }
+      Foundation.exit(status(findings))
+    }
+  }
+
+  private func examine(_ communicator: Communicator, _ started: Double) throws(Failure)
+    -> ([Finding], [Placement])
+  {
+    let (configuration, model) = try options.model(communicator)
+    let facts = try RankFacts.gather(
+      communicator, library: configuration.train.products, threads: configuration.train.threads,
+      sharedMemory: sharedMemory, startSeconds: started)
+    guard communicator.isRoot else { return ([], []) }
+    let bytes = 4 * model.store.count
+    // "Open MPI v4.1.4", without the packager's words.
+    let library = Communicator.library.split(separator: ",").first.map(String.init) ?? ""
+    let examination = Examination(
+      facts: facts, launcher: Launcher.kind, library: library, threads: configuration.train.threads,
+      gradientBytes: bytes)
+    // A checkpoint is parameters and two moments; one more is written before the oldest goes, and the best stays.
+    let place = RunPlace.findings(directory, checkpointBytes: 3 * bytes * (configuration.checkpoint.keep + 2))
+    return (examination.findings + place, facts.map(\.placement))
+  }
+
+  private func status(_ findings: [Finding]) -> Int32 {
+    findings.contains { $0.level == .problem } ? Failure.Status.failure.rawValue : 0
+  }
+
+  private func report(_ findings: [Finding], _ placements: [Placement]) {
+    print(options.json ? json(findings, placements).text : text(findings, placements))
+  }
+
+  private func json(_ findings: [Finding], _ placements: [Placement]) -> JSON {
+    .object([
+      ("status", .text((findings.map(\.level).max() ?? .ok).rawValue)),
+      (
+        "findings",
+        .array(
+          findings.map { finding in
+            .object([
+              ("level", .text(finding.level.rawValue)), ("check", .text(finding.check)),
+              ("message", .text(finding.message)), ("advice", finding.advice.map(JSON.text) ?? .null),
+            ])
+          })
+      ),
+      (
+        "placement",
+        .array(
+          placements.map { place in
+            .object([
+              ("rank", .integer(place.rank)), ("host", .text(place.host)), ("node", .integer(place.node)),
+              ("cores", .array(place.cores.map(JSON.integer))), ("core", .integer(place.core)),
+            ])
+          })
+      ),
+    ])
+  }
+
+  private func text(_ findings: [Finding], _ placements: [Placement]) -> String {
+    let width = findings.map(\.check.count).max() ?? 0
+    var lines = [String]()
+    for finding in findings {
+      let level = finding.level.rawValue.padding(toLength: 9, withPad: " ", startingAt: 0)
+      let check = finding.check.padding(toLength: width + 2, withPad: " ", startingAt: 0)
+      lines.append(level + check + finding.message)
+      if let advice = finding.advice { lines.append(String(repeating: " ", count: width + 11) + "-> " + advice) }
+    }
+    if placements.count > 1 {
+      let rows = placements.map { ["\($0.rank)", $0.host, Binding.list($0.cores), "\($0.core)"] }
+      lines += ["", columns([["rank", "host", "may run on", "runs on"]] + rows)]
+    }
+    return lines.joined(separator: "\n")
+  }
 }

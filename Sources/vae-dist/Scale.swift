@@ -12,7 +12,7 @@ struct Scale: ParsableCommand {
       mpirun -np 2 vae-dist scale --ranks 1024
       mpirun -np 2 vae-dist scale --ranks 512 --ranks-per-node 32 --network hdr --batch-size 16384 --microbatch 32
       mpirun -np 2 vae-dist scale --network custom --latency 12 --bandwidth 5 --json
-      mpirun -np 2 vae-dist scale --markdown > scaling.md
+      mpirun -np 2 vae-dist scale --ranks-per-node 8 --markdown > docs/scaling.md
       """)
 
   @OptionGroup var options: MeasuringOptions
@@ -27,7 +27,7 @@ struct Scale: ParsableCommand {
   @Option(help: "Of the network custom: GB/s of a node, each way.") var bandwidth: Double?
   @Option(help: "Standard deviation of a microbatch's time in microseconds, in place of the measured one.")
   var jitter: Double?
-  @Flag(help: "Tables in Markdown, with the assumptions.") var markdown = false
+  @Flag(help: "A page in Markdown: what was measured, assumptions, tables.") var markdown = false
 
   func validate() throws {
     let counts = [ranks, ranksPerNode ?? 1, batchSize ?? 1, microbatch, batchPerRank ?? 1]
@@ -52,9 +52,15 @@ struct Scale: ParsableCommand {
         preset: options.preset, microbatch: microbatch, products: Products.description,
         ranksPerNode: ranksPerNode ?? communicator.nodeSize, measurement: measurement,
         tables: networks.flatMap { tables($0, measurement, communicator.nodeSize) })
-      print(options.json ? report.json.text : report.text(isMarkdown: markdown))
+      print(options.json ? report.json.text : markdown ? report.page(command: command(communicator)) : report.text)
       return 0
     }
+  }
+
+  /// As it was started; the launcher's own options cannot be known.
+  private func command(_ communicator: Communicator) -> String {
+    let words = ["vae-dist"] + CommandLine.arguments.dropFirst()
+    return (communicator.size > 1 ? "mpirun -np \(communicator.size) " : "") + words.joined(separator: " ")
   }
 
   private func tables(_ network: Network, _ measurement: StepMeasurement, _ nodeSize: Int) -> [ScalingTable] {

@@ -76,23 +76,35 @@ struct ScaleReport {
 
   // MARK: For people
 
-  func text(isMarkdown: Bool) -> String {
-    var lines = summary(isMarkdown)
+  var text: String {
+    var lines = summary
     for table in tables {
-      lines += ["", title(table, isMarkdown), ""]
-      let rows = table.rows.map { row in
-        let parts = row.parts
-        return ["\(row.ranks)", "\(row.microbatches * microbatch)", milliseconds(parts.total), percent(row.efficiency)]
-          + [parts.compute, parts.serial, parts.node, parts.latency, parts.bandwidth, parts.jitter].map(milliseconds)
-      }
-      lines.append(isMarkdown ? markdown([Self.header] + rows) : columns([Self.header] + rows))
+      lines += ["", title(table) + "; all times in ms", "", columns([Self.header] + rows(table))]
     }
-    if isMarkdown { lines += [""] + sources }
     return lines.joined(separator: "\n")
   }
 
-  private func summary(_ isMarkdown: Bool) -> [String] {
-    let dash = isMarkdown ? "- " : ""
+  /// A whole page; `command` is what made it.
+  func page(command: String) -> String {
+    var lines = [
+      "# Scaling, predicted", "",
+      "Made by this command, from what it measured on the ranks that it was started with:", "",
+      "    \(command)", "",
+      "The model is written down, with its formula, in `Sources/Training/Prediction/StepModel.swift`. All times are in "
+        + "milliseconds. Efficiency is speed against that of as many ranks that wait for nobody, each with a node of "
+        + "its own.", "",
+    ]
+    lines += summary.map { "- " + $0 }
+    for table in tables { lines += ["", "## " + title(table), "", markdown([Self.header] + rows(table))] }
+    var named = Set<String>()
+    lines += ["", "## Networks", ""]
+    for table in tables where named.insert(table.network.name).inserted {
+      lines.append("- \(table.network.name): \(table.network.source)")
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  private var summary: [String] {
     let contention = costs.microbatch / costs.microbatchAlone
     let alone =
       measurement.ranks == 1
@@ -100,37 +112,36 @@ struct ScaleReport {
       : "\(fixed(contention, 2)) times one alone (\(milliseconds(costs.microbatchAlone)) ms)"
     let verdict = abs(measurement.error) <= 0.15 ? "within 15 %" : "NOT within 15 %: do not trust what follows"
     return [
-      "\(dash)\(preset), \(costs.parameters) parameters, products by \(products)",
-      "\(dash)a microbatch of \(microbatch) takes \(milliseconds(costs.microbatch)) ms, sigma "
+      "\(preset), \(costs.parameters) parameters, products by \(products)",
+      "a microbatch of \(microbatch) takes \(milliseconds(costs.microbatch)) ms, sigma "
         + "\(microseconds(costs.jitter)) us; \(alone)",
-      "\(dash)adding \(gigabytes(costs.addPerByte)) GB/s, across ranks \(gigabytes(costs.windowAddPerByte)) GB/s; "
-        + "rendezvous \(microseconds(costs.rendezvous)) us; update "
-        + "\(milliseconds(costs.update * Double(costs.parameters))) ms",
-      "\(dash)check: a step of \(measurement.microbatches) microbatches on \(measurement.ranks) "
-        + "\(measurement.ranks == 1 ? "rank" : "ranks"), predicted \(milliseconds(measurement.predicted.total)) ms, "
-        + "measured \(milliseconds(measurement.measured)) ms: error \(percent(measurement.error)), \(verdict)",
-      "\(dash)nodes of \(ranksPerNode) ranks, each rank with the core and the share of memory bandwidth that it had here; "
-        + "a network without contention between nodes; nothing hidden behind the backward pass",
+      "adding \(gigabytes(costs.addPerByte)) GB/s, across ranks \(gigabytes(costs.windowAddPerByte)) GB/s; rendezvous "
+        + "\(microseconds(costs.rendezvous)) us; update \(milliseconds(costs.update * Double(costs.parameters))) ms",
+      "check: a step of \(measurement.microbatches) microbatches on \(counted(measurement.ranks, "rank")), predicted "
+        + "\(milliseconds(measurement.predicted.total)) ms, measured \(milliseconds(measurement.measured)) ms: error "
+        + "\(percent(measurement.error)), \(verdict)",
+      "assumed: nodes of \(counted(ranksPerNode, "rank")), each with the core and the share of memory bandwidth that it "
+        + "had here; links without contention; nothing hidden behind the backward pass",
     ]
   }
 
-  private func title(_ table: ScalingTable, _ isMarkdown: Bool) -> String {
+  private func title(_ table: ScalingTable) -> String {
     let what =
       table.kind == .strong
       ? "strong scaling: the global batch is fixed" : "weak scaling: a rank's batch is fixed"
-    let network =
-      "\(table.network.name), \(microseconds(table.network.latency)) us, \(gigabytes(table.network.secondsPerByte)) GB/s"
-    return (isMarkdown ? "### " : "") + "\(network): \(what)" + (isMarkdown ? "" : "; all times in ms")
+    return "\(table.network.name), \(microseconds(table.network.latency)) us, "
+      + "\(gigabytes(table.network.secondsPerByte)) GB/s: \(what)"
   }
 
-  private var sources: [String] {
-    var named = Set<String>()
-    return ["Times in milliseconds. Networks:", ""]
-      + tables.compactMap { table in
-        named.insert(table.network.name).inserted ? "- \(table.network.name): \(table.network.source)" : nil
-      }
+  private func rows(_ table: ScalingTable) -> [[String]] {
+    table.rows.map { row in
+      let parts = row.parts
+      return ["\(row.ranks)", "\(row.microbatches * microbatch)", milliseconds(parts.total), percent(row.efficiency)]
+        + [parts.compute, parts.serial, parts.node, parts.latency, parts.bandwidth, parts.jitter].map(milliseconds)
+    }
   }
 
+  private func counted(_ n: Int, _ noun: String) -> String { "\(n) \(noun)\(n == 1 ? "" : "s")" }
   private func percent(_ share: Double) -> String { fixed(100 * share, 1) + " %" }
 
   private func markdown(_ rows: [[String]]) -> String {

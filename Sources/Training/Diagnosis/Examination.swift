@@ -1,0 +1,171 @@
+import Communication
+import Foundation
+import Kernels
+
+/// Judges what the ranks have gathered; no measuring, no MPI: the same facts give the same findings.
+package struct Examination: Sendable {
+  package let facts: [RankFacts]
+  package let launcher: Launcher.Kind
+  package let library: String
+  package let threads: Int
+  /// Bytes of a gradient, and of the shared memory that one rank needs for it.
+  package let gradientBytes: Int
+
+  package init(facts: [RankFacts], launcher: Launcher.Kind, library: String, threads: Int, gradientBytes: Int) {
+    (self.facts, self.launcher, self.library) = (facts, launcher, library)
+    (self.threads, self.gradientBytes) = (threads, gradientBytes)
+  }
+
+  package var findings: [Finding] {
+    [ranks, products, kernels, cpus] + binding + [sharedMemory, lockedMemory, addressSpace, clocks, start]
+  }
+
+  private var placements: [Placement] { facts.map(\.placement) }
+  private var nodes: Int { Set(placements.map(\.node)).count }
+
+  private var ranks: Finding {
+    let hosts = Set(placements.map(\.host)).sorted()
+    let names = hosts.prefix(8).joined(separator: ", ") + (hosts.count > 8 ? ", ..." : "")
+    let who = launcher == .none ? "no launcher" : launcher.rawValue
+    return .ok(
+      "ranks", "\(counted(facts.count, "rank")) on \(counted(nodes, "node")) (\(names)), \(who), \(library)")
+  }
+
+  private var products: Finding {
+    let different = Set(facts.map { "\($0.products), CPU level \($0.cpuLevel)" }).sorted()
+    guard different.count == 1 else {
+      return Finding(
+        .problem, "products", "ranks compute with different kernels: " + different.joined(separator: "; "),
+        advice: "start all ranks on one kind of CPU, with one version of the libraries; training refuses this")
+    }
+    let hint =
+      facts[0].products.hasPrefix("OpenBLAS")
+      ? "; oneDNN (Debian: libdnnl2 or libdnnl3) is often faster and is used when it is installed" : ""
+    return .ok("products", "\(facts[0].products), \(counted(threads, "thread")) a rank" + hint)
+  }
+
+  /// What OpenBLAS was told to use, against what the CPU can do.
+  private var kernels: Finding {
+    let check = "kernels"
+    guard let held = facts.first(where: { Examination.isLesser($0.openBLAS, cpuLevel: $0.cpuLevel) }) else {
+      return .ok(check, "\(facts[0].openBLAS), as the CPU can (level \(facts[0].cpuLevel))")
+    }
+    let isUsed = held.products.hasPrefix("OpenBLAS")
+    let effect = isUsed ? "about half of the speed" : "oneDNN computes the products here, so it costs nothing yet"
+    guard let name = held.forcedCore else {
+      return Finding(
+        isUsed ? .warning : .ok, check,
+        "rank \(held.placement.rank): \(held.openBLAS) has kernels below what the CPU can (level \(held.cpuLevel)): \(effect)",
+        advice: "install a newer OpenBLAS, or oneDNN")
+    }
+    return Finding(
+      .warning, check,
+      "rank \(held.placement.rank): OPENBLAS_CORETYPE=\(name) holds OpenBLAS to kernels below what the CPU can "
+        + "(level \(held.cpuLevel)): \(effect)",
+      advice: "unset OPENBLAS_CORETYPE")
+  }
+
+  /// Kernels of OpenBLAS that leave AVX-512 (level 4) or AVX2 with FMA (level 3) unused; names not listed are newer.
+  package static func isLesser(_ description: String, cpuLevel: Int) -> Bool {
+    let core = description.split(separator: " ").last.map { $0.lowercased() } ?? ""
+    let avx2 = ["haswell", "zen", "excavator"]
+    let older = [
+      "generic", "prescott", "core2", "penryn", "dunnington", "atom", "nehalem", "sandybridge", "athlon", "opteron",
+      "opteron_sse3", "barcelona", "bobcat", "bulldozer", "piledriver", "steamroller",
+    ]
+    return cpuLevel >= 4 && avx2.contains(core) || cpuLevel >= 3 && older.contains(core)
+  }
+
+  private var cpus: Finding {
+    let level = facts.map(\.cpuLevel).min() ?? 0
+    switch level {
+    case 4: return .ok("cpu", "AVX-512")
+    case 3: return .ok("cpu", "AVX2 and FMA")
+    case 0: return .ok("cpu", "not x86-64: the compiler's own vectors")
+    default:
+      return Finding(
+        .warning, "cpu", "neither AVX2 nor AVX-512: level \(level)",
+        advice: "in a virtual machine, pass the host's CPU through; else expect a quarter of the speed")
+    }
+  }
+
+  private var binding: [Finding] {
+    let faults = Binding.faults(placements, threads: threads, launcher: launcher)
+    guard !faults.isEmpty else {
+      return [.ok("binding", "every rank can have \(threads == 1 ? "a core" : "\(threads) cores") of its own")]
+    }
+    return faults.map {
+      Finding($0.fault == .crowded ? .problem : .warning, "binding", $0.message, advice: $0.advice)
+    }
+  }
+
+  /// The window holds a gradient a rank, and one more where shares of the tree are uneven.
+  private var sharedMemory: Finding {
+    let perNode = Dictionary(grouping: facts, by: \.placement.node).values
+    let short = perNode.first { node in node[0].sharedMemory.free < UInt64(2 * node.count * gradientBytes) }
+    let node = short ?? perNode.min { $0[0].sharedMemory.free < $1[0].sharedMemory.free } ?? facts
+    let place = node[0].sharedMemory
+    let need = 2 * node.count * gradientBytes
+    let text =
+      "\(place.path) of \(node[0].placement.host): \(bytes(place.free)) free of \(bytes(place.size)), "
+      + "a window needs up to \(bytes(UInt64(need)))"
+    guard short != nil, node.count > 1 else { return .ok("shared-memory", text) }
+    return Finding(
+      .problem, "shared-memory", text,
+      advice: "enlarge it (`mount -o remount,size=50% /dev/shm`; `docker run --shm-size=...`), remove what crashed "
+        + "programs left in it, or use --set train.exchange=messages")
+  }
+
+  private var lockedMemory: Finding {
+    let smallest = facts.compactMap(\.lockedMemory).min()
+    guard let smallest, smallest < 1 << 30, facts.contains(where: \.hasInfiniBand) else {
+      return .ok("locked-memory", smallest.map { "\(bytes($0)), and no InfiniBand that wants more" } ?? "no limit")
+    }
+    return Finding(
+      .warning, "locked-memory", "the limit is \(bytes(smallest)), but InfiniBand wants to lock its buffers",
+      advice: "`ulimit -l unlimited` in the shell or in /etc/security/limits.conf of every node")
+  }
+
+  private var addressSpace: Finding {
+    guard let smallest = facts.compactMap(\.addressSpace).min() else { return .ok("address-space", "no limit") }
+    let isSmall = smallest < UInt64(8 << 30) + UInt64(32 * gradientBytes)
+    return Finding(
+      isSmall ? .warning : .ok, "address-space", "ulimit -v is \(bytes(smallest)) a process",
+      advice: isSmall
+        ? "lift it (`ulimit -v unlimited`): MPI and BLAS reserve far more than they use" : nil)
+  }
+
+  /// Clocks of one kernel are one clock; those of several may differ, by no more than a barrier's skew if they are kept.
+  private var clocks: Finding {
+    let machines = Set(placements.map(\.machine)).count
+    guard machines > 1, let low = facts.map(\.clock).min(), let high = facts.map(\.clock).max() else {
+      return .ok("clocks", "one machine, one clock")
+    }
+    let text = "the clocks of \(counted(machines, "machine")) differ by \(Int((high - low) * 1_000)) ms at most"
+    guard high - low > 1 else { return .ok("clocks", text) }
+    return Finding(
+      .warning, "clocks", text, advice: "keep them with NTP or chrony: times in logs and job limits do not fit together")
+  }
+
+  private var start: Finding {
+    let seconds = facts.map(\.startSeconds).max() ?? 0
+    let text = "the slowest rank took \(String(format: "%.2f", seconds)) s from its start until all had met"
+    guard seconds > 15 else { return .ok("start", text) }
+    return Finding(
+      .warning, "start", text,
+      advice: "put program and libraries on a local disk, and name the network (`--mca btl_tcp_if_include eth0`)")
+  }
+
+  private func counted(_ n: Int, _ noun: String) -> String { "\(n) \(noun)\(n == 1 ? "" : "s")" }
+  private func bytes(_ n: UInt64) -> String { readableBytes(n) }
+}
+
+/// 512 B, 2.5 MiB, 12 GiB
+package func readableBytes(_ n: UInt64) -> String {
+  var value = Double(n), units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"][...]
+  while value >= 1024, units.count > 1 {
+    value /= 1024
+    units = units.dropFirst()
+  }
+  return String(format: value < 10 && units.first != "B" ? "%.1f" : "%.0f", value) + " " + (units.first ?? "")
+}

@@ -1,0 +1,104 @@
+import Communication
+import Foundation
+import Kernels
+
+/// What a rank knows of its place, to be judged together with the others'.
+package struct RankFacts: Codable, Equatable, Sendable {
+  package var placement: Placement
+  /// The library of the products, and OpenBLAS's choice of kernels.
+  package var products: String
+  package var openBLAS: String
+  /// OPENBLAS_CORETYPE, where it is set.
+  package var forcedCore: String?
+  package var cpuLevel: Int
+  package var sharedMemory: FileSystem
+  /// Limits in bytes; nil: none.
+  package var lockedMemory: UInt64?
+  package var addressSpace: UInt64?
+  /// Seconds from the process's start until all ranks had found each other.
+  package var startSeconds: Double
+  /// Seconds since 1970, as soon as possible after a barrier.
+  package var clock: Double
+  package var hasInfiniBand: Bool
+
+  /// Collective. `threads` and `library` as training would use them.
+  package static func gather(
+    _ communicator: Communicator, library: Products.Library, threads: Int, sharedMemory: String, startSeconds: Double
+  ) throws(Failure) -> [RankFacts] {
+    let placements = try communicator.placements()
+    let environment = ProcessInfo.processInfo.environment
+    try Products.select(.openblas, threads: threads)
+    let openBLAS = Products.description
+    try communicator.together { () throws(Failure) in try Products.select(library, threads: threads) }
+    try communicator.barrier()
+    let clock = Date().timeIntervalSince1970
+    return try communicator.gatherCodable(
+      RankFacts(
+        placement: placements[communicator.rank], products: Products.description, openBLAS: openBLAS,
+        forcedCore: environment["OPENBLAS_CORETYPE"].flatMap { $0.isEmpty ? nil : $0 }, cpuLevel: Int(vd_cpu_level()),
+        sharedMemory: FileSystem(sharedMemory), lockedMemory: limit(Int32(__RLIMIT_MEMLOCK.rawValue)),
+        addressSpace: limit(Int32(RLIMIT_AS.rawValue)), startSeconds: startSeconds, clock: clock,
+        hasInfiniBand: FileManager.default.fileExists(atPath: "/sys/class/infiniband")))
+  }
+
+  private static func limit(_ resource: Int32) -> UInt64? {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(UInt32(resource)), &limit) == 0, limit.rlim_cur != rlim_t.max else {
+      return nil
+    }
+    return UInt64(limit.rlim_cur)
+  }
+
+  /// Seconds since this process was started, by the kernel's books.
+  package static func secondsSinceStart() -> Double {
+    guard let stat = try? String(contentsOfFile: "/proc/self/stat", encoding: .utf8),
+      let uptime = try? String(contentsOfFile: "/proc/uptime", encoding: .utf8),
+      let now = uptime.split(separator: " ").first.flatMap({ Double($0) }),
+      let rest = stat.split(separator: ")").last
+    else { return 0 }
+    // Field 22, the third one standing after the name in brackets.
+    let fields = rest.split(separator: " ")
+    guard fields.count > 19, let ticks = Double(fields[19]) else { return 0 }
+    return max(0, now - ticks / Double(sysconf(Int32(_SC_CLK_TCK))))
+  }
+}
+
+/// Sizes and kind of the file system under a path.
+package struct FileSystem: Codable, Equatable, Sendable {
+  package var path: String
+  /// As in /proc/self/mounts: ext4, tmpfs, nfs4, lustre, ...
+  package var kind: String
+  package var size: UInt64
+  package var free: UInt64
+
+  package init(path: String, kind: String, size: UInt64, free: UInt64) {
+    (self.path, self.kind, self.size, self.free) = (path, kind, size, free)
+  }
+
+  package init(_ path: String) {
+    var status = statvfs()
+    let isThere = statvfs(path, &status) == 0
+    self.init(
+      path: path, kind: FileSystem.kind(of: path), size: isThere ? UInt64(status.f_blocks) * UInt64(status.f_frsize) : 0,
+      free: isThere ? UInt64(status.f_bavail) * UInt64(status.f_frsize) : 0)
+  }
+
+  package var isNetwork: Bool {
+    ["nfs", "nfs4", "cifs", "smb3", "9p", "afs"].contains(kind) || kind.hasPrefix("fuse")
+  }
+
+  /// The last of the longest mount points that lead to a path: what is mounted later lies on top.
+  private static func kind(of path: String) -> String {
+    let real = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+    let mounts = (try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8)) ?? ""
+    var best = (point: "", kind: "unknown")
+    for line in mounts.split(separator: "\n") {
+      let fields = line.split(separator: " ").map(String.init)
+      guard fields.count > 2 else { continue }
+      let point = fields[1].replacingOccurrences(of: "\\040", with: " ")
+      let isAbove = real == point || real.hasPrefix(point == "/" ? "/" : point + "/")
+      if isAbove, point.count >= best.point.count { best = (point, fields[2]) }
+    }
+    return best.kind
+  }
+}
