@@ -21,6 +21,8 @@ struct Doctor: ParsableCommand {
   @Option(help: .hidden) var sharedMemory = "/dev/shm"
 
   func run() throws {
+    // Before MPI starts: it may write a rank of its own into the environment.
+    let speaks = Launcher.expectedRank == 0
     do throws(Failure) {
       try VaeDist.withRanks { communicator throws(Failure) in
         let started = RankFacts.secondsSinceStart()
@@ -33,7 +35,7 @@ struct Doctor: ParsableCommand {
     } catch {
       guard error.message.hasPrefix("launcher mismatch") else { throw error }
       let findings = [Finding(.problem, "launcher", error.message, advice: error.hint)]
-      if Launcher.expectedRank == 0 { report(findings, []) }
+      if speaks { report(findings, []) }
       Foundation.exit(status(findings))
     }
   }

@@ -40,18 +40,26 @@ struct Scale: ParsableCommand {
   }
 
   func run() throws {
+    let networks = try networks()
     try VaeDist.withRanks { communicator throws(Failure) in
+      if networks.contains(nil), communicator.isOneNode {
+        var failure = Failure(
+          .usage, "--network measured: all ranks are on one node, so there is no network to measure",
+          hint: "start ranks on two nodes, or name a network")
+        failure.isCollective = true
+        throw failure
+      }
       // Eight microbatches a rank are enough to measure one, and a whole step.
       let batch = microbatch * communicator.size * 8
       let setup = try options.setup(
         communicator, [("train.batch_size", "\(batch)"), ("train.microbatch", "\(microbatch)")])
       let measurement = try StepMeasurement(setup)
-      let networks = try communicator.together { () throws(Failure) in try self.networks(measurement) }
       guard communicator.isRoot else { return 0 }
       let report = ScaleReport(
         preset: options.preset, microbatch: microbatch, products: Products.description,
         ranksPerNode: ranksPerNode ?? communicator.nodeSize, measurement: measurement,
-        tables: networks.flatMap { tables($0, measurement, communicator.nodeSize) })
+        tables: networks.compactMap { $0 ?? measurement.network }
+          .flatMap { tables($0, measurement, communicator.nodeSize) })
       print(options.json ? report.json.text : markdown ? report.page(command: command(communicator)) : report.text)
       return 0
     }
@@ -74,17 +82,12 @@ struct Scale: ParsableCommand {
     }
   }
 
-  private func networks(_ measurement: StepMeasurement) throws(Failure) -> [Network] {
-    var found: [Network] = []
+  /// By name; nil stands for the network at hand, which is yet to be measured.
+  private func networks() throws(Failure) -> [Network?] {
+    var found: [Network?] = []
     for name in network.split(separator: ",").map(String.init) {
       switch name {
-      case "measured":
-        guard let measured = measurement.network else {
-          throw Failure(
-            .usage, "--network measured: all ranks are on one node, so there is no network to measure",
-            hint: "start ranks on two nodes, or name a network")
-        }
-        found.append(measured)
+      case "measured": found.append(nil)
       case "custom":
         guard let latency, let bandwidth else {
           throw Failure(

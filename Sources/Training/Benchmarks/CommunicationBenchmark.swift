@@ -39,7 +39,7 @@ package struct CommunicationBenchmark: Sendable {
     result.nodes = nodes.count
     let a = Buffer(count: count), b = Buffer(count: count)
     if communicator.size > 1 {
-      result.barrier = try slowest(watch.median { () throws(Failure) in try communicator.barrier() }, watch)
+      result.barrier = try slowest(watch.median(of: 0.002) { () throws(Failure) in try communicator.barrier() }, watch)
       if let pair = nodes.first(where: { $0.count > 1 }) {
         result.sameNode = try link(pair[0], pair[1], a.base, count, communicator)
       }
@@ -71,7 +71,7 @@ package struct CommunicationBenchmark: Sendable {
       communicator, tree: ReductionTree(leaves: leaves, ranks: communicator.size), count: count,
       rowWidth: StepRow.width, route: .auto)
     for leaf in exchange.leaves { exchange.row(of: leaf.index).update(repeating: 0, count: StepRow.width) }
-    let seconds = try watch.median(rounds: 9, of: 0.03) { () throws(Failure) in
+    let seconds = try watch.median(of: 0.005) { () throws(Failure) in
       exchange.awaitBuffers()
       _ = try exchange.sum { _ in SIMD8<Double>() }
       exchange.release()

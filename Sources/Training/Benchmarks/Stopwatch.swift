@@ -21,14 +21,19 @@ package struct Stopwatch {
     return Int(-(try communicator.maximum([-Int64(min(1e6, max(3, seconds / once)))])[0]))
   }
 
-  /// Median over rounds of the mean seconds of a run on this rank. Collective.
+  /// Median over rounds of the mean seconds of a run on this rank; fewer rounds where the machine has other things to do
+  /// and they take far longer than they should. Collective.
   package func median(rounds: Int = 7, of seconds: Double = 0.01, _ body: () throws(Failure) -> Void)
     throws(Failure) -> Double
   {
-    let count = try count(for: seconds, body)
-    var rounds = (0..<rounds).map { _ in 0.0 }
-    for i in rounds.indices { rounds[i] = try mean(of: count, body) }
-    return Distribution(rounds).median
+    let count = try count(for: seconds, body), began = ContinuousClock.now
+    var times = [Double]()
+    while times.count < rounds {
+      times.append(try mean(of: count, body))
+      let slow = ContinuousClock.now - began > .seconds(10 * Double(rounds) * seconds)
+      if try communicator.maximum([slow ? 1 : 0])[0] > 0 { break }
+    }
+    return Distribution(times).median
   }
 
   /// Every single run's seconds on this rank. Collective.

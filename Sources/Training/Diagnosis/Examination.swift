@@ -144,7 +144,8 @@ package struct Examination: Sendable {
     let text = "the clocks of \(counted(machines, "machine")) differ by \(Int((high - low) * 1_000)) ms at most"
     guard high - low > 1 else { return .ok("clocks", text) }
     return Finding(
-      .warning, "clocks", text, advice: "keep them with NTP or chrony: times in logs and job limits do not fit together")
+      .warning, "clocks", text, advice: "keep them with NTP or chrony: times in logs and job limits do not fit together"
+    )
   }
 
   private var start: Finding {

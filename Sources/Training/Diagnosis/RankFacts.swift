@@ -79,7 +79,8 @@ package struct FileSystem: Codable, Equatable, Sendable {
     var status = statvfs()
     let isThere = statvfs(path, &status) == 0
     self.init(
-      path: path, kind: FileSystem.kind(of: path), size: isThere ? UInt64(status.f_blocks) * UInt64(status.f_frsize) : 0,
+      path: path, kind: FileSystem.kind(of: path),
+      size: isThere ? UInt64(status.f_blocks) * UInt64(status.f_frsize) : 0,
       free: isThere ? UInt64(status.f_bavail) * UInt64(status.f_frsize) : 0)
   }
 

@@ -29,7 +29,8 @@ package enum RunPlace {
     }
     guard system.isNetwork else { return .ok("file-system", "\(name) is on \(system.kind)") }
     return .ok(
-      "file-system", "\(name) is on \(system.kind), a network file system: only rank 0 writes there, by rename and fsync")
+      "file-system",
+      "\(name) is on \(system.kind), a network file system: only rank 0 writes there, by rename and fsync")
   }
 
   private static func writing(_ place: String, _ name: String) -> Finding {
@@ -46,7 +47,8 @@ package enum RunPlace {
       seconds.append((ContinuousClock.now - began) / .seconds(1))
     }
     let typical = seconds.sorted()[2]
-    let text = "\(name): writing, flushing and renaming a small file takes \(String(format: "%.1f", typical * 1_000)) ms"
+    let text =
+      "\(name): writing, flushing and renaming a small file takes \(String(format: "%.1f", typical * 1_000)) ms"
     guard typical > 0.25 else { return .ok("writing", text) }
     return Finding(
       .warning, "writing", text, advice: "a checkpoint is about six such files: write fewer, or choose a faster disk")

@@ -1,0 +1,97 @@
+import Communication
+import Testing
+
+@testable import Training
+
+@Suite("Examination of ranks")
+struct ExaminationTests {
+  private func facts(_ rank: Int, _ change: (inout RankFacts) -> Void = { _ in }) -> RankFacts {
+    var facts = RankFacts(
+      placement: Placement(
+        rank: rank, host: "a", machine: "m", node: 0, cores: [rank], core: rank, coresOfMachine: 2, physical: [rank]),
+      products: "OpenBLAS Cooperlake", openBLAS: "OpenBLAS Cooperlake", forcedCore: nil, cpuLevel: 4,
+      sharedMemory: FileSystem(path: "/dev/shm", kind: "tmpfs", size: 1 << 30, free: 1 << 30), lockedMemory: nil,
+      addressSpace: nil, startSeconds: 0.3, clock: 1_000, hasInfiniBand: false)
+    change(&facts)
+    return facts
+  }
+
+  private func findings(_ second: (inout RankFacts) -> Void) -> [String: Finding] {
+    let examination = Examination(
+      facts: [facts(0), facts(1, second)], launcher: .mpirun, library: "MPI", threads: 1, gradientBytes: 1 << 20)
+    return Dictionary(uniqueKeysWithValues: examination.findings.map { ($0.check, $0) })
+  }
+
+  @Test("Nothing wrong")
+  func healthy() {
+    #expect(findings { _ in }.values.allSatisfy { $0.level == .ok && $0.advice == nil })
+  }
+
+  @Test("Each planted fault is found, and no other")
+  func planted() {
+    let faults: [(String, Finding.Level, String, (inout RankFacts) -> Void)] = [
+      ("products", .problem, "one kind of CPU", { $0.products = "oneDNN 3.0 isa ff" }),
+      ("products", .problem, "one kind of CPU", { $0.cpuLevel = 3 }),
+      (
+        "binding", .problem, "--bind-to core",
+        {
+          $0.placement.cores = [0]; $0.placement.physical = [0]
+        }
+      ),
+      ("binding", .warning, "physical core", { $0.placement.physical = [0] }),
+      (
+        "locked-memory", .warning, "ulimit -l",
+        {
+          $0.lockedMemory = 8 << 20; $0.hasInfiniBand = true
+        }
+      ),
+      ("address-space", .warning, "ulimit -v", { $0.addressSpace = 1 << 30 }),
+      (
+        "clocks", .warning, "NTP",
+        {
+          $0.placement.machine = "n"; $0.clock = 1_002
+        }
+      ),
+      ("start", .warning, "local disk", { $0.startSeconds = 40 }),
+    ]
+    for (check, level, advice, plant) in faults {
+      let found = findings(plant)
+      #expect(found[check]?.level == level && found[check]?.advice?.contains(advice) == true, "\(check): \(found)")
+      #expect(found.values.filter { $0.level != .ok }.count == 1, "\(check): \(found)")
+    }
+  }
+
+  @Test("Shared memory too small for a window of all ranks of a node")
+  func sharedMemory() {
+    func level(free: UInt64) -> Finding? {
+      let small = FileSystem(path: "/dev/shm", kind: "tmpfs", size: 64 << 20, free: free)
+      return Examination(
+        facts: [facts(0) { $0.sharedMemory = small }, facts(1) { $0.sharedMemory = small }], launcher: .mpirun,
+        library: "MPI", threads: 1, gradientBytes: 1 << 20
+      ).findings.first { $0.check == "shared-memory" }
+    }
+    #expect(level(free: 4 << 20)?.level == .ok)
+    #expect(level(free: (4 << 20) - 1)?.level == .problem)
+    #expect(level(free: 0)?.advice?.contains("/dev/shm") == true)
+  }
+
+  @Test("OpenBLAS held to a lesser kernel is a warning; one that chose it itself, too, if it computes")
+  func kernels() {
+    let held = findings {
+      $0.openBLAS = "OpenBLAS Haswell"; $0.forcedCore = "Haswell"; $0.products = "OpenBLAS Cooperlake"
+    }
+    #expect(held["kernels"]?.level == .warning && held["kernels"]?.advice == "unset OPENBLAS_CORETYPE")
+    #expect(held["kernels"]?.message.contains("half of the speed") == true)
+    let old = findings { $0.openBLAS = "OpenBLAS Zen" }
+    #expect(old["kernels"]?.level == .warning && old["kernels"]?.advice?.contains("newer OpenBLAS") == true)
+    #expect(Examination.isLesser("OpenBLAS Nehalem", cpuLevel: 3))
+    for (core, level) in [("Haswell", 3), ("SkylakeX", 4), ("Cooperlake", 4), ("Zen", 3), ("Prescott", 2), ("NEW", 4)] {
+      #expect(!Examination.isLesser("OpenBLAS \(core)", cpuLevel: level), "\(core) \(level)")
+    }
+  }
+
+  @Test("Sizes for people")
+  func sizes() {
+    #expect(readableBytes(0) == "0 B" && readableBytes(2_621_440) == "2.5 MiB" && readableBytes(12 << 30) == "12 GiB")
+  }
+}

@@ -1,0 +1,101 @@
+import Foundation
+import Testing
+
+@testable import Training
+
+@Suite("Predicted steps")
+struct StepModelTests {
+  private let costs = StepCosts(
+    parameters: 1_000_000, microbatch: 10e-3, microbatchAlone: 8e-3, jitter: 0.1e-3, addPerByte: 1e-10,
+    windowAddPerByte: 2e-10, squaresPerByte: 0.5e-10, rendezvous: 5e-6, row: 0.1e-6, update: 1e-9, ranksPerNode: 2)
+  private let network = Network(name: "test", latency: 10e-6, secondsPerByte: 1e-9, source: "")
+
+  private func near(_ a: Double, _ b: Double, _ relative: Double = 1e-9) -> Bool { abs(a - b) <= relative * abs(b) }
+
+  @Test("Each part is what the formula says, computed by hand")
+  func byHand() {
+    // 64 microbatches on 16 ranks of 4 nodes: 4 a rank, 3 merges of 4 MB, 4 blocks a node, slices of 1 MB.
+    let parts = StepModel(costs, network: network, ranksPerNode: 4).step(ranks: 16, microbatches: 64)
+    #expect(near(parts.compute, 40e-3))
+    #expect(near(parts.node, 3 * 0.4e-3 + (3 * 0.2e-3 + 0.05e-3) + 10e-6))
+    #expect(near(parts.latency, 4 * 2 * 10e-6))
+    #expect(near(parts.bandwidth, 6e-3 + 0.75 * 8 * 64 * 6 * 1e-9 + 0.075e-3))
+    #expect(near(parts.serial, 1e-3 + 6.4e-6))
+    #expect(near(parts.jitter, 0.2e-3 * 1.766, 0.005))
+    #expect(near(parts.total, 40e-3 + 1.86e-3 + 0.08e-3 + 6.077304e-3 + 1.0064e-3 + parts.jitter))
+  }
+
+  @Test("The busiest rank counts, with as many merges as its subtrees need")
+  func uneven() {
+    // 10 microbatches on 4 ranks: 2, 3, 2, 3; leaves 2..<5 are blocks of 2 and 1.
+    let parts = StepModel(costs, network: network, ranksPerNode: 4).step(ranks: 4, microbatches: 10)
+    #expect(near(parts.compute, 30e-3))
+    // Blocks 0-1, 2-3, 4, 5, 6, 7, 8-9 (5..<7 is 5 and 6): 7.
+    #expect(near(parts.node, 0.4e-3 + (6 * 0.2e-3 + 0.05e-3) + 10e-6))
+    #expect(parts.latency == 0 && parts.bandwidth == 0)
+  }
+
+  @Test("A gradient of 2.6 MB over 1 Gbit/s between two nodes takes 21.0 ms")
+  func calibration() {
+    let gigabit = Network(name: "1gbe", latency: 23e-6, secondsPerByte: 8e-9, source: "")
+    let mnist = StepCosts(parameters: 652_824, microbatch: 0, microbatchAlone: 0)
+    let parts = StepModel(mnist, network: gigabit, ranksPerNode: 1).step(ranks: 2, microbatches: 2)
+    #expect(String(format: "%.1f", parts.total * 1_000) == "21.0")
+    // Seen: 20.1 ms.
+    #expect(near(parts.total, 20.1e-3, 0.05))
+  }
+
+  @Test("One rank predicts itself")
+  func single() {
+    let model = StepModel(costs, network: network, ranksPerNode: 8)
+    let parts = model.step(ranks: 1, microbatches: 8)
+    #expect(parts.latency == 0 && parts.bandwidth == 0 && abs(parts.jitter) < 1e-9)
+    #expect(near(parts.compute, 80e-3))
+    #expect(near(model.alone(microbatches: 8), parts.total - 8 * 2e-3))
+  }
+
+  @Test("Expected largest of normal deviates, against the tables")
+  func largest() {
+    #expect(abs(StepModel.expectedLargest(of: 1)) < 1e-9)
+    for (count, exact, tolerance) in [
+      (2, 0.56419, 0.05), (3, 0.84628, 0.03), (10, 1.53875, 0.01), (1000, 3.24144, 0.01),
+    ] {
+      #expect(near(StepModel.expectedLargest(of: count), exact, tolerance), "\(count)")
+    }
+    #expect(near(StepModel.quantile(0.975), 1.959964, 1e-6))
+  }
+
+  @Test("Efficiency falls with ranks, and a slower network makes it fall faster")
+  func efficiency() {
+    func table(_ kind: ScalingTable.Kind, _ network: Network) -> [ScalingTable.Row] {
+      ScalingTable(
+        kind, costs, network: network, ranksPerNode: 8, largest: 1024, microbatches: kind == .strong ? 1024 : 1
+      ).rows
+    }
+    let slow = Network.known[0], fast = Network.known[2]
+    for kind in ScalingTable.Kind.allCases {
+      let rows = table(kind, fast)
+      #expect(rows.map(\.ranks) == [8, 16, 32, 64, 128, 256, 512, 1024])
+      #expect(zip(rows, rows.dropFirst()).allSatisfy { $0.efficiency > $1.efficiency }, "\(kind)")
+      #expect(rows.allSatisfy { $0.efficiency > 0 && $0.efficiency < 1 })
+      #expect(zip(rows, table(kind, slow)).dropFirst().allSatisfy { $0.efficiency > $1.efficiency })
+    }
+    #expect(table(.strong, fast).allSatisfy { $0.microbatches == 1024 })
+    #expect(table(.weak, fast).map(\.microbatches) == [8, 16, 32, 64, 128, 256, 512, 1024])
+  }
+
+  @Test("Ranks without work have no row")
+  func idle() {
+    let rows = ScalingTable(.strong, costs, network: network, ranksPerNode: 8, largest: 64, microbatches: 16).rows
+    #expect(rows.map(\.ranks) == [8, 16])
+    #expect(ScalingTable.ranks(upTo: 4) == [4] && ScalingTable.ranks(upTo: 24) == [8, 16, 24])
+  }
+
+  @Test("Quantiles and deviation of times")
+  func distribution() {
+    let values = Distribution((1...100).map(Double.init).shuffled())
+    #expect(values.median == 50 && values.p99 == 99 && values.minimum == 1 && values.maximum == 100)
+    #expect(near(values.standardDeviation, 29.011491975882016))
+    #expect(Distribution([3]).standardDeviation == 0 && Distribution([3]).p99 == 3)
+  }
+}
