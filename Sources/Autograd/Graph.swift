@@ -19,6 +19,7 @@ package final class Graph {
     var needsGradient: Bool
   }
   private var entries: [Entry] = []
+  private var inputs: Set<Int> = []
   private var parameterTensors: [Int: Tensor] = [:]  // by offset: one tensor per parameter, however often it is used
   private var parameterIndices: [(index: Int, offset: Int)] = []
   package private(set) var operations: [any Operation] = []
@@ -59,7 +60,9 @@ package final class Graph {
 
   /// A tensor that the caller fills before each replay.
   package func input(_ shape: Shape, needsGradient: Bool = false) -> Tensor {
-    add(shape, .arena, needsGradient: needsGradient && recordsGradients)
+    let tensor = add(shape, .arena, needsGradient: needsGradient && recordsGradients)
+    inputs.insert(tensor.index)
+    return tensor
   }
 
   /// The parameter at `offset` of the flat parameter buffer.
@@ -156,6 +159,14 @@ package final class Graph {
       let pending = parameterIndices.filter { last[$0.index] ?? .max > place }
       return pending.map { $0.offset + entries[$0.index].shape.count }.max() ?? 0
     }
+  }
+
+  /// Makes an input stand where the caller's values are, so that they need not be copied in.
+  package func point(_ input: Tensor, to values: UnsafeMutablePointer<Float>) {
+    guard let valueTable, inputs.contains(input.index) else {
+      preconditionFailure("tensor \(input.shape) is no input of a finalized graph")
+    }
+    valueTable[input.index] = values
   }
 
   /// Bytes of the arenas: values, and gradients of values.

@@ -8,6 +8,7 @@ package struct StepBenchmark: Sendable {
   package var productsMilliseconds: Double
   package var exchangeMilliseconds: Double
   package var waitMilliseconds: Double
+  package var dataMilliseconds: Double
   package var ranks: Int
   package var blasCore: String
 
@@ -30,12 +31,13 @@ package struct StepBenchmark: Sendable {
     let warm = try seconds(30) { () throws(Failure) in try trainer.benchmarkStep() }
     // Rounds of about a sixth of a second, the same number of steps on every rank.
     let count = Int(try communicator.maximum([Int64(min(2_000, max(5, 0.15 / max(warm, 1e-6))))])[0])
-    var steps = [Double](), floors = [Double](), exchanges = [Double](), waits = [Double]()
+    var steps = [Double](), floors = [Double](), exchanges = [Double](), waits = [Double](), loads = [Double]()
     for _ in 0..<rounds {
       let clock = trainer.clock
-      let (wait, reduce) = (clock.seconds(in: .wait), clock.seconds(in: .reduce))
+      let (wait, reduce, data) = (clock.seconds(in: .wait), clock.seconds(in: .reduce), clock.seconds(in: .data))
       steps.append(try seconds(count) { () throws(Failure) in try trainer.benchmarkStep() })
       waits.append((clock.seconds(in: .wait) - wait) / Double(count))
+      loads.append((clock.seconds(in: .data) - data) / Double(count))
       exchanges.append((clock.seconds(in: .reduce) - reduce) / Double(count))
       floors.append(try seconds(count) { () throws(Failure) in try products() })
     }
@@ -43,7 +45,7 @@ package struct StepBenchmark: Sendable {
     return StepBenchmark(
       milliseconds: median(steps), samplesPerSecond: Double(trainer.plan.batchSize) / median(steps) * 1_000,
       productsMilliseconds: median(floors), exchangeMilliseconds: median(exchanges), waitMilliseconds: median(waits),
-      ranks: communicator.size, blasCore: Products.description)
+      dataMilliseconds: median(loads), ranks: communicator.size, blasCore: Products.description)
   }
 }
 

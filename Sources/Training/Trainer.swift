@@ -11,7 +11,7 @@ package final class Trainer {
   let communicator: Communicator
   let autoencoder: VariationalAutoencoder
   let plan: BatchPlan
-  let loader: BatchLoader
+  let feed: BatchFeed
   let exchange: GradientExchange
   let optimizer: Optimizer
   let training: ELBOGraph
@@ -48,7 +48,6 @@ package final class Trainer {
     conductor = setup.conductor
     checkpoints = setup.checkpoints
     seed = UInt64(configuration.train.seed)
-    loader = BatchLoader(data: setup.data.train, rows: plan.microbatch, binarize: configuration.data.binarize)
     exchange = try GradientExchange(
       communicator, tree: ReductionTree(leaves: plan.slots, ranks: communicator.size), count: autoencoder.store.count,
       rowWidth: StepRow.width, route: configuration.train.exchange, buckets: configuration.train.buckets,
@@ -56,6 +55,9 @@ package final class Trainer {
     optimizer = setup.optimizer
     shared = setup.shared
     training = autoencoder.elboGraph(batch: plan.microbatch, gradients: true)
+    feed = try BatchFeed(
+      plan, slots: exchange.tree.range(of: communicator.rank), data: setup.data.train, configuration: configuration,
+      into: training.x, of: training.graph, communicator)
     validator = Validator(
       autoencoder, data: setup.data.valid, communicator: communicator, configuration: configuration,
       clock: clock)
@@ -82,6 +84,9 @@ package final class Trainer {
     exchange.close()
     shared?.close()
   }
+
+  /// Samples and weights of the microbatch loaded last.
+  var loader: BatchLoader { feed.loader }
 
   package var totalSteps: Int { configuration.totalSteps(plan) }
 
@@ -154,9 +159,8 @@ package final class Trainer {
     clock.enter(.data)
     delay?.apply(to: communicator.rank)
     let graph = training.graph
-    let filled = try loader.load(
-      plan, slot: slot, step: state.stepInEpoch, into: graph[training.x], seed: seed, attempt: state.attempt,
-      epoch: state.epoch)
+    let filled = try feed.load(
+      BatchKey(slot: slot, step: state.stepInEpoch, epoch: state.epoch, attempt: state.attempt))
     if let injection, injection.applies(step: state.step, rank: communicator.rank, attempt: state.attempt) {
       graph[training.x][0] = .nan
     }

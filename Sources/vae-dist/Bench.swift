@@ -54,6 +54,7 @@ struct Bench: ParsableCommand {
             ("wait_milliseconds", .number(result.waitMilliseconds)),
             ("p50_milliseconds", .number(jitter.median * 1_000)), ("p99_milliseconds", .number(jitter.p99 * 1_000)),
             ("jitter_milliseconds", .number(jitter.sigma * 1_000)),
+            ("data_milliseconds", .number(result.dataMilliseconds)),
           ]).text)
         return
       }
@@ -65,6 +66,7 @@ struct Bench: ParsableCommand {
         exchange            \(fixed(result.exchangeMilliseconds, 3)) ms   waiting \(fixed(result.waitMilliseconds, 3)) ms
         of 500 steps        p50 \(milliseconds(jitter.median)) ms   p99 \(milliseconds(jitter.p99)) ms   \
         jitter \(milliseconds(jitter.sigma)) ms
+        loading data        \(fixed(result.dataMilliseconds, 3)) ms
         ranks \(result.ranks), batch \(setup.plan.batchSize) = \(setup.plan.slots) x \(setup.plan.microbatch), \
         products by \(result.blasCore), CPU level \(vd_cpu_level())
         """)

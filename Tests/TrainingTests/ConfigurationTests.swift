@@ -9,6 +9,7 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
   ("data.validation", ["auto", "0.2", "other.npy"], []),
   ("data.scale", ["auto", "none", "unit", "minmax", "standardize"], ["Unit", "", "half"]),
   ("data.binarize", ["none", "dynamic"], ["static", "true"]),
+  ("data.prefetch", ["auto", "on", "off"], ["true", "yes", ""]),
   ("model.kind", ["mlp"], []),
   (
     "model.hidden", ["[]", "[400]", "[400, 200]", "17", "[ 1,65536 ]"],

@@ -10,6 +10,7 @@ package struct Configuration: Sendable, Equatable {
     package var validation = "auto"
     package var scale = Scale.auto
     package var binarize = Binarization.none
+    package var prefetch = Prefetch.auto
   }
 
   package struct Model: Sendable, Equatable {

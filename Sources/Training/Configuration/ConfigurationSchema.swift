@@ -16,8 +16,8 @@ package struct ConfigurationKey: Sendable {
   package var isFreeOnResume: Bool {
     ["checkpoint", "log", "monitor"].contains(section)
       || [
-        "data.source", "data.validation", "train.max_epochs", "train.max_steps", "train.max_time", "train.watchdog",
-        "train.exchange", "train.buckets", "optimizer.sharding", "train.threads", "train.products",
+        "data.source", "data.validation", "data.prefetch", "train.max_epochs", "train.max_steps", "train.max_time",
+        "train.watchdog", "train.exchange", "train.buckets", "optimizer.sharding", "train.threads", "train.products",
       ].contains(path)
   }
   package var environmentName: String {
@@ -52,6 +52,9 @@ package enum ConfigurationSchema {
     key("data.scale", \.data.scale, "auto, none, unit (divide by 255), minmax, standardize (per column)"),
     key(
       "data.binarize", \.data.binarize, "none, or dynamic: draw 0 or 1 with the value as probability, anew each epoch"),
+    key(
+      "data.prefetch", \.data.prefetch,
+      "load the next microbatch in a thread: auto (if slow and a core is free), on, off"),
 
     key("model.kind", \.model.kind, "mlp"),
     key(

@@ -123,6 +123,11 @@ extension Duration: ConfigurationValue {
   }
 }
 
+extension Prefetch: ConfigurationValue {
+  /// In quotes where YAML 1.1 would read a truth value.
+  package var configurationText: String { self == .auto ? rawValue : "\"\(rawValue)\"" }
+}
+
 extension Watchdog.Limit: ConfigurationValue {
   package static var expectation: String { "auto, none, or a time such as 5m" }
   package init?(configurationText text: String) {

@@ -1,0 +1,74 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandTests {
+  /// Who loads a microbatch never shows.
+  @Suite struct PrefetchTests {
+    @Test(
+      "The bits are the same with and without, over epochs, odd sizes and drawn pixels",
+      arguments: [
+        ["--batch-size", "37"], ["--set", "data.binarize=dynamic", "--batch-size", "61", "--microbatch", "20"],
+      ])
+    func digests(settings: [String]) throws {
+      let scratch = try Scratch()
+      var all: Set<String> = [], epochs: Set<[String]> = []
+      for prefetch in ["on", "off"] {
+        for ranks in [1, 2] {
+          let place = "\(scratch.path)/\(prefetch)-\(ranks)"
+          try train(place, ["--max-epochs", "3", "--set", "data.prefetch=\(prefetch)"] + settings, ranks: ranks)
+          all.insert(try digest(place))
+          epochs.insert(try epochNumbers(place))
+        }
+      }
+      #expect(all.count == 1 && epochs.count == 1)
+    }
+
+    @Test("A rollback and a resumed run throw away what was loaded ahead")
+    func discarded() throws {
+      let scratch = try Scratch()
+      var all: Set<String> = []
+      for prefetch in ["on", "off"] {
+        let place = "\(scratch.path)/\(prefetch)"
+        let settings = ["--inject-nan", "50:0", "--set", "data.binarize=dynamic", "--set", "data.prefetch=\(prefetch)"]
+        try train(place, settings + ["--max-steps", "70", "--max-epochs", "5"], ranks: 2)
+        #expect(metrics(place, kind: "rollback").count == 1)
+        try train(place, settings + ["--max-epochs", "5"])
+        #expect(metrics(place, kind: "resume").count == 1)
+        all.insert(try digest(place))
+      }
+      #expect(all.count == 1)
+    }
+
+    @Test("A value that turns out bad while it is loaded ahead is said as ever", arguments: ["on", "off"])
+    func bad(prefetch: String) throws {
+      let scratch = try Scratch()
+      // More training values than are checked before the first step: zeros that take no room on the disk, and in some
+      // rows a 2. Every tenth row is validated on; these are not.
+      let rows = 80_000, columns = 1_024, start = 128
+      let path = scratch.path + "/data.npy"
+      let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (\(rows), \(columns)), }"
+      let padded = header + String(repeating: " ", count: start - 11 - header.utf8.count) + "\n"
+      try Data([0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(start - 10), 0] + Array(padded.utf8))
+        .write(to: URL(fileURLWithPath: path))
+      let file = try #require(FileHandle(forUpdatingAtPath: path))
+      try file.truncate(atOffset: UInt64(start + rows * columns))
+      for row in stride(from: 50, to: rows, by: 500) {
+        try file.seek(toOffset: UInt64(start + row * columns))
+        try file.write(contentsOf: Data([2]))
+      }
+      try file.close()
+      let place = scratch.path + "/run"
+      let outcome = try run(
+        training(
+          place,
+          [
+            "--data", path, "--set", "data.scale=none", "--set", "data.prefetch=\(prefetch)",
+            "--set", "log.every_steps=1",
+          ]))
+      #expect(outcome.status == 65, "\(outcome.errors)")
+      #expect(outcome.count(of: "the value 2.0 becomes 2.0 after scaling, outside [0, 1]") == 1, "\(outcome.errors)")
+      #expect(!metrics(place, kind: "step").isEmpty)
+    }
+  }
+}
