@@ -50,7 +50,7 @@ struct Train: ParsableCommand {
   @Option(help: .hidden) var slowRank: String?
   @Flag(help: .hidden) var printOptions = false
 
-  private func resolve() throws(Failure) -> Configuration {
+  func resolve() throws(Failure) -> Configuration {
     let flags: [(String, String?)] = [
       ("data.source", data), ("data.validation", valid), ("train.seed", seed), ("train.batch_size", batchSize),
       ("train.microbatch", microbatch), ("train.max_epochs", maxEpochs), ("train.max_steps", maxSteps),

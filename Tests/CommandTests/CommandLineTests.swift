@@ -9,7 +9,7 @@ extension CommandTests {
       (["--help"], "USAGE: vae-dist <subcommand>"), (["train", "--help"], "USAGE: vae-dist train"),
       (["inspect", "--help"], "USAGE: vae-dist inspect"), (["bench", "--help"], "USAGE: vae-dist bench"),
       (["bench", "step", "--help"], "USAGE: vae-dist bench step"), (["help", "train"], "USAGE: vae-dist train"),
-      (["--version"], "vae-dist 0."),
+      (["slurm", "--help"], "USAGE: vae-dist slurm"), (["--version"], "vae-dist 0."),
     ]
 
     @Test("Help and version go to standard output", arguments: helps)

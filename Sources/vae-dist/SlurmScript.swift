@@ -1,0 +1,262 @@
+import ArgumentParser
+import Foundation
+import Kernels
+
+/// A batch script for Slurm: what `vae-dist slurm` prints, and what the files in cluster/ hold.
+struct SlurmScript {
+  enum Launcher: String, ExpressibleByArgument, CaseIterable {
+    case srun, mpirun
+  }
+
+  var nodes: Int
+  var ranksPerNode: Int
+  var seconds: Int
+  var partition: String?
+  var account: String?
+  var launcher: Launcher
+  var array: String?
+  var requeues: Bool
+  var modules: [String]
+  var program: String
+  var options: [String]
+  var arguments: [String]
+
+  var text: String {
+    [heading, directives, guardText, settings, start, waiting, requeues ? requeueing : ending].joined(separator: "\n")
+  }
+
+  // MARK: Parts
+
+  private var heading: String {
+    """
+    #!/usr/bin/env bash
+    # Usage: sbatch [OPTION OF sbatch ...] THIS-FILE [ARGUMENT OF vae-dist train ...]
+    #
+    # Trains on \(count(nodes, "node")) with \(count(ranksPerNode, "rank")) each\
+    \(array == nil ? "" : ", one job for each seed of the array"). Before the time limit Slurm sends
+    # USR1, the ranks write a checkpoint and stop with 75\
+    \(requeues ? "; the job goes back into the queue and goes on." : ".")
+    # Made by: \(command)
+
+    """
+  }
+
+  /// The command line that prints this script.
+  private var command: String {
+    var words = ["vae-dist", "slurm"]
+    if nodes != 1 { words += ["--nodes", "\(nodes)"] }
+    if ranksPerNode != 8 { words += ["--ranks-per-node", "\(ranksPerNode)"] }
+    if seconds != 14_400 { words += ["--time", clock] }
+    for (name, value) in [("--partition", partition), ("--account", account), ("--array", array)] {
+      if let value { words += [name, value] }
+    }
+    if launcher != .srun { words += ["--launcher", launcher.rawValue] }
+    if requeues { words.append("--requeue") }
+    for name in modules { words += ["--module", name] }
+    if program != "vae-dist" { words += ["--program", program] }
+    for option in options { words += ["--sbatch", option] }
+    if !arguments.isEmpty { words += ["--"] + arguments }
+    return words.map(Self.quoted).joined(separator: " ")
+  }
+
+  private var directives: String {
+    var lines = ["job-name=vae-dist", "nodes=\(nodes)", "ntasks-per-node=\(ranksPerNode)", "time=\(clock)"]
+    if let partition { lines.append("partition=\(partition)") }
+    if let account { lines.append("account=\(account)") }
+    if let array { lines.append("array=\(array)") }
+    lines += ["signal=B:USR1@\(min(180, seconds / 5))", "open-mode=append"]
+    if requeues { lines.append("requeue") }
+    lines.append("output=vae-dist-\(array == nil ? "%j" : "%A_%a").out")
+    lines += options
+    return lines.map { "#SBATCH --\($0)\n" }.joined()
+  }
+
+  private var guardText: String {
+    let job = array == nil ? "SLURM_JOB_ID" : "SLURM_ARRAY_TASK_ID"
+    return """
+      if [[ -z ${\(job):-} ]]; then
+        echo "error: no Slurm job here; submit this file with sbatch" >&2
+        exit 64
+      fi
+
+      """
+  }
+
+  private var settings: String {
+    let modules = modules.joined(separator: " ")
+    let run = array == nil ? "runs/$SLURM_JOB_ID" : "runs/$SLURM_ARRAY_JOB_ID-seed-$SLURM_ARRAY_TASK_ID"
+    var lines: [(setting: String, meaning: String)] = [
+      ("modules=\(modules.isEmpty ? "" : "\"\(modules)\"")", "of the site, such as \"openmpi/4.1 openblas\""),
+      ("program=\(Self.quoted(program))", "a name on the PATH, or a path"),
+      ("launcher=\(launcher)", "srun (with PMIx) or mpirun"),
+      ("run=\(run)", requeues ? "the same after a requeue, so that it goes on" : "give --run to go on with another"),
+    ]
+    if requeues { lines.append(("most_failures=3", "in a row, without a stop by plan between them")) }
+    let width = lines.map(\.setting.count).max() ?? 0
+    return "# Settings\n"
+      + lines.map {
+        $0.setting.padding(toLength: width + 2, withPad: " ", startingAt: 0) + "# " + $0.meaning + "\n"
+      }.joined()
+  }
+
+  private var start: String {
+    let seed = array == nil ? "" : " --seed \"$SLURM_ARRAY_TASK_ID\""
+    let words = arguments.map { " " + Self.quoted($0) }.joined()
+    return #"""
+      for module in $modules; do module load "$module" || exit 78; done
+      set -euo pipefail
+      export OPENBLAS_NUM_THREADS=1
+      if ! command -v "$program" >/dev/null; then
+        echo "error: $program not found on $(hostname); set \`program\` in this script, or PATH before sbatch" >&2
+        exit 78
+      fi
+
+      case $launcher in
+        # A rank that dies takes the others with it, after the seconds that ranks need to stop by themselves.
+        srun) launch=(srun --mpi=pmix --wait=10) ;;
+        # Silence of a host is noticed after six seconds, not after minutes.
+        mpirun)
+          launch=(mpirun -np "$SLURM_NTASKS" --mca oob_tcp_keepalive_time 3 --mca oob_tcp_keepalive_intvl 1
+            --mca oob_tcp_keepalive_probes 3)
+          ;;
+        *) echo "error: launcher must be srun or mpirun, not $launcher" >&2; exit 64 ;;
+      esac
+
+      # Slurm signals this shell alone: pass it on to the launcher, which signals the ranks.
+      signalled=0
+      pid=
+      trap 'signalled=1; if [[ -n $pid ]]; then kill -USR1 "$pid" 2>/dev/null || true; fi' USR1
+
+      echo "$(date -Is) start ${SLURM_RESTART_COUNT:-0}: $SLURM_NTASKS ranks on $SLURM_JOB_NODELIST by $launcher"
+      "${launch[@]}" "$program" train --run "$run" --resume auto
+      """# + "\(seed)\(words) \"$@\" &"
+  }
+
+  private var waiting: String {
+    #"""
+    pid=$!
+    if ((signalled)); then kill -USR1 "$pid"; fi # it came before there was a launcher
+
+    # A signal ends `wait` early; the launcher's own status is that of a wait that no signal cut short.
+    while :; do
+      signalled=0
+      status=0
+      wait "$pid" || status=$?
+      if ((!signalled)); then break; fi
+    done
+    echo "$(date -Is) ended with $status"
+
+    """#
+  }
+
+  private var ending: String {
+    #"""
+    if ((status == 75)); then echo "stopped with a checkpoint; to go on: sbatch THIS-FILE --run $run"; fi
+    exit "$status"
+
+    """#
+  }
+
+  private var requeueing: String {
+    let job = array == nil ? "$SLURM_JOB_ID" : "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
+    return #"""
+      case $status in
+        75 | 138) rm -f "$run/failures" ;; # stopped with a checkpoint, or by USR1 before the ranks knew it
+        86 | 137 | 205) # stalled, a rank killed, or a host lost: another start may mend it
+          mkdir -p "$run"
+          echo "$status" >>"$run/failures"
+          if (($(wc -l <"$run/failures") > most_failures)); then
+            echo "error: failed $((most_failures + 1)) times in a row: giving up" >&2
+            exit "$status"
+          fi
+          ;;
+        *) exit "$status" ;; # done; or what would happen again, such as 87, diverged
+      esac
+      scontrol requeue "\#(job)"
+
+      """#
+  }
+
+  // MARK: Words
+
+  private var clock: String {
+    let (days, hours, minutes, rest) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)
+    let time = [hours, minutes, rest].map { $0 < 10 ? "0\($0)" : "\($0)" }.joined(separator: ":")
+    return days == 0 ? time : "\(days)-\(time)"
+  }
+
+  private func count(_ number: Int, _ thing: String) -> String { "\(number) \(thing)\(number == 1 ? "" : "s")" }
+
+  /// A word as a shell would need it.
+  static func quoted(_ word: String) -> String {
+    let plain = !word.isEmpty && word.unicodeScalars.allSatisfy { isPlain($0, also: "/=:,@%+") }
+    return plain ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
+  }
+
+  private static func isPlain(_ scalar: Unicode.Scalar, also others: String) -> Bool {
+    switch scalar {
+    case "a"..."z", "A"..."Z", "0"..."9", ".", "_", "-": true
+    default: others.unicodeScalars.contains(scalar)
+    }
+  }
+
+  // MARK: Checks
+
+  /// Seconds of a time such as 3h50m, 08:00:00 or 1-12:00:00; nil for other texts.
+  static func seconds(_ text: String) -> Int? {
+    if let match = text.wholeMatch(of: /(?:(\d{1,4})-)?(\d{1,4}):([0-5]\d):([0-5]\d)/),
+      let hours = Int(match.2), let minutes = Int(match.3), let rest = Int(match.4)
+    {
+      let days = match.1.flatMap { Int($0) }
+      guard days == nil || hours < 24 else { return nil }
+      return (days ?? 0) * 86_400 + hours * 3600 + minutes * 60 + rest
+    }
+    guard !text.isEmpty, let match = text.wholeMatch(of: /(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s)?/)
+    else { return nil }
+    let parts = [(match.1, 86_400), (match.2, 3600), (match.3, 60), (match.4, 1)]
+    return parts.reduce(0) { sum, part in sum + (part.0.flatMap { Int($0) } ?? 0) * part.1 }
+  }
+
+  static func checkWord(_ name: String, _ value: String?, also others: String = "") throws(Failure) {
+    guard let value else { return }
+    guard !value.isEmpty, !value.hasPrefix("-"), value.unicodeScalars.allSatisfy({ isPlain($0, also: others) }) else {
+      throw Failure(.usage, "\(name) '\(value)' is no name", hint: "letters, digits and ._-\(others) make a name")
+    }
+  }
+
+  /// A line of a script ends where its text does.
+  static func checkLine(_ name: String, _ value: String) throws(Failure) {
+    guard !value.isEmpty, !value.unicodeScalars.contains(where: { $0.value < 32 || $0.value == 127 }) else {
+      throw Failure(
+        .usage, "\(name) is empty or has characters that do not show", hint: "write it on one line, without tabs")
+    }
+  }
+
+  /// `name=value`, for a line of its own.
+  static func checkOption(_ option: String) throws(Failure) {
+    try checkLine("--sbatch", option)
+    let name = option.prefix { $0 != "=" }
+    guard option.wholeMatch(of: /[a-z][a-z-]*(=[^\s#]+)?/) != nil else {
+      throw Failure(.usage, "--sbatch '\(option)' is no option of sbatch", hint: "write --sbatch constraint=rome")
+    }
+    let own: Set = [
+      "nodes", "ntasks", "ntasks-per-node", "time", "partition", "account", "array", "signal", "open-mode", "requeue",
+      "no-requeue",
+    ]
+    guard !own.contains(String(name)) else {
+      throw Failure(.usage, "--sbatch \(option): the script sets it itself", hint: "see vae-dist slurm --help")
+    }
+  }
+
+  static func checkArray(_ list: String) throws(Failure) {
+    let form = Failure(
+      .usage, "--array \(list) is no list of seeds", hint: "write 1-8, 1,5,9 or 1-100%4 (four at a time)")
+    guard let match = list.wholeMatch(of: /([\d,-]+)(%[1-9]\d*)?/) else { throw form }
+    for part in match.1.split(separator: ",", omittingEmptySubsequences: false) {
+      let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+      guard let first = ends.first ?? nil, let last = ends.last ?? nil, ends.count <= 2, first <= last else {
+        throw form
+      }
+    }
+  }
+}
