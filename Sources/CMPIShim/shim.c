@@ -294,8 +294,3 @@ int32_t vd_usable_cores(void) {
   cpu_set_t set;
   return sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
 }
-
-void vd_core_mask(uint8_t *mask, size_t bytes) {
-  memset(mask, 0, bytes);
-  sched_getaffinity(0, bytes, (cpu_set_t *)mask);
-}

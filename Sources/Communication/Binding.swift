@@ -45,17 +45,17 @@ package struct Placement: Codable, Equatable, Sendable {
 }
 
 extension Communicator {
-  /// Lowest rank of those that share this rank's memory.
-  package func nodeLeader() throws(Failure) -> Int {
-    var leader = Int64(rank)
-    try Communicator.check(vd_mpi_broadcast(node, &leader, 8, 0), "naming the node")
-    return Int(leader)
-  }
-
   /// Where every rank runs, by rank. Collective.
   package func placements() throws(Failure) -> [Placement] {
-    let own = Placement.own(rank: rank, node: try nodeLeader())
+    let own = Placement.own(rank: rank, node: topology.neighbours.lowerBound)
     return try gatherCodable(own)
+  }
+
+  /// Ranks that may run on the cores that this one may run on, itself included. Collective.
+  package func ranksSharingCores() throws(Failure) -> Int {
+    let all = try placements()
+    let own = all[rank]
+    return all.count { $0.machine == own.machine && !Set($0.cores).isDisjoint(with: own.cores) }
   }
 
   /// Every rank's value, by rank. Collective.

@@ -42,7 +42,7 @@ struct Scale: ParsableCommand {
   func run() throws {
     let networks = try networks()
     try VaeDist.withRanks { communicator throws(Failure) in
-      if networks.contains(nil), communicator.isOneNode {
+      if networks.contains(nil), communicator.topology.isOneNode {
         var failure = Failure(
           .usage, "--network measured: all ranks are on one node, so there is no network to measure",
           hint: "start ranks on two nodes, or name a network")

@@ -72,5 +72,3 @@ int vd_bench_ping_pong(int32_t a, int32_t b, void *buffer, uint64_t bytes, int32
 int vd_bench_swap(int32_t peer, const void *out, void *in, uint64_t bytes);
 int vd_bench_sum(float *values, uint64_t count);
 int vd_bench_sleeping_barrier(void);
-// Which they are: one bit each, as the kernel has them.
-void vd_core_mask(uint8_t *mask, size_t bytes);

@@ -126,7 +126,7 @@ private final class StepPartTimer {
     // Two counts of rows tell an exchange's fixed part from that of a row.
     let row = max(0, median { $0.rows - $0.empty }) / Double(manyRows - ranks)
     var window = add
-    if setup.communicator.isOneNode, ranks > 1 {
+    if setup.communicator.topology.isOneNode, ranks > 1 {
       // Over buffers in other ranks' caches an addition takes longer: as long as the whole exchange says.
       let sums = median { $0.exchange - $0.empty } / bytes * Double(ranks) - squares
       window = max(0, sums) / Double(ranks - 1)
