@@ -208,6 +208,8 @@ package final class GradientExchange {
       if !isDone { isDone = try advanceLanes() }
       if let control, !isControlled {
         isControlled = try control.advance(isReady: isNodeReady(buckets))
+        // All ranks have finished their leaves.
+        if control.isAsked || isControlled { clock.enter(.reduce) }
         if control.isAsked {
           rowScratch.update(from: control.rows, count: tree.leaves * rowWidth)
           judge(decide)
