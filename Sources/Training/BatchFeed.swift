@@ -30,7 +30,8 @@ final class BatchFeed {
   private let worker: PrefetchWorker
   private let mode: Prefetch
   private let hasSpareCore: Bool
-  private var isAhead: Bool
+  /// Whether a thread loads the next one.
+  private(set) var isAhead: Bool
   private var trial = Trial()
   /// Of the microbatch that was loaded last: its samples and weights.
   private(set) var loader: BatchLoader

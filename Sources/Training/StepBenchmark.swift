@@ -9,6 +9,8 @@ package struct StepBenchmark: Sendable {
   package var exchangeMilliseconds: Double
   package var waitMilliseconds: Double
   package var dataMilliseconds: Double
+  /// Whether a thread was loading ahead at the end.
+  package var isPrefetching: Bool
   package var ranks: Int
   package var blasCore: String
 
@@ -45,7 +47,8 @@ package struct StepBenchmark: Sendable {
     return StepBenchmark(
       milliseconds: median(steps), samplesPerSecond: Double(trainer.plan.batchSize) / median(steps) * 1_000,
       productsMilliseconds: median(floors), exchangeMilliseconds: median(exchanges), waitMilliseconds: median(waits),
-      dataMilliseconds: median(loads), ranks: communicator.size, blasCore: Products.description)
+      dataMilliseconds: median(loads), isPrefetching: trainer.feed.isAhead, ranks: communicator.size,
+      blasCore: Products.description)
   }
 }
 

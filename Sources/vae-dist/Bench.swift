@@ -55,6 +55,7 @@ struct Bench: ParsableCommand {
             ("p50_milliseconds", .number(jitter.median * 1_000)), ("p99_milliseconds", .number(jitter.p99 * 1_000)),
             ("jitter_milliseconds", .number(jitter.sigma * 1_000)),
             ("data_milliseconds", .number(result.dataMilliseconds)),
+            ("prefetch", .flag(result.isPrefetching)),
           ]).text)
         return
       }

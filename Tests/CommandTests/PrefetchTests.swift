@@ -24,6 +24,21 @@ extension CommandTests {
       #expect(all.count == 1 && epochs.count == 1)
     }
 
+    @Test("Left to itself it is off where loading costs nothing, and where ranks fill the cores")
+    func auto() throws {
+      func isOn(_ settings: [String], ranks: Int) throws -> Bool? {
+        let outcome = try run(["bench", "step", "--json"] + settings.flatMap { ["--set", $0] }, ranks: ranks)
+        let object = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any]
+        return object?["prefetch"] as? Bool
+      }
+      let small = ["model.hidden=[8]", "model.latent=2"]
+      #expect(try isOn(small + ["data.prefetch=on"], ranks: 1) == true)
+      #expect(try isOn(small + ["data.prefetch=off", "data.binarize=dynamic"], ranks: 1) == false)
+      #expect(try isOn(["model.hidden=[400]"], ranks: 1) == false)
+      let cores = ProcessInfo.processInfo.activeProcessorCount
+      #expect(try isOn(small + ["data.binarize=dynamic"], ranks: max(2, min(cores, 8))) == (cores > 8 ? nil : false))
+    }
+
     @Test("A rollback and a resumed run throw away what was loaded ahead")
     func discarded() throws {
       let scratch = try Scratch()
