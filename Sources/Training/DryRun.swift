@@ -41,5 +41,5 @@ package enum DryRun {
 
 extension String {
   /// Padded with spaces on the right.
-  func padding(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+  package func padding(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
 }

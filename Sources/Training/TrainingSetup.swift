@@ -142,7 +142,8 @@ package final class TrainingSetup {
     let tree = ReductionTree(leaves: plan.slots, ranks: communicator.size)
     let slots = tree.range(of: communicator.rank)
     let train = plan.strata(slots)
-    var valid = Validator.share(of: data.valid.count, rank: communicator.rank, size: communicator.size)
+    var valid = Validator.share(
+      of: Validator.count(of: data.valid, configuration), rank: communicator.rank, size: communicator.size)
     if communicator.isRoot, data.train.shape.isImage, configuration.monitor.picturesEvery > 0 {
       // Its pictures show the first samples, whoever validates on them.
       valid = 0..<max(valid.upperBound, min(PictureMaker.stripCount, data.valid.count))

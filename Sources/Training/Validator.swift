@@ -13,6 +13,7 @@ package final class Validator {
   private let graph: ELBOGraph
   private let data: Dataset
   private let communicator: Communicator
+  private let count: Int
   private let chunks: Int
   private let loader: BatchLoader
   private let activeVariance: Double
@@ -26,11 +27,17 @@ package final class Validator {
     self.autoencoder = autoencoder
     self.data = data
     self.communicator = communicator
-    chunks = Validator.chunks(of: data.count)
+    count = Validator.count(of: data, configuration)
+    chunks = Validator.chunks(of: count)
     graph = autoencoder.elboGraph(batch: Validator.chunk, gradients: false)
     graph.graph.replay.isTraining = false
     activeVariance = configuration.monitor.activeVariance
     loader = BatchLoader(data: data, rows: Validator.chunk, binarize: configuration.data.binarize)
+  }
+
+  /// Samples validated on: all, or one chunk in a trial.
+  static func count(of data: Dataset, _ configuration: Configuration) -> Int {
+    configuration.isTrial ? min(chunk, data.count) : data.count
   }
 
   static func chunks(of count: Int) -> Int { (count + chunk - 1) / chunk }
@@ -50,7 +57,7 @@ package final class Validator {
     let sums = try communicator.treeSum(leaves: chunks, width: width) { chunk, row throws(Failure) in
       clock.enter(.validate)
       let first = chunk * Validator.chunk
-      let filled = min(Validator.chunk, data.count - first)
+      let filled = min(Validator.chunk, count - first)
       try loader.load(first..<first + filled, into: memory[graph.x], seed: seed, attempt: 0, epoch: validationEpoch)
       memory.replay.samples = UnsafePointer(loader.samples)
       memory.replay.seed = seed

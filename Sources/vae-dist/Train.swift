@@ -42,6 +42,8 @@ struct Train: ParsableCommand {
   @Flag(help: "Leave with status 3 when the posterior collapses.") var failOnCollapse = false
   @Flag(help: "Write where every rank's time went to trace.json (chrome://tracing, Perfetto).") var profile = false
   @Flag(help: "Show model, data and memory, and train nothing.") var dryRun = false
+  @Flag(help: "One step, one chunk of validation, a checkpoint and pictures, to see that all works; nothing is kept.")
+  var fastDevRun = false
   @Flag(help: "Print the resolved configuration, ready to be used as a file.") var printConfig = false
   @Option(help: "auto, bar, plain, json or none.") var progress: String?
   @Flag(name: .shortAndLong, help: "No progress.") var quiet = false
@@ -92,6 +94,7 @@ struct Train: ParsableCommand {
     try VaeDist.withRanks { communicator throws(Failure) in
       // Together: what is wrong on one host only must be said, too.
       let configuration = try communicator.together { () throws(Failure) in try resolve() }
+      if fastDevRun { return try TrainingRun.tryOut(configuration.trial(), communicator) }
       return try TrainingRun(
         configuration, communicator, mode, run: directory, isVerbose: verbose, injection: injection,
         delay: delay
@@ -122,6 +125,15 @@ private struct TrainingRun {
     self.injection = injection
     self.delay = delay
     directory = try communicator.broadcast(TrainingRun.directory(run, resume, configuration))
+  }
+
+  /// Runs a trial in a directory that is gone afterwards.
+  static func tryOut(_ configuration: Configuration, _ communicator: Communicator) throws(Failure) -> Int32 {
+    let place = FileManager.default.temporaryDirectory.path + "/vae-dist-trial-\(UUID().uuidString)"
+    let run = try TrainingRun(
+      configuration, communicator, .none, run: place, isVerbose: false, injection: nil, delay: nil)
+    defer { if communicator.isRoot { try? FileManager.default.removeItem(atPath: run.directory) } }
+    return try run.go(isDry: false, isProfiled: false)
   }
 
   private static func directory(_ run: String?, _ resume: ResumeMode, _ configuration: Configuration) -> String {
@@ -160,7 +172,9 @@ private struct TrainingRun {
     }
     try refuseFinished(setup)
     StopSignals.install()
-    let console = ProgressConsole(style: configuration.log.progress, isVerbose: isVerbose)
+    let console: any TrainingObserver =
+      configuration.isTrial
+      ? TrialConsole() : ProgressConsole(style: configuration.log.progress, isVerbose: isVerbose)
     let record = try communicator.together { () throws(Failure) -> RunDirectory? in
       guard communicator.isRoot else { return nil }
       let record = try RunDirectory(

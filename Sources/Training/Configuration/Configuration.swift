@@ -104,7 +104,21 @@ package struct Configuration: Sendable, Equatable {
   /// Name of the preset it began with, for the run directory.
   package var preset = "digits"
 
+  /// Whether it is to see that everything works, not to train: not a key.
+  package private(set) var isTrial = false
+
   package init() {}
+
+  /// The same, cut down to one step, one chunk of validation, pictures and a checkpoint.
+  package func trial() -> Configuration {
+    var trial = self
+    trial.isTrial = true
+    (trial.train.maxEpochs, trial.train.maxSteps) = (1, 1)
+    (trial.checkpoint.everyEpochs, trial.checkpoint.everySteps) = (1, 0)
+    trial.monitor.picturesEvery = 1
+    trial.log.progress = .none
+    return trial
+  }
 }
 
 /// How values are scaled for the likelihood.
