@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "CMPIShim.h"
+#include "handles.h"
 #include <limits.h>
 #include <mpi.h>
 #include <sched.h>
@@ -8,38 +9,58 @@
 
 static const int tag = 7002;
 
-int vd_bench_ping_pong(int32_t a, int32_t b, void *buffer, uint64_t bytes, int32_t count, double *seconds) {
+int vd_bench_ping_pong(vd_comm *comm, int32_t a, int32_t b, void *buffer, uint64_t bytes, int32_t count,
+                       double *seconds) {
   if (bytes > INT_MAX) return MPI_ERR_COUNT;
-  int rank, code = MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-  if (code || (rank != a && rank != b)) return code;
+  if (comm->rank != a && comm->rank != b) return 0;
+  int code = 0;
   double began = MPI_Wtime();
   for (int32_t i = 0; i < count && !code; i++) {
-    if (rank == a) {
-      code = MPI_Send(buffer, (int)bytes, MPI_BYTE, b, tag, MPI_COMM_WORLD);
-      if (!code) code = MPI_Recv(buffer, (int)bytes, MPI_BYTE, b, tag, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    if (comm->rank == a) {
+      code = MPI_Send(buffer, (int)bytes, MPI_BYTE, b, tag, comm->comm);
+      if (!code) code = MPI_Recv(buffer, (int)bytes, MPI_BYTE, b, tag, comm->comm, MPI_STATUS_IGNORE);
     } else {
-      code = MPI_Recv(buffer, (int)bytes, MPI_BYTE, a, tag, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-      if (!code) code = MPI_Send(buffer, (int)bytes, MPI_BYTE, a, tag, MPI_COMM_WORLD);
+      code = MPI_Recv(buffer, (int)bytes, MPI_BYTE, a, tag, comm->comm, MPI_STATUS_IGNORE);
+      if (!code) code = MPI_Send(buffer, (int)bytes, MPI_BYTE, a, tag, comm->comm);
     }
   }
   *seconds = (MPI_Wtime() - began) / (2.0 * count);
   return code;
 }
 
-int vd_bench_swap(int32_t peer, const void *out, void *in, uint64_t bytes) {
+int vd_bench_stream(vd_comm *comm, int32_t a, int32_t b, int32_t count, double *seconds) {
+  if (comm->rank != a && comm->rank != b) return 0;
+  enum { most = 64 };
+  double values[most] = {0};
+  MPI_Request requests[most];
+  if (count > most) count = most;
+  int code = 0;
+  double began = MPI_Wtime();
+  for (int32_t i = 0; i < count && !code; i++)
+    code = comm->rank == a ? MPI_Isend(&values[i], 8, MPI_BYTE, b, tag, comm->comm, &requests[i])
+                           : MPI_Irecv(&values[i], 8, MPI_BYTE, a, tag, comm->comm, &requests[i]);
+  if (!code) code = MPI_Waitall(count, requests, MPI_STATUSES_IGNORE);
+  // The receiver's word that all are there ends the time.
+  if (!code && comm->rank == a) code = MPI_Recv(values, 8, MPI_BYTE, b, tag, comm->comm, MPI_STATUS_IGNORE);
+  if (!code && comm->rank == b) code = MPI_Send(values, 8, MPI_BYTE, a, tag, comm->comm);
+  *seconds = MPI_Wtime() - began;
+  return code;
+}
+
+int vd_bench_swap(vd_comm *comm, int32_t peer, const void *out, void *in, uint64_t bytes) {
   if (bytes > INT_MAX) return MPI_ERR_COUNT;
-  return MPI_Sendrecv(out, (int)bytes, MPI_BYTE, peer, tag, in, (int)bytes, MPI_BYTE, peer, tag, MPI_COMM_WORLD,
+  return MPI_Sendrecv(out, (int)bytes, MPI_BYTE, peer, tag, in, (int)bytes, MPI_BYTE, peer, tag, comm->comm,
                       MPI_STATUS_IGNORE);
 }
 
-int vd_bench_sum(float *values, uint64_t count) {
+int vd_bench_sum(vd_comm *comm, float *values, uint64_t count) {
   if (count > INT_MAX) return MPI_ERR_COUNT;
-  return MPI_Allreduce(MPI_IN_PLACE, values, (int)count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+  return MPI_Allreduce(MPI_IN_PLACE, values, (int)count, MPI_FLOAT, MPI_SUM, comm->comm);
 }
 
-int vd_bench_sleeping_barrier(void) {
+int vd_bench_sleeping_barrier(vd_comm *comm) {
   MPI_Request request;
-  int done = 0, code = MPI_Ibarrier(MPI_COMM_WORLD, &request);
+  int done = 0, code = MPI_Ibarrier(comm->comm, &request);
   while (!code && !(code = MPI_Test(&request, &done, MPI_STATUS_IGNORE)) && !done)
     nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
   return code;

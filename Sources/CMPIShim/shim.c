@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "CMPIShim.h"
+#include "handles.h"
 #include <limits.h>
 #include <mpi.h>
 #include <sched.h>
@@ -8,10 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct vd_comm {
-  MPI_Comm comm;
-  int rank, size;
-};
 struct vd_window {
   MPI_Win win;
 };

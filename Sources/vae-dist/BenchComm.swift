@@ -34,6 +34,7 @@ extension Bench {
         guard let link else { return .null }
         return .object([
           ("latency_microseconds", .number(link.latency * 1e6)),
+          ("overhead_microseconds", .number(link.overhead * 1e6)),
           ("gigabytes_per_second", .number(1e-9 / max(link.secondsPerByte, 1e-15))),
         ])
       }
@@ -57,7 +58,9 @@ extension Bench {
     private func text(_ result: CommunicationBenchmark, _ jitter: Jitter) -> String {
       let alone = "not measured: wants two ranks", oneNode = "not measured: all ranks are on one node"
       func link(_ link: CommunicationBenchmark.Link?, _ missing: String) -> String {
-        link.map { "\(microseconds($0.latency)) us   \(gigabytes($0.secondsPerByte)) GB/s" } ?? missing
+        link.map {
+          "\(microseconds($0.latency)) us, \(microseconds($0.overhead)) us a message in a row   \(gigabytes($0.secondsPerByte)) GB/s"
+        } ?? missing
       }
       let isAlone = result.ranks == 1
       return """

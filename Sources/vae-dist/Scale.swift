@@ -24,6 +24,7 @@ struct Scale: ParsableCommand {
   @Option(help: "10gbe, 25gbe, hdr, measured (between the nodes at hand), custom; several with commas.")
   var network = "10gbe,25gbe,hdr"
   @Option(help: "Of the network custom: microseconds of an empty message.") var latency: Double?
+  @Option(help: "Of the network custom: microseconds that a message costs its sender.") var overhead = 1.0
   @Option(help: "Of the network custom: GB/s of a node, each way.") var bandwidth: Double?
   @Option(help: "Standard deviation of a microbatch's time in microseconds, in place of the measured one.")
   var jitter: Double?
@@ -34,8 +35,8 @@ struct Scale: ParsableCommand {
     guard counts.allSatisfy({ $0 >= 1 && $0 <= 1 << 30 }), ranks <= 1 << 20 else {
       throw ValidationError("numbers of ranks and samples must be at least 1, and --ranks at most \(1 << 20)")
     }
-    guard (latency ?? 0) >= 0, (bandwidth ?? 1) > 0, (jitter ?? 0) >= 0 else {
-      throw ValidationError("--latency and --jitter must not be negative, --bandwidth must be positive")
+    guard (latency ?? 0) >= 0, overhead >= 0, (bandwidth ?? 1) > 0, (jitter ?? 0) >= 0 else {
+      throw ValidationError("--latency, --overhead and --jitter must not be negative, --bandwidth must be positive")
     }
   }
 
@@ -94,7 +95,9 @@ struct Scale: ParsableCommand {
             .usage, "--network custom needs its two numbers", hint: "give --latency MICROSECONDS and --bandwidth GB/S")
         }
         found.append(
-          Network(name: name, latency: latency * 1e-6, secondsPerByte: 1e-9 / bandwidth, source: "as given"))
+          Network(
+            name: name, latency: latency * 1e-6, overhead: overhead * 1e-6, secondsPerByte: 1e-9 / bandwidth,
+            source: "as given"))
       default:
         guard let known = Network.known.first(where: { $0.name == name }) else {
           let names = Network.known.map(\.name).joined(separator: ", ")

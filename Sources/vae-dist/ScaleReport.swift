@@ -53,6 +53,7 @@ struct ScaleReport {
   private func json(_ table: ScalingTable) -> JSON {
     .object([
       ("network", .text(table.network.name)), ("latency_microseconds", .number(table.network.latency * 1e6)),
+      ("overhead_microseconds", .number(table.network.overhead * 1e6)),
       ("gigabytes_per_second", .number(1e-9 / max(table.network.secondsPerByte, 1e-15))),
       ("scaling", .text(table.kind.rawValue)),
       (
@@ -130,6 +131,7 @@ struct ScaleReport {
       table.kind == .strong
       ? "strong scaling: the global batch is fixed" : "weak scaling: a rank's batch is fixed"
     return "\(table.network.name), \(microseconds(table.network.latency)) us, "
+      + "\(microseconds(table.network.overhead)) us a message, "
       + "\(gigabytes(table.network.secondsPerByte)) GB/s: \(what)"
   }
 

@@ -61,14 +61,19 @@ int32_t vd_signal_pending(void);
 
 // Cores that this process may run on.
 int32_t vd_usable_cores(void);
+// Which they are: one bit each, as the kernel has them.
+void vd_core_mask(uint8_t *mask, size_t bytes);
 
 // Cores that this process may run on, by number, at most `capacity` of them; and the one that it runs on now.
 int32_t vd_allowed_cores(int32_t *cores, int32_t capacity);
 int32_t vd_current_core(void);
 
-// For measuring, over all ranks. Messages to and fro between ranks a and b, the others return at once: seconds of one
-// way. Both ways at once between this rank and a peer. MPI's own sum. A barrier whose waiters leave their cores alone.
-int vd_bench_ping_pong(int32_t a, int32_t b, void *buffer, uint64_t bytes, int32_t count, double *seconds);
-int vd_bench_swap(int32_t peer, const void *out, void *in, uint64_t bytes);
-int vd_bench_sum(float *values, uint64_t count);
-int vd_bench_sleeping_barrier(void);
+// For measuring. Messages to and fro between ranks a and b, the others return at once: seconds of one way. Up to 64
+// small messages from a to b in a row and one back: seconds of all. Both ways at once between this rank and a peer.
+// MPI's own sum. A barrier whose waiters leave their cores alone.
+int vd_bench_ping_pong(vd_comm *comm, int32_t a, int32_t b, void *buffer, uint64_t bytes, int32_t count,
+                       double *seconds);
+int vd_bench_stream(vd_comm *comm, int32_t a, int32_t b, int32_t count, double *seconds);
+int vd_bench_swap(vd_comm *comm, int32_t peer, const void *out, void *in, uint64_t bytes);
+int vd_bench_sum(vd_comm *comm, float *values, uint64_t count);
+int vd_bench_sleeping_barrier(vd_comm *comm);

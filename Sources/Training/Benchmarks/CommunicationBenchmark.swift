@@ -7,6 +7,8 @@ package struct CommunicationBenchmark: Sendable {
   package struct Link: Sendable {
     /// Seconds of a message of 8 bytes, one way.
     package var latency: Double
+    /// Seconds that one more small message costs who sends or receives it.
+    package var overhead: Double
     /// Seconds per byte of messages of a gradient's size, one way.
     package var secondsPerByte: Double
   }
@@ -34,8 +36,7 @@ package struct CommunicationBenchmark: Sendable {
     var result = CommunicationBenchmark()
     let watch = Stopwatch(communicator)
     (result.count, result.ranks) = (count, communicator.size)
-    let places = try communicator.placements()
-    let nodes = Dictionary(grouping: places, by: \.node).values.map { $0.map(\.rank) }.sorted { $0[0] < $1[0] }
+    let nodes = communicator.topology.nodes.map(Array.init)
     result.nodes = nodes.count
     let a = Buffer(count: count), b = Buffer(count: count)
     if communicator.size > 1 {
@@ -73,6 +74,7 @@ package struct CommunicationBenchmark: Sendable {
     for leaf in exchange.leaves { exchange.row(of: leaf.index).update(repeating: 0, count: StepRow.width) }
     let seconds = try watch.median(of: 0.005) { () throws(Failure) in
       exchange.awaitBuffers()
+      for leaf in exchange.leaves { exchange.merge(after: leaf) }
       _ = try exchange.sum { _ in SIMD8<Double>() }
       exchange.release()
     }
@@ -85,16 +87,25 @@ package struct CommunicationBenchmark: Sendable {
   private static func link(
     _ a: Int, _ b: Int, _ buffer: UnsafeMutablePointer<Float>, _ count: Int, _ communicator: Communicator
   ) throws(Failure) -> Link {
-    var latencies = [Double](), bulk = [Double]()
+    var latencies = [Double](), bulk = [Double](), streams = [Double]()
     _ = try communicator.pingPong(a, b, buffer, bytes: 8, count: 100)
     for _ in 0..<9 {
       latencies.append(try communicator.pingPong(a, b, buffer, bytes: 8, count: 200))
       bulk.append(try communicator.pingPong(a, b, buffer, bytes: 4 * count, count: 3))
+      streams.append(try communicator.stream(a, b, count: 64))
       try communicator.barrier()
     }
-    var values = SIMD2(Distribution(latencies).median, Distribution(bulk).median)
-    try communicator.broadcastValue(&values, from: a)
-    return Link(latency: values[0], secondsPerByte: max(0, values[1] - values[0]) / Double(4 * count))
+    let latency = Distribution(latencies).median
+    var values = SIMD3(
+      latency, max(0, Distribution(streams).median - 2 * latency) / 63,
+      max(0, Distribution(bulk).median - latency) / Double(4 * count))
+    // What two ranks measured is known to them alone.
+    for i in 0..<3 {
+      var value = values[i]
+      try communicator.broadcastValue(&value, from: a)
+      values[i] = value
+    }
+    return Link(latency: values[0], overhead: values[1], secondsPerByte: values[2])
   }
 
   /// Rank i of one node swaps its share of the gradient with rank i of the other, all at once.

@@ -22,7 +22,8 @@ package struct StepMeasurement: Sendable {
     let link = try CommunicationBenchmark.run(count: setup.autoencoder.store.count, communicator)
     network = link.otherNode.map {
       Network(
-        name: "measured", latency: $0.latency, secondsPerByte: link.nodeSecondsPerByte ?? $0.secondsPerByte,
+        name: "measured", latency: $0.latency, overhead: $0.overhead,
+        secondsPerByte: link.nodeSecondsPerByte ?? $0.secondsPerByte,
         source: "measured between the nodes at hand")
     }
     (ranks, nodes, microbatches) = (communicator.size, link.nodes, setup.plan.slots)
@@ -44,12 +45,10 @@ package struct StepMeasurement: Sendable {
     var result = SIMD2(Distribution(steps).median, 0)
     try communicator.broadcastValue(&result)
     measured = result[0]
-    var costs = parts.costs(turns, jitter: jitter.sigma)
+    var costs = parts.costs(turns, jitter: jitter.sigma, network: network)
     try communicator.broadcastValue(&costs)
     self.costs = costs
-    let model = StepModel(
-      costs, network: network ?? Network(name: "none", latency: 0, secondsPerByte: 0, source: ""),
-      ranksPerNode: communicator.nodeSize)
+    let model = StepModel(costs, network: network ?? .none, ranksPerNode: communicator.nodeSize)
     predicted = model.step(ranks: ranks, microbatches: microbatches)
   }
 }
@@ -119,14 +118,16 @@ private final class StepPartTimer {
     return seconds
   }
 
-  func costs(_ turns: [Turn], jitter: Double) -> StepCosts {
+  func costs(_ turns: [Turn], jitter: Double, network: Network?) -> StepCosts {
     func median(_ part: (Turn) -> Double) -> Double { Distribution(turns.map(part)).median }
     let bytes = 4 * Double(count)
     let add = median(\.add) / bytes, squares = median(\.squares) / bytes
     // Two counts of rows tell an exchange's fixed part from that of a row.
     let row = max(0, median { $0.rows - $0.empty }) / Double(manyRows - ranks)
     var window = add
-    if setup.communicator.topology.isOneNode, ranks > 1 {
+    let topology = setup.communicator.topology
+    let between = network.map { StepModel.latency(nodes: Double(topology.nodes.count), $0) } ?? 0
+    if topology.isOneNode, ranks > 1 {
       // Over buffers in other ranks' caches an addition takes longer: as long as the whole exchange says.
       let sums = median { $0.exchange - $0.empty } / bytes * Double(ranks) - squares
       window = max(0, sums) / Double(ranks - 1)
@@ -134,7 +135,8 @@ private final class StepPartTimer {
     var costs = StepCosts(
       parameters: count, microbatch: median(\.microbatch), microbatchAlone: median(\.alone), jitter: jitter,
       addPerByte: add, windowAddPerByte: window, squaresPerByte: squares,
-      rendezvous: max(0, median(\.empty) - Double(ranks) * row), row: row, update: median(\.update) / Double(count),
+      rendezvous: max(0, median(\.empty) - Double(ranks) * row - between), row: row,
+      update: median(\.update) / Double(count),
       ranksPerNode: setup.communicator.nodeSize)
     costs.rowWidth = StepRow.width
     return costs

@@ -43,7 +43,7 @@ package struct StepCosts: Equatable, Sendable, BitwiseCopyable {
 package struct StepParts: Equatable, Sendable {
   /// Microbatches of the busiest rank.
   package var compute = 0.0
-  /// What more ranks do not make shorter: the update of replicated parameters, and the rows of all microbatches.
+  /// What more nodes do not make shorter: a node's update of its parameters, and the root's rows.
   package var serial = 0.0
   /// Sums within a rank and within a node.
   package var node = 0.0
@@ -56,25 +56,27 @@ package struct StepParts: Equatable, Sendable {
 
 /// Predicts the time of an optimiser step.
 ///
-/// P ranks, R a node, M = P/R nodes; V microbatches, k of them on the busiest rank; N parameters, n = 4N bytes; a and b
-/// latency and seconds per byte of the network. B is the number of aligned subtrees ("blocks") that the ranks of a node
-/// hold: R where P divides V into powers of two.
+/// P ranks, R a node, M = P/R nodes; V microbatches, k of them on the busiest rank; N parameters, n = 4N bytes; a, o and b
+/// latency, overhead of a message and seconds per byte of the network. The ranks of a node hold B aligned subtrees
+/// ("blocks") of the tree, which the node sums to m: B = R and m = 1 where powers of two divide each other.
 ///
 ///     compute    k t, t of one microbatch with all ranks of a node at work: they share its memory
-///     node       merges(k) n g + n/R ((B - 1) w + s) + rendezvous max(1, R/R0), measured with R0 ranks
-///     latency    4 ceil(log2 M) a
-///     bandwidth  2 (M - 1)/M n b + 8 V W (M - 1)/M b + (M - 1)/M n/R g
-///     serial     N u + V row
+///     node       merges(k) n g + n/R ((B - m) w + s) + rendezvous max(1, R/R0), measured with R0 ranks
+///     latency    2 a + 6 (M - 1) o
+///     bandwidth  (m + 1) (M - 1)/M n b + 8 V W (M - 1)/M b + (m - 1/M) n/R g
+///     serial     N/R u + V row
 ///     jitter     sigma sqrt(k) e(P)
 ///
-/// It differs from the usual T = ... + 2 ceil(log2 M) a + ... + sigma sqrt(2 ln P) in what that leaves out or has wrong:
-/// - The rows of losses are gathered before the gradient and the root's answer is broadcast after it: two more rounds
-///   of latency, and V rows of W float64 on the wire.
+/// Where it departs from the common T = ... + 2 ceil(log2 M) a + 2 (M - 1)/M n b + ... + sigma sqrt(2 ln P):
+/// - Nodes exchange directly, a message for each pair, lane and way, not by halving: latency is paid twice, but every
+///   message costs its overhead, and the root has most: scatter and gather of its lane, rows, and answers.
+/// - The rows of V microbatches, W float64 each, cross the network, too.
 /// - A rank waits for a counter of every rank of its node: R, not log2 R.
+/// - The ranks of a node share one copy of the parameters, and the update of it.
 /// - sqrt(2 ln P) is the limit for many ranks: 1.18 sigma instead of 0.56 for two, 3.72 instead of 3.25 for 1,024. e(P) is
 ///   Blom's estimate of the expected largest of P normal deviates: 4 % high for two, within 1 % from ten.
 /// - What a step waits for is the sum of k microbatches, whose deviations are independent: sigma sqrt(k).
-/// Nothing is taken to be hidden behind the backward pass.
+/// Nothing is taken to be hidden behind the backward pass: with buckets, a slow network does better than this.
 package struct StepModel: Sendable {
   package let costs: StepCosts
   package let network: Network
@@ -94,24 +96,33 @@ package struct StepModel: Sendable {
     let program = tree.localProgram(of: busiest)
     let merges = program.leaves.reduce(0) { $0 + $1.merges.count }
     let blocks = (0..<local).reduce(0) { $0 + tree.blocks(of: $1).count }
+    let ofNode = tree.range(of: 0).lowerBound..<tree.range(of: local - 1).upperBound
+    let kept = nodes > 1 ? ReductionTree.blocks(in: ofNode).count : 1
     let bytes = 4 * Double(costs.parameters), slice = bytes / Double(local)
-    let crossing = (nodes - 1) / nodes, rounds = ceil(log2(nodes))
+    let crossing = (nodes - 1) / nodes
 
     var parts = StepParts()
     parts.compute = Double(program.leaves.count) * costs.microbatch
     parts.node =
       Double(merges) * bytes * costs.addPerByte
-      + slice * (Double(blocks - 1) * costs.windowAddPerByte + costs.squaresPerByte)
+      + slice * (Double(blocks - kept) * costs.windowAddPerByte + costs.squaresPerByte)
       + costs.rendezvous * max(1, Double(local) / Double(costs.ranksPerNode))
-    parts.latency = 4 * rounds * network.latency
-    parts.bandwidth =
-      2 * crossing * bytes * network.secondsPerByte
-      + crossing * Double(8 * microbatches * costs.rowWidth) * network.secondsPerByte
-      + crossing * slice * costs.addPerByte
-    parts.serial = Double(costs.parameters) * costs.update + Double(microbatches) * costs.row
+    if nodes > 1 {
+      parts.latency = StepModel.latency(nodes: nodes, network)
+      parts.bandwidth =
+        (Double(kept) + 1) * crossing * bytes * network.secondsPerByte
+        + crossing * Double(8 * microbatches * costs.rowWidth) * network.secondsPerByte
+        + (Double(kept) - 1 / nodes) * slice * costs.addPerByte
+    }
+    parts.serial = Double(costs.parameters) / Double(local) * costs.update + Double(microbatches) * costs.row
     parts.jitter =
       costs.jitter * Double(program.leaves.count).squareRoot() * StepModel.expectedLargest(of: ranks)
     return parts
+  }
+
+  /// Of an exchange of next to nothing between nodes.
+  static func latency(nodes: Double, _ network: Network) -> Double {
+    2 * network.latency + 6 * (nodes - 1) * network.overhead
   }
 
   /// One rank that has its node to itself: what efficiency is measured against.
