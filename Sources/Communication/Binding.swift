@@ -30,7 +30,10 @@ package struct Placement: Codable, Equatable, Sendable {
     let count = Int(vd_allowed_cores(&numbers, Int32(numbers.count)))
     let cores = numbers[..<count].map(Int.init)
     let boot = try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)
-    let host = ProcessInfo.processInfo.hostName
+    // Not ProcessInfo.hostName, which asks name servers.
+    var name = [CChar](repeating: 0, count: 256)
+    gethostname(&name, name.count - 1)
+    let host = name.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
     return Placement(
       rank: rank, host: host, machine: boot?.trimmingCharacters(in: .whitespacesAndNewlines) ?? host, node: node,
       cores: cores, core: Int(vd_current_core()), coresOfMachine: sysconf(Int32(_SC_NPROCESSORS_ONLN)),

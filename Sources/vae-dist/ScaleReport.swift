@@ -111,7 +111,10 @@ struct ScaleReport {
       measurement.ranks == 1
       ? "one rank: what ranks of a node cost each other is not measured, and taken to be nothing"
       : "\(fixed(contention, 2)) times one alone (\(milliseconds(costs.microbatchAlone)) ms)"
-    let verdict = abs(measurement.error) <= 0.15 ? "within 15 %" : "NOT within 15 %: do not trust what follows"
+    let verdict =
+      abs(measurement.error) <= 0.15
+      ? "within 15 %"
+      : "NOT within 15 %: do not trust what follows; is the machine busy with other things?"
     return [
       "\(preset), \(costs.parameters) parameters, products by \(products)",
       "a microbatch of \(microbatch) takes \(milliseconds(costs.microbatch)) ms, sigma "
