@@ -5,6 +5,22 @@
 unshare=(unshare --net --mount --pid --uts --ipc --fork --mount-proc --kill-child)
 if ! is_root; then unshare+=(--user --map-root-user); fi
 
+# apart COMMAND...: in such namespaces. Whatever ends this script ends all that runs in them: a trap calls end_child,
+# and of a death without a trap the kernel tells the child.
+apart() {
+  setpriv --pdeathsig KILL "${unshare[@]}" "$@" &
+  child=$!
+  wait "$child"
+}
+
+child=
+end_child() {
+  if [[ $child ]]; then
+    kill -KILL "$child" 2>/dev/null || true
+    wait "$child" 2>/dev/null || true
+  fi
+}
+
 can_enter() { "${unshare[@]}" true 2>/dev/null; }
 
 # Settings of a training that takes little time.
