@@ -29,7 +29,7 @@ small=(--preset digits --set "model.hidden=[32]" --set monitor.pictures_every=0 
 # Once in the new namespaces.
 enter() {
   unset OPENBLAS_CORETYPE
-  ip link set lo up
+  ip link set lo up 2>/dev/null || true # not ours to do where there are no namespaces
   mkdir -p "$scratch"/{bin,tmp}
   export TMPDIR=$scratch/tmp # Open MPI finds traces of others in /tmp
   ln -sf "$program" "$scratch/bin/vae-dist"
