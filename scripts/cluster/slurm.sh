@@ -45,7 +45,10 @@ TEXT
   echo "PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP"
 }
 
-start_slurmd() { slurmd -D -N "$1" -f "$SLURM_CONF" >/dev/null 2>&1 & }
+start_slurmd() {
+  slurmd -D -N "$1" -f "$SLURM_CONF" >/dev/null 2>&1 &
+  disown # its death is no news
+}
 
 nodes_are_idle() { [[ $(sinfo -h -o %T 2>/dev/null) == idle && $(sinfo -h -o %D) == 2 ]]; }
 
