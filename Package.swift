@@ -52,9 +52,9 @@ let package = Package(
       swiftSettings: swift),
 
     // Tests
-    .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: swift),
-    .testTarget(name: "AutogradTests", dependencies: ["Autograd"], swiftSettings: swift),
     .target(name: "TestSupport", dependencies: ["CZlib"], path: "Tests/TestSupport", swiftSettings: swift),
+    .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"], swiftSettings: swift),
+    .testTarget(name: "AutogradTests", dependencies: ["Autograd"], swiftSettings: swift),
     .target(
       name: "CAllocationCounter", path: "Tests/CAllocationCounter",
       cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra"])]),
@@ -64,11 +64,13 @@ let package = Package(
     .testTarget(name: "CommandTests", dependencies: ["vae-dist", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "DataTests", dependencies: ["Data", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "LayersTests", dependencies: ["Layers"], swiftSettings: swift),
-    .testTarget(name: "VAETests", dependencies: ["VAE", "Training", "Persistence"], swiftSettings: swift),
+    .testTarget(
+      name: "VAETests", dependencies: ["VAE", "Training", "Persistence", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "CommunicationTests", dependencies: ["Communication"], swiftSettings: swift),
     .testTarget(
       name: "PersistenceTests", dependencies: ["Persistence"], exclude: ["Fixtures"], swiftSettings: swift),
-    .testTarget(name: "TrainingTests", dependencies: ["Training", "Persistence"], swiftSettings: swift),
+    .testTarget(
+      name: "TrainingTests", dependencies: ["Training", "Persistence", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "ReportingTests", dependencies: ["Reporting"], swiftSettings: swift),
   ]
 )

@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import TestSupport
 import Testing
 
 /// Sizes around the kernels' blocks of 4, 16, 32 and 512, and odd ones.

@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import TestSupport
 import Testing
 
 /// An elementwise kernel, and the function it should be, in double precision.

@@ -1,6 +1,7 @@
 import Autograd
 import Foundation
 import Kernels
+import TestSupport
 import Testing
 import Training
 import VAE

@@ -3,6 +3,7 @@ import Foundation
 import Kernels
 import Layers
 import Persistence
+import TestSupport
 import Testing
 import Training
 import VAE
