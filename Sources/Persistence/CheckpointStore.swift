@@ -69,6 +69,14 @@ package final class CheckpointStore {
     try prune(protecting: protecting.union([step]))
   }
 
+  /// Finds out, before anything depends on it, whether checkpoints can be written here.
+  package func requireWritable() throws(Failure) {
+    try Posix.makeDirectory(directory)
+    let probe = temporaryName(), path = "\(directory)/\(probe)"
+    try Posix.check("create a directory in", directory, .cannotCreate) { mkdir(path, 0o777) }
+    remove(probe)
+  }
+
   /// Removes the steps above `step`, which a rollback has declared wrong.
   package func discard(above step: Int) throws(Failure) {
     for later in steps() where later > step { try discard(later) }

@@ -4,18 +4,16 @@ import Kernels
 /// Files that are whole or not there, whatever is killed when.
 package enum DurableFile {
   /// Writes a temporary beside the target, fsyncs, closes, renames and fsyncs the directory. On failure the target is
-  /// untouched and the temporary gone. A link is followed; a device or FIFO is written as it is, never replaced.
+  /// untouched and the temporary gone. A link is followed; what is no file is neither written nor replaced.
   package static func write(_ chunks: [UnsafeRawBufferPointer], to path: String) throws(Failure) {
     var existing = stat()
     let exists = stat(path, &existing) == 0
     let kind = existing.st_mode & S_IFMT
-    if exists && kind != S_IFREG {
-      guard kind != S_IFDIR else {
-        throw Failure(.cannotCreate, "\(path.printable) is a directory", hint: "name a file in it")
-      }
-      let file = try OpenFile(writing: path, flags: O_NOCTTY)
-      for chunk in chunks { try file.write(chunk) }
-      return try file.close()
+    guard !exists || kind == S_IFREG else {
+      throw kind == S_IFDIR
+        ? Failure(.cannotCreate, "\(path.printable) is a directory", hint: "name a file in it")
+        : Failure(
+          .cannotCreate, "\(path.printable) is not a regular file", hint: "remove it, or choose another directory")
     }
     let target = exists ? resolved(path) : path
     let (directory, name) = Posix.split(target)
@@ -45,6 +43,11 @@ package enum DurableFile {
     try bytes.withUnsafeBufferPointer { buffer throws(Failure) in
       try write([UnsafeRawBufferPointer(buffer)], to: path)
     }
+  }
+
+  /// The bytes of a regular file of at most 16 MiB, which is more than any text of a run has.
+  package static func read(_ path: String) throws(Failure) -> [UInt8] {
+    try OpenFile(reading: path).contents(limit: 16 << 20)
   }
 
   /// A name part that no other process or host will choose.

@@ -10,7 +10,7 @@ package final class LineLog {
 
   package init(path: String) throws(Failure) {
     self.path = path
-    file = try OpenFile(writing: path, flags: O_APPEND | O_CREAT | O_NOCTTY)
+    file = try OpenFile(writing: path, flags: O_APPEND | O_CREAT)
     startsWithinLine = try LineLog.endsWithinLine(path, file)
   }
 
@@ -23,7 +23,7 @@ package final class LineLog {
     do throws(Failure) {
       try bytes.withUnsafeBufferPointer { buffer throws(Failure) in try file.write(UnsafeRawBufferPointer(buffer)) }
     } catch {
-      if status.st_mode & S_IFMT == S_IFREG { ftruncate(file.descriptor, status.st_size) }
+      ftruncate(file.descriptor, status.st_size)
       throw error
     }
     startsWithinLine = false
@@ -33,6 +33,8 @@ package final class LineLog {
   package func sync() throws(Failure) {
     try file.sync()
   }
+
+  package func isEmpty() throws(Failure) -> Bool { try file.status().st_size == 0 }
 
   /// Cuts back: replaces the file atomically by its lines for which `keeping` is true, in their order.
   package func truncate(keeping: (String) -> Bool) throws(Failure) {
@@ -44,13 +46,13 @@ package final class LineLog {
     }
     guard kept != old else { return }
     try DurableFile.write(kept, to: path)
-    file = try OpenFile(writing: path, flags: O_APPEND | O_CREAT | O_NOCTTY)
+    file = try OpenFile(writing: path, flags: O_APPEND | O_CREAT)
     startsWithinLine = false
   }
 
   private static func endsWithinLine(_ path: String, _ file: OpenFile) throws(Failure) -> Bool {
     let status = try file.status()
-    guard status.st_mode & S_IFMT == S_IFREG, status.st_size > 0 else { return false }
+    guard status.st_size > 0 else { return false }
     let reader = try OpenFile(reading: path)
     var last: UInt8 = 0
     try withUnsafeMutableBytes(of: &last) { buffer throws(Failure) in

@@ -27,6 +27,8 @@ enum Posix {
       return Failure(status == .inputOutput ? .missingInput : status, message, hint: hint)
     case EFBIG:
       return Failure(.inputOutput, message, hint: "raise the file size limit (ulimit -f)")
+    case ENXIO:  // a FIFO that nobody reads, or a socket
+      return Failure(status, "\(path.printable) is not a regular file", hint: "remove it, or choose another directory")
     case ELOOP:
       return Failure(status, message, hint: "it is a link, or a loop of links; put the real file there")
     default:
@@ -148,20 +150,23 @@ final class OpenFile {
     }
   }
 
-  /// For writing; `flags` say how (O_CREAT | O_EXCL, O_APPEND, none for a device). `called`: the name that the user
-  /// knows, where this is a temporary.
+  /// A regular file for writing; `flags` say how (O_CREAT | O_EXCL, O_APPEND). `called`: the name that the user knows,
+  /// where this is a temporary. What stands in its place and is no file is refused, not waited for.
   init(writing path: String, flags: Int32, called: String? = nil) throws(Failure) {
     self.path = called ?? path
     descriptor = try Posix.check("create", self.path, .cannotCreate) {
-      open(path, O_WRONLY | O_CLOEXEC | flags, 0o666)
+      open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags, 0o666)
     }
+    try requireRegular(.cannotCreate, hint: "remove it, or choose another directory")
   }
 
   deinit { if descriptor >= 0 { Glibc.close(descriptor) } }
 
-  private func requireRegular() throws(Failure) {
-    guard try status().st_mode & S_IFMT == S_IFREG else {
-      throw Failure(.badData, "\(path.printable) is not a regular file", hint: "name a file, no directory or device")
+  private func requireRegular(
+    _ status: Failure.Status = .badData, hint: String = "name a file, no directory or device"
+  ) throws(Failure) {
+    guard try self.status().st_mode & S_IFMT == S_IFREG else {
+      throw Failure(status, "\(path.printable) is not a regular file", hint: hint)
     }
   }
 
