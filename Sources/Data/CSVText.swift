@@ -65,7 +65,8 @@ struct CSVText {
     let numeric = cells.map { isNumber($0) }
     guard let name = numeric.firstIndex(of: false) else { return nil }
     let blank = cells.allSatisfy { trimmed($0).isEmpty }
-    if blank || numeric.contains(true) {
+    // A row of missing values is no list of names; one column may be called NA among others.
+    if blank || numeric.contains(true) || cells.allSatisfy({ isMissing(text[unquoted($0)]) }) {
       throw cellFailure(cells[name], line: 1, row: nil, column: name, columnNames: nil)
     }
     return cells.map { String(decoding: text[unquoted($0)], as: UTF8.self) }
@@ -133,11 +134,10 @@ struct CSVText {
     let content = Array(text[unquoted(cell)])
     let rowText = row.map { " (row \($0 + 1))" } ?? ""
     let place = "line \(line)\(rowText), \(SampleShape.vector(0).place(of: column, columnNames: columnNames))"
-    let word = String(decoding: content.prefix(16), as: UTF8.self).lowercased()
     if content.isEmpty {
       return .malformed(name, "\(place) is empty", hint: "fill the value in, or drop the row or the column")
     }
-    if ["nan", "na", "n/a", "null", "none", "inf", "-inf", "+inf", "infinity", "-infinity", "-nan"].contains(word) {
+    if isMissing(content) {
       return .malformed(
         name, "\(place): '\(printable(content))' is not a finite number",
         hint: "fill the value in, or drop the row or the column")
@@ -154,6 +154,12 @@ struct CSVText {
         : row == nil
           ? "a header line holds no numbers: give every column a name, or correct this cell"
           : "drop columns of text, or turn them into numbers")
+  }
+
+  /// Whether a cell says in a word that it holds no finite number.
+  private func isMissing(_ content: some Collection<UInt8>) -> Bool {
+    let word = String(decoding: content.prefix(16), as: UTF8.self).lowercased()
+    return ["nan", "na", "n/a", "null", "none", "inf", "-inf", "+inf", "infinity", "-infinity", "-nan"].contains(word)
   }
 
   /// The cells of a line, with their quotes and spaces; slow, for headers and messages.

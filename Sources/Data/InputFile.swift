@@ -28,7 +28,10 @@ final class InputFile {
   }
 
   deinit {
-    if let base { munmap(UnsafeMutableRawPointer(mutating: base), size) }
+    if let base {
+      vd_mapping_forget(base)
+      munmap(UnsafeMutableRawPointer(mutating: base), size)
+    }
     close(descriptor)
   }
 
@@ -39,6 +42,7 @@ final class InputFile {
       throw Failure(.inputOutput, "\(name): cannot be mapped: \(describe(errno))")
     }
     base = UnsafeRawPointer(address)
+    vd_mapping_watch(address, size, descriptor, name)
     return UnsafeRawPointer(address)
   }
 
@@ -68,15 +72,22 @@ final class InputFile {
     return Array(result.prefix(done))
   }
 
-  /// SHA-256 of `salt`, the size and the first and last 64 KiB.
+  /// SHA-256 of `salt`, the size and the content: all of it up to 256 MiB, beyond that 4,096 blocks of 64 KiB, evenly
+  /// spaced from the first to the last. Every rank computes it, so that files that differ between hosts are found.
   func fingerprint(_ salt: String = "") throws(Failure) -> String {
-    let edge = 1 << 16
     let digest = SHA256()
     digest.update("\(salt)\n\(size)\n")
-    try bytes(at: 0, count: edge).withUnsafeBytes { digest.update($0) }
-    try bytes(at: max(0, size - edge), count: edge).withUnsafeBytes { digest.update($0) }
+    let blocks = (size + InputFile.block - 1) / InputFile.block
+    let read = min(blocks, InputFile.blockLimit)
+    for i in 0..<read {
+      let at = read == blocks ? i : i * (blocks - 1) / (read - 1)
+      try bytes(at: at * InputFile.block, count: InputFile.block).withUnsafeBytes { digest.update($0) }
+    }
     return digest.finish()
   }
+
+  private static let block = 1 << 16
+  private static let blockLimit = 4096
 }
 
 extension Failure {

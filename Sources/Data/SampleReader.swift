@@ -11,7 +11,7 @@ package protocol SampleReader: AnyObject {
   var element: ElementType { get }
   /// The header of a table.
   var columnNames: [String]? { get }
-  /// SHA-256 of what identifies the source cheaply: its size and its first and last 64 KiB.
+  /// SHA-256 of the source's content, or of evenly spaced parts of a large one.
   var fingerprint: String { get }
   /// Makes the rows of `ranges` (sorted, disjoint) readable; no other row needs to be.
   func prepare(_ ranges: [Range<Int>]) throws(Failure)

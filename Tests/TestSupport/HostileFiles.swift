@@ -168,6 +168,8 @@ private let csvFiles: [(name: String, file: String, text: String)] = [
   ("CSV: a word", "word.csv", "a,b\n1,two\n3,4\n"),
   ("CSV: a date", "date.csv", "timestamp,value\n2014-07-01 00:00:00,10844\n2014-07-01 00:30:00,8127\n"),
   ("CSV: NaN", "nan.csv", "a,b\n1,NaN\n3,4\n"),
+  ("CSV: a first line of missing values", "missing.csv", "nan,nan\n1,2\n3,4\n"),
+  ("CSV: a first line of an infinity and a gap", "gaps.csv", "inf,N/A\n1,2\n3,4\n"),
   ("CSV: infinity", "inf.csv", "a,b\n1,inf\n3,4\n"),
   ("CSV: beyond float32", "large.csv", "a,b\n1,1e39\n3,4\n"),
   ("CSV: a blank line between rows", "gap.csv", "1,2\n\n3,4\n"),

@@ -13,6 +13,11 @@ int vd_cpu_level(void);
 // mapped, cleared page by page and given back to the system.
 void vd_keep_freed_memory(void);
 
+// Announces a file's mapping: a read of a page that the file no longer has ends the process with a message that names
+// it and status 74, instead of SIGBUS. One thread opens and closes files.
+void vd_mapping_watch(const void *base, size_t size, int32_t descriptor, const char *name);
+void vd_mapping_forget(const void *base);
+
 // ---- elementwise.c: passes over memory --------------------------------------------------------------------------
 // y[i] = x[i] * scale + offset, from bytes.
 void vd_u8_to_f32(float *y, const uint8_t *x, size_t n, float scale, float offset);
