@@ -40,8 +40,7 @@ extension Configuration {
   }
 
   private func unknown(_ path: String, _ place: String) -> Failure {
-    let names = ConfigurationSchema.keys.map(\.path)
-    let near = ConfigurationSchema.suggestion(for: path, among: names)
+    let near = ConfigurationSchema.path(meantBy: path)
     return Failure(
       .badConfiguration, "\(place): there is no key '\(path)'",
       hint: near.map { "did you mean \($0)?" } ?? "`vae-dist train --print-config` lists all keys")

@@ -251,26 +251,4 @@ package enum ConfigurationSchema {
     let rows = keys.map { "| `\($0.path)` | `\($0.text(Configuration()))` | \($0.help) |" }
     return (["| key | default | meaning |", "| --- | --- | --- |"] + rows).joined(separator: "\n") + "\n"
   }
-
-  /// The known name nearest to a misspelt one, when one is near.
-  package static func suggestion(for name: String, among names: [String]) -> String? {
-    let near = names.map { ($0, editDistance(name, $0)) }.min { $0.1 < $1.1 }
-    guard let near, near.1 <= max(2, name.count / 3) else { return nil }
-    return near.0
-  }
-
-  private static func editDistance(_ a: String, _ b: String) -> Int {
-    let a = Array(a.utf8.prefix(200)), b = Array(b.utf8)
-    var row = Array(0...b.count)
-    for i in a.indices {
-      var diagonal = row[0]
-      row[0] = i + 1
-      for j in b.indices {
-        let above = row[j + 1]
-        row[j + 1] = min(above + 1, row[j] + 1, diagonal + (a[i] == b[j] ? 0 : 1))
-        diagonal = above
-      }
-    }
-    return row[b.count]
-  }
 }

@@ -97,7 +97,7 @@ extension Duration: ConfigurationValue {
     var total = 0.0, digits = ""
     for character in text {
       if let factor = factors[character] {
-        guard let value = Double(digits), value >= 0 else { return nil }
+        guard let value = Duration.number(digits) else { return nil }
         total += value * factor
         digits = ""
       } else {
@@ -105,12 +105,17 @@ extension Duration: ConfigurationValue {
       }
     }
     if !digits.isEmpty {  // a bare number is seconds
-      guard total == 0, let value = Double(digits), value >= 0 else { return nil }
+      guard total == 0, let value = Duration.number(digits) else { return nil }
       total = value
     }
     guard total.isFinite, total > 0, total < 1e10 else { return nil }
     seconds = total
   }
+  /// Digits and a point: a Double reads hexadecimal, exponents and infinity as well.
+  private static func number(_ text: String) -> Double? {
+    text.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".") } ? Double(text) : nil
+  }
+
   package var configurationText: String {
     if seconds == 0 { return "none" }
     var rest = seconds, text = ""
