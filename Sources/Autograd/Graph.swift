@@ -112,7 +112,6 @@ package final class Graph {
   /// Ends recording: places every tensor in the arena and points parameters into `parameters`.
   package func finalize(parameters: UnsafeMutablePointer<Float>) {
     precondition(valueTable == nil, "graph finalized twice")
-    func padded(_ count: Int) -> Int { (count + 15) & ~15 }  // 64-byte lines
     var valueOffsets = [Int](), gradientOffsets = [Int?]()
     for entry in entries {
       var place: Int?
@@ -169,8 +168,16 @@ package final class Graph {
     valueTable[input.index] = values
   }
 
-  /// Bytes of the arenas: values, and gradients of values.
-  package var arenaBytes: Int { (arenaCount + gradientArenaCount) * MemoryLayout<Float>.stride }
+  /// Floats of a tensor in an arena: whole lines of 64 bytes.
+  private func padded(_ count: Int) -> Int { (count + 15) & ~15 }
+
+  /// Bytes of the arenas, values and gradients of values; known while recording, before anything is placed.
+  package var arenaBytes: Int {
+    entries.reduce(0) { sum, entry in
+      guard case .arena = entry.place else { return sum }
+      return sum + (entry.needsGradient ? 2 : 1) * padded(entry.shape.count) * MemoryLayout<Float>.stride
+    }
+  }
 
   // MARK: Replaying
 

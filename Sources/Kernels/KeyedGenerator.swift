@@ -14,7 +14,9 @@ package struct KeyedGenerator: Sendable {
 
   package init(seed: UInt64, streamHash name: UInt64, attempt: Int = 0) {
     let words = KeyedGenerator.philox(
-      counter: (UInt32(truncatingIfNeeded: name), UInt32(truncatingIfNeeded: name >> 32), UInt32(attempt), 0),
+      counter: (
+        UInt32(truncatingIfNeeded: name), UInt32(truncatingIfNeeded: name >> 32), UInt32(truncatingIfNeeded: attempt), 0
+      ),
       key: (UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32)))
     key = (words.0, words.1)
   }

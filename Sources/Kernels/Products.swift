@@ -21,8 +21,9 @@ package enum Products {
 
   /// Chooses the library and its threads; once, before the first product.
   package static func select(_ library: Library, threads count: Int) throws(Failure) {
-    openblas_set_num_threads(Int32(count))
     onednn = library == .openblas ? nil : OneDNN.load()
+    if onednn == nil { try requireRoom(threads: count) }
+    openblas_set_num_threads(Int32(count))
     onednn?.threads(Int32(count))
     gemm = onednn?.gemm
     threads = count
@@ -32,6 +33,20 @@ package enum Products {
         .badConfiguration, "train.products is onednn, but libdnnl cannot be loaded",
         hint: "install it (Debian: libdnnl2), or choose openblas or auto")
     }
+  }
+
+  /// OpenBLAS maps a buffer for each thread, when it is loaded or at the first product; where it cannot, it tries for
+  /// ever.
+  package static func requireRoom(threads: Int = 1) throws(Failure) {
+    let bytes = threads * 144 << 20
+    let room = mmap(nil, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    guard let room, room != MAP_FAILED else {
+      throw Failure(
+        .failure,
+        "no room for the buffers of the matrix products: OpenBLAS needs \(bytes >> 20) MiB of address space",
+        hint: "raise the limit (ulimit -v), use fewer --threads, or install oneDNN (libdnnl)")
+    }
+    munmap(room, bytes)
   }
 
   /// The library, its version, and the kernels that it picked for this CPU.

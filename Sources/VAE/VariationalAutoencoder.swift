@@ -10,8 +10,11 @@ package final class VariationalAutoencoder {
   package let elements: Int
   package let store = ParameterStore()
 
-  /// Parameters are declared by recording once, and initialised from `seed`.
-  package init(_ settings: ModelSettings, likelihood: Likelihood, objective: Objective, seed: UInt64) throws(Failure) {
+  /// Parameters are declared by recording once, and initialised from `seed`. `admit` is asked before they get memory.
+  package init(
+    _ settings: ModelSettings, likelihood: Likelihood, objective: Objective, seed: UInt64,
+    admit: (VariationalAutoencoder) throws(Failure) -> Void = { _ throws(Failure) in }
+  ) throws(Failure) {
     guard let model = ModelRegistry.make(settings) else {
       throw Failure(
         .badConfiguration, "there is no model '\(settings.kind)'",
@@ -22,7 +25,13 @@ package final class VariationalAutoencoder {
     self.objective = objective
     elements = settings.elements
     _ = recordELBO(batch: 1, gradients: false)
+    try admit(self)
     store.allocate(seed: seed)
+  }
+
+  /// Memory of an `elboGraph`, without making it.
+  package func arenaBytes(batch: Int, gradients: Bool) -> Int {
+    recordELBO(batch: batch, gradients: gradients).graph.arenaBytes
   }
 
   /// The whole ELBO of a microbatch, ready to replay.
