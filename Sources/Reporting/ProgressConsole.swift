@@ -42,8 +42,9 @@ package final class ProgressConsole: TrainingObserver {
     case .rollback(let report):
       let samples = report.samples.prefix(8).map(String.init).joined(separator: ", ")
       warn(
-        "step \(report.failingStep) was not finite: first in \(report.operation), rank \(report.rank), microbatch "
-          + "\(report.microbatch)\(samples.isEmpty ? "" : ", samples \(samples)"). Rolled back to step \(report.restoredStep); "
+        "step \(report.failingStep) was not finite: first in \(report.operation)"
+          + (report.rank < 0 ? "" : ", rank \(report.rank), microbatch \(report.microbatch)")
+          + "\(samples.isEmpty ? "" : ", samples \(samples)"). Rolled back to step \(report.restoredStep); "
           + "learning rate x \(decimalText(report.learningRateFactor)), new noise (attempt \(report.attempt))")
     case .collapse(let epoch, _, let message): warn("epoch \(epoch): \(message)")
     case .warning(let message): warn(message)

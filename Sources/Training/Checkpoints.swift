@@ -16,10 +16,15 @@ package final class Checkpoints {
   private var lastFailure: Failure?
   /// When one checkpoint was named, no other will do.
   private var onlyStep: Int?
+  /// The directory, absolute and without links; what it is when it is not there. Empty on ranks other than 0.
+  private let place: String
+  /// Called before anything is written; makes the run directory anew where it has vanished, and says so.
+  package var beforeSaving: () throws(Failure) -> String? = { () throws(Failure) in nil }
 
   /// - directory: where checkpoints live; nil on ranks other than 0.
   package init(directory: String?, keep: Int, metadata: [String: String]) {
     store = directory.map { CheckpointStore(directory: $0, keep: keep) }
+    place = directory.map(Checkpoints.absolute) ?? ""
     self.metadata = metadata
   }
 
@@ -27,26 +32,51 @@ package final class Checkpoints {
   package init(reading path: String?) {
     metadata = [:]
     guard var path else {
-      store = nil
+      (store, place) = (nil, "")
       return
     }
     while path.count > 1, path.hasSuffix("/") { path.removeLast() }
-    let isCheckpoint = FileManager.default.fileExists(atPath: path + "/state.json")
-    if isCheckpoint {
-      let resolved = URL(fileURLWithPath: path).resolvingSymlinksInPath()
+    let resolved = URL(fileURLWithPath: path).resolvingSymlinksInPath()
+    // What was removed since is still known by its name.
+    let parent = resolved.deletingLastPathComponent()
+    let isNamedAsOne = resolved.lastPathComponent.hasPrefix("step-") && parent.lastPathComponent == "checkpoints"
+    if isNamedAsOne || FileManager.default.fileExists(atPath: path + "/state.json") {
       onlyStep = resolved.lastPathComponent.split(separator: "-").last.flatMap { Int($0) }
-      store = CheckpointStore(directory: resolved.deletingLastPathComponent().path, keep: .max)
+      path = parent.path
     } else {
       let inner = path + "/checkpoints"
-      store = CheckpointStore(
-        directory: FileManager.default.fileExists(atPath: inner) ? inner : path, keep: .max)
+      let isFolderOfCheckpoints = URL(fileURLWithPath: path).lastPathComponent == "checkpoints"
+      if FileManager.default.fileExists(atPath: inner) || !isFolderOfCheckpoints { path = inner }
     }
+    store = CheckpointStore(directory: path, keep: .max)
+    place = Checkpoints.absolute(path)
   }
 
+  private static func absolute(_ path: String) -> String {
+    URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path
+  }
+
+  /// Whether both are the same directory; root only.
+  func isSamePlace(as other: Checkpoints) -> Bool { place == other.place }
+
+  /// What a run that begins from this checkpoint remembers of it.
+  func origin(step: Int) -> TrainingState.Origin { TrainingState.Origin(checkpoints: place, step: step) }
+
+  /// Whether a run that began from there began from what is named here.
+  func isOrigin(_ origin: TrainingState.Origin?) -> Bool {
+    origin?.checkpoints == place && (onlyStep == nil || onlyStep == origin?.step)
+  }
+
+  /// Returns what the user should know, beside that it was saved.
   package func save(
     _ state: TrainingState, _ parameters: ParameterStore, _ optimizer: Optimizer, best: Bool
-  ) throws(Failure) {
-    guard let store else { return }
+  ) throws(Failure) -> String? {
+    guard let store else { return nil }
+    var notice: String?
+    do { notice = try beforeSaving() } catch {
+      lastFailure = error
+      throw error
+    }
     let described = parameters.parameters.map { TensorDescription(name: $0.name, shape: $0.shape.dimensions) }
     var metadata = metadata
     metadata["vae_dist.step"] = "\(state.step)"
@@ -80,7 +110,11 @@ package final class Checkpoints {
     lastFailure = failure
     if let failure { throw failure }
     note(step: state.step)
+    return notice
   }
+
+  /// Before the first step: whether checkpoints can be written at all; root only.
+  package func requireWritable() throws(Failure) { try store?.requireWritable() }
 
   /// Remembers that this step was to be saved, on ranks that do not write.
   package func note(step: Int) {
@@ -88,7 +122,8 @@ package final class Checkpoints {
     unproven = step
   }
 
-  package func isSaved(step: Int) -> Bool { saved.contains(step) }
+  /// On rank 0: whether it is there, too, since a directory can vanish.
+  package func isSaved(step: Int) -> Bool { saved.contains(step) && store?.steps().contains(step) ?? true }
 
   /// A step (counted from 0) had finite sums: the checkpoint before it is valid.
   package func passed(step: Int) {
@@ -100,8 +135,11 @@ package final class Checkpoints {
   /// Throws on every rank when the last state could not be written.
   package func requireSaved(step: Int, _ communicator: Communicator) throws(Failure) {
     try communicator.together { () throws(Failure) in
-      guard communicator.isRoot, !saved.contains(step) else { return }
-      throw lastFailure ?? Failure(.inputOutput, "the state of step \(step) could not be saved")
+      guard communicator.isRoot, !isSaved(step: step) else { return }
+      throw Failure(
+        .inputOutput,
+        "the state of step \(step) could not be saved: \(lastFailure?.message ?? "the checkpoint has vanished")",
+        hint: lastFailure?.hint)
     }
   }
 
@@ -125,15 +163,33 @@ package final class Checkpoints {
     proven = step
   }
 
-  /// The newest checkpoint that verifies, and what was passed over; root only.
-  package func newest() -> (step: Int?, skipped: [(step: Int, reason: Failure)]) {
+  /// The newest checkpoint that verifies and has a sound state, and what was passed over; root only. `fault`: what else
+  /// may be wrong with a state, in words.
+  package func newest(
+    where fault: (TrainingState) -> String?
+  ) -> (state: TrainingState?, skipped: [(step: Int, reason: Failure)]) {
     guard let store else { return (nil, []) }
-    guard let onlyStep else { return store.newestValid(atMost: nil) }
-    do {
-      try store.verify(step: onlyStep)
-      return (onlyStep, [])
-    } catch {
-      return (nil, [(onlyStep, error)])
+    func sound(_ step: Int) throws(Failure) -> TrainingState {
+      let state = try load(step: step)
+      if let fault = fault(state) { throw Failure(.badData, "\(store.path(step: step))/state.json: \(fault)") }
+      return state
+    }
+    if let onlyStep {
+      do {
+        try store.verify(step: onlyStep)
+        return (try sound(onlyStep), [])
+      } catch {
+        return (nil, [(onlyStep, error)])
+      }
+    }
+    var skipped: [(step: Int, reason: Failure)] = []
+    var limit: Int?
+    while true {
+      let found = store.newestValid(atMost: limit)
+      skipped += found.skipped
+      guard let step = found.step else { return (nil, skipped) }
+      do { return (try sound(step), skipped) } catch { skipped.append((step, error)) }
+      limit = step - 1
     }
   }
 
@@ -141,10 +197,13 @@ package final class Checkpoints {
   package func load(step: Int) throws(Failure) -> TrainingState {
     guard let store else { throw Failure(.failure, "only rank 0 has checkpoints") }
     let path = store.path(step: step) + "/state.json"
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw Failure(.missingInput, "\(path): cannot be read")
+    let state = try TrainingState.decode(try DurableFile.read(path), from: path)
+    guard state.step == step else {
+      throw Failure(
+        .badData, "\(path): step is \(state.step), and its directory is that of step \(step)",
+        hint: "use another checkpoint")
     }
-    return try TrainingState.decode([UInt8](data), from: path)
+    return state
   }
 
   /// Parameters and moments of a checkpoint, on every rank. Collective.
@@ -179,5 +238,4 @@ package final class Checkpoints {
     note(step: step)
     proven = onDisk.first { $0 < step }
   }
-
 }

@@ -24,18 +24,13 @@ package enum DryRun {
     }
     lines.append(row("total", "", "\(store.count)"))
     lines.append("")
-    let graph = setup.autoencoder.elboGraph(batch: plan.microbatch, gradients: true)
+    let need = MemoryNeed(setup.configuration, setup.autoencoder, plan, setup.communicator)
     let weights = store.parameters.filter { $0.shape.rank == 2 }.reduce(0) { $0 + $1.shape.count }
     lines.append("multiply-adds per sample, forward   \(weights)")
     lines.append(
-      "memory per rank: parameters, gradient and moments \(mebibytes(4 * 4 * store.count)), graph \(mebibytes(graph.graph.arenaBytes))"
-    )
+      "memory per rank, beside the data: parameters and moments \(MemoryNeed.text(need.parameters)), "
+        + "gradients \(MemoryNeed.text(need.gradients)), graphs \(MemoryNeed.text(need.graphs))")
     return lines.joined(separator: "\n") + "\n"
-  }
-
-  private static func mebibytes(_ bytes: Int) -> String {
-    let tenths = (Double(bytes) / 1_048_576 * 10).rounded() / 10
-    return "\(tenths) MiB"
   }
 }
 

@@ -6,8 +6,12 @@ import Persistence
 /// rank 0 only.
 package final class RunDirectory: TrainingObserver {
   package let path: String
-  private let metrics: LineLog
-  private let epochs: LineLog
+  private var metrics: LineLog
+  private var epochs: LineLog
+  private let lines: Preamble
+  private var lock: RunLock
+  /// Device and inode of the directory that the open files are in.
+  private var identity: [UInt64]
   private let everySteps: Int
   private var at = (step: 0, epoch: 0)
   private var lastStatus = ContinuousClock.now - .seconds(60)
@@ -17,23 +21,73 @@ package final class RunDirectory: TrainingObserver {
     "skipped", "rollbacks", "slowest_rank", "wait_share",
   ]
 
-  /// Opens or creates the directory; metrics beyond the step that the run resumes from are cut back, and so is the
-  /// line of an epoch that it resumes within: `epochs` are finished.
+  /// What is written once, and again where the directory has to be made again.
+  private struct Preamble {
+    let configuration: String
+    let command: String
+    let environment: String
+
+    func write(to path: String) throws(Failure) {
+      try DurableFile.write(configuration, to: path + "/config.yaml")
+      try LineLog(path: path + "/command.txt").append(command)
+      try DurableFile.write(environment, to: path + "/environment.json")
+    }
+  }
+
+  /// Opens the directory, which `lock` holds; metrics beyond the step that the run resumes from are cut back, and so is
+  /// the line of an epoch that it resumes within: `epochs` are finished. `environment`: who and what computes.
   package init(
-    path: String, configuration: Configuration, command: [String], resumedFrom step: Int?, epochs finished: Int = .max
+    path: String, lock: RunLock, configuration: Configuration, command: [String], environment: [(String, JSON)],
+    resumedFrom step: Int?, epochs finished: Int = .max
   ) throws(Failure) {
     self.path = path
+    self.lock = lock
     everySteps = configuration.log.everySteps
-    try RunDirectory.make(path)
-    try DurableFile.write(configuration.yaml, to: path + "/config.yaml")
-    let commands = try LineLog(path: path + "/command.txt")
-    try commands.append(command.map(RunDirectory.quoted).joined(separator: " "))
+    identity = RunDirectory.identity(of: path)
+    lines = Preamble(
+      configuration: configuration.yaml, command: command.map(RunDirectory.quoted).joined(separator: " "),
+      environment: JSON.object(environment).text + "\n")
+    try lines.write(to: path)
     metrics = try LineLog(path: path + "/metrics.jsonl")
     epochs = try LineLog(path: path + "/epochs.csv")
     try cut(to: step ?? 0, epochs: finished)
-    let existing = FileManager.default.contents(atPath: path + "/epochs.csv") ?? Foundation.Data()
-    if existing.isEmpty { try epochs.append(RunDirectory.epochColumns.joined(separator: ",")) }
+    try writeHeader()
     if let step { try metrics.append(JSON.object([("kind", .text("resume")), ("step", .integer(step))]).text) }
+    at = (step ?? 0, step == nil ? 0 : finished)
+    try writeStatus("starting")
+  }
+
+  private func writeHeader() throws(Failure) {
+    if try epochs.isEmpty() { try epochs.append(RunDirectory.epochColumns.joined(separator: ",")) }
+  }
+
+  /// Sees that the directory is still there and still this run's. One that has vanished is made again: returns what
+  /// the user should know then.
+  package func attend() throws(Failure) -> String? {
+    if RunDirectory.identity(of: path) == identity, lock.isHeld { return nil }
+    if let other = lock.otherHolder {
+      throw Failure(
+        .cannotCreate, "\(path): another training has taken over the run directory: \(other)",
+        hint: "stop one of the two")
+    }
+    let isSame = RunDirectory.identity(of: path) == identity
+    if !isSame { try RunDirectory.make(path) }
+    lock = try RunLock(directory: path)
+    if isSame { return "\(path)/lock was removed, and is made again" }
+    try lines.write(to: path)
+    metrics = try LineLog(path: path + "/metrics.jsonl")
+    epochs = try LineLog(path: path + "/epochs.csv")
+    try writeHeader()
+    identity = RunDirectory.identity(of: path)
+    return "the run directory \(path) was moved or removed while training; it is made again, without what was in it"
+  }
+
+  /// Lets another training have the directory.
+  package func close() { lock.release() }
+
+  private static func identity(of path: String) -> [UInt64] {
+    var status = stat()
+    return stat(path, &status) == 0 ? [UInt64(status.st_dev), UInt64(status.st_ino)] : []
   }
 
   /// Makes a directory and its parents.
@@ -67,11 +121,6 @@ package final class RunDirectory: TrainingObserver {
     return plain ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
   }
 
-  /// Who and what computed, for whoever finds the directory later.
-  package func writeEnvironment(_ entries: [(String, JSON)]) throws(Failure) {
-    try DurableFile.write(JSON.object(entries).text + "\n", to: path + "/environment.json")
-  }
-
   // MARK: Events
 
   package func observe(_ event: TrainingEvent) throws(Failure) {
@@ -82,7 +131,12 @@ package final class RunDirectory: TrainingObserver {
     case .step(let report):
       if everySteps > 0, report.step % everySteps == 0 { try metrics.append(RunDirectory.line(report)) }
       at = (report.step, report.epoch)
-      if ContinuousClock.now - lastStatus > .seconds(10) { try writeStatus("training") }
+      if ContinuousClock.now - lastStatus > .seconds(10) {
+        lastStatus = .now
+        let notice = try attend()
+        try writeStatus("training")
+        if let notice { throw Failure(.inputOutput, notice) }
+      }
     case .epoch(let report):
       try metrics.append(RunDirectory.line(report))
       try epochs.append(RunDirectory.row(report))

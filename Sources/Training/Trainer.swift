@@ -95,8 +95,7 @@ package final class Trainer {
     for warning in warnings { emit(.warning(warning)) }
     emit(.started(start))
     try announceBeta()
-    // Something to go back to from the first step on.
-    if !checkpoints.isSaved(step: state.step) { save(best: false) }
+    try begin()
     var clock = ContinuousClock.now
     while state.step < totalSteps {
       let outcome = try step()
@@ -109,10 +108,12 @@ package final class Trainer {
       clock = .now
       emit(.step(report))
       if state.stepInEpoch == plan.stepsPerEpoch || state.step == totalSteps {
-        if let reason = try endEpoch(report) { return reason }
+        if let reason = try endEpoch(report, stops: directive.action == .stop) { return reason }
         clock = .now
       }
-      if directive.action != .proceed, !checkpoints.isSaved(step: state.step) { save(best: false) }
+      if directive.action == .checkpoint, state.step < totalSteps, !checkpoints.isSaved(step: state.step) {
+        save(best: false)
+      }
       if directive.action == .stop, state.step < totalSteps { return try stop(directive.reason) }
     }
     return try stop(.finished)
@@ -206,7 +207,7 @@ package final class Trainer {
 
   // MARK: Between steps
 
-  private func endEpoch(_ last: StepReport) throws(Failure) -> StopReason? {
+  private func endEpoch(_ last: StepReport, stops: Bool) throws(Failure) -> StopReason? {
     let isWhole = state.stepInEpoch == plan.stepsPerEpoch
     let epoch = state.epoch + 1, sums = state.sums
     exchange.awaitRelease()
@@ -241,35 +242,52 @@ package final class Trainer {
       clock.enter(.pictures)
       emit(.pictures(try pictures.make(epoch: epoch)))
     }
-    if isDue { save(best: isBest) }
-    guard let collapse else { return nil }
-    emit(.collapse(epoch: epoch, step: state.step, message: collapse))
-    return configuration.monitor.failOnCollapse ? try stop(.collapsed) : nil
+    let fails = collapse != nil && configuration.monitor.failOnCollapse
+    if isDue { save(best: isBest, isLast: isLast || stops || fails) }
+    if let collapse { emit(.collapse(epoch: epoch, step: state.step, message: collapse)) }
+    return fails ? try stop(.collapsed) : nil
   }
 
   private func stop(_ reason: StopReason) throws(Failure) -> StopReason {
-    if !checkpoints.isSaved(step: state.step) { save(best: false) }
+    if !checkpoints.isSaved(step: state.step) { save(best: false, isLast: true) }
     try checkpoints.requireSaved(step: state.step, communicator)
     emit(.stopped(reason, step: state.step, epoch: state.epoch))
     try communicator.barrier()
     return reason
   }
 
-  /// Rank 0 writes; a failure is a warning, and the next checkpoint is another try.
-  private func save(best: Bool) {
+  /// Something to go back to from the first step on; a place that takes no checkpoint is found out now, not at the end.
+  private func begin() throws(Failure) {
+    let isSaved = checkpoints.isSaved(step: state.step)
+    try communicator.together { () throws(Failure) in
+      if isSaved { try checkpoints.requireWritable() } else { try write(best: false) }
+    }
+  }
+
+  /// A failure is a warning, and the next checkpoint is another try; that of the last one is the run's own, told when
+  /// it stops.
+  private func save(best: Bool, isLast: Bool = false) {
+    do { try write(best: best) } catch {
+      if isLast { return }
+      let hint = error.hint.map { " (\($0))" } ?? ""
+      emit(
+        .warning(
+          "no checkpoint at step \(state.step): \(error.message)\(hint); "
+            + "training goes on, and the next one is another try"
+        ))
+    }
+  }
+
+  /// Rank 0 writes; the others remember that it did.
+  private func write(best: Bool) throws(Failure) {
     clock.enter(.checkpoint)
     guard communicator.isRoot else { return checkpoints.note(step: state.step) }
     exchange.awaitRelease()
     state.conductor = conductor.state
     let began = ContinuousClock.now
-    do {
-      try checkpoints.save(state, autoencoder.store, optimizer, best: best)
-      emit(.checkpoint(step: state.step, epoch: state.epoch, seconds: (ContinuousClock.now - began) / .seconds(1)))
-    } catch {
-      emit(
-        .warning(
-          "no checkpoint at step \(state.step): \(error.message); training goes on and the next one is another try"))
-    }
+    let notice = try checkpoints.save(state, autoencoder.store, optimizer, best: best)
+    if let notice { emit(.warning(notice)) }
+    emit(.checkpoint(step: state.step, epoch: state.epoch, seconds: (ContinuousClock.now - began) / .seconds(1)))
   }
 
   /// Beta of the coming step, as rank 0 has it.

@@ -29,7 +29,9 @@ package final class TrainingSetup {
   package private(set) var state: TrainingState
   package private(set) var conductor: Conductor
   package private(set) var resumedFrom: Int?
-  package private(set) var warnings: [String] = []
+  /// Whether the checkpoint is one of this run's own, though another run was named; on rank 0.
+  private var goesOn = false
+  package var warnings: [String] = []
 
   /// Collective. `checkpointDirectory` is used by rank 0 alone; nil for a run that writes nothing.
   package init(
@@ -45,13 +47,23 @@ package final class TrainingSetup {
     let data = try TrainingSetup.openShare(configuration, communicator)
     self.data = data
     clock.enter(.start)
-    plan = TrainingSetup.plan(configuration, data)
+    let plan = TrainingSetup.plan(configuration, data)
+    self.plan = plan
+    if plan.batchSize < configuration.train.batchSize {
+      warnings.append(
+        "train.batch_size is \(configuration.train.batchSize), and there are \(plan.count) training samples: "
+          + "it is \(plan.batchSize)"
+      )
+    }
 
     let elements = data.train.shape.elementCount
     autoencoder = try communicator.together { () throws(Failure) in
       try VariationalAutoencoder(
         configuration.modelSettings(elements: elements), likelihood: configuration.likelihood,
-        objective: configuration.objectiveSettings, seed: UInt64(configuration.train.seed))
+        objective: configuration.objectiveSettings, seed: UInt64(configuration.train.seed)
+      ) { autoencoder throws(Failure) in
+        try MemoryNeed(configuration, autoencoder, plan, communicator).requireFit()
+      }
     }
     checkpoints = Checkpoints(
       directory: communicator.isRoot ? checkpointDirectory : nil, keep: configuration.checkpoint.keep,
@@ -66,6 +78,7 @@ package final class TrainingSetup {
     state.slots = plan.slots
     state.trainSamples = plan.count
     state.dataFingerprint = data.train.fingerprint
+    state.validFingerprint = data.valid.fingerprint
     state.products = Products.description
     state.productThreads = Products.threads
     state.cpuLevel = Int(vd_cpu_level())
@@ -87,25 +100,26 @@ package final class TrainingSetup {
     try restore(resume)
   }
 
-  /// Slots, rows of a microbatch and steps that a configuration means for a data set.
+  /// A smaller batch than this may be larger than the data: the rest of it is padding, and several ranks can share it.
+  private static let paddedBatch = 1024
+
+  /// Slots, rows of a microbatch and steps that a configuration means for a data set; a large batch has at most its
+  /// samples.
   package static func plan(_ configuration: Configuration, _ data: DataSplit) -> BatchPlan {
     BatchPlan(
-      count: data.train.count, batchSize: configuration.train.batchSize, microbatch: configuration.train.microbatch)
+      count: data.train.count, batchSize: min(configuration.train.batchSize, max(data.train.count, paddedBatch)),
+      microbatch: configuration.train.microbatch)
   }
 
   /// Gives shared memory back where no trainer does; collective.
   package func close() { shared?.close() }
 
-  /// Where ranks share memory, one copy of parameters and moments serves them all, and each updates its part.
+  /// One copy of parameters and moments for the node, or one for each rank; of the node's, each updates its part.
   private static func placeParameters(
     _ store: ParameterStore, _ configuration: Configuration, _ communicator: Communicator
   ) throws(Failure) -> (NodeMemory?, Optimizer) {
     let topology = communicator.topology, count = store.count
-    let isShared =
-      configuration.optimizer.sharding == .node
-      || (configuration.optimizer.sharding == .auto && configuration.train.exchange != .messages)
-    // All ranks or none: restoring a checkpoint is collective.
-    guard isShared, topology.nodes.contains(where: { $0.count > 1 }) else {
+    guard configuration.sharesParameters(topology) else {
       return (nil, Optimizer(configuration.optimizer, count: count))
     }
     let stride = (count + 15) & ~15
@@ -173,6 +187,11 @@ package final class TrainingSetup {
     do {
       return try openData(data.source, validation: data.validation == "auto" ? nil : data.validation)
     } catch {
+      if error.status == .missingInput, data.validation != "auto", error.message.hasPrefix(data.validation + ":") {
+        var failure = error
+        failure.hint = "--valid (data.validation) names it: give a fraction such as 0.1, or a path that is there"
+        throw failure
+      }
       guard error.status == .missingInput, data.source == ConfigurationSchema.source(ofPreset: configuration.preset)
       else { throw error }
       var failure = error
@@ -228,13 +247,14 @@ package final class TrainingSetup {
 
   private func restore(_ resume: ResumeMode) throws(Failure) {
     guard resume != .none else { return }
-    let source = checkpointSource(resume)
-    let bytes = try communicator.together { () throws(Failure) in try choose(from: source, resume) }
+    let named = checkpointSource(resume)
+    let bytes = try communicator.together { () throws(Failure) in try choose(from: named, resume) }
     let agreed = try communicator.broadcast(bytes)
     guard !agreed.isEmpty else { return }
     let saved = try TrainingState.decode(agreed, from: "state.json")
     let communicator = communicator
     try communicator.together { () throws(Failure) in try checkSame(saved) }
+    let source = goesOn ? checkpoints : named
     try source.restore(step: saved.step, autoencoder.store, optimizer, communicator)
     checkpoints.resumed(at: saved.step)
     optimizer.updates = saved.updates
@@ -253,6 +273,8 @@ package final class TrainingSetup {
     state.configuration = fresh.configuration
     (state.products, state.cpuLevel, state.productThreads) = (fresh.products, fresh.cpuLevel, fresh.productThreads)
     state.program = fresh.program
+    state.validFingerprint = fresh.validFingerprint
+    if !goesOn, !source.isSamePlace(as: checkpoints) { state.origin = source.origin(step: saved.step) }
     resumedFrom = saved.step
   }
 
@@ -264,28 +286,56 @@ package final class TrainingSetup {
   /// The state to go on from, encoded; empty when there is none, and on ranks other than 0.
   private func choose(from source: Checkpoints, _ resume: ResumeMode) throws(Failure) -> [UInt8] {
     guard communicator.isRoot else { return [] }
-    let found = source.newest()
-    for (step, reason) in found.skipped {
-      warnings.append("the checkpoint of step \(step) is damaged and was passed over: \(reason.message)")
-    }
-    if let step = found.step {
-      if case .path = resume, let latest = checkpoints.newest().step, latest > step {
-        throw Failure(
-          .cannotCreate,
-          "the run directory has a later checkpoint (step \(latest)) than the one to resume from (step \(step))",
-          hint: "choose another --run for what begins at step \(step)")
-      }
-      return try source.load(step: step).encoded()
-    }
+    if case .path = resume, let own = try ownLater(than: source) { return try own.encoded() }
+    let found = source.newest(where: fault)
+    describe(found.skipped)
+    if let state = found.state { return try state.encoded() }
     guard case .path(let path) = resume else {
       guard let first = found.skipped.first else { return [] }
       throw Failure(
         .badData, "there are checkpoints, but none can be read: \(first.reason.message)",
         hint: "repair the run directory, or begin anew with another --run")
     }
+    if let first = found.skipped.first, first.reason.status != .missingInput {
+      throw Failure(
+        .badData, "\(path): no checkpoint that can be read: \(first.reason.message)", hint: first.reason.hint)
+    }
     throw Failure(
-      .missingInput, "\(path): no checkpoint to resume from",
-      hint: found.skipped.first.map(\.reason.message) ?? "give a run directory or one of its checkpoints")
+      .missingInput, "\(path): no checkpoint to resume from", hint: "give a run directory or one of its checkpoints")
+  }
+
+  /// A run that began from `source` before goes on from its own newest checkpoint. One with later checkpoints of
+  /// another descent is not overwritten.
+  private func ownLater(than source: Checkpoints) throws(Failure) -> TrainingState? {
+    guard !source.isSamePlace(as: checkpoints) else { return nil }
+    let own = checkpoints.newest(where: fault)
+    guard let latest = own.state else { return nil }
+    if source.isOrigin(latest.origin) {
+      describe(own.skipped)
+      goesOn = true
+      return latest
+    }
+    guard let step = source.newest(where: fault).state?.step, latest.step > step else { return nil }
+    throw Failure(
+      .cannotCreate,
+      "the run directory has a later checkpoint (step \(latest.step)) than the one to resume from (step \(step))",
+      hint: "choose another --run for what begins at step \(step)")
+  }
+
+  /// What is wrong with a state of this very training, beside its numbers by themselves.
+  private func fault(_ saved: TrainingState) -> String? {
+    let isSamePlan =
+      (saved.batchSize, saved.slots, saved.trainSamples) == (state.batchSize, state.slots, state.trainSamples)
+    return isSamePlan ? saved.cursorFault(stepsPerEpoch: plan.stepsPerEpoch) : nil
+  }
+
+  private func describe(_ skipped: [(step: Int, reason: Failure)]) {
+    for (step, reason) in skipped {
+      warnings.append(
+        step < 0
+          ? "the checkpoints cannot be read: \(reason.message)"
+          : "the checkpoint of step \(step) is damaged and was passed over: \(reason.message)")
+    }
   }
 
   /// What would change the bits of the run is refused or said.
@@ -297,8 +347,9 @@ package final class TrainingSetup {
     compare("train.seed", saved.seed, state.seed)
     compare("train.batch_size", saved.batchSize, state.batchSize)
     compare("microbatch", saved.microbatch, state.microbatch)
+    compare("microbatches of a step", saved.slots, state.slots)
     compare("training samples", saved.trainSamples, state.trainSamples)
-    compare("data fingerprint", saved.dataFingerprint.prefix(12), state.dataFingerprint.prefix(12))
+    compare("the training data's digest", saved.dataFingerprint.prefix(12), state.dataFingerprint.prefix(12))
     let changed = ConfigurationSchema.keys.filter { key in
       !key.isFreeOnResume && saved.configuration[key.path].map { $0 != state.configuration[key.path] } ?? false
     }
@@ -310,6 +361,9 @@ package final class TrainingSetup {
       throw Failure(
         .badConfiguration, "cannot resume: \(differing.joined(separator: "; "))",
         hint: "resume with the run's own config.yaml, or begin anew with --resume none and another --run")
+    }
+    if saved.validFingerprint != state.validFingerprint {
+      warnings.append("the validation data has changed since the checkpoint: its numbers compare with none before")
     }
     let others = changed.filter {
       $0.section != "model" && !["train.seed", "train.batch_size", "train.microbatch"].contains($0.path)

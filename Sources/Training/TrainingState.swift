@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import Persistence
 
 /// Sums over the steps of the epoch under way.
 package struct EpochSums: Sendable, Equatable, Codable {
@@ -21,7 +22,7 @@ package struct EpochSums: Sendable, Equatable, Codable {
 ///
 /// A counter-based generator has no state, and the cursor counts steps, not ranks.
 package struct TrainingState: Sendable, Equatable, Codable {
-  package static let currentFormat = 1
+  package static let currentFormat = 2
   package var format = TrainingState.currentFormat
   package var program = programVersion
   /// Updates done; epochs finished; steps done of the epoch under way.
@@ -42,11 +43,25 @@ package struct TrainingState: Sendable, Equatable, Codable {
   package var slots = 0
   package var trainSamples = 0
   package var dataFingerprint = ""
+  package var validFingerprint = ""
   package var products = ""
   package var cpuLevel = 0
   package var productThreads = 1
   /// Every configuration key as text.
   package var configuration: [String: String] = [:]
+  /// The checkpoint of another run that this one began from.
+  package var origin: Origin?
+
+  package struct Origin: Sendable, Equatable, Codable {
+    /// Its directory of checkpoints, absolute.
+    package var checkpoints: String
+    package var step: Int
+
+    package init(checkpoints: String, step: Int) {
+      self.checkpoints = checkpoints
+      self.step = step
+    }
+  }
 
   package init() {}
 
@@ -61,19 +76,41 @@ package struct TrainingState: Sendable, Equatable, Codable {
     }
   }
 
+  /// - Throws: `badData`, naming the field, when it is no state of this format or has a number that no run arrives at.
   package static func decode(_ bytes: [UInt8], from path: String) throws(Failure) -> TrainingState {
+    struct Header: Decodable { let format: Int, program: String? }
+    let data = Foundation.Data(bytes)
+    let state: TrainingState
     do {
-      let state = try JSONDecoder().decode(TrainingState.self, from: Foundation.Data(bytes))
-      guard state.format == currentFormat else {
+      let header = try JSONDecoder().decode(Header.self, from: data)
+      guard header.format == currentFormat else {
         throw Failure(
-          .badData, "\(path): checkpoint format \(state.format); this program reads \(currentFormat)",
-          hint: "resume with the version that wrote it (\(state.program))")
+          .badData, "\(path): checkpoint format \(header.format); this program reads \(currentFormat)",
+          hint: "resume with the version that wrote it (\(header.program?.printable ?? "unknown"))")
       }
-      return state
+      state = try JSONDecoder().decode(TrainingState.self, from: data)
     } catch let failure as Failure {
       throw failure
     } catch {
-      throw Failure(.badData, "\(path): not a training state: \(error.localizedDescription)")
+      throw Failure(.badData, "\(path): not a training state: \(reason(error))")
+    }
+    if let fault = state.fault {
+      throw Failure(
+        .badData, "\(path): \(fault)", hint: "the file was damaged or edited: use another checkpoint, or begin anew")
+    }
+    return state
+  }
+
+  private static func reason(_ error: any Error) -> String {
+    func field(_ context: DecodingError.Context) -> String {
+      context.codingPath.isEmpty ? "" : context.codingPath.map(\.stringValue).joined(separator: ".").printable + ": "
+    }
+    switch error as? DecodingError {
+    case .typeMismatch(let type, let context): return field(context) + "is not of type \(type)"
+    case .valueNotFound(let type, let context): return field(context) + "is null instead of \(type)"
+    case .keyNotFound(let key, let context): return field(context) + "\(key.stringValue) is missing"
+    case .dataCorrupted(let context): return field(context) + context.debugDescription.printable
+    default: return error.localizedDescription
     }
   }
 }

@@ -38,30 +38,28 @@ struct Bench: ParsableCommand {
           try trainer.benchmarkStep()
         }
         trainer.close()
-        if communicator.isRoot { report(result, jitter, setup) }
+        try communicator.together { () throws(Failure) in
+          if communicator.isRoot { try Output.result(text(result, jitter, setup) + "\n") }
+        }
         return 0
       }
     }
 
-    private func report(_ result: StepBenchmark, _ jitter: Jitter, _ setup: TrainingSetup) {
+    private func text(_ result: StepBenchmark, _ jitter: Jitter, _ setup: TrainingSetup) -> String {
       if options.json {
-        print(
-          JSON.object([
-            ("milliseconds", .number(result.milliseconds)), ("samples_per_second", .number(result.samplesPerSecond)),
-            ("products_milliseconds", .number(result.productsMilliseconds)), ("ranks", .integer(result.ranks)),
-            ("blas_core", .text(result.blasCore)), ("precision", .text("float32")),
-            ("exchange_milliseconds", .number(result.exchangeMilliseconds)),
-            ("wait_milliseconds", .number(result.waitMilliseconds)),
-            ("p50_milliseconds", .number(jitter.median * 1_000)), ("p99_milliseconds", .number(jitter.p99 * 1_000)),
-            ("jitter_milliseconds", .number(jitter.sigma * 1_000)),
-            ("data_milliseconds", .number(result.dataMilliseconds)),
-            ("prefetch", .flag(result.isPrefetching)),
-          ]).text)
-        return
+        return JSON.object([
+          ("milliseconds", .number(result.milliseconds)), ("samples_per_second", .number(result.samplesPerSecond)),
+          ("products_milliseconds", .number(result.productsMilliseconds)), ("ranks", .integer(result.ranks)),
+          ("blas_core", .text(result.blasCore)), ("precision", .text("float32")),
+          ("exchange_milliseconds", .number(result.exchangeMilliseconds)),
+          ("wait_milliseconds", .number(result.waitMilliseconds)),
+          ("p50_milliseconds", .number(jitter.median * 1_000)), ("p99_milliseconds", .number(jitter.p99 * 1_000)),
+          ("jitter_milliseconds", .number(jitter.sigma * 1_000)),
+          ("data_milliseconds", .number(result.dataMilliseconds)), ("prefetch", .flag(result.isPrefetching)),
+        ]).text
       }
       let ratio = result.milliseconds / max(result.productsMilliseconds, 1e-9)
-      print(
-        """
+      return """
         step                \(fixed(result.milliseconds, 3)) ms   \(fixed(result.samplesPerSecond, 0)) samples/s
         products alone      \(fixed(result.productsMilliseconds, 3)) ms   ratio \(fixed(ratio, 2))
         exchange            \(fixed(result.exchangeMilliseconds, 3)) ms   waiting \(fixed(result.waitMilliseconds, 3)) ms
@@ -70,7 +68,7 @@ struct Bench: ParsableCommand {
         loading data        \(fixed(result.dataMilliseconds, 3)) ms
         ranks \(result.ranks), batch \(setup.plan.batchSize) = \(setup.plan.slots) x \(setup.plan.microbatch), \
         products by \(result.blasCore), CPU level \(vd_cpu_level())
-        """)
+        """
     }
   }
 }

@@ -24,7 +24,9 @@ extension Bench {
         let jitter = try Jitter.measure(communicator, samples: 2_000) { () throws(Failure) in
           vd_add(y.base, x.base, y.count)
         }
-        if communicator.isRoot { print(options.json ? json(result, jitter).text : text(result, jitter)) }
+        if communicator.isRoot {
+          try Output.result((options.json ? json(result, jitter).text : text(result, jitter)) + "\n")
+        }
         return 0
       }
     }

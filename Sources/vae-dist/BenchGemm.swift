@@ -21,7 +21,9 @@ extension Bench {
         let (configuration, model) = try options.model(communicator)
         var benchmark = ProductBenchmark(model.store)
         try benchmark.run(configuration.train.products, threads: configuration.train.threads, communicator)
-        if communicator.isRoot { print(options.json ? json(benchmark).text : text(benchmark, communicator.size)) }
+        if communicator.isRoot {
+          try Output.result((options.json ? json(benchmark).text : text(benchmark, communicator.size)) + "\n")
+        }
         return 0
       }
     }

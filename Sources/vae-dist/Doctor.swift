@@ -27,7 +27,7 @@ struct Doctor: ParsableCommand {
       try VaeDist.withRanks { communicator throws(Failure) in
         let started = RankFacts.secondsSinceStart()
         let (findings, placements) = try examine(communicator, started)
-        if communicator.isRoot { report(findings, placements) }
+        if communicator.isRoot { try report(findings, placements) }
         var status = self.status(findings)
         try communicator.broadcastValue(&status)
         return status
@@ -35,7 +35,7 @@ struct Doctor: ParsableCommand {
     } catch {
       guard error.message.hasPrefix("launcher mismatch") else { throw error }
       let findings = [Finding(.problem, "launcher", error.message, advice: error.hint)]
-      if speaks { report(findings, []) }
+      if speaks { try report(findings, []) }
       Foundation.exit(status(findings))
     }
   }
@@ -63,8 +63,8 @@ struct Doctor: ParsableCommand {
     findings.contains { $0.level == .problem } ? Failure.Status.failure.rawValue : 0
   }
 
-  private func report(_ findings: [Finding], _ placements: [Placement]) {
-    print(options.json ? json(findings, placements).text : text(findings, placements))
+  private func report(_ findings: [Finding], _ placements: [Placement]) throws(Failure) {
+    try Output.result((options.json ? json(findings, placements).text : text(findings, placements)) + "\n")
   }
 
   private func json(_ findings: [Finding], _ placements: [Placement]) -> JSON {

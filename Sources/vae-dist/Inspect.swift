@@ -20,6 +20,6 @@ struct Inspect: ParsableCommand {
     guard Launcher.expectedRank == 0 else { return }
     let model = try ModelFile(place)
     for warning in model.warnings { Output.complain("vae-dist: warning: \(warning)\n") }
-    print(json ? model.json.text : model.text)
+    try Output.result((json ? model.json.text : model.text) + "\n")
   }
 }

@@ -61,7 +61,8 @@ struct Scale: ParsableCommand {
         ranksPerNode: ranksPerNode ?? communicator.nodeSize, measurement: measurement,
         tables: networks.compactMap { $0 ?? measurement.network }
           .flatMap { tables($0, measurement, communicator.nodeSize) })
-      print(options.json ? report.json.text : markdown ? report.page(command: command(communicator)) : report.text)
+      let page = options.json ? report.json.text : markdown ? report.page(command: command(communicator)) : report.text
+      try Output.result(page + "\n")
       return 0
     }
   }

@@ -3,6 +3,7 @@ import Communication
 import Data
 import Foundation
 import Kernels
+import Reporting
 import Training
 
 struct Slurm: ParsableCommand {
@@ -33,7 +34,7 @@ struct Slurm: ParsableCommand {
     guard Communication.Launcher.expectedRank == 0 else { return }
     let script = try script()
     try checkTraining(ranks: nodes * ranksPerNode)
-    print(script.text, terminator: "")
+    try Output.result(script.text)
   }
 
   private func script() throws(Failure) -> SlurmScript {

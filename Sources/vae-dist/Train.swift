@@ -67,13 +67,18 @@ struct Train: ParsableCommand {
 
   func run() throws {
     if printOptions {
-      if Launcher.expectedRank == 0 { print(ConfigurationSchema.markdown, terminator: "") }
+      if Launcher.expectedRank == 0 { try Output.result(ConfigurationSchema.markdown) }
       return
     }
     if printConfig {
-      if Launcher.expectedRank == 0 { print(try resolve().yaml, terminator: "") }
+      if Launcher.expectedRank == 0 { try Output.result(try resolve().yaml) }
       return
     }
+    guard directory != "" else {
+      throw Failure(
+        .usage, "--run '' names no directory", hint: "give a path, or leave --run out for runs/<time>-<preset>")
+    }
+    guard resume != "" else { throw Failure(.usage, "--resume '' names no run", hint: "give auto, none or a path") }
     let mode: ResumeMode =
       switch resume {
       case "auto": .auto
@@ -153,20 +158,16 @@ private struct TrainingRun {
   }
 
   func go(isDry: Bool, isProfiled: Bool) throws(Failure) -> Int32 {
-    let checkpoints = directory + "/checkpoints"
-    try communicator.together { () throws(Failure) in
-      guard communicator.isRoot, resume == .none, FileManager.default.fileExists(atPath: checkpoints) else { return }
-      throw Failure(
-        .cannotCreate, "\(directory): there is a run in it already",
-        hint: "choose another --run, or go on with it: --resume auto")
-    }
+    let early = try communicator.together { () throws(Failure) in isDry ? nil : try lockIfThere() }
     let clock = PhaseClock()
     try Watchdog(clock, rank: communicator.rank, of: communicator.size, limit: configuration.train.watchdog).start()
     let setup = try TrainingSetup(
       configuration, communicator, checkpointDirectory: isDry ? nil : checkpoints, resume: isDry ? .none : resume,
       clock: clock)
     if isDry {
-      if communicator.isRoot { print(DryRun.text(setup), terminator: "") }
+      try communicator.together { () throws(Failure) in
+        if communicator.isRoot { try Output.result(DryRun.text(setup)) }
+      }
       setup.close()
       return 0
     }
@@ -175,14 +176,8 @@ private struct TrainingRun {
     let console: any TrainingObserver =
       configuration.isTrial
       ? TrialConsole() : ProgressConsole(style: configuration.log.progress, isVerbose: isVerbose)
-    let record = try communicator.together { () throws(Failure) -> RunDirectory? in
-      guard communicator.isRoot else { return nil }
-      let record = try RunDirectory(
-        path: directory, configuration: configuration, command: CommandLine.arguments, resumedFrom: setup.resumedFrom,
-        epochs: setup.state.epoch)
-      try record.writeEnvironment(environment(setup))
-      return record
-    }
+    let record = try communicator.together { () throws(Failure) in try openRecord(setup, early) }
+    defer { record?.close() }
     do {
       let trainer = try Trainer(
         setup, observers: record.map { [console, $0, PictureWriter(runDirectory: directory)] } ?? [],
@@ -192,7 +187,7 @@ private struct TrainingRun {
       if let recording { try TraceFile.write(recording, to: directory + "/trace.json", communicator) }
       trainer.close()
       if communicator.isRoot, configuration.log.progress != .none, configuration.log.progress != .json {
-        print("run directory: \(directory)")
+        Output.say("run directory: \(directory)\n")
       }
       switch reason {
       case .finished: return 0
@@ -203,6 +198,37 @@ private struct TrainingRun {
       record?.writeFailure(error)
       throw error
     }
+  }
+
+  private var checkpoints: String { directory + "/checkpoints" }
+
+  /// On rank 0: the lock of a run directory that exists, before anything in it is looked at.
+  private func lockIfThere() throws(Failure) -> RunLock? {
+    guard communicator.isRoot else { return nil }
+    if resume == .none, FileManager.default.fileExists(atPath: checkpoints) {
+      throw Failure(
+        .cannotCreate, "\(directory): there is a run in it already",
+        hint: "choose another --run, or go on with it: --resume auto")
+    }
+    return FileManager.default.fileExists(atPath: directory) ? try RunLock(directory: directory) : nil
+  }
+
+  /// On rank 0: the run directory, made now that nothing is in the way of a training.
+  private func openRecord(_ setup: TrainingSetup, _ early: RunLock?) throws(Failure) -> RunDirectory? {
+    guard communicator.isRoot else { return nil }
+    if early == nil { try RunDirectory.make(directory) }
+    let lock = if let early { early } else { try RunLock(directory: directory) }
+    if early == nil, FileManager.default.fileExists(atPath: checkpoints) {
+      throw Failure(
+        .cannotCreate, "\(directory): another training began in it meanwhile",
+        hint: "start again to go on with it, or choose another --run")
+    }
+    if let notice = lock.notice { setup.warnings.append(notice) }
+    let record = try RunDirectory(
+      path: directory, lock: lock, configuration: configuration, command: CommandLine.arguments,
+      environment: environment(setup), resumedFrom: setup.resumedFrom, epochs: setup.state.epoch)
+    setup.checkpoints.beforeSaving = { () throws(Failure) in try record.attend() }
+    return record
   }
 
   /// A run with nothing left to do says so, instead of succeeding at nothing.

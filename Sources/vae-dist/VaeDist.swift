@@ -3,6 +3,7 @@ import Communication
 import Foundation
 import Kernels
 import Reporting
+import Training
 
 /// The command line: parses, wires, and turns failures into one message and an exit status.
 @main
@@ -26,15 +27,42 @@ struct VaeDist: ParsableCommand {
     signal(SIGPIPE, SIG_IGN)
     // Under mpirun every rank parses the same arguments: one prints, all leave with the same status.
     let speaks = Launcher.expectedRank == 0
+    do { try Products.requireRoom() } catch {
+      // An orderly exit would wait for the thread that found no room.
+      if speaks { complain(error) } else { usleep(500_000) }
+      _exit(error.status.rawValue)
+    }
     do {
       var command = try parseAsRoot()
       try command.run()
     } catch let failure as Failure {
       leave(failure, speaks: speaks)
     } catch {
-      if speaks { exit(withError: error) }
-      leaveSilently(exitCode(for: error).rawValue)
+      let status = exitCode(for: error).rawValue
+      guard speaks else { leaveSilently(status) }
+      answer(error, status)
     }
+  }
+
+  /// Help and versions are results, and may be lost as those are; the rest are mistakes of usage.
+  private static func answer(_ error: any Error, _ status: Int32) -> Never {
+    let text = fullMessage(for: error)
+    guard status == 0 else {
+      Output.complain(withHint(text) + "\n")
+      Foundation.exit(status)
+    }
+    do { try Output.result(text + "\n") } catch { leave(error, speaks: true) }
+    Foundation.exit(0)
+  }
+
+  /// The parser knows flags; what was meant may be a key. Its own guess stays where ours is no better.
+  private static func withHint(_ text: String) -> String {
+    let parts = text.split(separator: "'", maxSplits: 2, omittingEmptySubsequences: false)
+    guard parts.count == 3, parts[0].hasSuffix("Unknown option ") else { return text }
+    let guess = parts[2].range(of: #"^\. Did you mean '[^']*'\?"#, options: .regularExpression)
+    guard let path = ConfigurationSchema.path(meantBy: String(parts[1]), exactly: guess != nil) else { return text }
+    let rest = guess.map { parts[2][$0.upperBound...] } ?? parts[2]
+    return parts[0] + "'\(parts[1])'\(rest)\n  hint: did you mean \(path.hasPrefix("-") ? path : "--set \(path)=...")?"
   }
 
   /// A failure before MPI starts, or in a command that does not use it.

@@ -66,6 +66,8 @@ final class Child {
 
   /// What it has written to standard output so far.
   var output: String { text("out") }
+  /// And to standard error.
+  var errors: String { text("err") }
 
   /// Waits for the end; passing the limit is a failure of the test.
   func wait(limit: Double = 60, sourceLocation: SourceLocation = #_sourceLocation) -> Outcome {

@@ -2,6 +2,7 @@ import CAllocationCounter
 import Communication
 import Foundation
 import Kernels
+import Persistence
 import Reporting
 import Training
 
@@ -44,8 +45,11 @@ extension RankProbe {
     let window = CountingWindow(steps: 6..<26)
     var observers: [any TrainingObserver] = [window]
     if communicator.isRoot {
+      try RunDirectory.make(directory)
       observers.append(
-        try RunDirectory(path: directory, configuration: configuration, command: ["probe"], resumedFrom: nil))
+        try RunDirectory(
+          path: directory, lock: RunLock(directory: directory), configuration: configuration, command: ["probe"],
+          environment: [], resumedFrom: nil))
       observers.append(ProgressConsole(style: .plain, isVerbose: false))
     }
     let trainer = try Trainer(setup, observers: observers, injection: nil)

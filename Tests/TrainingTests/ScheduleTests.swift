@@ -1,6 +1,7 @@
 import Foundation
 import Kernels
 import Persistence
+import TestSupport
 import Testing
 import Training
 
@@ -289,51 +290,6 @@ import Training
       #expect(conductor.isBest(report(kl: 0, recon: value), step: step) == isBest)
     }
     #expect(conductor.state.bestNegativeELBO == 99 && conductor.state.bestStep == 4)
-  }
-}
-
-@Suite struct TrainingStateTests {
-  @Test("A state is read back to the same bits of every number")
-  func roundTrip() throws {
-    var random = Random(state: 8)
-    for _ in 0..<500 {
-      func number() -> Double {
-        while true {
-          let value = Double(bitPattern: random.next())
-          if value.isFinite { return value }
-        }
-      }
-      var state = TrainingState()
-      state.step = Int(truncatingIfNeeded: random.next())
-      state.plannedSteps = .max
-      (state.sums.weight, state.sums.reconstruction, state.sums.kl) = (number(), number(), number())
-      (state.sums.gradientNorm, state.sums.seconds) = (number(), number())
-      state.conductor.learningRateFactor = number()
-      state.conductor.bestNegativeELBO = Bool.random(using: &random) ? number() : nil
-      state.dataFingerprint = "\"\\\n\u{1}é"
-      let again = try TrainingState.decode(try state.encoded(), from: "state.json")
-      #expect(again == state)
-      #expect(again.sums.kl.bitPattern == state.sums.kl.bitPattern)
-      #expect(again.sums.weight.bitPattern == state.sums.weight.bitPattern)
-      #expect(try again.encoded() == state.encoded())
-    }
-  }
-
-  @Test("Another format, missing keys and junk are refused with the file's name")
-  func refusals() throws {
-    var future = TrainingState()
-    future.format = 2
-    let whole = try TrainingState().encoded()
-    let cases: [[UInt8]] = [
-      try future.encoded(), [], Array("{}".utf8), Array("null".utf8), Array(whole.dropLast(20)), [0xff, 0xfe],
-      Array(String(repeating: "[", count: 100_000).utf8),
-      Array(
-        String(decoding: whole, as: UTF8.self).replacingOccurrences(of: "\"step\" : 0", with: "\"step\" : 0.5").utf8),
-    ]
-    for bytes in cases {
-      let error = failure { () throws(Failure) in _ = try TrainingState.decode(bytes, from: "step-3/state.json") }
-      #expect(error?.status == .badData && error?.message.hasPrefix("step-3/state.json: ") == true)
-    }
   }
 }
 

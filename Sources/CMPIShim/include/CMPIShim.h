@@ -61,8 +61,6 @@ int32_t vd_signal_pending(void);
 
 // Cores that this process may run on.
 int32_t vd_usable_cores(void);
-// Which they are: one bit each, as the kernel has them.
-void vd_core_mask(uint8_t *mask, size_t bytes);
 
 // Cores that this process may run on, by number, at most `capacity` of them; and the one that it runs on now.
 int32_t vd_allowed_cores(int32_t *cores, int32_t capacity);
