@@ -146,17 +146,20 @@ int vd_mpi_allgather(vd_comm *comm, const void *mine, uint64_t bytes, void *all,
 struct vd_transfers {
   MPI_Request *requests;
   int count, capacity, running;
+  uint64_t piece;
 };
 
-int vd_mpi_transfers(vd_transfers **transfers) {
+int vd_mpi_transfers(vd_transfers **transfers, uint64_t piece) {
   *transfers = calloc(1, sizeof **transfers);
-  return *transfers ? 0 : VD_MPI_NO_MEMORY;
+  if (!*transfers) return VD_MPI_NO_MEMORY;
+  (*transfers)->piece = piece && piece < chunk_limit ? piece : chunk_limit;
+  return 0;
 }
 
 // One persistent request for every chunk; tags of chunks follow each other at a stride that no other tag meets.
 enum { tag_stride = 32768 };
 static int add(vd_transfers *t, vd_comm *comm, char *data, uint64_t bytes, int peer, int tag, int is_send) {
-  for (uint64_t at = 0; at < bytes; at += chunk_limit, tag += tag_stride) {
+  for (uint64_t at = 0; at < bytes; at += t->piece, tag += tag_stride) {
     if (t->count == t->capacity) {
       int capacity = t->capacity ? 2 * t->capacity : 16;
       MPI_Request *grown = realloc(t->requests, (size_t)capacity * sizeof *grown);
@@ -164,7 +167,7 @@ static int add(vd_transfers *t, vd_comm *comm, char *data, uint64_t bytes, int p
       t->requests = grown;
       t->capacity = capacity;
     }
-    int n = (int)(bytes - at < chunk_limit ? bytes - at : chunk_limit);
+    int n = (int)(bytes - at < t->piece ? bytes - at : t->piece);
     MPI_Request *request = &t->requests[t->count];
     int code = is_send ? MPI_Send_init(data + at, n, MPI_BYTE, peer, tag, comm->comm, request)
                        : MPI_Recv_init(data + at, n, MPI_BYTE, peer, tag, comm->comm, request);

@@ -23,8 +23,8 @@ final class ControlExchange {
     isRoot = topology.node == 0
     self.rowBuffers = rowBuffers
     rows = Buffer.allocate(Double.self, count: plan.tree.leaves * plan.rowWidth)
-    try Communicator.check(vd_mpi_transfers(&collect), "preparing transfers")
-    try Communicator.check(vd_mpi_transfers(&spread), "preparing transfers")
+    try Communicator.check(vd_mpi_transfers(&collect, 0), "preparing transfers")
+    try Communicator.check(vd_mpi_transfers(&spread, 0), "preparing transfers")
     let bytes = topology.nodes.map { UInt64($0.reduce(0) { $0 + plan.rowCount(of: $1) } * 8) }
     let tag: Int32 = 32_000
     guard isRoot else {

@@ -128,7 +128,9 @@ package final class GradientExchange {
   package func awaitBuffers() {
     awaitStage()
     published = 0
-    for bucket in laneBuckets { bucket.begin() }
+    for bucket in laneBuckets where failure == nil {
+      do { try bucket.begin() } catch { failure = error }
+    }
     control?.begin()
   }
 

@@ -23,6 +23,7 @@ final class LaneBucket {
   private let finalMerges: [ReductionTree.Merge]
   /// My part of every block of every node, in order; element 0 is the part's first.
   private var finalBlocks: [UnsafeMutablePointer<Float>] = []
+  private var arrivals: OpaquePointer?
   private var scatter: OpaquePointer?
   private var gather: OpaquePointer?
   private var staged: [UnsafeMutablePointer<Float>] = []
@@ -52,8 +53,12 @@ final class LaneBucket {
     self.slice = slice
     self.owned = owned
     guard let lane = topology.lane else { return }
-    try Communicator.check(vd_mpi_transfers(&scatter), "preparing transfers")
-    try Communicator.check(vd_mpi_transfers(&gather), "preparing transfers")
+    // Beside a backward pass nobody answers requests to send: pieces small enough to go without, which the sockets'
+    // buffers move on meanwhile.
+    let piece: UInt64 = buckets > 1 ? 60 << 10 : 0
+    try Communicator.check(vd_mpi_transfers(&arrivals, piece), "preparing transfers")
+    try Communicator.check(vd_mpi_transfers(&scatter, piece), "preparing transfers")
+    try Communicator.check(vd_mpi_transfers(&gather, piece), "preparing transfers")
     let tag = Int32(2 * bucket * 64)
     for node in topology.nodes.indices {
       let count = plan.nodeBlocks(of: node).count
@@ -65,7 +70,7 @@ final class LaneBucket {
         let place = Buffer.allocate(Float.self, count: owned.count)
         staged.append(place)
         finalBlocks.append(place)
-        try receive(place, owned.count, &unpacks, wire, scatter, lane, from: node, tag: tag + Int32(block))
+        try receive(place, owned.count, &unpacks, wire, arrivals, lane, from: node, tag: tag + Int32(block))
       }
       guard node != topology.node else { continue }
       let theirs = plan.part(of: slice, node: node)
@@ -99,13 +104,15 @@ final class LaneBucket {
 
   /// Before MPI ends.
   func close() {
-    if let scatter { vd_mpi_free_transfers(scatter) }
-    if let gather { vd_mpi_free_transfers(gather) }
-    (scatter, gather) = (nil, nil)
+    for transfers in [arrivals, scatter, gather].compactMap({ $0 }) { vd_mpi_free_transfers(transfers) }
+    (arrivals, scatter, gather) = (nil, nil, nil)
   }
 
-  /// A new step begins.
-  func begin() { state = scatter == nil || slice.isEmpty ? .done : .idle }
+  /// A new step begins: what others send may come.
+  func begin() throws(Failure) {
+    state = scatter == nil || slice.isEmpty ? .done : .idle
+    if state == .idle { try Communicator.check(vd_mpi_start_transfers(arrivals), "awaiting gradients") }
+  }
 
   /// Goes as far as possible without waiting; true when all is done. - isReady: all ranks of the node have their blocks.
   func advance(isReady: Bool) throws(Failure) -> Bool {
@@ -115,7 +122,7 @@ final class LaneBucket {
       try Communicator.check(vd_mpi_start_transfers(scatter), "sending gradients")
       state = .scattering
     }
-    if state == .scattering, try hasEnded(scatter) {
+    if state == .scattering, try hasEnded(arrivals), try hasEnded(scatter) {
       for unpack in unpacks { vd_bf16_to_f32(unpack.numbers, unpack.wire, unpack.count) }
       ExchangePlan.run(finalMerges, over: owned, blocks: finalBlocks, origin: owned.lowerBound)
       let place = gradient + owned.lowerBound

@@ -97,7 +97,7 @@ extension Communicator {
     }
     guard size > 1 else { return [mine] }
     var transfers: OpaquePointer?
-    try Communicator.check(vd_mpi_transfers(&transfers), "preparing transfers")
+    try Communicator.check(vd_mpi_transfers(&transfers, 0), "preparing transfers")
     defer { vd_mpi_free_transfers(transfers) }
     let out = Buffer.allocate(UInt8.self, count: mine.count)
     let places = lengths.indices.map { Buffer.allocate(UInt8.self, count: isRoot && $0 > 0 ? lengths[$0] : 0) }

@@ -30,14 +30,21 @@ package struct StepBenchmark: Sendable {
       trainer.clock.enter(.start)
       for _ in 0..<leaves { trainer.training.graph.replayProducts(gradients: scratch.base) }
     }
-    let warm = try seconds(30) { () throws(Failure) in try trainer.benchmarkStep() }
-    // Rounds of about a sixth of a second, the same number of steps on every rank.
-    let count = Int(try communicator.maximum([Int64(min(2_000, max(5, 0.15 / max(warm, 1e-6))))])[0])
-    var steps = [Double](), floors = [Double](), exchanges = [Double](), waits = [Double](), loads = [Double]()
+    // The same number of steps on every rank.
+    func steps(in time: Double, each: Double, atLeast: Double) throws(Failure) -> Int {
+      Int(try communicator.maximum([Int64(min(2_000, max(atLeast, time / max(each, 1e-6))))])[0])
+    }
+    let cold = try seconds(3) { () throws(Failure) in try trainer.benchmarkStep() }
+    let warm = try seconds(try steps(in: 0.3, each: cold, atLeast: 3)) { () throws(Failure) in
+      try trainer.benchmarkStep()
+    }
+    // Rounds of about a sixth of a second.
+    let count = try steps(in: 0.15, each: warm, atLeast: 2)
+    var wholes = [Double](), floors = [Double](), exchanges = [Double](), waits = [Double](), loads = [Double]()
     for _ in 0..<rounds {
       let clock = trainer.clock
       let (wait, reduce, data) = (clock.seconds(in: .wait), clock.seconds(in: .reduce), clock.seconds(in: .data))
-      steps.append(try seconds(count) { () throws(Failure) in try trainer.benchmarkStep() })
+      wholes.append(try seconds(count) { () throws(Failure) in try trainer.benchmarkStep() })
       waits.append((clock.seconds(in: .wait) - wait) / Double(count))
       loads.append((clock.seconds(in: .data) - data) / Double(count))
       exchanges.append((clock.seconds(in: .reduce) - reduce) / Double(count))
@@ -45,7 +52,7 @@ package struct StepBenchmark: Sendable {
     }
     func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] * 1_000 }
     return StepBenchmark(
-      milliseconds: median(steps), samplesPerSecond: Double(trainer.plan.batchSize) / median(steps) * 1_000,
+      milliseconds: median(wholes), samplesPerSecond: Double(trainer.plan.batchSize) / median(wholes) * 1_000,
       productsMilliseconds: median(floors), exchangeMilliseconds: median(exchanges), waitMilliseconds: median(waits),
       dataMilliseconds: median(loads), isPrefetching: trainer.feed.isAhead, ranks: communicator.size,
       blasCore: Products.description)

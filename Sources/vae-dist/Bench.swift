@@ -34,7 +34,9 @@ struct Bench: ParsableCommand {
           communicator, [("train.batch_size", batchSize), ("train.microbatch", microbatch)])
         let trainer = try Trainer(setup, observers: [], injection: nil)
         let result = try StepBenchmark.run(trainer)
-        let jitter = try Jitter.measure(communicator, samples: 500) { () throws(Failure) in
+        let steps = Int64(min(500, max(20, 2_000 / result.milliseconds)))
+        let samples = Int(try communicator.maximum([steps])[0])
+        let jitter = try Jitter.measure(communicator, samples: samples) { () throws(Failure) in
           try trainer.benchmarkStep()
         }
         trainer.close()
@@ -63,7 +65,7 @@ struct Bench: ParsableCommand {
         step                \(fixed(result.milliseconds, 3)) ms   \(fixed(result.samplesPerSecond, 0)) samples/s
         products alone      \(fixed(result.productsMilliseconds, 3)) ms   ratio \(fixed(ratio, 2))
         exchange            \(fixed(result.exchangeMilliseconds, 3)) ms   waiting \(fixed(result.waitMilliseconds, 3)) ms
-        of 500 steps        p50 \(milliseconds(jitter.median)) ms   p99 \(milliseconds(jitter.p99)) ms   \
+        of single steps     p50 \(milliseconds(jitter.median)) ms   p99 \(milliseconds(jitter.p99)) ms   \
         jitter \(milliseconds(jitter.sigma)) ms
         loading data        \(fixed(result.dataMilliseconds, 3)) ms
         ranks \(result.ranks), batch \(setup.plan.batchSize) = \(setup.plan.slots) x \(setup.plan.microbatch), \

@@ -32,9 +32,10 @@ int vd_mpi_allgather(vd_comm *comm, const void *mine, uint64_t bytes, void *all,
                      const uint64_t *offsets);
 
 // Transfers between fixed places, made once and started again and again: a step needs no set-up and no memory.
-// `tag` tells transfers between the same two ranks apart (0..<32768 for each).
+// `tag` tells transfers between the same two ranks apart (0..<32768 for each). Messages are cut to `piece` bytes
+// (0: only where they must be).
 typedef struct vd_transfers vd_transfers;
-int vd_mpi_transfers(vd_transfers **transfers);
+int vd_mpi_transfers(vd_transfers **transfers, uint64_t piece);
 int vd_mpi_add_send(vd_transfers *transfers, vd_comm *comm, const void *data, uint64_t bytes, int32_t to, int32_t tag);
 int vd_mpi_add_receive(vd_transfers *transfers, vd_comm *comm, void *data, uint64_t bytes, int32_t from, int32_t tag);
 int vd_mpi_start_transfers(vd_transfers *transfers);
