@@ -43,6 +43,17 @@ struct StepModelTests {
     #expect(near(parts.bandwidth, 3 * 0.5 * 4e-3 + 0.5 * 8 * 12 * 6 * 1e-9 + 1.5 * 0.2e-3))
   }
 
+  @Test("Half the bytes on the wire, and an update that nobody shares")
+  func options() {
+    var changed = costs
+    changed.wireBytes = 2
+    changed.isUpdateShared = false
+    let before = StepModel(costs, network: network, ranksPerNode: 4).step(ranks: 16, microbatches: 64)
+    let after = StepModel(changed, network: network, ranksPerNode: 4).step(ranks: 16, microbatches: 64)
+    #expect(near(after.bandwidth, before.bandwidth - 3e-3))
+    #expect(near(after.serial, before.serial + 0.75e-3))
+  }
+
   @Test("A gradient of 2.62 MB over 1 Gbit/s between two nodes takes 21.0 ms")
   func calibration() {
     let gigabit = Network(name: "1gbe", latency: 23e-6, overhead: 2e-6, secondsPerByte: 8e-9, source: "")

@@ -138,7 +138,12 @@ private final class StepPartTimer {
       rendezvous: max(0, median(\.empty) - Double(ranks) * row - between), row: row,
       update: median(\.update) / Double(count),
       ranksPerNode: setup.communicator.nodeSize)
+    let configuration = setup.configuration
     costs.rowWidth = StepRow.width
+    costs.wireBytes = configuration.train.wire == .bfloat16 ? 2 : 4
+    costs.isUpdateShared =
+      configuration.optimizer.sharding == .node
+      || (configuration.optimizer.sharding == .auto && configuration.train.exchange != .messages)
     return costs
   }
 }

@@ -7,6 +7,10 @@ package struct StepCosts: Equatable, Sendable, BitwiseCopyable {
   package var parameters: Int
   /// float64 values of a microbatch's row.
   package var rowWidth = 6
+  /// Bytes of an element between nodes.
+  package var wireBytes = 4
+  /// Whether the ranks of a node share one copy of the parameters, and the update of it.
+  package var isUpdateShared = true
   /// Ranks of a node while this was measured.
   package var ranksPerNode = 1
   /// One microbatch: loaded, forward, backward.
@@ -72,7 +76,8 @@ package struct StepParts: Equatable, Sendable {
 ///   message costs its overhead, and the root has most: scatter and gather of its lane, rows, and answers.
 /// - The rows of V microbatches, W float64 each, cross the network, too.
 /// - A rank waits for a counter of every rank of its node: R, not log2 R.
-/// - The ranks of a node share one copy of the parameters, and the update of it.
+/// - The ranks of a node share one copy of the parameters, and the update of it (unless optimizer.sharding is none); with
+///   train.wire bfloat16, n b is halved.
 /// - sqrt(2 ln P) is the limit for many ranks: 1.18 sigma instead of 0.56 for two, 3.72 instead of 3.25 for 1,024. e(P) is
 ///   Blom's estimate of the expected largest of P normal deviates: 4 % high for two, within 1 % from ten.
 /// - What a step waits for is the sum of k microbatches, whose deviations are independent: sigma sqrt(k).
@@ -110,11 +115,13 @@ package struct StepModel: Sendable {
     if nodes > 1 {
       parts.latency = StepModel.latency(nodes: nodes, network)
       parts.bandwidth =
-        (Double(kept) + 1) * crossing * bytes * network.secondsPerByte
+        (Double(kept) + 1) * crossing * bytes * Double(costs.wireBytes) / 4 * network.secondsPerByte
         + crossing * Double(8 * microbatches * costs.rowWidth) * network.secondsPerByte
         + (Double(kept) - 1 / nodes) * slice * costs.addPerByte
     }
-    parts.serial = Double(costs.parameters) / Double(local) * costs.update + Double(microbatches) * costs.row
+    parts.serial =
+      Double(costs.parameters) / Double(costs.isUpdateShared ? local : 1) * costs.update + Double(microbatches)
+      * costs.row
     parts.jitter =
       costs.jitter * Double(program.leaves.count).squareRoot() * StepModel.expectedLargest(of: ranks)
     return parts
