@@ -124,7 +124,8 @@ package struct Binding: Equatable, Sendable {
     return Binding(
       fault: .siblings,
       message:
-        "ranks \(list(pair.ranks.map { ranks[$0].rank })) share \(count(pair.cores.count, "physical core")) of \(hosts)",
+        "ranks \(list(pair.ranks.map { ranks[$0].rank })) share "
+        + "\(count(pair.cores.count, "physical core")) of \(hosts)",
       advice: "hardware threads of one core share its arithmetic; start one rank a physical core "
         + "(\(launcher.binding(threads: threads)))")
   }

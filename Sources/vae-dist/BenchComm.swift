@@ -61,17 +61,20 @@ extension Bench {
       let alone = "not measured: wants two ranks", oneNode = "not measured: all ranks are on one node"
       func link(_ link: CommunicationBenchmark.Link?, _ missing: String) -> String {
         link.map {
-          "\(microseconds($0.latency)) us, \(microseconds($0.overhead)) us a message in a row   \(gigabytes($0.secondsPerByte)) GB/s"
+          "\(microseconds($0.latency)) us, \(microseconds($0.overhead)) us a message in a row   "
+            + "\(gigabytes($0.secondsPerByte)) GB/s"
         } ?? missing
       }
       let isAlone = result.ranks == 1
+      let lone = isAlone ? alone : "not measured: every rank is on a node of its own", near = isAlone ? alone : oneNode
+      let lanes = result.nodeSecondsPerByte.map { "\(gigabytes($0)) GB/s each way, all ranks" }
       return """
         gradient of \(options.preset)  \(result.bytes) bytes, ranks \(result.ranks), nodes \(result.nodes), \
         \(Communicator.library)
         barrier                \(result.barrier.map { "\(microseconds($0)) us" } ?? alone)
-        message, same node     \(link(result.sameNode, isAlone ? alone : "not measured: every rank is on a node of its own"))
-        message, other node    \(link(result.otherNode, isAlone ? alone : oneNode))
-        node to node           \(result.nodeSecondsPerByte.map { "\(gigabytes($0)) GB/s each way, all ranks" } ?? (isAlone ? alone : oneNode))
+        message, same node     \(link(result.sameNode, lone))
+        message, other node    \(link(result.otherNode, near))
+        node to node           \(lanes ?? near)
         MPI_Allreduce          \(result.allreduce.map { "\(milliseconds($0)) ms" } ?? alone)
         exchange (\(result.exchangeRoute))\(String(repeating: " ", count: max(1, 12 - result.exchangeRoute.count)))\
         \(milliseconds(result.exchange)) ms   \(gigabytes(result.exchange / Double(result.bytes))) GB/s of gradient, \

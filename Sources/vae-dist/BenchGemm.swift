@@ -52,7 +52,8 @@ extension Bench {
 
     private func text(_ benchmark: ProductBenchmark, _ ranks: Int) -> String {
       var lines = [
-        "GF/s of \(options.preset)'s products, all layers together, threads per rank \(Products.threads), ranks \(ranks)"
+        "GF/s of \(options.preset)'s products, all layers together, threads per rank \(Products.threads), "
+          + "ranks \(ranks)"
           + (ranks > 1 ? " at once: median (slowest)" : "")
       ]
       for library in unique(benchmark.rates.map(\.library)) {

@@ -124,8 +124,8 @@ struct ScaleReport {
       "check: a step of \(measurement.microbatches) microbatches on \(counted(measurement.ranks, "rank")), predicted "
         + "\(milliseconds(measurement.predicted.total)) ms, measured \(milliseconds(measurement.measured)) ms: error "
         + "\(percent(measurement.error)), \(verdict)",
-      "assumed: nodes of \(counted(ranksPerNode, "rank")), each with the core and the share of memory bandwidth that it "
-        + "had here; links without contention; nothing hidden behind the backward pass",
+      "assumed: nodes of \(counted(ranksPerNode, "rank")), each with the core and the share of memory bandwidth "
+        + "that it had here; links without contention; nothing hidden behind the backward pass",
     ]
   }
 

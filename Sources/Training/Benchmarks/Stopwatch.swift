@@ -21,8 +21,8 @@ package struct Stopwatch {
     return Int(-(try communicator.maximum([-Int64(min(1e6, max(3, seconds / once)))])[0]))
   }
 
-  /// Median over rounds of the mean seconds of a run on this rank; fewer rounds where the machine has other things to do
-  /// and they take far longer than they should. Collective.
+  /// Median over rounds of the mean seconds of a run on this rank; fewer rounds where the machine has other things
+  /// to do and they take far longer than they should. Collective.
   package func median(rounds: Int = 7, of seconds: Double = 0.01, _ body: () throws(Failure) -> Void)
     throws(Failure) -> Double
   {

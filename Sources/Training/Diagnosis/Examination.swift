@@ -55,7 +55,8 @@ package struct Examination: Sendable {
     guard let name = held.forcedCore else {
       return Finding(
         isUsed ? .warning : .ok, check,
-        "rank \(held.placement.rank): \(held.openBLAS) has kernels below what the CPU can (level \(held.cpuLevel)): \(effect)",
+        "rank \(held.placement.rank): \(held.openBLAS) has kernels below what the CPU can "
+          + "(level \(held.cpuLevel)): \(effect)",
         advice: "install a newer OpenBLAS, or oneDNN")
     }
     return Finding(
@@ -135,7 +136,7 @@ package struct Examination: Sendable {
         ? "lift it (`ulimit -v unlimited`): MPI and BLAS reserve far more than they use" : nil)
   }
 
-  /// Clocks of one kernel are one clock; those of several may differ, by no more than a barrier's skew if they are kept.
+  /// Clocks of one kernel are one clock; those of several differ by a barrier's skew at least.
   private var clocks: Finding {
     let machines = Set(placements.map(\.machine)).count
     guard machines > 1, let low = facts.map(\.clock).min(), let high = facts.map(\.clock).max() else {

@@ -30,8 +30,8 @@ package struct Network: Equatable, Sendable {
         + "hpc-performance-and-scalability-results-with-azure-hbv2-vms/ba-p/1012813"),
   ]
 
-  /// TCP through the kernel. Latency and overhead are those of the stack, whatever the line rate; a frame of 1,538 bytes
-  /// on the wire (preamble, gap, headers) carries 1,448 of a message.
+  /// TCP through the kernel. Latency and overhead are those of the stack, whatever the line rate; a frame of 1,538
+  /// bytes on the wire (preamble, gap, headers) carries 1,448 of a message.
   private static func ethernet(_ name: String, gigabits: Double) -> Network {
     Network(
       name: name, latency: 23e-6, overhead: 2e-6, secondsPerByte: 1 / (gigabits * 1e9 / 8 * 1448 / 1538),

@@ -60,8 +60,8 @@ package struct StepParts: Equatable, Sendable {
 
 /// Predicts the time of an optimiser step.
 ///
-/// P ranks, R a node, M = P/R nodes; V microbatches, k of them on the busiest rank; N parameters, n = 4N bytes; a, o and b
-/// latency, overhead of a message and seconds per byte of the network. The ranks of a node hold B aligned subtrees
+/// P ranks, R a node, M = P/R nodes; V microbatches, k of them on the busiest rank; N parameters, n = 4N bytes; a, o
+/// and b latency, overhead of a message and seconds per byte of the network. The ranks of a node hold B aligned subtrees
 /// ("blocks") of the tree, which the node sums to m: B = R and m = 1 where powers of two divide each other.
 ///
 ///     compute    k t, t of one microbatch with all ranks of a node at work: they share its memory
@@ -76,10 +76,10 @@ package struct StepParts: Equatable, Sendable {
 ///   message costs its overhead, and the root has most: scatter and gather of its lane, rows, and answers.
 /// - The rows of V microbatches, W float64 each, cross the network, too.
 /// - A rank waits for a counter of every rank of its node: R, not log2 R.
-/// - The ranks of a node share one copy of the parameters, and the update of it (unless optimizer.sharding is none); with
-///   train.wire bfloat16, n b is halved.
-/// - sqrt(2 ln P) is the limit for many ranks: 1.18 sigma instead of 0.56 for two, 3.72 instead of 3.25 for 1,024. e(P) is
-///   Blom's estimate of the expected largest of P normal deviates: 4 % high for two, within 1 % from ten.
+/// - The ranks of a node share one copy of the parameters, and the update of it (unless optimizer.sharding is none);
+///   with train.wire bfloat16, n b is halved.
+/// - sqrt(2 ln P) is the limit for many ranks: 1.18 sigma instead of 0.56 for two, 3.72 instead of 3.25 for 1,024. e(P)
+///   is Blom's estimate of the expected largest of P normal deviates: 4 % high for two, within 1 % from ten.
 /// - What a step waits for is the sum of k microbatches, whose deviations are independent: sigma sqrt(k).
 /// Nothing is taken to be hidden behind the backward pass: with buckets, a slow network does better than this.
 package struct StepModel: Sendable {
