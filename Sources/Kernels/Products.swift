@@ -22,10 +22,12 @@ package enum Products {
   /// Chooses the library and its threads; once, before the first product.
   package static func select(_ library: Library, threads count: Int) throws(Failure) {
     onednn = library == .openblas ? nil : OneDNN.load()
-    if onednn == nil { try requireRoom(threads: count) }
+    // Its threads start anew with MPI, as many as when it was loaded, and each takes its buffer when it gets to it.
+    if onednn == nil { try requireRoom(threads: max(count, Int(openblas_get_num_threads()))) }
     openblas_set_num_threads(Int32(count))
     onednn?.threads(Int32(count))
     gemm = onednn?.gemm
+    if onednn == nil { takeRoom() }
     threads = count
     if onednn != nil { vd_keep_freed_memory() }
     if library == .onednn, onednn == nil {
@@ -44,9 +46,16 @@ package enum Products {
       throw Failure(
         .failure,
         "no room for the buffers of the matrix products: OpenBLAS needs \(bytes >> 20) MiB of address space",
-        hint: "raise the limit (ulimit -v), use fewer --threads, or install oneDNN (libdnnl)")
+        hint: "raise the limit (ulimit -v), or its threads (OPENBLAS_NUM_THREADS=1)")
     }
     munmap(room, bytes)
+  }
+
+  /// Has OpenBLAS map its buffer now, before others take the room: a product too large for its kernels without one.
+  private static func takeRoom() {
+    let n = 128
+    let zeros = Buffer(count: n * n), product = Buffer(count: n * n)
+    multiply(n, n, n, zeros.base, zeros.base, beta: 0, into: product.base)
   }
 
   /// The library, its version, and the kernels that it picked for this CPU.
