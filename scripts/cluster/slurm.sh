@@ -150,7 +150,7 @@ slurm_preempted() {
   preempt "$job" "runs/$job" 2
   expect_completed "$job" "vae-dist-$job.out"
   expect_digest "$long_digest" "runs/$job"
-  grep -E 'start|ended with' "vae-dist-$job.out" | cut -d' ' -f2- >log
+  grep -E '^[^ ]* (start|ended with) ' "vae-dist-$job.out" | cut -d' ' -f2- >log
   diff - log <<TEXT || fail "the log of the job does not show two requeues"
 start 0: 4 ranks on n[1-2] by srun
 ended with 75
@@ -173,7 +173,7 @@ slurm_printed() {
   back "$job" 2
   expect_completed "$job" "vae-dist-$job.out"
   expect_digest "$long_digest" "runs/$job"
-  grep -E 'ended with' "vae-dist-$job.out" | cut -d' ' -f2- | xargs | tee log
+  grep -E '^[^ ]* ended with ' "vae-dist-$job.out" | cut -d' ' -f2- | xargs | tee log
   [[ $(<log) =~ ^"ended with 75 ended with "(205|137)" ended with 0"$ ]] || fail "ended otherwise: $(<log)"
 }
 
@@ -186,7 +186,7 @@ slurm_rank_killed() {
   back "$job" 1
   expect_completed "$job" "vae-dist-$job.out"
   expect_digest "$long_digest" "runs/$job"
-  grep 'ended with' "vae-dist-$job.out"
+  grep '^[^ ]* ended with ' "vae-dist-$job.out"
 }
 
 slurm_node_lost() {
@@ -200,7 +200,7 @@ slurm_node_lost() {
   back "$job" 1
   expect_completed "$job" "vae-dist-$job.out"
   expect_digest "$long_digest" "runs/$job"
-  grep -E 'start|ended with' "vae-dist-$job.out"
+  grep -E '^[^ ]* (start|ended with) ' "vae-dist-$job.out"
 }
 
 slurm_seeds() {
