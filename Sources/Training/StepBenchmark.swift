@@ -6,13 +6,17 @@ package struct StepBenchmark: Sendable {
   package var milliseconds: Double
   package var samplesPerSecond: Double
   package var productsMilliseconds: Double
-  package var exchangeMilliseconds: Double
-  package var waitMilliseconds: Double
-  package var dataMilliseconds: Double
   /// Whether a thread was loading ahead at the end.
   package var isPrefetching: Bool
   package var ranks: Int
   package var blasCore: String
+  /// Of this rank's step, by phase.
+  package var phases: [(phase: Phase, milliseconds: Double)]
+  package var exchangeMilliseconds: Double { milliseconds(in: .reduce) }
+  package var waitMilliseconds: Double { milliseconds(in: .wait) }
+  package var dataMilliseconds: Double { milliseconds(in: .data) }
+
+  private func milliseconds(in phase: Phase) -> Double { phases.first { $0.phase == phase }?.milliseconds ?? 0 }
 
   /// Collective. Medians over `rounds` of a step's mean time, after warm-up.
   package static func run(_ trainer: Trainer, rounds: Int = 9) throws(Failure) -> StepBenchmark {
@@ -40,22 +44,24 @@ package struct StepBenchmark: Sendable {
     }
     // Rounds of about a sixth of a second.
     let count = try steps(in: 0.15, each: warm, atLeast: 2)
-    var wholes = [Double](), floors = [Double](), exchanges = [Double](), waits = [Double](), loads = [Double]()
+    var wholes = [Double](), floors = [Double]()
+    let clock = trainer.clock
+    let parts: [Phase] = [.data, .forward, .backward, .merge, .wait, .reduce, .update]
+    var byPart = [[Double]](repeating: [], count: parts.count)
     for _ in 0..<rounds {
-      let clock = trainer.clock
-      let (wait, reduce, data) = (clock.seconds(in: .wait), clock.seconds(in: .reduce), clock.seconds(in: .data))
+      let before = parts.map(clock.seconds)
       wholes.append(try seconds(count) { () throws(Failure) in try trainer.benchmarkStep() })
-      waits.append((clock.seconds(in: .wait) - wait) / Double(count))
-      loads.append((clock.seconds(in: .data) - data) / Double(count))
-      exchanges.append((clock.seconds(in: .reduce) - reduce) / Double(count))
+      clock.enter(.start)
+      for (i, part) in parts.enumerated() {
+        byPart[i].append((clock.seconds(in: part) - before[i]) / Double(count))
+      }
       floors.append(try seconds(count) { () throws(Failure) in try products() })
     }
     func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] * 1_000 }
     return StepBenchmark(
       milliseconds: median(wholes), samplesPerSecond: Double(trainer.plan.batchSize) / median(wholes) * 1_000,
-      productsMilliseconds: median(floors), exchangeMilliseconds: median(exchanges), waitMilliseconds: median(waits),
-      dataMilliseconds: median(loads), isPrefetching: trainer.feed.isAhead, ranks: communicator.size,
-      blasCore: Products.description)
+      productsMilliseconds: median(floors), isPrefetching: trainer.feed.isAhead, ranks: communicator.size,
+      blasCore: Products.description, phases: zip(parts, byPart).map { ($0, median($1)) })
   }
 }
 

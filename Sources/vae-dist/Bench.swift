@@ -58,6 +58,7 @@ struct Bench: ParsableCommand {
           ("p50_milliseconds", .number(jitter.median * 1_000)), ("p99_milliseconds", .number(jitter.p99 * 1_000)),
           ("jitter_milliseconds", .number(jitter.sigma * 1_000)),
           ("data_milliseconds", .number(result.dataMilliseconds)), ("prefetch", .flag(result.isPrefetching)),
+          ("phases", .object(result.phases.map { ("\($0.phase)", .number($0.milliseconds)) })),
         ]).text
       }
       let ratio = result.milliseconds / max(result.productsMilliseconds, 1e-9)
