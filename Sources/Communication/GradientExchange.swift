@@ -272,7 +272,7 @@ package final class GradientExchange {
     }
     awaitRelease()
     let milliseconds = Double(try communicator.maximum([Int64(shortest)])[0]) * 1e-6
-    let wanted = milliseconds < 2 ? 1 : milliseconds < 8 ? 2 : 4
+    let wanted = milliseconds < 2 ? 1 : milliseconds < 8 ? 2 : milliseconds < 30 ? 4 : 8
     if wanted > 1 { try divide(into: min(wanted, plan.chunks), wire) }
     try communicator.barrier()
     clock.enter(.start)

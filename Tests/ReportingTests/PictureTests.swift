@@ -61,7 +61,7 @@ private func names(_ directory: String) -> [String] {
   }
 
   @Test(arguments: [
-    ("absent/picture.png", Failure.Status.cannotCreate), ("", .cannotCreate), ("/dev/full", .inputOutput),
+    ("absent/picture.png", Failure.Status.cannotCreate), ("", .cannotCreate), ("/dev/full", .cannotCreate),
   ])
   func reportsTheFile(name: String, status: Failure.Status) throws {
     try inScratch { directory in

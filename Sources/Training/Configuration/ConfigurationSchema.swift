@@ -127,7 +127,7 @@ package enum ConfigurationSchema {
     },
     key(
       "optimizer.sharding", \.optimizer.sharding,
-      "auto, node (ranks of a node share parameters and moments, each updates its part), none"),
+      "auto, node (its ranks share parameters and moments; each updates a part), none"),
 
     key("schedule.kind", \.schedule.kind, "learning rate: constant, warmup_cosine, step"),
     key("schedule.warmup_steps", \.schedule.warmupSteps, "steps of linear warm-up (warmup_cosine)", "0 or more") {
@@ -169,10 +169,10 @@ package enum ConfigurationSchema {
     ),
     key(
       "train.exchange", \.train.exchange,
-      "how gradients are summed: auto (shared memory on a node, messages between), window (one node), messages"),
+      "sums of gradients: auto (shared memory on a node, messages between), window, messages"),
     key(
       "train.buckets", \.train.buckets,
-      "pieces of the gradient that travel between nodes while backward runs; 0: by a trial, 1: none", "between 0 and 16"
+      "pieces of the gradient that travel between nodes during backward; 0: by a trial", "between 0 and 16"
     ) { (0...16).contains($0) },
     key("train.wire", \.train.wire, "numbers between nodes: float32, bfloat16 (half the bytes, other bits)"),
 
