@@ -39,3 +39,20 @@ cores() {
 allow_mpi_as_root() {
   if is_root; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 }
+
+# number KEY FILE: the number at a key of a one-object JSON file.
+number() {
+  tr -d '\n' <"$2" | grep -oE "\"$1\" *: *-?[0-9][0-9.eE+-]*" | head -n 1 | sed 's/.*: *//' || true
+}
+
+word() {
+  tr -d '\n' <"$2" | grep -oE "\"$1\" *: *\"[^\"]*\"" | head -n 1 | sed 's/.*: *"//; s/"$//' || true
+}
+
+median() { # of the numbers on stdin
+  LC_ALL=C sort -g | awk '{ v[NR] = $1 } END { if (NR) printf "%.6g", (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
+}
+
+ratio() { # A B; a dash where either is missing
+  awk -v a="${1:-0}" -v b="${2:-0}" 'BEGIN { if (a > 0 && b > 0) printf "%.2f", a / b; else printf "-" }'
+}

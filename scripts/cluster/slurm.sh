@@ -159,6 +159,7 @@ ended with 75
 start 2: 4 ranks on n[1-2] by srun
 ended with 0
 TEXT
+  sed 's/^/      /' log
 }
 
 slurm_printed() {
