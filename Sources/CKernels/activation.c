@@ -5,7 +5,7 @@
   for (size_t i = 0; i < rows; i++) {                                            \
     float *restrict row = y + i * columns;                                       \
     for (size_t j = 0; j < columns; j++) {                                       \
-      float x = row[j] + bias[j];                                                \
+      float x = bias ? row[j] + bias[j] : row[j];                                \
       row[j] = (EXPRESSION);                                                     \
     }                                                                            \
   }                                                                              \
@@ -14,7 +14,7 @@
   for (size_t i = 0; i < rows; i++) {                                            \
     float *restrict row = y + i * columns, *restrict kept = before + i * columns; \
     for (size_t j = 0; j < columns; j++) {                                       \
-      float x = row[j] + bias[j];                                                \
+      float x = bias ? row[j] + bias[j] : row[j];                                \
       kept[j] = x;                                                               \
       row[j] = (EXPRESSION);                                                     \
     }                                                                            \

@@ -3,7 +3,7 @@ import Kernels
 
 /// Memory that the ranks of a node share (an MPI-3 window), in one part for each; a rank that stands alone has its own.
 package final class NodeMemory {
-  /// The parts of the node's ranks, each at a 64-byte boundary and zeroed.
+  /// The parts of the node's ranks, each at a 64-byte boundary and zeroed, with 64 readable bytes behind it.
   package let parts: [UnsafeMutableRawPointer]
   private var window: OpaquePointer?
   private let own: UnsafeMutablePointer<UInt8>?
@@ -20,7 +20,7 @@ package final class NodeMemory {
     var window: OpaquePointer?
     var mine: UnsafeMutableRawPointer?
     try Communicator.check(
-      vd_mpi_window(memory, UInt64(bytes), &window, &mine), "allocating \(bytes) bytes of shared memory")
+      vd_mpi_window(memory, UInt64(bytes + 64), &window, &mine), "allocating \(bytes) bytes of shared memory")
     var parts = [UnsafeMutableRawPointer]()
     for neighbour in topology.neighbours.indices {
       var base: UnsafeMutableRawPointer?

@@ -17,9 +17,9 @@ package struct Buffer: ~Copyable {
     UnsafeRawBufferPointer(start: base, count: count * MemoryLayout<Float>.stride)
   }
 
-  /// Zeroed memory of any trivial type at a 64-byte boundary; the caller deallocates.
+  /// Zeroed memory of any trivial type at a 64-byte boundary, with 64 readable bytes behind it; the caller deallocates.
   package static func allocate<T: BitwiseCopyable>(_ type: T.Type, count: Int) -> UnsafeMutablePointer<T> {
-    let size = max(count, 1) * MemoryLayout<T>.stride
+    let size = max(count, 1) * MemoryLayout<T>.stride + 64
     let raw = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 64)
     raw.initializeMemory(as: UInt8.self, repeating: 0, count: size)
     return raw.bindMemory(to: T.self, capacity: max(count, 1))

@@ -56,10 +56,10 @@ package final class TrainingSetup {
       )
     }
 
-    let elements = data.train.shape.elementCount
+    let shape = data.train.shape
     autoencoder = try communicator.together { () throws(Failure) in
       try VariationalAutoencoder(
-        configuration.modelSettings(elements: elements), likelihood: configuration.likelihood,
+        configuration.modelSettings(shape), likelihood: configuration.likelihood,
         objective: configuration.objectiveSettings, seed: UInt64(configuration.train.seed)
       ) { autoencoder throws(Failure) in
         try MemoryNeed(configuration, autoencoder, plan, communicator).requireFit()

@@ -22,6 +22,9 @@ package enum Likelihood: Sendable, Equatable {
     }
   }
 
+  /// Values that the decoder gives for a pixel.
+  package func outputs(channels: Int) -> Int { channels }
+
   /// E[x | z] from the location. (batch, ...)
   package func mean(location: Tensor, in graph: Graph) -> Tensor {
     self == .bernoulli ? graph.activate(location, .sigmoid) : location

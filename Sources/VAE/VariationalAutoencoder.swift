@@ -15,12 +15,9 @@ package final class VariationalAutoencoder {
     _ settings: ModelSettings, likelihood: Likelihood, objective: Objective, seed: UInt64,
     admit: (VariationalAutoencoder) throws(Failure) -> Void = { _ throws(Failure) in }
   ) throws(Failure) {
-    guard let model = ModelRegistry.make(settings) else {
-      throw Failure(
-        .badConfiguration, "there is no model '\(settings.kind)'",
-        hint: "model.kind is one of: " + ModelRegistry.models.map(\.name).joined(separator: ", "))
-    }
-    self.model = model
+    var settings = settings
+    settings.outputs = likelihood.outputs(channels: settings.image.channels)
+    model = try ModelRegistry.make(settings)
     self.likelihood = likelihood
     self.objective = objective
     elements = settings.elements

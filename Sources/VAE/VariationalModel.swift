@@ -1,4 +1,5 @@
 import Autograd
+import Kernels
 import Layers
 
 /// What a model computes from x: posterior, latents, location of the likelihood, and its KL terms.
@@ -6,7 +7,7 @@ package struct Inference {
   package let posterior: DiagonalGaussian
   /// (batch, latent)
   package let z: Tensor
-  /// Logits or mean, as the likelihood wants it. (batch, elements)
+  /// What the likelihood wants of every pixel: logits, mean, ... (batch, pixels * outputs)
   package let location: Tensor
   /// KL per sample and unit, nats; one tensor per layer of latents. (batch, units)
   package let divergences: [Tensor]
@@ -26,7 +27,7 @@ package protocol VariationalModel {
   /// Records encoder, reparameterisation and decoder for x (batch, elements); `noise` maps a stream's name to its
   /// source.
   func infer(_ x: Tensor, noise: (String) -> Noise, in scope: ParameterScope) -> Inference
-  /// Records the decoder alone. z (batch, latent) -> location (batch, elements)
+  /// Records the decoder alone. z (batch, latent) -> location (batch, pixels * outputs)
   func decode(_ z: Tensor, in scope: ParameterScope) -> Tensor
 }
 
@@ -41,19 +42,31 @@ package struct ModelSettings: Sendable, Equatable {
   package var dropout: Float = 0
   package var logvarLow: Float = -10
   package var logvarHigh: Float = 10
-  /// Elements of a sample: set from the data.
-  package var elements = 0
+  /// Extents of a sample, one row of one channel for a vector: set from the data.
+  package var image = ImageShape(rows: 1, columns: 0, channels: 1)
+  /// Values that the decoder gives for a pixel of all its channels: set from the likelihood.
+  package var outputs = 1
 
   package init() {}
+
+  /// Values of a sample.
+  package var elements: Int { image.count }
+  package var pixels: Int { image.rows * image.columns }
 }
 
 /// The models by name: one line each.
 package enum ModelRegistry {
-  package static let models: [(name: String, make: @Sendable (ModelSettings) -> any VariationalModel)] = [
-    ("mlp", { MLP(settings: $0) })
-  ]
+  package static let models: [(name: String, make: @Sendable (ModelSettings) throws(Failure) -> any VariationalModel)] =
+    [
+      ("mlp", { MLP(settings: $0) })
+    ]
 
-  package static func make(_ settings: ModelSettings) -> (any VariationalModel)? {
-    models.first { $0.name == settings.kind }?.make(settings)
+  package static func make(_ settings: ModelSettings) throws(Failure) -> any VariationalModel {
+    guard let model = models.first(where: { $0.name == settings.kind }) else {
+      throw Failure(
+        .badConfiguration, "there is no model '\(settings.kind)'",
+        hint: "model.kind is one of: " + models.map(\.name).joined(separator: ", "))
+    }
+    return try model.make(settings)
   }
 }

@@ -44,7 +44,7 @@ struct OpCase: Sendable, CustomTestStringConvertible {
 // MARK: Leaves
 
 /// Fixed values of about -2 to 2, further than 0.01 from 0, where some functions have a kink.
-private func values(_ count: Int, salt: Int, scale: Float = 1) -> [Float] {
+func values(_ count: Int, salt: Int, scale: Float = 1) -> [Float] {
   (0..<count).map { i in
     let x = sin(Double(i) * 12.9898 + Double(salt) * 78.233) * 43758.5453
     let unit = x - x.rounded(.down)  // [0, 1)
@@ -52,11 +52,11 @@ private func values(_ count: Int, salt: Int, scale: Float = 1) -> [Float] {
   }
 }
 
-private func leaf(_ role: OpCase.Role, _ shape: [Int], salt: Int = 0, scale: Float = 1) -> OpCase.Leaf {
+func leaf(_ role: OpCase.Role, _ shape: [Int], salt: Int = 0, scale: Float = 1) -> OpCase.Leaf {
   OpCase.Leaf(role: role, shape: shape, values: values(shape.reduce(1, *), salt: salt, scale: scale))
 }
 
-private func leaf(_ role: OpCase.Role, _ shape: [Int], _ values: [Float]) -> OpCase.Leaf {
+func leaf(_ role: OpCase.Role, _ shape: [Int], _ values: [Float]) -> OpCase.Leaf {
   OpCase.Leaf(role: role, shape: shape, values: values)
 }
 
@@ -97,7 +97,7 @@ private let shapes: [[Int]] = [[1, 1], [3, 5], [7, 17], [5, 33]]
 /// Every operation has at least one case here: a test compares with the files in Sources/Autograd/Ops.
 let opCases: [OpCase] =
   activationCases + linearCases + shapeCases + limitCases + dropoutCases + noiseCases + divergenceCases
-  + likelihoodCases + sharingCases
+  + likelihoodCases + sharingCases + convolutionCases
 
 private let activationCases: [OpCase] = Activation.allCases.flatMap { f in
   shapes.map { shape in

@@ -7,7 +7,7 @@ private func settings(_ change: (inout ModelSettings) -> Void = { _ in }) -> Mod
   var settings = ModelSettings()
   settings.hidden = [16, 8]
   settings.latent = 3
-  settings.elements = 12
+  settings.image = ImageShape(rows: 1, columns: 12, channels: 1)
   change(&settings)
   return settings
 }

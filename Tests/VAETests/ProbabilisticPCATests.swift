@@ -86,7 +86,7 @@ private final class LinearVAE {
     settings.hidden = []
     settings.latent = PCA.latent
     settings.activation = .identity
-    settings.elements = PCA.elements
+    settings.image = ImageShape(rows: 1, columns: PCA.elements, channels: 1)
     autoencoder = try VariationalAutoencoder(
       settings, likelihood: .gaussianLearnedSigma, objective: Objective(), seed: 4)
     elbo = autoencoder.elboGraph(batch: PCA.count, gradients: true)

@@ -69,14 +69,14 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
     settings.activation = try #require(Activation(rawValue: reference.model.activation))
     settings.logvarLow = -reference.model.logvarBound
     settings.logvarHigh = reference.model.logvarBound
-    settings.elements = reference.model.input
+    settings.image = ImageShape(rows: 1, columns: reference.model.input, channels: 1)
     var objective = Objective()
     objective.freeBits = reference.freeBits ?? 0
     let batch = reference.batch
     let store = ParameterStore(), graph = Graph(batch: batch)
     let scope = ParameterScope(graph: graph, store: store)
     let x = graph.input([batch, reference.model.input]), eps = graph.input([batch, reference.model.latent])
-    let model = try #require(ModelRegistry.make(settings))
+    let model = try ModelRegistry.make(settings)
     let inference = model.infer(x, noise: { _ in .supplied(eps) }, in: scope)
     let terms = objective.record(x, inference, likelihood: trajectory.likelihood, in: scope)
     store.allocate(seed: 0)

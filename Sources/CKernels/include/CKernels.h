@@ -76,6 +76,33 @@ void vd_floor_backward(float *gx, const float *gy, const float *x, size_t n, flo
 void vd_exp(float *y, const float *x, size_t n);
 void vd_sigmoid(float *y, const float *x, size_t n);
 
+// ---- convolution.c: direct convolutions, (sample, row, column, channel) -------------------------------------------
+// A run of `count` values of the large image at `at`, met by as many rows of the weights from `row` on.
+typedef struct { int32_t at, row, count; } vd_segment;
+// What every pixel of a sample sees: segments start[i] ..< start[i + 1].
+typedef struct { const int32_t *start; const vd_segment *segments; size_t positions; } vd_conv_table;
+// `count` rows of the weights from `row` on: where in a sample the values that meet them begin, in the large image (x)
+// and in the small (g), and how many rows and columns of the small image see them.
+typedef struct { int32_t row, count, x, g, rows, columns; } vd_box;
+typedef struct { size_t x_sample, x_row, x_column, g_sample, g_row, g_column; } vd_box_strides;
+// Vectors are loaded whole: weights, bias and g are followed by 64 readable bytes.
+//
+// y[n, i, c] = (accumulate ? y : bias or 0) + sum over segments of pixel i of x[n, at + k] w[row + k, c].
+void vd_conv_gather(float *y, size_t y_sample, size_t y_pixel, const float *x, size_t x_sample, const float *w,
+                    size_t w_pitch, const float *bias, int accumulate, size_t channels, size_t samples,
+                    const vd_conv_table *table);
+// The adjoint, for images of few channels: y[n, at + k] += sum_d x[n, i, d] w[d, row + k]. w (depth, columns);
+// `patches` has room for 8 columns.
+void vd_conv_scatter(float *y, size_t y_sample, const float *x, size_t x_sample, size_t x_pixel, size_t depth,
+                     const float *w, size_t columns, float *patches, size_t samples, const vd_conv_table *table);
+// d[row + k, c] += sum over samples and over the pixels of a box of x[.. + k] g[.. + c], `block` samples at a time.
+void vd_conv_outer(float *d, size_t d_pitch, const float *x, const float *g, size_t channels, size_t samples,
+                   size_t block, const vd_box *boxes, size_t count, const vd_box_strides *stride);
+// y[j, i] = x[i, j]; rows of each lie a pitch apart.
+void vd_transpose(float *y, size_t y_pitch, const float *x, size_t x_pitch, size_t rows, size_t columns);
+// y[i, j] = row[j]
+void vd_fill_rows(float *y, const float *row, size_t rows, size_t columns);
+
 // ---- distributions.c: fused densities, one value per sample -----------------------------------------------------
 // loss[i] = sum_j max(l, 0) - l x + log1p(exp(-|l|)); residual[i, j] = sigmoid(l) - x, the gradient for loss[i].
 void vd_bernoulli(float *loss, float *residual, const float *logits, const float *x, size_t rows, size_t columns);

@@ -61,9 +61,13 @@ extension Configuration {
   /// The model of such a configuration, without data; chooses the library of the products.
   package func measuredModel() throws(Failure) -> VariationalAutoencoder {
     try Products.select(train.products, threads: train.threads)
-    let elements = Configuration.shape(ofPreset: preset).split(separator: "x").compactMap { Int($0) }.reduce(1, *)
+    let extents = Configuration.shape(ofPreset: preset).split(separator: "x").compactMap { Int($0) }
+    let shape: SampleShape =
+      extents.count == 1
+      ? .vector(extents[0])
+      : .image(height: extents[0], width: extents[1], channels: extents.count > 2 ? extents[2] : 1)
     return try VariationalAutoencoder(
-      modelSettings(elements: elements), likelihood: likelihood, objective: objectiveSettings,
+      modelSettings(shape), likelihood: likelihood, objective: objectiveSettings,
       seed: UInt64(train.seed))
   }
 }

@@ -1,5 +1,6 @@
 import Autograd
 import Communication
+import Data
 import Kernels
 import VAE
 
@@ -143,8 +144,8 @@ package struct Duration: Sendable, Equatable {
 }
 
 extension Configuration {
-  /// What the model is, for data of `elements` values a sample.
-  package func modelSettings(elements: Int) -> ModelSettings {
+  /// What the model is, for samples of this shape.
+  package func modelSettings(_ shape: SampleShape) -> ModelSettings {
     var settings = ModelSettings()
     settings.kind = model.kind
     settings.hidden = model.hidden
@@ -154,7 +155,7 @@ extension Configuration {
     settings.dropout = Float(model.dropout)
     settings.logvarLow = Float(model.logvarLow)
     settings.logvarHigh = Float(model.logvarHigh)
-    settings.elements = elements
+    settings.image = ImageShape(rows: shape.height, columns: shape.width, channels: shape.channels)
     return settings
   }
 

@@ -22,6 +22,6 @@ struct MLP: VariationalModel {
     let widths = settings.decoderHidden.isEmpty ? settings.hidden.reversed() : settings.decoderHidden
     let h = scope["decoder"].perceptron(
       z, widths: widths, activation: settings.activation, dropout: settings.dropout)
-    return scope["output"].linear(h, to: settings.elements)
+    return scope["output"].linear(h, to: settings.pixels * settings.outputs)
   }
 }

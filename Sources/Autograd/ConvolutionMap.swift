@@ -1,0 +1,290 @@
+import Kernels
+
+/// Extents of an image in memory: (rows, columns, channels), channels innermost.
+package struct ImageShape: Equatable, Sendable, CustomStringConvertible {
+  package let rows, columns, channels: Int
+  package var count: Int { rows * columns * channels }
+  package var description: String { "\(rows)x\(columns)x\(channels)" }
+
+  package init(rows: Int, columns: Int, channels: Int) {
+    (self.rows, self.columns, self.channels) = (rows, columns, channels)
+  }
+}
+
+/// Kernel, stride, padding and groups of a convolution, the same along rows and columns.
+package struct ConvolutionWindow: Equatable, Sendable {
+  package var kernel, stride, padding, groups: Int
+
+  package init(kernel: Int, stride: Int = 1, padding: Int = 0, groups: Int = 1) {
+    (self.kernel, self.stride, self.padding, self.groups) = (kernel, stride, padding, groups)
+  }
+
+  /// Extent of the small image, or nil where the window does not fit: floor((large + 2 padding - kernel) / stride) + 1.
+  package func reduced(_ large: Int) -> Int? {
+    let room = large + 2 * padding - kernel
+    return room < 0 ? nil : room / stride + 1
+  }
+
+  /// Extent of the large image: (small - 1) stride - 2 padding + kernel + extra, as torch.nn.ConvTranspose2d.
+  package func enlarged(_ small: Int, extra: Int) -> Int { (small - 1) * stride - 2 * padding + kernel + extra }
+}
+
+/// Which values of the large image meet which weights at which pixel of the small one: the tables of a convolution.
+///
+/// A convolution goes from the large image to the small, a transposed one from the small to the large, and the input
+/// gradient of each is the other. Weights: (kernel, kernel, large channels / groups, small channels).
+final class ConvolutionMap {
+  let large, small: ImageShape
+  let window: ConvolutionWindow
+  var taps: Int { window.kernel * window.kernel }
+  /// Channels of one group.
+  var largeDepth: Int { large.channels / window.groups }
+  var smallDepth: Int { small.channels / window.groups }
+  /// Few channels: what goes to the large image is made patch by patch, not pixel by pixel.
+  let scatters: Bool
+
+  /// Whether the way to the large image needs its own copy of the weights, and how many floats that is.
+  var packedCount: Int { taps * large.channels * smallDepth }
+  var patchCount: Int { 8 * taps * large.channels }
+
+  private var gather: Table
+  private var adjoint: Table
+  private let boxes: UnsafeMutablePointer<vd_box>
+  private let boxCount: Int
+  private var strides: vd_box_strides
+  /// Samples that share a pass over the weight gradient: enough pixels to hide that its sums are loaded and stored.
+  private let block: Int
+
+  init(large: ImageShape, small: ImageShape, window: ConvolutionWindow) {
+    (self.large, self.small, self.window) = (large, small, window)
+    scatters = window.groups == 1 && large.channels < 16
+    gather = Table(ConvolutionMap.gatherSegments(large, small, window))
+    adjoint = scatters ? Table([]) : Table(ConvolutionMap.adjointSegments(large, small, window))
+    let all = ConvolutionMap.weightBoxes(large, small, window)
+    boxes = Buffer.allocate(vd_box.self, count: all.count)
+    boxes.update(from: all, count: all.count)
+    boxCount = all.count
+    strides = vd_box_strides(
+      x_sample: large.count, x_row: window.stride * large.columns * large.channels,
+      x_column: window.stride * large.channels, g_sample: small.count, g_row: small.columns * small.channels,
+      g_column: small.channels)
+    block = max(1, 128 / (small.rows * small.columns))
+  }
+
+  deinit {
+    gather.free()
+    adjoint.free()
+    boxes.deallocate()
+  }
+
+  // MARK: Products
+
+  /// small (+)= large * weight (+ bias)
+  func toSmall(
+    _ small: UnsafeMutablePointer<Float>, from large: UnsafePointer<Float>, weight: UnsafePointer<Float>,
+    bias: UnsafePointer<Float>?, accumulates: Bool, samples: Int
+  ) {
+    for group in 0..<window.groups {
+      let to = group * smallDepth
+      vd_conv_gather(
+        small + to, self.small.count, self.small.channels, large + group * largeDepth, self.large.count, weight + to,
+        self.small.channels, bias.map { $0 + to }, accumulates ? 1 : 0, smallDepth, samples, &gather.c)
+    }
+  }
+
+  /// large (+)= small *^T weight (+ bias). packed (packedCount) holds the weights turned, patches (patchCount).
+  func toLarge(
+    _ large: UnsafeMutablePointer<Float>, from small: UnsafePointer<Float>, weight: UnsafePointer<Float>,
+    bias: UnsafePointer<Float>?, accumulates: Bool, packed: UnsafeMutablePointer<Float>,
+    patches: UnsafeMutablePointer<Float>, samples: Int
+  ) {
+    let count = self.large.count, depth = self.small.channels
+    if scatters {
+      vd_transpose(packed, taps * largeDepth, weight, depth, taps * largeDepth, depth)
+      if let bias {
+        vd_fill_rows(large, bias, samples * self.large.rows * self.large.columns, self.large.channels)
+      } else if !accumulates {
+        large.zero(samples * count)
+      }
+      vd_conv_scatter(
+        large, count, small, self.small.count, depth, depth, packed, taps * largeDepth, patches, samples, &gather.c)
+      return
+    }
+    for group in 0..<window.groups {
+      let turned = packed + group * taps * smallDepth * largeDepth
+      for y in 0..<window.kernel {
+        for x in 0..<window.kernel {
+          let to = y * window.kernel + ConvolutionMap.order(x, window)
+          let tap = y * window.kernel + x
+          vd_transpose(
+            turned + to * smallDepth * largeDepth, largeDepth, weight + tap * largeDepth * depth + group * smallDepth,
+            depth, largeDepth, smallDepth)
+        }
+      }
+      let to = group * largeDepth
+      vd_conv_gather(
+        large + to, count, self.large.channels, small + group * smallDepth, self.small.count, turned, largeDepth,
+        bias.map { $0 + to }, accumulates ? 1 : 0, largeDepth, samples, &adjoint.c)
+    }
+  }
+
+  /// gradient += what the weights of large -> small get.
+  func weightGradient(
+    _ gradient: UnsafeMutablePointer<Float>, large: UnsafePointer<Float>, small: UnsafePointer<Float>, samples: Int
+  ) {
+    for group in 0..<window.groups {
+      let to = group * smallDepth
+      vd_conv_outer(
+        gradient + to, self.small.channels, large + group * largeDepth, small + to, smallDepth, samples, block, boxes,
+        boxCount, &strides)
+    }
+  }
+
+  // MARK: Tables
+
+  /// Pixels' segments, in memory that C reads.
+  private struct Table {
+    var c: vd_conv_table
+    private let start: UnsafeMutablePointer<Int32>
+    private let segments: UnsafeMutablePointer<vd_segment>
+
+    init(_ pixels: [[vd_segment]]) {
+      start = Buffer.allocate(Int32.self, count: pixels.count + 1)
+      segments = Buffer.allocate(vd_segment.self, count: pixels.reduce(0) { $0 + $1.count })
+      var count = 0
+      for (i, pixel) in pixels.enumerated() {
+        for segment in pixel {
+          segments[count] = segment
+          count += 1
+        }
+        start[i + 1] = Int32(count)
+      }
+      c = vd_conv_table(start: start, segments: segments, positions: pixels.count)
+    }
+
+    func free() {
+      start.deallocate()
+      segments.deallocate()
+    }
+  }
+
+  /// Neighbours in memory and in the weights become one segment.
+  private static func append(_ segment: vd_segment, to pixel: inout [vd_segment]) {
+    if let last = pixel.last, last.at + last.count == segment.at, last.row + last.count == segment.row {
+      pixel[pixel.count - 1].count += segment.count
+    } else {
+      pixel.append(segment)
+    }
+  }
+
+  /// For every pixel of the small image: the runs of the large one under the window.
+  private static func gatherSegments(
+    _ large: ImageShape, _ small: ImageShape, _ window: ConvolutionWindow
+  ) -> [[vd_segment]] {
+    let depth = large.channels / window.groups
+    return pixels(small) { row, column, segments in
+      for ky in 0..<window.kernel {
+        let y = row * window.stride - window.padding + ky
+        guard 0..<large.rows ~= y else { continue }
+        for kx in 0..<window.kernel {
+          let x = column * window.stride - window.padding + kx
+          guard 0..<large.columns ~= x else { continue }
+          append(
+            vd_segment(
+              at: Int32((y * large.columns + x) * large.channels), row: Int32((ky * window.kernel + kx) * depth),
+              count: Int32(depth)), to: &segments)
+        }
+      }
+    }
+  }
+
+  /// For every pixel of the large image: the runs of the small one whose windows hold it.
+  private static func adjointSegments(
+    _ large: ImageShape, _ small: ImageShape, _ window: ConvolutionWindow
+  ) -> [[vd_segment]] {
+    let depth = small.channels / window.groups
+    return pixels(large) { row, column, segments in
+      for ky in (0..<window.kernel).reversed() {
+        let up = row + window.padding - ky
+        guard up >= 0, up % window.stride == 0, up / window.stride < small.rows else { continue }
+        for kx in (0..<window.kernel).reversed() {
+          let left = column + window.padding - kx
+          guard left >= 0, left % window.stride == 0, left / window.stride < small.columns else { continue }
+          append(
+            vd_segment(
+              at: Int32((up / window.stride * small.columns + left / window.stride) * small.channels),
+              row: Int32((ky * window.kernel + order(kx, window)) * depth), count: Int32(depth)), to: &segments)
+        }
+      }
+    }
+  }
+
+  /// Where column kx of the window stands in the turned weights: those that meet neighbouring pixels are neighbours.
+  private static func order(_ kx: Int, _ window: ConvolutionWindow) -> Int {
+    let byPhase = (0..<window.stride).flatMap { phase in
+      (0..<window.kernel).reversed().filter { $0 % window.stride == phase }
+    }
+    return byPhase.firstIndex(of: kx)!
+  }
+
+  private static func pixels(
+    _ image: ImageShape, _ visit: (_ row: Int, _ column: Int, _ segments: inout [vd_segment]) -> Void
+  ) -> [[vd_segment]] {
+    (0..<image.rows * image.columns).map { pixel in
+      var segments: [vd_segment] = []
+      visit(pixel / image.columns, pixel % image.columns, &segments)
+      return segments
+    }
+  }
+
+  /// The rows of the weights, with the pixels of the small image that meet them inside the large one.
+  ///
+  /// A box is one tap, or with few channels the taps of a row of the window that the same columns see.
+  private static func weightBoxes(
+    _ large: ImageShape, _ small: ImageShape, _ window: ConvolutionWindow
+  ) -> [vd_box] {
+    let depth = large.channels / window.groups
+    /// The pixels along one axis that see tap k of it.
+    func seeing(_ k: Int, _ small: Int, _ large: Int) -> Range<Int> {
+      let first = max(0, (window.padding - k + window.stride - 1) / window.stride)
+      let room = large - 1 + window.padding - k
+      let last = room < 0 ? -1 : min(small - 1, room / window.stride)
+      return first..<max(first, last + 1)
+    }
+    func box(_ ky: Int, _ taps: Range<Int>, _ rows: Range<Int>, _ columns: Range<Int>) -> vd_box {
+      let y = rows.lowerBound * window.stride - window.padding + ky
+      let x = columns.lowerBound * window.stride - window.padding + taps.lowerBound
+      return vd_box(
+        row: Int32((ky * window.kernel + taps.lowerBound) * depth), count: Int32(taps.count * depth),
+        x: Int32((y * large.columns + x) * large.channels),
+        g: Int32((rows.lowerBound * small.columns + columns.lowerBound) * small.channels), rows: Int32(rows.count),
+        columns: Int32(columns.count))
+    }
+    var boxes: [vd_box] = []
+    for ky in 0..<window.kernel {
+      let rows = seeing(ky, small.rows, large.rows)
+      if rows.isEmpty { continue }
+      if depth >= 8 || window.groups > 1 {
+        for kx in 0..<window.kernel {
+          let columns = seeing(kx, small.columns, large.columns)
+          if !columns.isEmpty { boxes.append(box(ky, kx..<kx + 1, rows, columns)) }
+        }
+        continue
+      }
+      var column = 0
+      while column < small.columns {
+        func taps(_ column: Int) -> Range<Int> {
+          let left = column * window.stride - window.padding
+          let first = max(0, -left)
+          return first..<max(first, min(window.kernel, large.columns - left))
+        }
+        let seen = taps(column)
+        var end = column + 1
+        while end < small.columns, taps(end) == seen { end += 1 }
+        if !seen.isEmpty { boxes.append(box(ky, seen, rows, column..<end)) }
+        column = end
+      }
+    }
+    return boxes
+  }
+}

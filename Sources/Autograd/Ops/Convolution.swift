@@ -1,0 +1,118 @@
+import Kernels
+
+/// y = f(x * W + b), or with a transposed window. x (batch, rows, columns, in), W (kernel, kernel, large channels /
+/// groups, small channels), b (out), y (batch, rows', columns', out)
+struct Convolution: Operation {
+  static let name = "convolution"
+  let x, weight, bias, y: Tensor
+  let beforeActivation: Tensor?
+  /// The turned weights and a few patches, where something goes to the large image.
+  let packed, patches: Tensor
+  let map: ConvolutionMap
+  let isTransposed: Bool
+  let f: Activation
+  var inputs: [Tensor] { [x, weight, bias] }
+  var outputs: [Tensor] { [y] }
+
+  func forward(_ memory: Memory) {
+    product(memory, bias: memory[bias])
+    guard f != .identity else { return }
+    vd_bias_activation(memory[y], beforeActivation.map { memory[$0] }, nil, y.count / y.shape[3], y.shape[3], f.code)
+  }
+
+  func backward(_ memory: Memory) {
+    guard let g = memory.gradient(y) else { return }
+    vd_activation_backward(g, memory[y], beforeActivation.map { memory[$0] }, y.count, f.code)
+    if let gb = memory.gradient(bias) { vd_column_sums(gb, g, y.count / y.shape[3], y.shape[3]) }
+    gradientProducts(memory, g)
+  }
+
+  func products(_ memory: Memory) {
+    product(memory, bias: nil)
+    guard let g = memory.gradient(y) else { return }
+    gradientProducts(memory, g)
+  }
+
+  private func product(_ memory: Memory, bias: UnsafePointer<Float>?) {
+    if isTransposed {
+      map.toLarge(
+        memory[y], from: memory[x], weight: memory[weight], bias: bias, accumulates: false, packed: memory[packed],
+        patches: memory[patches], samples: x.rows)
+    } else {
+      map.toSmall(
+        memory[y], from: memory[x], weight: memory[weight], bias: bias, accumulates: false, samples: x.rows)
+    }
+  }
+
+  private func gradientProducts(_ memory: Memory, _ g: UnsafeMutablePointer<Float>) {
+    if let gw = memory.gradient(weight) {
+      let large = isTransposed ? UnsafePointer(g) : UnsafePointer(memory[x])
+      map.weightGradient(gw, large: large, small: isTransposed ? memory[x] : g, samples: x.rows)
+    }
+    guard let gx = memory.product(into: x) else { return }
+    let accumulates = gx.beta != 0
+    if isTransposed {
+      map.toSmall(gx.base, from: g, weight: memory[weight], bias: nil, accumulates: accumulates, samples: x.rows)
+    } else {
+      map.toLarge(
+        gx.base, from: g, weight: memory[weight], bias: nil, accumulates: accumulates, packed: memory[packed],
+        patches: memory[patches], samples: x.rows)
+    }
+  }
+}
+
+extension Graph {
+  /// y = f(x * W + b), as torch.nn.Conv2d over channels last. x (batch, rows, columns, in), weight (kernel, kernel,
+  /// in / groups, out), bias (out) -> (batch, rows', columns', out)
+  package func convolution(
+    _ x: Tensor, weight: Tensor, bias: Tensor, window: ConvolutionWindow, activation f: Activation = .identity
+  ) -> Tensor {
+    let large = image(x)
+    guard let rows = window.reduced(large.rows), let columns = window.reduced(large.columns) else {
+      preconditionFailure("convolution \(scopeName): a window of \(window.kernel) over \(large)")
+    }
+    let small = ImageShape(rows: rows, columns: columns, channels: bias.count)
+    return convolution(
+      x, weight, bias, ConvolutionMap(large: large, small: small, window: window), isTransposed: false, to: small, f)
+  }
+
+  /// y = f(x *^T W + b), as torch.nn.ConvTranspose2d over channels last. x (batch, rows, columns, in), weight (kernel,
+  /// kernel, out / groups, in), bias (out) -> (batch, rows', columns', out)
+  package func transposedConvolution(
+    _ x: Tensor, weight: Tensor, bias: Tensor, window: ConvolutionWindow, outputPadding: Int = 0,
+    activation f: Activation = .identity
+  ) -> Tensor {
+    let small = image(x)
+    let large = ImageShape(
+      rows: window.enlarged(small.rows, extra: outputPadding),
+      columns: window.enlarged(small.columns, extra: outputPadding), channels: bias.count)
+    precondition(large.rows > 0 && large.columns > 0, "transposed convolution \(scopeName): \(small) becomes \(large)")
+    return convolution(
+      x, weight, bias, ConvolutionMap(large: large, small: small, window: window), isTransposed: true, to: large, f)
+  }
+
+  private func image(_ x: Tensor) -> ImageShape {
+    precondition(x.shape.rank == 4, "\(scopeName): \(x.shape) is no batch of images")
+    return ImageShape(rows: x.shape[1], columns: x.shape[2], channels: x.shape[3])
+  }
+
+  private func convolution(
+    _ x: Tensor, _ weight: Tensor, _ bias: Tensor, _ map: ConvolutionMap, isTransposed: Bool, to image: ImageShape,
+    _ f: Activation
+  ) -> Tensor {
+    precondition(
+      map.large.channels % map.window.groups == 0 && map.small.channels % map.window.groups == 0
+        && weight.shape == [map.window.kernel, map.window.kernel, map.largeDepth, map.small.channels],
+      "convolution \(scopeName): weight \(weight.shape), images \(map.large) and \(map.small), \(map.window) do not fit"
+    )
+    let shape: Shape = [x.rows, image.rows, image.columns, image.channels]
+    let y = output(shape, of: [x, weight, bias])
+    let turns = isTransposed || needsGradient(x)
+    record(
+      Convolution(
+        x: x, weight: weight, bias: bias, y: y, beforeActivation: f.needsInput ? scratch(shape) : nil,
+        packed: scratch([turns ? map.packedCount : 1]),
+        patches: scratch([turns && map.scatters ? map.patchCount : 1]), map: map, isTransposed: isTransposed, f: f))
+    return y
+  }
+}
