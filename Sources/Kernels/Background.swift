@@ -7,10 +7,15 @@ package enum Background {
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }
   }
 
-  /// Starts a thread that nobody waits for. It receives no signals: their handlers' stack is the computing thread's.
+  /// A blocked fault of the thread itself would end the process before its handler can say why.
+  private static let faults = [SIGBUS, SIGSEGV, SIGILL, SIGFPE, SIGABRT]
+
+  /// Starts a thread that nobody waits for. It receives no signals from outside: their handlers' stack is the computing
+  /// thread's.
   package static func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(Failure) {
     var every = sigset_t(), before = sigset_t()
     sigfillset(&every)
+    for fault in faults { sigdelset(&every, fault) }
     pthread_sigmask(SIG_SETMASK, &every, &before)
     defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
     let work = Unmanaged.passRetained(Work(body))

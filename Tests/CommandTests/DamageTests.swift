@@ -75,13 +75,18 @@ extension CommandTests {
       #expect(again.count(of: "validation data has changed") == 0, "said once: \(again.errors)")
     }
 
-    @Test("A data file that is cut short under a running training: its name and status 74", arguments: [nil, 2])
-    func cut(ranks: Int?) throws {
+    @Test(
+      "A data file that is cut short under a running training: its name and status 74, whoever reads it",
+      arguments: [nil, 2], ["off", "on"])
+    func cut(ranks: Int?, prefetch: String) throws {
       let scratch = try Scratch()
       let data = try scratch.write("train.npy", bytes(4_000_000))
       let place = scratch.path + "/run"
       let child = try start(
-        training(place, ["--data", data, "--batch-size", "512", "--max-epochs", "1000000"]), ranks: ranks)
+        training(
+          place,
+          ["--data", data, "--batch-size", "512", "--max-epochs", "1000000", "--set", "data.prefetch=\(prefetch)"]),
+        ranks: ranks)
       try #require(child.wait { metrics(place, kind: "epoch").count > 0 }, "\(child.errors)")
       #expect(truncate(data, 4096) == 0)
       let outcome = child.wait()
