@@ -32,8 +32,8 @@ struct Slurm: ParsableCommand {
 
   func run() throws {
     guard Communication.Launcher.expectedRank == 0 else { return }
-    let script = try script()
-    try checkTraining(ranks: nodes * ranksPerNode)
+    var script = try script()
+    script.namedRun = try checkTraining(ranks: nodes * ranksPerNode).directory
     try Output.result(script.text)
   }
 
@@ -70,7 +70,7 @@ struct Slurm: ParsableCommand {
   }
 
   /// What would be refused after hours in the queue is refused here.
-  private func checkTraining(ranks: Int) throws {
+  private func checkTraining(ranks: Int) throws -> Train {
     let train: Train
     do {
       train = try Train.parse(arguments)
@@ -91,7 +91,7 @@ struct Slurm: ParsableCommand {
     }
     let settings = try train.resolve().train
     let plan = BatchPlan(count: settings.batchSize, batchSize: settings.batchSize, microbatch: settings.microbatch)
-    guard plan.slots < ranks else { return }
+    guard plan.slots < ranks else { return train }
     let batch = max(settings.batchSize, ranks)
     throw Failure(
       .badConfiguration,

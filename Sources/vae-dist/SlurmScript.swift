@@ -20,9 +20,12 @@ struct SlurmScript {
   var program: String
   var options: [String]
   var arguments: [String]
+  /// The run that `arguments` name, if they do.
+  var namedRun: String?
 
   var text: String {
-    [heading, directives, guardText, settings, start, waiting, requeues ? requeueing : ending].joined(separator: "\n")
+    [heading, directives, guardText, settings, naming, start, waiting, requeues ? requeueing : ending].joined(
+      separator: "\n")
   }
 
   // MARK: Parts
@@ -84,7 +87,9 @@ struct SlurmScript {
 
   private var settings: String {
     let modules = modules.joined(separator: " ")
-    let run = array == nil ? "runs/$SLURM_JOB_ID" : "runs/$SLURM_ARRAY_JOB_ID-seed-$SLURM_ARRAY_TASK_ID"
+    let run =
+      namedRun.map(Self.quoted)
+      ?? (array == nil ? "runs/$SLURM_JOB_ID" : "runs/$SLURM_ARRAY_JOB_ID-seed-$SLURM_ARRAY_TASK_ID")
     var lines: [(setting: String, meaning: String)] = [
       ("modules=\(modules.isEmpty ? "" : "\"\(modules)\"")", "of the site, such as \"openmpi/4.1 openblas\""),
       ("program=\(Self.quoted(program))", "a name on the PATH, or a path"),
@@ -99,9 +104,40 @@ struct SlurmScript {
       }.joined()
   }
 
+  /// Whatever else needs the run's name has it from `run`, so `--run` leaves the arguments.
+  private var naming: String {
+    let arrayGuard = #"""
+      if [[ -n $named ]] && ((${SLURM_ARRAY_TASK_COUNT:-1} > 1)); then
+        echo "error: --run names the run of one seed, of $SLURM_ARRAY_TASK_COUNT here; give sbatch --array=SEED, too" >&2
+        exit 64
+      fi
+
+      """#
+    return #"""
+      named=
+      for word; do
+        shift
+        if [[ $named == next ]]; then
+          named=1 run=$word
+        elif [[ $word == --run ]]; then
+          named=next
+        elif [[ $word == --run=* ]]; then
+          named=1 run=${word#--run=}
+        else
+          set -- "$@" "$word"
+        fi
+      done
+      if [[ $named == next || -z $run ]]; then
+        echo "error: --run without a directory; write --run runs/a" >&2
+        exit 64
+      fi
+
+      """# + (array == nil ? "" : arrayGuard)
+  }
+
   private var start: String {
     let seed = array == nil ? "" : " --seed \"$SLURM_ARRAY_TASK_ID\""
-    let words = arguments.map { " " + Self.quoted($0) }.joined()
+    let words = trainWords.map { " " + Self.quoted($0) }.joined()
     return #"""
       for module in $modules; do module load "$module" || exit 78; done
       set -euo pipefail
@@ -150,11 +186,14 @@ struct SlurmScript {
   }
 
   private var ending: String {
-    #"""
-    if ((status == 75)); then echo "stopped with a checkpoint; to go on: sbatch THIS-FILE --run $run"; fi
-    exit "$status"
+    let task = array == nil ? "" : " --array=$SLURM_ARRAY_TASK_ID"
+    return #"""
+      if ((status == 75)); then
+        echo "stopped with a checkpoint; to go on: sbatch\#(task) THIS-FILE$(printf ' %q' --run "$run" "$@")"
+      fi
+      exit "$status"
 
-    """#
+      """#
   }
 
   private var requeueing: String {
@@ -186,6 +225,16 @@ struct SlurmScript {
   }
 
   private func count(_ number: Int, _ thing: String) -> String { "\(number) \(thing)\(number == 1 ? "" : "s")" }
+
+  /// Arguments of train without the run's name.
+  private var trainWords: [String] {
+    var words = [String](), isName = false
+    for argument in arguments where !argument.hasPrefix("--run=") {
+      if !isName, argument != "--run" { words.append(argument) }
+      isName = !isName && argument == "--run"
+    }
+    return words
+  }
 
   /// A word as a shell would need it.
   static func quoted(_ word: String) -> String {

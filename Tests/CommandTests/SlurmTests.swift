@@ -76,6 +76,7 @@ extension CommandTests {
       (["--sbatch", "time=3"], 64, ["the script sets it itself"]), (["--sbatch", "a b"], 64, ["no option of sbatch"]),
       (["--launcher", "ssh"], 64, ["'srun' and 'mpirun'"]),
       (["--", "--bogus"], 64, ["Unknown option '--bogus'", "vae-dist train --help"]),
+      (["--", "--run="], 64, ["Missing value for '--run <run>'"]),
       (["--", "--resume", "none"], 64, ["goes on with its own run"]),
       (["--array", "1-3", "--", "--seed", "2"], 64, ["leave --run and --seed away"]),
       (["--", "--set", "model.latnt=3"], 78, ["did you mean model.latent?"]),
@@ -148,6 +149,76 @@ extension CommandTests {
         in: scratch.path)
       #expect(asked(scratch) == ["requeue 11_3"], "\(outcome.errors)")
       #expect(outcome.output.contains("train --run runs/11-seed-3 --resume auto --seed 3 --max-steps 5\n"))
+    }
+
+    /// The words after `sbatch` on the line that says how to go on.
+    private func goesOn(_ outcome: Outcome) throws -> String {
+      let mark = "to go on: sbatch "
+      let line = try #require(outcome.lines.first { $0.contains(mark) }, "\(outcome.output)\(outcome.errors)")
+      return String(line[try #require(line.range(of: mark)).upperBound...])
+    }
+
+    @Test(
+      "The line that says how to go on names the run that there is, and the other arguments",
+      arguments: [
+        ("--run runs/a --max-steps 5", "runs/a", " --max-steps 5"), ("--run=runs/a", "runs/a", ""),
+        ("-q --run a --run 'it is mine' --data 'my data'", "it\\ is\\ mine", " -q --data my\\ data"),
+        ("", "runs/12", ""), ("--max-steps 5", "runs/12", " --max-steps 5"),
+      ])
+    func namedRun(given: String, run: String, others: String) throws {
+      let scratch = try Scratch()
+      let path = try cluster(scratch, srun: "printf '%q ' \"${@:5}\"; echo; exit 75")
+      let outcome = try shell(
+        "bash \(Self.folder)/one-node.sbatch \(given)", path: path, environment: job, in: scratch.path)
+      #expect(outcome.status == 75, "\(outcome.errors)")
+      #expect(outcome.lines.contains("--run \(run) --resume auto\(others) "), "\(outcome.output)")
+      let line = try goesOn(outcome)
+      #expect(line == "THIS-FILE --run \(run)\(others)")
+      // What is printed means the same again.
+      let script = line.replacingOccurrences(of: "THIS-FILE", with: Self.folder + "/one-node.sbatch")
+      let again = try shell("bash \(script)", path: path, environment: job, in: scratch.path)
+      #expect(try goesOn(again) == line)
+    }
+
+    @Test("Failures are counted in the run that is named")
+    func namedFailures() throws {
+      let scratch = try Scratch()
+      let path = try cluster(scratch, srun: "exit 137")
+      let outcome = try shell(
+        "bash \(Self.folder)/requeue.sbatch --run runs/a", path: path, environment: job, in: scratch.path)
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      #expect(FileManager.default.fileExists(atPath: scratch.path + "/runs/a/failures"))
+    }
+
+    @Test("A run named when the script was made is the script's own")
+    func namedInScript() throws {
+      let scratch = try Scratch()
+      let path = try cluster(scratch, srun: "echo \"$@\"; exit 75")
+      for words in ["--max-steps 5 --run 'my run'", "'--run=my run' --max-steps 5"] {
+        let outcome = try shell(
+          "vae-dist slurm -- \(words) >job && bash job", path: path, environment: job, in: scratch.path)
+        #expect(try goesOn(outcome) == "THIS-FILE --run my\\ run", "\(outcome.errors)")
+        #expect(outcome.output.contains("train --run my run --resume auto --max-steps 5\n"))
+      }
+    }
+
+    @Test("One task of an array goes on by itself; a run is not that of several")
+    func namedTask() throws {
+      let scratch = try Scratch()
+      let path = try cluster(scratch, srun: "exit 75")
+      func outcome(tasks: Int, _ words: String) throws -> Outcome {
+        try shell(
+          "bash \(Self.folder)/seeds.sbatch \(words)", path: path,
+          environment: job.merging(["SLURM_ARRAY_TASK_COUNT": "\(tasks)"]) { $1 }, in: scratch.path)
+      }
+      #expect(
+        try goesOn(try outcome(tasks: 8, "--max-steps 5"))
+          == "--array=3 THIS-FILE --run runs/11-seed-3 --max-steps 5")
+      #expect(try goesOn(try outcome(tasks: 1, "--run runs/9-seed-3")) == "--array=3 THIS-FILE --run runs/9-seed-3")
+      let refused = try outcome(tasks: 8, "--run runs/9-seed-3")
+      #expect(refused.status == 64 && refused.errors.contains("the run of one seed, of 8 here"), "\(refused.errors)")
+      let empty = try outcome(tasks: 1, "--max-steps 5 --run")
+      #expect(empty.status == 64 && empty.errors.contains("--run without a directory"), "\(empty.errors)")
     }
 
     @Test("USR1 for the script reaches the launcher, and the status is the launcher's")
