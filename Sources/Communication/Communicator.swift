@@ -155,7 +155,8 @@ package final class Communicator {
   /// Agreement at start-up and after epochs: throws on every rank when ranks differ in any item, naming the ranks and
   /// what differs.
   package func agree(
-    on items: [(label: String, value: String)], when: String = "before the first step"
+    on items: [(label: String, value: String)], when: String = "before the first step",
+    status: Failure.Status = .failure, hint: String = "look at the memory and the CPUs of these hosts"
   ) throws(Failure) {
     let all = try gather(Array(items.map(\.value).joined(separator: "\u{1}").utf8))
     guard let first = all.first, let other = all.firstIndex(where: { $0 != first }) else { return }
@@ -170,8 +171,7 @@ package final class Communicator {
       "\(items[i].label): '\(i < a.count ? a[i] : "")' on rank 0, '\(i < b.count ? b[i] : "")' on rank \(other)"
     }.joined(separator: "; ")
     var failure = Failure(
-      .failure, "ranks disagree \(when) (rank \(ranks) against rank 0): \(what)",
-      hint: "give every rank the same program, configuration, data files and kind of CPU")
+      status, "ranks disagree \(when) (rank \(ranks) against rank 0): \(what)", hint: hint)
     failure.isCollective = true
     throw failure
   }

@@ -99,6 +99,10 @@ struct Train: ParsableCommand {
     try VaeDist.withRanks { communicator throws(Failure) in
       // Together: what is wrong on one host only must be said, too.
       let configuration = try communicator.together { () throws(Failure) in try resolve() }
+      try communicator.agree(
+        on: [
+          ("--dry-run", "\(dryRun)"), ("--fast-dev-run", "\(fastDevRun)"), ("--profile", "\(profile)"),
+        ], status: .badConfiguration, hint: "give every rank the same arguments")
       if fastDevRun { return try TrainingRun.tryOut(configuration.trial(), communicator) }
       return try TrainingRun(
         configuration, communicator, mode, run: directory, isVerbose: verbose, injection: injection,

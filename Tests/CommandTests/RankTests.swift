@@ -106,18 +106,69 @@ extension CommandTests {
       #expect(!FileManager.default.fileExists(atPath: scratch.path + "/run"))
     }
 
-    @Test("Ranks with different arguments do not begin")
-    func differing() throws {
+    private static let differences: [(first: String, others: String, said: String)] = [
+      ("", "--set optimizer.learning_rate=0.5", "optimizer.learning_rate: '0.001' on rank 0, '0.5' on rank 1"),
+      // What decides whether a rank reads its data, scales it, resumes, or trains at all.
+      ("--microbatch 16", "--microbatch 32", "train.microbatch: '16' on rank 0, '32' on rank 1"),
+      ("--microbatch 16", "--batch-size 1", "train.batch_size: '64' on rank 0, '1' on rank 1; train.microbatch"),
+      ("--set data.scale=minmax", "", "data.scale: 'minmax' on rank 0, 'auto' on rank 1"),
+      (
+        "--set data.scale=auto", "--set data.scale=standardize", "data.scale: 'auto' on rank 0, 'standardize' on rank 1"
+      ),
+      ("", "--data absent.csv", "data.source: 'digits' on rank 0, 'absent.csv' on rank 1"),
+      ("--resume none", "", "--resume: 'none' on rank 0, 'auto' on rank 1"),
+      ("", "--dry-run", "--dry-run: 'false' on rank 0, 'true' on rank 1"),
+      ("", "--profile", "--profile: 'false' on rank 0, 'true' on rank 1"),
+      ("--fast-dev-run", "", "--fast-dev-run: 'true' on rank 0, 'false' on rank 1"),
+    ]
+
+    /// One rank with some arguments and two with others.
+    private func differ(_ first: [String], _ others: [String], in scratch: Scratch) throws -> Outcome {
+      let own = [binaries + "/vae-dist"] + training(scratch.path + "/run", ["--max-steps", "2"])
+      return try Child(
+        mpirun(1) + own + first + [":", "-np", "2"] + own + others, environment: plainEnvironment,
+        directory: scratch.path
+      ).wait(limit: 20)
+    }
+
+    @Test("Ranks with different arguments do not begin, and say which", arguments: differences)
+    func differing(first: String, others: String, said: String) throws {
       let scratch = try Scratch()
-      let program = binaries + "/vae-dist"
-      let own = [program] + training(scratch.path + "/run", ["--max-steps", "2"])
-      let outcome = try Child(
-        mpirun(1) + own + [":", "-np", "2"] + own + ["--set", "optimizer.learning_rate=0.5"],
-        environment: plainEnvironment, directory: scratch.path
-      ).wait()
-      #expect(outcome.status == 1)
-      #expect(outcome.count(of: "ranks disagree before the first step (rank 1, 2 against rank 0): configuration") == 1)
+      func words(_ text: String) -> [String] { text.split(separator: " ").map(String.init) }
+      let outcome = try differ(words(first), words(others), in: scratch)
+      #expect(outcome.status == 78)
+      #expect(
+        outcome.count(of: "ranks disagree before the first step (rank 1, 2 against rank 0): \(said)") == 1,
+        "\(outcome.errors)")
       #expect(!FileManager.default.fileExists(atPath: scratch.path + "/run"))
+    }
+
+    @Test("Ranks whose data files differ do not begin", arguments: [("|u1", 8), ("|u1", 9), ("<f4", 8)])
+    func differingData(type: String, width: Int) throws {
+      let scratch = try Scratch()
+      let bytes = [UInt8](repeating: 0, count: 64 * width * (type == "|u1" ? 1 : 4))
+      // The same path under two roots: two hosts with disks of their own.
+      var places: [String] = []
+      for (host, content) in [
+        npy("|u1", [64, 8], [UInt8](repeating: 1, count: 512)), npy(type, [64, width], bytes),
+      ].enumerated() {
+        let folder = "\(scratch.path)/\(host)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try writeFile(content, at: folder + "/train.npy")
+        places.append(folder)
+      }
+      let own =
+        [binaries + "/vae-dist"]
+        + training(scratch.path + "/run", ["--max-steps", "2", "--data", "train.npy", "--set", "data.scale=auto"])
+      let outcome = try Child(
+        mpirun(1) + ["-wdir", places[0]] + own + [":", "-np", "1", "-wdir", places[1]] + own,
+        environment: plainEnvironment, directory: scratch.path
+      ).wait(limit: 20)
+      #expect(outcome.status == 65)
+      #expect(outcome.count(of: "ranks disagree before the first step (rank 1 against rank 0): ") == 1)
+      let said =
+        type == "<f4" ? "type of its values" : width == 9 ? "shape of its samples" : "digest of the training data"
+      #expect(outcome.errors.contains("\(said): '"), "\(outcome.errors)")
     }
 
     @Test("A rank that dies ends the job")

@@ -1,0 +1,109 @@
+import Communication
+import Data
+import Kernels
+
+/// What a rank reads of the data: made readable, checked, and scaled alike on all ranks.
+struct DataShare {
+  private let configuration: Configuration
+  private let data: DataSplit
+  private let plan: BatchPlan
+  private let communicator: Communicator
+  private let slots: Range<Int>
+
+  init(_ configuration: Configuration, _ data: DataSplit, _ plan: BatchPlan, _ communicator: Communicator) {
+    self.configuration = configuration
+    self.data = data
+    self.plan = plan
+    self.communicator = communicator
+    slots = ReductionTree(leaves: plan.slots, ranks: communicator.size).range(of: communicator.rank)
+  }
+
+  /// Collective.
+  func prepare() throws(Failure) {
+    let train = plan.strata(slots)
+    var valid = Validator.share(
+      of: Validator.count(of: data.valid, configuration), rank: communicator.rank, size: communicator.size)
+    if communicator.isRoot, data.train.shape.isImage, configuration.monitor.picturesEvery > 0 {
+      // Its pictures show the first samples, whoever validates on them.
+      valid = 0..<max(valid.upperBound, min(PictureMaker.stripCount, data.valid.count))
+    }
+    let validShare = valid
+    try communicator.together { () throws(Failure) in try data.prepare(train: train, valid: validShare) }
+    let scaling = try findScaling()
+    for set in [data.train, data.valid] {
+      set.scaling = scaling
+      // A value that is drawn from is a probability, whatever the likelihood.
+      set.requiresUnitInterval =
+        configuration.likelihood.requiresUnitInterval || configuration.data.binarize == .dynamic
+    }
+    try communicator.together { () throws(Failure) in
+      // What is read once anyway is checked now; a share beyond this is checked as it is used.
+      if train.count * data.train.shape.elementCount <= DataShare.checkedElements { try data.train.check(train) }
+      if validShare.count * data.valid.shape.elementCount <= DataShare.checkedElements {
+        try data.valid.check(validShare)
+      }
+    }
+  }
+
+  private static let checkedElements = 1 << 26
+
+  /// Scaling from the training rows alone: moments of each stratum, joined in the order of the strata.
+  private func findScaling() throws(Failure) -> Scaling {
+    let mode = configuration.data.scale
+    switch mode {
+    case .none: return .identity
+    case .unit: return Scaling(offset: [0], scale: [1 / 255])
+    case .auto where data.train.element != .u8: return .identity
+    case .auto:
+      let largest = try communicator.together { () throws(Failure) in
+        try data.train.largestByte(of: plan.strata(slots))
+      }
+      return defaultScaling(element: data.train.element, maximum: Double(try communicator.maximum([Int64(largest)])[0]))
+    case .minmax, .standardize: break
+    }
+    let mine = try communicator.together { () throws(Failure) -> [Double] in
+      var all = [Double]()
+      for slot in slots { all += try data.train.moments(of: plan.stratum(slot)).serialized }
+      return all
+    }
+    let width = data.train.shape.elementCount
+    var moments = Moments(width: width)
+    for bytes in try communicator.gather(mine.withUnsafeBytes { [UInt8]($0) }) {
+      let values = bytes.withUnsafeBytes { Array($0.bindMemory(to: Double.self)) }
+      for at in stride(from: 0, to: values.count, by: 1 + 4 * width) {
+        moments.merge(Moments(serialized: Array(values[at..<at + 1 + 4 * width])))
+      }
+    }
+    if mode == .minmax {
+      let low = moments.minimum, high = moments.maximum
+      return Scaling(
+        offset: low.map(Float.init), scale: zip(low, high).map { $1 > $0 ? Float(1 / ($1 - $0)) : 1 })
+    }
+    // A constant column has no scale of its own: centred, it says nothing, as it should.
+    return Scaling(
+      offset: moments.mean.map(Float.init),
+      scale: (0..<width).map { moments.variance($0) > 1e-24 ? Float(1 / moments.variance($0).squareRoot()) : 1 })
+  }
+}
+
+extension Configuration {
+  /// Opens the sets that it names, without reading their rows.
+  func openSets() throws(Failure) -> DataSplit {
+    do {
+      return try openData(data.source, validation: data.validation == "auto" ? nil : data.validation)
+    } catch {
+      if error.status == .missingInput, data.validation != "auto", error.message.hasPrefix(data.validation + ":") {
+        var failure = error
+        failure.hint = "--valid (data.validation) names it: give a fraction such as 0.1, or a path that is there"
+        throw failure
+      }
+      guard error.status == .missingInput, data.source == ConfigurationSchema.source(ofPreset: preset)
+      else { throw error }
+      var failure = error
+      failure.hint =
+        "the preset \(preset) needs data of yours: give --data PATH"
+        + (preset == "mnist-mlp" ? " (`scripts/fetch-data mnist` downloads MNIST to data/mnist)" : "")
+      throw failure
+    }
+  }
+}
