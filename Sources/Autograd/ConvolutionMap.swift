@@ -25,8 +25,8 @@ package struct ConvolutionWindow: Equatable, Sendable {
     return room < 0 ? nil : room / stride + 1
   }
 
-  /// Extent of the large image: (small - 1) stride - 2 padding + kernel + extra, as torch.nn.ConvTranspose2d.
-  package func enlarged(_ small: Int, extra: Int) -> Int { (small - 1) * stride - 2 * padding + kernel + extra }
+  /// Smallest extent that is reduced to `small`: (small - 1) stride - 2 padding + kernel, as torch.nn.ConvTranspose2d.
+  package func enlarged(_ small: Int) -> Int { (small - 1) * stride - 2 * padding + kernel }
 }
 
 /// Which values of the large image meet which weights at which pixel of the small one: the tables of a convolution.

@@ -89,6 +89,17 @@ package final class Graph {
     return tensor
   }
 
+  /// The same values and gradient, seen with other extents.
+  package func view(_ tensor: Tensor, _ shape: Shape) -> Tensor {
+    precondition(shape.count == tensor.count, "\(tensor.shape) seen as \(shape)")
+    return Tensor(index: tensor.index, shape: shape)
+  }
+
+  /// Rows of pixels seen as images. (batch, rows * columns * channels) -> (batch, rows, columns, channels)
+  package func view(_ tensor: Tensor, as image: ImageShape) -> Tensor {
+    view(tensor, [tensor.rows, image.rows, image.columns, image.channels])
+  }
+
   /// Values kept from forward for backward, or drawn: never differentiated.
   package func scratch(_ shape: Shape) -> Tensor { add(shape, .arena, needsGradient: false) }
 

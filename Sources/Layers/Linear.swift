@@ -3,15 +3,25 @@ import Autograd
 extension ParameterScope {
   /// f(x W^T + b) with parameters `weight` (out, in) and `bias` (out). x (batch, in) -> (batch, out)
   ///
-  /// Initialised as torch.nn.Linear: both U(-1/sqrt(in), 1/sqrt(in)).
-  package func linear(_ x: Tensor, to outputs: Int, activation: Activation = .identity) -> Tensor {
+  /// Initialised as torch.nn.Linear: both U(-1/sqrt(in), 1/sqrt(in)). An x of images is flattened; `image`: what the
+  /// outputs are to be seen as.
+  package func linear(
+    _ x: Tensor, to outputs: Int, image: ImageShape? = nil, activation: Activation = .identity
+  ) -> Tensor {
     let inputs = x.columns
+    var layout: TorchLayout?, biasLayout: TorchLayout?
+    if x.shape.rank == 4 { layout = .columns(of: Array(x.shape.dimensions.dropFirst()), outputs: outputs) }
+    if let image {
+      let extents = [image.rows, image.columns, image.channels]
+      layout = .rows(of: extents, inputs: inputs)
+      biasLayout = .rows(of: extents, inputs: nil)
+    }
     let bound = 1 / Float(inputs).squareRoot()
     graph.scopeName = path
     defer { graph.scopeName = "" }
     return graph.linear(
-      x, weight: parameter("weight", [outputs, inputs], .uniform(bound)),
-      bias: parameter("bias", [outputs], .uniform(bound)), activation: activation)
+      x, weight: parameter("weight", [outputs, inputs], .uniform(bound), layout: layout),
+      bias: parameter("bias", [outputs], .uniform(bound), layout: biasLayout), activation: activation)
   }
 
   /// Linear layers `0`, `1`, ... of the given widths, each with the activation and then dropout.

@@ -6,7 +6,11 @@ package struct Parameter: Sendable {
   package let name: String
   package let shape: Shape
   package let offset: Int
+  /// nil: in files as in memory.
+  package let layout: TorchLayout?
   package var range: Range<Int> { offset..<offset + shape.count }
+  /// In files.
+  package var fileShape: [Int] { layout?.shape ?? shape.dimensions }
 }
 
 /// How a parameter starts.
@@ -39,13 +43,15 @@ package final class ParameterStore {
   }
 
   /// Declares a parameter, or finds the one of this name: several graphs may record the same model.
-  package func declare(_ name: String, _ shape: Shape, _ initialization: Initialization) -> Parameter {
+  package func declare(
+    _ name: String, _ shape: Shape, _ initialization: Initialization, layout: TorchLayout? = nil
+  ) -> Parameter {
     if let known = byName[name] {
       precondition(parameters[known].shape == shape, "parameter \(name): \(parameters[known].shape) and \(shape)")
       return parameters[known]
     }
     precondition(buffer == nil, "parameter \(name) declared after the store was allocated")
-    let parameter = Parameter(name: name, shape: shape, offset: count)
+    let parameter = Parameter(name: name, shape: shape, offset: count, layout: layout)
     byName[name] = parameters.count
     parameters.append(parameter)
     initializations.append(initialization)
@@ -88,6 +94,20 @@ package final class ParameterStore {
     ownsBuffer = false
   }
 
+  /// A buffer of parameters, or of something beside each of them, in the layout of files.
+  package func fileValues(_ memory: UnsafePointer<Float>) -> Buffer {
+    let file = Buffer(count: count)
+    for parameter in parameters {
+      let (from, to) = (memory + parameter.offset, file.base + parameter.offset)
+      if let layout = parameter.layout {
+        layout.write(from, to: to)
+      } else {
+        to.update(from: from, count: parameter.shape.count)
+      }
+    }
+    return file
+  }
+
   /// SHA-256 over the bytes of all parameters, in order: "sha256:...".
   package func digest() -> String {
     let hash = SHA256()
@@ -112,8 +132,10 @@ package struct ParameterScope {
     ParameterScope(graph: graph, store: store, path: path.isEmpty ? name : "\(path).\(name)")
   }
 
-  package func parameter(_ name: String, _ shape: Shape, _ initialization: Initialization) -> Tensor {
-    let declared = store.declare(self[name].path, shape, initialization)
+  package func parameter(
+    _ name: String, _ shape: Shape, _ initialization: Initialization, layout: TorchLayout? = nil
+  ) -> Tensor {
+    let declared = store.declare(self[name].path, shape, initialization, layout: layout)
     return graph.parameter(shape, offset: declared.offset)
   }
 }

@@ -77,7 +77,7 @@ package final class Checkpoints {
       lastFailure = error
       throw error
     }
-    let described = parameters.parameters.map { TensorDescription(name: $0.name, shape: $0.shape.dimensions) }
+    let described = parameters.parameters.map { TensorDescription(name: $0.name, shape: $0.fileShape) }
     var metadata = metadata
     metadata["vae_dist.step"] = "\(state.step)"
     metadata["vae_dist.epoch"] = "\(state.epoch)"
@@ -87,9 +87,9 @@ package final class Checkpoints {
         described.map { TensorDescription(name: "\(kind).\($0.name)", shape: $0.shape) }
       }, metadata: [:])
     let text = try state.encoded()
-    func block(_ base: UnsafeMutablePointer<Float>) -> UnsafeRawBufferPointer {
-      UnsafeRawBufferPointer(start: base, count: parameters.count * MemoryLayout<Float>.stride)
-    }
+    let values = parameters.fileValues(parameters.values)
+    let first = parameters.fileValues(optimizer.first)
+    let second = parameters.fileValues(optimizer.second)
     var failure: Failure?
     header.withUnsafeBytes { header in
       moments.withUnsafeBytes { moments in
@@ -98,9 +98,9 @@ package final class Checkpoints {
             try store.save(
               step: state.step,
               files: [
-                CheckpointFile(name: "model.safetensors", chunks: [header, block(parameters.values)]),
+                CheckpointFile(name: "model.safetensors", chunks: [header, values.bytes]),
                 CheckpointFile(
-                  name: "optimizer.safetensors", chunks: [moments, block(optimizer.first), block(optimizer.second)]),
+                  name: "optimizer.safetensors", chunks: [moments, first.bytes, second.bytes]),
                 CheckpointFile(name: "state.json", chunks: [text]),
               ], best: best, protecting: Set([proven].compactMap { $0 }))
           } catch let error as Failure { failure = error } catch {}
@@ -215,10 +215,9 @@ package final class Checkpoints {
       let model = try SafetensorsFile(path: store.path(step: step) + "/model.safetensors")
       let moments = try SafetensorsFile(path: store.path(step: step) + "/optimizer.safetensors")
       for parameter in parameters.parameters {
-        let shape = parameter.shape.dimensions
-        try model.copy(parameter.name, shape: shape, into: parameters.values + parameter.offset)
-        try moments.copy("first.\(parameter.name)", shape: shape, into: optimizer.first + parameter.offset)
-        try moments.copy("second.\(parameter.name)", shape: shape, into: optimizer.second + parameter.offset)
+        try model.copy(parameter, into: parameters.values)
+        try moments.copy(parameter, prefix: "first.", into: optimizer.first)
+        try moments.copy(parameter, prefix: "second.", into: optimizer.second)
       }
     }
     for base in [parameters.values, optimizer.first, optimizer.second] {
@@ -237,5 +236,20 @@ package final class Checkpoints {
     guard onDisk.contains(step) else { return }
     note(step: step)
     proven = onDisk.first { $0 < step }
+  }
+}
+
+extension SafetensorsFile {
+  /// Copies a parameter, or what belongs to it under a longer name, to its place in a flat buffer.
+  package func copy(
+    _ parameter: Parameter, prefix: String = "", into buffer: UnsafeMutablePointer<Float>
+  ) throws(Failure) {
+    let name = prefix + parameter.name
+    guard let layout = parameter.layout else {
+      return try copy(name, shape: parameter.fileShape, into: buffer + parameter.offset)
+    }
+    let values = Buffer(count: parameter.shape.count)
+    try copy(name, shape: parameter.fileShape, into: values.base)
+    layout.read(values.base, to: buffer + parameter.offset)
   }
 }

@@ -37,6 +37,9 @@ package struct ModelSettings: Sendable, Equatable {
   package var hidden = [400]
   /// Widths of the decoder, first to last; empty: those of the encoder, reversed.
   package var decoderHidden: [Int] = []
+  /// Channels after each convolution of the encoder; the decoder mirrors them.
+  package var channels: [Int] = []
+  package var window = ConvolutionWindow(kernel: 4, stride: 2, padding: 1)
   package var latent = 20
   package var activation = Activation.relu
   package var dropout: Float = 0
@@ -58,7 +61,8 @@ package struct ModelSettings: Sendable, Equatable {
 package enum ModelRegistry {
   package static let models: [(name: String, make: @Sendable (ModelSettings) throws(Failure) -> any VariationalModel)] =
     [
-      ("mlp", { MLP(settings: $0) })
+      ("mlp", { MLP(settings: $0) }),
+      ("conv", { settings throws(Failure) in try Convolutional(settings: settings) }),
     ]
 
   package static func make(_ settings: ModelSettings) throws(Failure) -> any VariationalModel {

@@ -52,7 +52,7 @@ private func convolutionCase(
   batch: Int, _ rows: Int, _ columns: Int, _ depth: Int, to channels: Int, _ window: ConvolutionWindow,
   transposed: Bool = false, outputPadding: Int = 0, _ f: Activation = .identity, role: OpCase.Role = .input
 ) -> OpCase {
-  func extent(_ n: Int) -> Int { transposed ? window.enlarged(n, extra: outputPadding) : window.reduced(n)! }
+  func extent(_ n: Int) -> Int { transposed ? window.enlarged(n) + outputPadding : window.reduced(n)! }
   let from = ImageShape(rows: rows, columns: columns, channels: depth)
   let to = ImageShape(rows: extent(rows), columns: extent(columns), channels: channels)
   let reference = Reference(large: transposed ? to : from, small: transposed ? from : to, window: window)
@@ -70,7 +70,7 @@ private func convolutionCase(
     record: { graph, x in
       transposed
         ? graph.transposedConvolution(
-          x[0], weight: x[1], bias: x[2], window: window, outputPadding: outputPadding, activation: f)
+          x[0], weight: x[1], bias: x[2], window: window, to: to, activation: f)
         : graph.convolution(x[0], weight: x[1], bias: x[2], window: window, activation: f)
     },
     reference: { reference.output($0[0], $0[1], $0[2], batch: batch, isTransposed: transposed, f) })

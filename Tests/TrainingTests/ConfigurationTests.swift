@@ -17,6 +17,10 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
     ["[0]", "[65537]", "[1.5]", "[a]", "[1,]", "[1", "-1"]
   ),
   ("model.decoder_hidden", ["[]", "[5]"], ["[0]", "[-3]", "wide"]),
+  ("model.channels", ["[32]", "[32, 64]", "[4096]"], ["[]", "[0]", "[4097]", "32x64", "conv"]),
+  ("model.kernel", ["1", "64"], ["0", "65", "3.5"]),
+  ("model.stride", ["1", "64"], ["0", "65", "two"]),
+  ("model.padding", ["0", "63"], ["-1", "64", "same"]),
   ("model.latent", ["1", "65536"], ["0", "-1", "65537", "1.5", "ten", "", "99999999999999999999"]),
   (
     "model.activation",

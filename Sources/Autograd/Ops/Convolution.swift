@@ -76,17 +76,17 @@ extension Graph {
       x, weight, bias, ConvolutionMap(large: large, small: small, window: window), isTransposed: false, to: small, f)
   }
 
-  /// y = f(x *^T W + b), as torch.nn.ConvTranspose2d over channels last. x (batch, rows, columns, in), weight (kernel,
-  /// kernel, out / groups, in), bias (out) -> (batch, rows', columns', out)
+  /// y = f(x *^T W + b), as torch.nn.ConvTranspose2d over channels last, with the output padding that makes y fit.
+  /// x (batch, rows, columns, in), weight (kernel, kernel, out / groups, in), bias (out) -> (batch, large)
   package func transposedConvolution(
-    _ x: Tensor, weight: Tensor, bias: Tensor, window: ConvolutionWindow, outputPadding: Int = 0,
+    _ x: Tensor, weight: Tensor, bias: Tensor, window: ConvolutionWindow, to large: ImageShape,
     activation f: Activation = .identity
   ) -> Tensor {
     let small = image(x)
-    let large = ImageShape(
-      rows: window.enlarged(small.rows, extra: outputPadding),
-      columns: window.enlarged(small.columns, extra: outputPadding), channels: bias.count)
-    precondition(large.rows > 0 && large.columns > 0, "transposed convolution \(scopeName): \(small) becomes \(large)")
+    precondition(
+      window.reduced(large.rows) == small.rows && window.reduced(large.columns) == small.columns
+        && large.channels == bias.count,
+      "transposed convolution \(scopeName): \(small) does not become \(large)")
     return convolution(
       x, weight, bias, ConvolutionMap(large: large, small: small, window: window), isTransposed: true, to: large, f)
   }

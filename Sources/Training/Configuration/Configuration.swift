@@ -18,6 +18,10 @@ package struct Configuration: Sendable, Equatable {
     package var kind = "mlp"
     package var hidden = [400]
     package var decoderHidden: [Int] = []
+    package var channels = [32, 64]
+    package var kernel = 4
+    package var stride = 2
+    package var padding = 1
     package var latent = 20
     package var activation = Activation.relu
     package var dropout = 0.0
@@ -150,6 +154,8 @@ extension Configuration {
     settings.kind = model.kind
     settings.hidden = model.hidden
     settings.decoderHidden = model.decoderHidden
+    settings.channels = model.channels
+    settings.window = ConvolutionWindow(kernel: model.kernel, stride: model.stride, padding: model.padding)
     settings.latent = model.latent
     settings.activation = model.activation
     settings.dropout = Float(model.dropout)

@@ -56,7 +56,7 @@ package enum ConfigurationSchema {
       "data.prefetch", \.data.prefetch,
       "load the next microbatch in a thread: auto (if slow and a core is free), on, off"),
 
-    key("model.kind", \.model.kind, "mlp"),
+    key("model.kind", \.model.kind, "mlp, conv"),
     key(
       "model.hidden", \.model.hidden, "widths of the encoder's layers, first to last", "a list of widths of 1 to 65536"
     ) {
@@ -66,6 +66,17 @@ package enum ConfigurationSchema {
       "model.decoder_hidden", \.model.decoderHidden, "widths of the decoder's layers; [] mirrors the encoder",
       "a list of widths of 1 to 65536"
     ) { $0.allSatisfy((1...65_536).contains) && $0.count <= 64 },
+    key(
+      "model.channels", \.model.channels, "channels after each convolution of the encoder (conv)",
+      "a list of 1 to 4096 channels"
+    ) { $0.allSatisfy((1...4096).contains) && (1...32).contains($0.count) },
+    key("model.kernel", \.model.kernel, "rows and columns of a convolution's window (conv)", "between 1 and 64") {
+      (1...64).contains($0)
+    },
+    key("model.stride", \.model.stride, "step of the window (conv)", "between 1 and 64") { (1...64).contains($0) },
+    key("model.padding", \.model.padding, "zeros around the image (conv)", "between 0 and 63") {
+      (0...63).contains($0)
+    },
     key("model.latent", \.model.latent, "size of z", "between 1 and 65536") { (1...65_536).contains($0) },
     key(
       "model.activation", \.model.activation,
@@ -229,6 +240,20 @@ package enum ConfigurationSchema {
       [
         ("data.source", "data/mnist"), ("model.hidden", "[400]"), ("model.latent", "20"), ("train.batch_size", "128"),
         ("train.max_epochs", "50"),
+      ]
+    ),
+    (
+      "conv28", "convolutions to 32 and 64 channels on 28x28 images, latent 20; give --data",
+      [
+        ("data.source", "data/mnist"), ("model.kind", "conv"), ("model.channels", "[32, 64]"),
+        ("model.hidden", "[256]"), ("model.latent", "20"), ("train.batch_size", "128"), ("train.max_epochs", "50"),
+      ]
+    ),
+    (
+      "conv64", "convolutions to 32, 32, 64, 64 channels on 64x64 images, latent 10; give --data",
+      [
+        ("data.source", "data/images"), ("model.kind", "conv"), ("model.channels", "[32, 32, 64, 64]"),
+        ("model.hidden", "[256]"), ("model.latent", "10"), ("train.batch_size", "64"), ("train.max_epochs", "50"),
       ]
     ),
     (

@@ -1,0 +1,64 @@
+/// How the values of a parameter lie in files, where that is not how they lie in memory: as PyTorch has them.
+///
+/// Images are (rows, columns, channels) in memory and (channels, rows, columns) in PyTorch; so are the weights of
+/// convolutions, and the rows or columns of a matrix beside a flattened image.
+package struct TorchLayout: Equatable, Sendable {
+  /// Extents of the values in memory, outermost first.
+  let extents: [Int]
+  /// The axes of memory, in the order of the file.
+  let order: [Int]
+  /// What the file says; some axes are one there.
+  package let shape: [Int]
+
+  package init(extents: [Int], order: [Int], shape: [Int]) {
+    precondition(order.sorted() == Array(extents.indices), "\(order) is no order of \(extents.count) axes")
+    precondition(shape.reduce(1, *) == extents.reduce(1, *), "\(extents) has not as many values as \(shape)")
+    (self.extents, self.order, self.shape) = (extents, order, shape)
+  }
+
+  /// (kernel, kernel, in / groups, out) -> (out, in / groups, kernel, kernel)
+  static func convolution(_ shape: [Int]) -> TorchLayout {
+    TorchLayout(extents: shape, order: [3, 2, 0, 1], shape: [3, 2, 0, 1].map { shape[$0] })
+  }
+
+  /// Columns of a matrix (out, rows * columns * channels) -> (out, channels * rows * columns).
+  package static func columns(of image: [Int], outputs: Int) -> TorchLayout {
+    TorchLayout(
+      extents: [outputs] + image, order: [0, 3, 1, 2], shape: [outputs, image.reduce(1, *)])
+  }
+
+  /// Rows of a matrix (rows * columns * channels, in), or a vector -> (channels * rows * columns, in).
+  package static func rows(of image: [Int], inputs: Int?) -> TorchLayout {
+    let count = image.reduce(1, *)
+    guard let inputs else { return TorchLayout(extents: image, order: [2, 0, 1], shape: [count]) }
+    return TorchLayout(extents: image + [inputs], order: [2, 0, 1, 3], shape: [count, inputs])
+  }
+
+  /// Memory -> file.
+  package func write(_ memory: UnsafePointer<Float>, to file: UnsafeMutablePointer<Float>) {
+    walk { place, i in file[i] = memory[place] }
+  }
+
+  /// File -> memory.
+  package func read(_ file: UnsafePointer<Float>, to memory: UnsafeMutablePointer<Float>) {
+    walk { place, i in memory[place] = file[i] }
+  }
+
+  /// Visits the values in the file's order.
+  private func walk(_ visit: (_ memory: Int, _ file: Int) -> Void) {
+    var strides = [Int](repeating: 1, count: extents.count)
+    for axis in extents.indices.dropLast().reversed() { strides[axis] = strides[axis + 1] * extents[axis + 1] }
+    var at = [Int](repeating: 0, count: extents.count)
+    var place = 0
+    for i in 0..<extents.reduce(1, *) {
+      visit(place, i)
+      for axis in order.reversed() {
+        at[axis] += 1
+        place += strides[axis]
+        if at[axis] < extents[axis] { break }
+        place -= at[axis] * strides[axis]
+        at[axis] = 0
+      }
+    }
+  }
+}

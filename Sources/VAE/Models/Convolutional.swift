@@ -1,0 +1,75 @@
+import Autograd
+import Kernels
+import Layers
+
+/// Strided convolutions to a small image, a perceptron to (mu, logvar), and the same way back by transposed ones.
+///
+/// Burgess et al., "Understanding disentangling in beta-VAE", arXiv:1804.03599.
+struct Convolutional: VariationalModel {
+  let settings: ModelSettings
+  var latent: Int { settings.latent }
+  /// The image before and after each convolution of the encoder.
+  private let chain: [ImageShape]
+  private var window: ConvolutionWindow { settings.window }
+
+  init(settings: ModelSettings) throws(Failure) {
+    self.settings = settings
+    chain = try settings.reductions()
+  }
+
+  func infer(_ x: Tensor, noise: (String) -> Noise, in scope: ParameterScope) -> Inference {
+    var h = scope.graph.view(x, as: chain[0])
+    for (i, image) in chain.dropFirst().enumerated() {
+      h = scope["encoder"]["conv"]["\(i)"].convolution(
+        h, to: image.channels, window: window, activation: settings.activation)
+    }
+    h = scope["encoder"]["dense"].perceptron(
+      h, widths: settings.hidden, activation: settings.activation, dropout: settings.dropout)
+    let posterior = DiagonalGaussian.record(
+      h, latent: latent, bounds: settings.logvarLow...settings.logvarHigh, in: scope)
+    let z = posterior.sample(noise("eps"), in: scope.graph)
+    return Inference(
+      posterior: posterior, z: z, location: decode(z, in: scope), divergences: [posterior.divergence(in: scope.graph)])
+  }
+
+  func decode(_ z: Tensor, in scope: ParameterScope) -> Tensor {
+    let widths = settings.decoderHidden.isEmpty ? settings.hidden.reversed() : settings.decoderHidden
+    let decoder = scope["decoder"]
+    var h = decoder["dense"].perceptron(z, widths: widths, activation: settings.activation, dropout: settings.dropout)
+    let smallest = chain[chain.count - 1]
+    h = decoder["image"].linear(h, to: smallest.count, image: smallest, activation: settings.activation)
+    h = scope.graph.view(h, as: smallest)
+    for (i, image) in chain.dropLast().reversed().enumerated() {
+      let isLast = i == chain.count - 2
+      h = decoder["conv"]["\(i)"].transposedConvolution(
+        h,
+        to: ImageShape(rows: image.rows, columns: image.columns, channels: isLast ? settings.outputs : image.channels),
+        window: window, activation: isLast ? .identity : settings.activation)
+    }
+    return scope.graph.view(h, [h.rows, h.columns])
+  }
+}
+
+extension ModelSettings {
+  /// The images before and after each convolution; refused where a window does not fit, with the chain so far.
+  func reductions() throws(Failure) -> [ImageShape] {
+    var chain = [image]
+    for (i, channels) in channels.enumerated() {
+      let last = chain[i]
+      guard let rows = window.reduced(last.rows), let columns = window.reduced(last.columns) else {
+        throw Failure(
+          .badConfiguration,
+          "model.channels asks for \(self.channels.count) convolutions, and the image is too small for number \(i + 1): "
+            + chain.map(\.description).joined(separator: " -> ")
+            + ", and then a window of \(window.kernel) with padding "
+            + "\(window.padding) does not fit",
+          hint: i == 0
+            ? "data of one row are no images: model.kind mlp is for them"
+            : "give \(i) channels, or a smaller model.kernel"
+        )
+      }
+      chain.append(ImageShape(rows: rows, columns: columns, channels: channels))
+    }
+    return chain
+  }
+}
