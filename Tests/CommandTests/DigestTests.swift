@@ -44,6 +44,21 @@ extension CommandTests {
       #expect(try digest(scratch.path + "/other") != expected)
     }
 
+    @Test("Parameters are not shared by ranks that exchange by messages alone")
+    func sharing() throws {
+      let scratch = try Scratch()
+      let place = scratch.path + "/run"
+      let settings = ["--set", "optimizer.sharding=node", "--set", "train.exchange=messages"]
+      for nodeRanks in [1, 4] {
+        let refused = try run(
+          training(place, Self.settings + settings), ranks: 2, environment: ["VAE_DIST_NODE_RANKS": "\(nodeRanks)"])
+        #expect(refused.status == 78, "\(refused.errors)")
+        #expect(
+          refused.count(of: "optimizer.sharding is node, and train.exchange is messages") == 1, "\(refused.errors)")
+        #expect(refused.count(of: "hint: ") == 1 && !FileManager.default.fileExists(atPath: place))
+      }
+    }
+
     @Test("More ranks than microbatches are refused, with the microbatch to give")
     func tooManyRanks() throws {
       let scratch = try Scratch()

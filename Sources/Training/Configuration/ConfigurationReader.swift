@@ -28,7 +28,19 @@ extension Configuration {
         String(assignment[..<equals]), String(assignment[assignment.index(after: equals)...]), where: "--set")
     }
     for (path, text) in flags { try configuration.set(path, text, where: "command line") }
+    try configuration.requireAgreement()
     return configuration
+  }
+
+  /// Keys that are right by themselves and wrong together.
+  private func requireAgreement() throws(Failure) {
+    guard optimizer.sharding != .node || train.exchange != .messages else {
+      throw Failure(
+        .badConfiguration,
+        "optimizer.sharding is node, and train.exchange is messages: ranks that share parameters must see when "
+          + "the others are done with a step, and messages alone do not tell",
+        hint: "leave optimizer.sharding at auto, or train.exchange")
+    }
   }
 
   /// Sets one key; `place` names who asked, for the message.
