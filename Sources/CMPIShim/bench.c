@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "CMPIShim.h"
 #include "handles.h"
-#include <limits.h>
 #include <mpi.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -9,19 +8,36 @@
 
 static const int tag = 7002;
 
+static int send_all(vd_comm *comm, const void *data, uint64_t bytes, int to) {
+  int code = 0;
+  for (uint64_t at = 0; at < bytes && !code; at += vd_chunk_limit) {
+    uint64_t n = bytes - at < vd_chunk_limit ? bytes - at : vd_chunk_limit;
+    code = MPI_Send((const char *)data + at, (int)n, MPI_BYTE, to, tag, comm->comm);
+  }
+  return code;
+}
+
+static int receive_all(vd_comm *comm, void *data, uint64_t bytes, int from) {
+  int code = 0;
+  for (uint64_t at = 0; at < bytes && !code; at += vd_chunk_limit) {
+    uint64_t n = bytes - at < vd_chunk_limit ? bytes - at : vd_chunk_limit;
+    code = MPI_Recv((char *)data + at, (int)n, MPI_BYTE, from, tag, comm->comm, MPI_STATUS_IGNORE);
+  }
+  return code;
+}
+
 int vd_bench_ping_pong(vd_comm *comm, int32_t a, int32_t b, void *buffer, uint64_t bytes, int32_t count,
                        double *seconds) {
-  if (bytes > INT_MAX) return MPI_ERR_COUNT;
   if (comm->rank != a && comm->rank != b) return 0;
   int code = 0;
   double began = MPI_Wtime();
   for (int32_t i = 0; i < count && !code; i++) {
     if (comm->rank == a) {
-      code = MPI_Send(buffer, (int)bytes, MPI_BYTE, b, tag, comm->comm);
-      if (!code) code = MPI_Recv(buffer, (int)bytes, MPI_BYTE, b, tag, comm->comm, MPI_STATUS_IGNORE);
+      code = send_all(comm, buffer, bytes, b);
+      if (!code) code = receive_all(comm, buffer, bytes, b);
     } else {
-      code = MPI_Recv(buffer, (int)bytes, MPI_BYTE, a, tag, comm->comm, MPI_STATUS_IGNORE);
-      if (!code) code = MPI_Send(buffer, (int)bytes, MPI_BYTE, a, tag, comm->comm);
+      code = receive_all(comm, buffer, bytes, a);
+      if (!code) code = send_all(comm, buffer, bytes, a);
     }
   }
   *seconds = (MPI_Wtime() - began) / (2.0 * count);
@@ -31,8 +47,9 @@ int vd_bench_ping_pong(vd_comm *comm, int32_t a, int32_t b, void *buffer, uint64
 int vd_bench_stream(vd_comm *comm, int32_t a, int32_t b, int32_t count, double *seconds) {
   if (comm->rank != a && comm->rank != b) return 0;
   enum { most = 64 };
-  double values[most] = {0};
-  MPI_Request requests[most];
+  // Not on the stack: after an error MPI may write there still.
+  static double values[most];
+  static MPI_Request requests[most];
   if (count > most) count = most;
   int code = 0;
   double began = MPI_Wtime();
@@ -48,14 +65,23 @@ int vd_bench_stream(vd_comm *comm, int32_t a, int32_t b, int32_t count, double *
 }
 
 int vd_bench_swap(vd_comm *comm, int32_t peer, const void *out, void *in, uint64_t bytes) {
-  if (bytes > INT_MAX) return MPI_ERR_COUNT;
-  return MPI_Sendrecv(out, (int)bytes, MPI_BYTE, peer, tag, in, (int)bytes, MPI_BYTE, peer, tag, comm->comm,
-                      MPI_STATUS_IGNORE);
+  int code = 0;
+  for (uint64_t at = 0; at < bytes && !code; at += vd_chunk_limit) {
+    int n = (int)(bytes - at < vd_chunk_limit ? bytes - at : vd_chunk_limit);
+    code = MPI_Sendrecv((const char *)out + at, n, MPI_BYTE, peer, tag, (char *)in + at, n, MPI_BYTE, peer, tag,
+                        comm->comm, MPI_STATUS_IGNORE);
+  }
+  return code;
 }
 
 int vd_bench_sum(vd_comm *comm, float *values, uint64_t count) {
-  if (count > INT_MAX) return MPI_ERR_COUNT;
-  return MPI_Allreduce(MPI_IN_PLACE, values, (int)count, MPI_FLOAT, MPI_SUM, comm->comm);
+  uint64_t most = vd_chunk_limit / sizeof *values;
+  int code = 0;
+  for (uint64_t at = 0; at < count && !code; at += most) {
+    uint64_t n = count - at < most ? count - at : most;
+    code = MPI_Allreduce(MPI_IN_PLACE, values + at, (int)n, MPI_FLOAT, MPI_SUM, comm->comm);
+  }
+  return code;
 }
 
 int vd_bench_sleeping_barrier(vd_comm *comm) {

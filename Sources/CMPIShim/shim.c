@@ -14,8 +14,9 @@ struct vd_window {
 };
 
 // Below INT_MAX, and a multiple of every element size.
-static uint64_t chunk_limit = (uint64_t)1 << 30;
-void vd_mpi_set_chunk(uint64_t bytes) { chunk_limit = bytes ? bytes : (uint64_t)1 << 30; }
+enum { largest_chunk = 1 << 30 };
+uint64_t vd_chunk_limit = largest_chunk;
+void vd_mpi_set_chunk(uint64_t bytes) { vd_chunk_limit = bytes && bytes < largest_chunk ? bytes : largest_chunk; }
 
 static int wrap(MPI_Comm comm, vd_comm **out) {
   vd_comm *c = malloc(sizeof *c);
@@ -104,8 +105,8 @@ int vd_mpi_free_comm(vd_comm *comm) {
 int vd_mpi_barrier(vd_comm *comm) { return MPI_Barrier(comm->comm); }
 
 int vd_mpi_broadcast(vd_comm *comm, void *data, uint64_t bytes, int32_t root) {
-  for (uint64_t at = 0; at < bytes; at += chunk_limit) {
-    uint64_t n = bytes - at < chunk_limit ? bytes - at : chunk_limit;
+  for (uint64_t at = 0; at < bytes; at += vd_chunk_limit) {
+    uint64_t n = bytes - at < vd_chunk_limit ? bytes - at : vd_chunk_limit;
     int code = MPI_Bcast((char *)data + at, (int)n, MPI_BYTE, root, comm->comm);
     if (code) return code;
   }
@@ -119,7 +120,7 @@ int vd_mpi_allreduce_max(vd_comm *comm, int64_t *values, uint64_t count) {
 
 static int fits(const uint64_t *counts, const uint64_t *offsets, int size) {
   for (int r = 0; r < size; r++)
-    if (counts[r] > chunk_limit || offsets[r] > (uint64_t)INT_MAX) return 0;
+    if (counts[r] > vd_chunk_limit || offsets[r] > (uint64_t)INT_MAX) return 0;
   return 1;
 }
 
@@ -152,7 +153,7 @@ struct vd_transfers {
 int vd_mpi_transfers(vd_transfers **transfers, uint64_t piece) {
   *transfers = calloc(1, sizeof **transfers);
   if (!*transfers) return VD_MPI_NO_MEMORY;
-  (*transfers)->piece = piece && piece < chunk_limit ? piece : chunk_limit;
+  (*transfers)->piece = piece && piece < vd_chunk_limit ? piece : vd_chunk_limit;
   return 0;
 }
 

@@ -12,14 +12,17 @@ extension Bench {
       discussion: """
         mpirun -np 2 vae-dist bench comm --preset mnist-mlp
         mpirun --host a:4,b:4 vae-dist bench comm --json        between nodes, too
+        mpirun -np 2 vae-dist bench comm --set train.exchange=messages
+
+        Messages have the gradient's size, but at least 64 KiB; above 1 GiB they are cut, as in training.
         """)
 
     @OptionGroup var options: MeasuringOptions
 
     func run() throws {
       try VaeDist.withRanks { communicator throws(Failure) in
-        let (_, model) = try options.model(communicator)
-        let result = try CommunicationBenchmark.run(count: model.store.count, communicator)
+        let (configuration, model) = try options.model(communicator)
+        let result = try CommunicationBenchmark.run(count: model.store.count, configuration.train, communicator)
         let y = Buffer(count: model.store.count), x = Buffer(count: model.store.count)
         let jitter = try Jitter.measure(communicator, samples: 2_000) { () throws(Failure) in
           vd_add(y.base, x.base, y.count)

@@ -41,6 +41,7 @@ struct ScaleReport {
         .object([
           ("ranks", .integer(measurement.ranks)), ("nodes", .integer(measurement.nodes)),
           ("microbatches", .integer(measurement.microbatches)),
+          ("exchange", .text(measurement.exchange)),
           ("predicted_milliseconds", .number(measurement.predicted.total * 1_000)),
           ("measured_milliseconds", .number(measurement.measured * 1_000)), ("error", .number(measurement.error)),
         ])
@@ -121,7 +122,8 @@ struct ScaleReport {
         + "\(microseconds(costs.jitter)) us; \(alone)",
       "adding \(gigabytes(costs.addPerByte)) GB/s, across ranks \(gigabytes(costs.windowAddPerByte)) GB/s; rendezvous "
         + "\(microseconds(costs.rendezvous)) us; update \(milliseconds(costs.update * Double(costs.parameters))) ms",
-      "check: a step of \(measurement.microbatches) microbatches on \(counted(measurement.ranks, "rank")), predicted "
+      "check: a step of \(measurement.microbatches) microbatches on \(counted(measurement.ranks, "rank")) (exchange: "
+        + "\(measurement.exchange)), predicted "
         + "\(milliseconds(measurement.predicted.total)) ms, measured \(milliseconds(measurement.measured)) ms: error "
         + "\(percent(measurement.error)), \(verdict)",
       "assumed: nodes of \(counted(ranksPerNode, "rank")), each with the core and the share of memory bandwidth "

@@ -53,6 +53,22 @@ extension CommandTests {
       ] { #expect(two[name] as? Double ?? 0 > 0, "\(name): \(two)") }
     }
 
+    @Test("What is measured of the exchange is what training would use")
+    func exchange() throws {
+      let comm = ["bench", "comm", "--preset", "digits", "--json", "--set"]
+      for (setting, word) in [("train.exchange=messages", "messages"), ("train.exchange=auto", "shared memory")] {
+        #expect(try object(try run(comm + [setting], ranks: 2))["exchange"] as? String == word)
+      }
+      let nodes = ["VAE_DIST_NODE_RANKS": "1"]
+      let buckets = try object(try run(comm + ["train.buckets=3"], ranks: 2, environment: nodes))
+      #expect(buckets["exchange"] as? String == "messages, 3 buckets")
+      let scale = ["scale", "--preset", "digits", "--microbatch", "16", "--ranks", "8", "--json", "--set"]
+      let result = try object(try run(scale + ["train.buckets=3"], ranks: 2, environment: nodes))
+      #expect((result["check"] as? [String: Any])?["exchange"] as? String == "messages, 3 buckets")
+      let refused = try run(scale + ["train.exchange=messages"], ranks: 2)
+      #expect(refused.status == 64 && refused.count(of: "train.exchange is messages") == 1, "\(refused.errors)")
+    }
+
     @Test("Steps: the stable names, and the spread")
     func step() throws {
       let result = try object(
@@ -70,7 +86,7 @@ extension CommandTests {
       let result = try object(
         try run(
           arguments + ["--network", "hdr,custom", "--latency", "30", "--bandwidth", "1", "--json"], ranks: ranks))
-      let check = try #require(result["check"] as? [String: Double])
+      let check = try #require(result["check"] as? [String: Any]).compactMapValues { $0 as? Double }
       let ratio = (check["predicted_milliseconds"] ?? 0) / (check["measured_milliseconds"] ?? 1)
       // On a machine that does other things meanwhile, no closer; `scale` itself says when it is beyond 15 %.
       #expect(ratio > 0.3 && ratio < 3, "\(check)")

@@ -69,7 +69,7 @@ int32_t vd_current_core(void);
 
 // For measuring. Messages to and fro between ranks a and b, the others return at once: seconds of one way. Up to 64
 // small messages from a to b in a row and one back: seconds of all. Both ways at once between this rank and a peer.
-// MPI's own sum. A barrier whose waiters leave their cores alone.
+// MPI's own sum. Messages above the chunk limit are cut. A barrier whose waiters leave their cores alone.
 int vd_bench_ping_pong(vd_comm *comm, int32_t a, int32_t b, void *buffer, uint64_t bytes, int32_t count,
                        double *seconds);
 int vd_bench_stream(vd_comm *comm, int32_t a, int32_t b, int32_t count, double *seconds);

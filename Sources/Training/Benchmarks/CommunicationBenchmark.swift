@@ -9,7 +9,7 @@ package struct CommunicationBenchmark: Sendable {
     package var latency: Double
     /// Seconds that one more small message costs who sends or receives it.
     package var overhead: Double
-    /// Seconds per byte of messages of a gradient's size, one way.
+    /// Seconds per byte of messages of a gradient's size, but at least 64 KiB, one way.
     package var secondsPerByte: Double
   }
 
@@ -31,28 +31,34 @@ package struct CommunicationBenchmark: Sendable {
   package var addSecondsPerByte = 0.0
   package var bytes: Int { 4 * count }
 
+  /// Elements of a message whose bytes take longer than the message itself.
+  private static let leastMessage = 1 << 14
+
   /// Collective. Every rank has the results of rank 0.
-  package static func run(count: Int, _ communicator: Communicator) throws(Failure) -> CommunicationBenchmark {
+  package static func run(
+    count: Int, _ train: Configuration.Train, _ communicator: Communicator
+  ) throws(Failure) -> CommunicationBenchmark {
     var result = CommunicationBenchmark()
     let watch = Stopwatch(communicator)
     (result.count, result.ranks) = (count, communicator.size)
     let nodes = communicator.topology.nodes.map(Array.init)
     result.nodes = nodes.count
-    let a = Buffer(count: count), b = Buffer(count: count)
+    let message = max(count, leastMessage)
+    let a = Buffer(count: message), b = Buffer(count: message)
     if communicator.size > 1 {
       result.barrier = try slowest(watch.median(of: 0.002) { () throws(Failure) in try communicator.barrier() }, watch)
       if let pair = nodes.first(where: { $0.count > 1 }) {
-        result.sameNode = try link(pair[0], pair[1], a.base, count, communicator)
+        result.sameNode = try link(pair[0], pair[1], a.base, message, communicator)
       }
       if nodes.count > 1 {
-        result.otherNode = try link(nodes[0][0], nodes[1][0], a.base, count, communicator)
-        result.nodeSecondsPerByte = try lanes(nodes[0], nodes[1], a.base, b.base, count, watch)
+        result.otherNode = try link(nodes[0][0], nodes[1][0], a.base, message, communicator)
+        result.nodeSecondsPerByte = try lanes(nodes[0], nodes[1], a.base, b.base, message, watch)
       }
       result.allreduce = try slowest(
         watch.median(of: 0.05) { () throws(Failure) in try communicator.sumByMPI(a.base, count: count) }, watch)
     }
-    (result.exchange, result.exchangeRoute) = try exchange(count: count, leaves: communicator.size, watch)
-    result.emptyExchange = try exchange(count: 1, leaves: communicator.size, watch).seconds
+    (result.exchange, result.exchangeRoute) = try exchange(count: count, leaves: communicator.size, train, watch)
+    result.emptyExchange = try exchange(count: 1, leaves: communicator.size, train, watch).seconds
     a.base.zero(count)
     result.addSecondsPerByte =
       try slowest(watch.median { () throws(Failure) in vd_add(a.base, b.base, count) }, watch) / Double(4 * count)
@@ -63,14 +69,14 @@ package struct CommunicationBenchmark: Sendable {
     try watch.all(seconds).max() ?? seconds
   }
 
-  /// Seconds of an exchange of `count` values, one leaf or more a rank, as a step goes through it.
+  /// Seconds of an exchange of `count` values, one leaf or more a rank, as a step goes through it after its backward.
   static func exchange(
-    count: Int, leaves: Int, _ watch: Stopwatch
+    count: Int, leaves: Int, _ train: Configuration.Train, _ watch: Stopwatch
   ) throws(Failure) -> (seconds: Double, route: String) {
     let communicator = watch.communicator
     let exchange = try GradientExchange(
       communicator, tree: ReductionTree(leaves: leaves, ranks: communicator.size), count: count,
-      rowWidth: StepRow.width, route: .auto)
+      rowWidth: StepRow.width, route: train.exchange, buckets: train.buckets, wire: train.wire)
     for leaf in exchange.leaves { exchange.row(of: leaf.index).update(repeating: 0, count: StepRow.width) }
     let seconds = try watch.median(of: 0.005) { () throws(Failure) in
       exchange.awaitBuffers()

@@ -13,13 +13,23 @@ package struct StepMeasurement: Sendable {
   package let microbatches: Int
   package let measured: Double
   package let predicted: StepParts
+  /// What carried the gradient, in words.
+  package let exchange: String
 
   package var error: Double { predicted.total / measured - 1 }
 
   /// Collective; the same on every rank.
   package init(_ setup: TrainingSetup, rounds: Int = 7) throws(Failure) {
     let communicator = setup.communicator
-    let link = try CommunicationBenchmark.run(count: setup.autoencoder.store.count, communicator)
+    let train = setup.configuration.train
+    guard train.exchange != .messages || communicator.size == 1 else {
+      var failure = Failure(
+        .usage, "train.exchange is messages: steps are predicted for ranks that share the memory of their node",
+        hint: "leave train.exchange at auto; `bench comm` and `bench step` measure messages")
+      failure.isCollective = true
+      throw failure
+    }
+    let link = try CommunicationBenchmark.run(count: setup.autoencoder.store.count, train, communicator)
     network = link.otherNode.map {
       Network(
         name: "measured", latency: $0.latency, overhead: $0.overhead,
@@ -40,6 +50,7 @@ package struct StepMeasurement: Sendable {
         try parts.watch.median(rounds: 1, of: 0.1) { () throws(Failure) in try trainer.benchmarkStep() })
     }
     let jitter = try Jitter.measure(communicator, samples: 500) { () throws(Failure) in try workload.microbatch() }
+    exchange = trainer.exchange.routeName
     trainer.close()
 
     var result = SIMD2(Distribution(steps).median, 0)
@@ -98,10 +109,14 @@ private final class StepPartTimer {
     turn.update = try slowest(0.005) { () throws(Failure) in
       vd_adam(memory[0], memory[1], memory[2], memory[3], count, &constants)
     }
-    turn.exchange = try CommunicationBenchmark.exchange(count: count, leaves: ranks, watch).seconds
-    turn.empty = try CommunicationBenchmark.exchange(count: 1, leaves: ranks, watch).seconds
-    turn.rows = try CommunicationBenchmark.exchange(count: 1, leaves: manyRows, watch).seconds
+    turn.exchange = try exchange(count, leaves: ranks)
+    turn.empty = try exchange(1, leaves: ranks)
+    turn.rows = try exchange(1, leaves: manyRows)
     return turn
+  }
+
+  private func exchange(_ count: Int, leaves: Int) throws(Failure) -> Double {
+    try CommunicationBenchmark.exchange(count: count, leaves: leaves, setup.configuration.train, watch).seconds
   }
 
   /// Rank 0's seconds of a microbatch while the other ranks sleep.
