@@ -290,8 +290,3 @@ void vd_signal_install(int32_t signal) {
 }
 
 int32_t vd_signal_pending(void) { return pending; }
-
-int32_t vd_usable_cores(void) {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
-}

@@ -26,14 +26,9 @@ package struct Placement: Codable, Equatable, Sendable {
   }
 
   static func own(rank: Int, node: Int) -> Placement {
-    var numbers = [Int32](repeating: 0, count: 4096)
-    let count = Int(vd_allowed_cores(&numbers, Int32(numbers.count)))
-    let cores = numbers[..<count].map(Int.init)
+    let cores = Launcher.allowedCores
     let boot = try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)
-    // Not ProcessInfo.hostName, which asks name servers.
-    var name = [CChar](repeating: 0, count: 256)
-    gethostname(&name, name.count - 1)
-    let host = name.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+    let host = Launcher.hostName
     return Placement(
       rank: rank, host: host, machine: boot?.trimmingCharacters(in: .whitespacesAndNewlines) ?? host, node: node,
       cores: cores, core: Int(vd_current_core()), coresOfMachine: sysconf(Int32(_SC_NPROCESSORS_ONLN)),
@@ -56,9 +51,17 @@ extension Communicator {
 
   /// Ranks that may run on the cores that this one may run on, itself included. Collective.
   package func ranksSharingCores() throws(Failure) -> Int {
+    if let coreSharers { return coreSharers }
     let all = try placements()
     let own = all[rank]
-    return all.count { $0.machine == own.machine && !Set($0.cores).isDisjoint(with: own.cores) }
+    let count = all.count { $0.machine == own.machine && !Set($0.cores).isDisjoint(with: own.cores) }
+    coreSharers = count
+    return count
+  }
+
+  /// Whether all of them can have a core for each of their threads. Collective.
+  package func hasCoresForAll(threads: Int) throws(Failure) -> Bool {
+    try ranksSharingCores() * threads <= Launcher.usableCores
   }
 
   /// Every rank's value, by rank. Collective.

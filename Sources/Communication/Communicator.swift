@@ -12,6 +12,8 @@ package final class Communicator {
   package var nodeSize: Int { topology.nodes[topology.node].count }
   let world: OpaquePointer
   private let launched: OpaquePointer
+  /// Found once: who binds ranks does it before they start.
+  var coreSharers: Int?
 
   /// Starts MPI. One per process.
   package init() throws(Failure) {

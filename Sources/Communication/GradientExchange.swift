@@ -50,7 +50,9 @@ package final class GradientExchange {
   private let rowScratch: UnsafeMutablePointer<Double>
   private var laneBuckets: [LaneBucket] = []
   private var control: ControlExchange?
-  /// Turns of the waiting loop before the core is offered to others: none to spare when ranks outnumber cores.
+  /// Whether ranks wait on their cores: there is one for every thread of those that may run there.
+  package var isSpinning: Bool { spins > 0 }
+  /// Turns of the waiting loop before the core is offered to others.
   private let spins: Int32
   private var stage: UInt64 = 0
   /// Buckets that this rank has finished, since the beginning and in this step.
@@ -91,7 +93,7 @@ package final class GradientExchange {
     leafMerges = tree.leafMerges
     rowScratch = Buffer.allocate(Double.self, count: tree.leaves * rowWidth)
     clock.watch(LateRanks(counters: layout.counters, first: topology.neighbours.lowerBound))
-    spins = topology.machineSize <= Launcher.usableCores ? 20_000 : 0
+    spins = try communicator.hasCoresForAll(threads: Products.threads) ? 20_000 : 0
     guard !topology.isOneNode else { return }
     if topology.nodeRank == 0, let lane = topology.lane {
       let rows = topology.neighbours.indices.map {

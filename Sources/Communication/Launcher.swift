@@ -48,7 +48,13 @@ package enum Launcher {
     return name.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
   }
 
-  package static var usableCores: Int { Int(vd_usable_cores()) }
+  /// Hardware threads that this process may run on, by number.
+  package static var allowedCores: [Int] {
+    var numbers = [Int32](repeating: 0, count: 1 << 16)
+    return numbers[..<Int(vd_allowed_cores(&numbers, Int32(numbers.count)))].map(Int.init)
+  }
+
+  package static var usableCores: Int { max(1, allowedCores.count) }
 }
 
 /// Signals that ask a run to stop. The handler sets a flag; ranks agree on it with the step's sums.

@@ -60,9 +60,6 @@ void vd_counter_wait(const uint64_t *counter, uint64_t value, int32_t spins);
 void vd_signal_install(int32_t signal);
 int32_t vd_signal_pending(void);
 
-// Cores that this process may run on.
-int32_t vd_usable_cores(void);
-
 // Cores that this process may run on, by number, at most `capacity` of them; and the one that it runs on now.
 int32_t vd_allowed_cores(int32_t *cores, int32_t capacity);
 int32_t vd_current_core(void);
