@@ -33,7 +33,6 @@ package final class Trainer {
   var state: TrainingState
   var conductor: Conductor
   private var beta = 0.0
-  private var lastNorm = 0.0
 
   package init(
     _ setup: TrainingSetup, observers: [any TrainingObserver], injection: NaNInjection?, delay: RankDelay? = nil
