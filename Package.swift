@@ -58,8 +58,12 @@ let package = Package(
     .target(
       name: "CAllocationCounter", path: "Tests/CAllocationCounter",
       cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra"])]),
+    .target(
+      name: "CMessageRecorder", dependencies: ["CMPI"], path: "Tests/CMessageRecorder",
+      cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra"])]),
     .executableTarget(
-      name: "RankProbe", dependencies: ["Reporting", "CMPIShim", "CAllocationCounter"], path: "Tests/RankProbe",
+      name: "RankProbe", dependencies: ["Reporting", "CMPIShim", "CAllocationCounter", "CMessageRecorder"],
+      path: "Tests/RankProbe",
       swiftSettings: swift),
     .testTarget(name: "CommandTests", dependencies: ["vae-dist", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "DataTests", dependencies: ["Data", "TestSupport"], swiftSettings: swift),

@@ -157,10 +157,9 @@ int vd_mpi_transfers(vd_transfers **transfers, uint64_t piece) {
   return 0;
 }
 
-// One persistent request for every chunk; tags of chunks follow each other at a stride that no other tag meets.
-enum { tag_stride = 32768 };
+// One persistent request for every chunk, all under one tag: MPI matches them in the order in which they are started.
 static int add(vd_transfers *t, vd_comm *comm, char *data, uint64_t bytes, int peer, int tag, int is_send) {
-  for (uint64_t at = 0; at < bytes; at += t->piece, tag += tag_stride) {
+  for (uint64_t at = 0; at < bytes; at += t->piece) {
     if (t->count == t->capacity) {
       int capacity = t->capacity ? 2 * t->capacity : 16;
       MPI_Request *grown = realloc(t->requests, (size_t)capacity * sizeof *grown);
@@ -188,7 +187,10 @@ int vd_mpi_add_receive(vd_transfers *transfers, vd_comm *comm, void *data, uint6
 
 int vd_mpi_start_transfers(vd_transfers *transfers) {
   transfers->running = 1;
-  return transfers->count ? MPI_Startall(transfers->count, transfers->requests) : 0;
+  // Not MPI_Startall, which may start them in any order.
+  int code = 0;
+  for (int i = 0; i < transfers->count && !code; i++) code = MPI_Start(&transfers->requests[i]);
+  return code;
 }
 
 int vd_mpi_test_transfers(vd_transfers *transfers, int32_t *done) {
@@ -198,6 +200,11 @@ int vd_mpi_test_transfers(vd_transfers *transfers, int32_t *done) {
   if (flag) transfers->running = 0;
   *done = flag;
   return code;
+}
+
+int vd_mpi_progress(vd_comm *comm) {
+  int flag;
+  return MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, comm->comm, &flag, MPI_STATUS_IGNORE);
 }
 
 int vd_mpi_free_transfers(vd_transfers *transfers) {

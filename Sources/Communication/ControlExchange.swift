@@ -43,12 +43,11 @@ final class ControlExchange {
     }
   }
 
-  deinit { rows.deallocate() }
-
+  /// Between steps, before MPI ends; once. Without it, after a failure, the memory stays: messages may still come.
   func close() {
     if let collect { vd_mpi_free_transfers(collect) }
     if let spread { vd_mpi_free_transfers(spread) }
-    (collect, spread) = (nil, nil)
+    rows.deallocate()
   }
 
   func begin() { state = .idle }

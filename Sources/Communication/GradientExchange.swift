@@ -7,7 +7,7 @@ package struct Exchanged {
   package let gradient: UnsafeMutablePointer<Float>
   /// Sum of the squares of its elements.
   package let squares: Double
-  /// Sum of the rows, in tree order. (rowWidth)
+  /// Sum of the rows, in tree order; valid until the next exchange. (rowWidth)
   package let sums: UnsafePointer<Double>
   /// What the root answered.
   package let answer: SIMD8<Double>
@@ -48,6 +48,7 @@ package final class GradientExchange {
   private let leafMerges: [ReductionTree.Merge]
   private let temporaries: [UnsafeMutablePointer<Float>]
   private let rowScratch: UnsafeMutablePointer<Double>
+  private let sums: UnsafeMutablePointer<Double>
   private var laneBuckets: [LaneBucket] = []
   private var control: ControlExchange?
   /// Whether ranks wait on their cores: there is one for every thread of those that may run there.
@@ -92,6 +93,7 @@ package final class GradientExchange {
     merges = ReductionTree.merges(of: (0..<tree.ranks).flatMap(tree.blocks))
     leafMerges = tree.leafMerges
     rowScratch = Buffer.allocate(Double.self, count: tree.leaves * rowWidth)
+    sums = Buffer.allocate(Double.self, count: rowWidth)
     clock.watch(LateRanks(counters: layout.counters, first: topology.neighbours.lowerBound))
     spins = try communicator.hasCoresForAll(threads: Products.threads) ? 20_000 : 0
     guard !topology.isOneNode else { return }
@@ -109,6 +111,7 @@ package final class GradientExchange {
   deinit {
     for temporary in temporaries { temporary.deallocate() }
     rowScratch.deallocate()
+    sums.deallocate()
   }
 
   /// What carries the gradient, in words.
@@ -128,6 +131,7 @@ package final class GradientExchange {
 
   /// Waits until the buffers of the last exchange have been read by all; call before the first gradient of a step.
   package func awaitBuffers() {
+    clock.enter(.wait)
     awaitStage()
     published = 0
     for bucket in laneBuckets where failure == nil {
@@ -157,20 +161,23 @@ package final class GradientExchange {
     if let failure { throw failure }
     if topology.isOneNode { sumNode(decide) } else { try sumLanes(decide) }
     publishStage()
+    clock.enter(.wait)
     awaitStage()
+    if let failure { throw failure }
     var squares = 0.0
     for i in 0..<plan.chunks { squares += layout.squares[i] }
+    sums.update(from: layout.sums, count: rowWidth)
     return Exchanged(
-      gradient: layout.gradient, squares: squares, sums: UnsafePointer(layout.sums), answer: layout.answer.pointee)
+      gradient: layout.gradient, squares: squares, sums: UnsafePointer(sums), answer: layout.answer.pointee)
   }
 
   /// Tells all that this rank has read the gradient and written what it shares.
   package func release() { publishStage() }
 
-  /// Waits until all ranks of the node have released.
+  /// Waits until all ranks of the node have released; between steps, so in the phase under way.
   package func awaitRelease() { awaitStage() }
 
-  /// Gives shared memory back; collective.
+  /// Gives shared memory back, between steps; collective.
   package func close() {
     clock.watch(nil)
     for bucket in laneBuckets { bucket.close() }
@@ -206,24 +213,30 @@ package final class GradientExchange {
   // MARK: Between nodes
 
   private func sumLanes(_ decide: (UnsafePointer<Double>) -> SIMD8<Double>) throws(Failure) {
-    var isDone = false, isControlled = control == nil
+    var isDone = false, isControlled = control == nil, haveAllMet = false
     var turns: Int32 = 0
+    // The first rank of a node learns from the rows that all ranks have finished their leaves, and tells the others.
+    let meeting = layout.counters[0] + 2, thisMeeting = stage + 1
     while !(isDone && isControlled) {
-      if !isDone { isDone = try advanceLanes() }
+      // The rows first, and the answer: they are small, and tell who waits for whom.
       if let control, !isControlled {
         isControlled = try control.advance(isReady: isNodeReady(buckets))
-        // All ranks have finished their leaves.
-        if control.isAsked || isControlled { clock.enter(.reduce) }
+        if !haveAllMet, control.isAsked || isControlled { vd_counter_publish(meeting, thisMeeting) }
         if control.isAsked {
           rowScratch.update(from: control.rows, count: tree.leaves * rowWidth)
           judge(decide)
           try control.answer()
         }
       }
+      if !haveAllMet, vd_counter_read(meeting) >= thisMeeting {
+        haveAllMet = true
+        clock.enter(.reduce)
+      }
+      if !isDone { isDone = try advanceLanes() }
       turns += 1
       if turns > spins { vd_yield() }
     }
-    clock.enter(.reduce)
+    if !haveAllMet { clock.enter(.reduce) }
     for bucket in 0..<buckets {
       let slice = plan.slice(bucket: bucket, of: buckets, lane: topology.nodeRank)
       ExchangePlan.run([], over: slice, blocks: [], origin: 0) { range in
@@ -303,7 +316,21 @@ package final class GradientExchange {
   }
 
   private func awaitStage() {
-    for counter in layout.counters { vd_counter_wait(counter + 1, stage, spins) }
+    guard let lane = topology.lane else {
+      for counter in layout.counters { vd_counter_wait(counter + 1, stage, spins) }
+      return
+    }
+    // Other nodes may still wait for what MPI has taken from this rank: it moves in MPI's calls alone.
+    var turns: Int32 = 0
+    for counter in layout.counters {
+      while vd_counter_read(counter + 1) < stage {
+        if failure == nil {
+          do { try Communicator.check(vd_mpi_progress(lane), "sending sums") } catch { failure = error }
+        }
+        turns += 1
+        if turns > spins { vd_yield() }
+      }
+    }
   }
 
   /// On the root: sums the rows in the scratch in tree order, and answers them.
@@ -317,8 +344,9 @@ package final class GradientExchange {
   }
 }
 
-/// What lies where in the memory of a node. A rank's part: counters (finished buckets, stage), the root's answer, sums
-/// of rows, sums of squares, rows, blocks; each on its own cache lines. Answer and sums of the first rank are used.
+/// What lies where in the memory of a node. A rank's part: counters (finished buckets, stage, meeting), the root's
+/// answer, sums of rows, sums of squares, rows, blocks; each on its own cache lines. Meeting, answer and sums of the
+/// first rank are used.
 struct NodeLayout {
   let counters: [UnsafeMutablePointer<UInt64>]
   let answer: UnsafeMutablePointer<SIMD8<Double>>

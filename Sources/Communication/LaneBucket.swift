@@ -97,15 +97,13 @@ final class LaneBucket {
     }
   }
 
-  deinit {
-    for place in staged { place.deallocate() }
-    for conversion in packs + unpacks + sumUnpacks + [sumPack].compactMap({ $0 }) { conversion.wire.deallocate() }
-  }
-
-  /// Before MPI ends.
+  /// Between steps, before MPI ends. Without it, after a failure, the memory stays: messages may still come.
   func close() {
     for transfers in [arrivals, scatter, gather].compactMap({ $0 }) { vd_mpi_free_transfers(transfers) }
     (arrivals, scatter, gather) = (nil, nil, nil)
+    for place in staged { place.deallocate() }
+    for conversion in packs + unpacks + sumUnpacks + [sumPack].compactMap({ $0 }) { conversion.wire.deallocate() }
+    (staged, packs, unpacks, sumUnpacks, sumPack) = ([], [], [], [], nil)
   }
 
   /// A new step begins: what others send may come.
@@ -114,9 +112,14 @@ final class LaneBucket {
     if state == .idle { try Communicator.check(vd_mpi_start_transfers(arrivals), "awaiting gradients") }
   }
 
-  /// Goes as far as possible without waiting; true when all is done. - isReady: all ranks of the node have their blocks.
+  /// Goes as far as possible without waiting; true when all is done. - isReady: all of the node have their blocks.
   func advance(isReady: Bool) throws(Failure) -> Bool {
-    if state == .idle, isReady {
+    if state == .idle {
+      guard isReady else {
+        // MPI takes in what other nodes send in its calls alone.
+        _ = try hasEnded(arrivals)
+        return false
+      }
       ExchangePlan.run(nodeMerges, over: slice, blocks: nodeBuffers, origin: 0)
       for pack in packs { vd_f32_to_bf16(pack.wire, pack.numbers, pack.count) }
       try Communicator.check(vd_mpi_start_transfers(scatter), "sending gradients")

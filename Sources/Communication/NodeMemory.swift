@@ -6,7 +6,7 @@ package final class NodeMemory {
   /// The parts of the node's ranks, each at a 64-byte boundary and zeroed, with 64 readable bytes behind it.
   package let parts: [UnsafeMutableRawPointer]
   private var window: OpaquePointer?
-  private let own: UnsafeMutablePointer<UInt8>?
+  private var own: UnsafeMutablePointer<UInt8>?
 
   /// Collective over the node. - bytes: of this rank's part.
   package init(_ topology: Topology, bytes: Int) throws(Failure) {
@@ -16,7 +16,6 @@ package final class NodeMemory {
       parts = [UnsafeMutableRawPointer(own)]
       return
     }
-    own = nil
     var window: OpaquePointer?
     var mine: UnsafeMutableRawPointer?
     try Communicator.check(
@@ -34,12 +33,11 @@ package final class NodeMemory {
     self.window = window
   }
 
-  deinit { own?.deallocate() }
-
-  /// Gives the window back; collective over the node, and nothing may use the parts after it.
+  /// Gives the memory back; collective over the node, and nothing may use the parts after it. Without it, after a
+  /// failure, they stay: messages may still come.
   package func close() {
-    guard let window else { return }
-    vd_mpi_window_free(window)
-    self.window = nil
+    if let window { vd_mpi_window_free(window) }
+    own?.deallocate()
+    (window, own) = (nil, nil)
   }
 }

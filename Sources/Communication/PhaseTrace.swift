@@ -98,10 +98,8 @@ extension Communicator {
     guard size > 1 else { return [mine] }
     var transfers: OpaquePointer?
     try Communicator.check(vd_mpi_transfers(&transfers, 0), "preparing transfers")
-    defer { vd_mpi_free_transfers(transfers) }
     let out = Buffer.allocate(UInt8.self, count: mine.count)
     let places = lengths.indices.map { Buffer.allocate(UInt8.self, count: isRoot && $0 > 0 ? lengths[$0] : 0) }
-    defer { for place in places + [out] { place.deallocate() } }
     out.update(from: mine, count: mine.count)
     if isRoot {
       for other in 1..<size {
@@ -116,6 +114,9 @@ extension Communicator {
     try Communicator.check(vd_mpi_start_transfers(transfers), "gathering \(mine.count) bytes")
     var done: Int32 = 0
     while done == 0 { try Communicator.check(vd_mpi_test_transfers(transfers, &done), "gathering on the root") }
+    // Given back after the last message alone: where MPI has failed it may write there still.
+    defer { for place in places + [out] { place.deallocate() } }
+    try Communicator.check(vd_mpi_free_transfers(transfers), "ending transfers")
     guard isRoot else { return [] }
     return [mine] + (1..<size).map { Array(UnsafeBufferPointer(start: places[$0], count: lengths[$0])) }
   }

@@ -128,7 +128,6 @@ package final class Trainer {
   /// One optimiser update: this rank's microbatches, the sum over all ranks, the root's directive. No allocation.
   func step() throws(Failure) -> Outcome {
     let share = 1 / Float(max(1, plan.filled(step: state.stepInEpoch)))
-    clock.enter(.wait)
     exchange.awaitBuffers()
     for leaf in exchange.leaves {
       let filled = try replayForward(slot: leaf.index)

@@ -2,6 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
+private let cores = ProcessInfo.processInfo.activeProcessorCount
+
 extension CommandTests {
   /// What ranks do together, by a program of their own; and ranks that are not what they seem.
   @Suite struct RankTests {
@@ -65,6 +67,38 @@ extension CommandTests {
       let outcome = try probe(["lonely", "\(rank)"], ranks: 3, status: 65)
       #expect(outcome.seconds < 10)
       #expect(outcome.count(of: "rank \(rank): this rank alone has bad data") == 1, "\(outcome.errors)")
+    }
+
+    @Test("Between nodes: tags, phases, progress and sizes are what MPI and the clock promise")
+    func messages() throws {
+      for (scenario, ranks, nodeRanks) in [
+        ("tags", 3, 1), ("tags", 4, 2), ("phases", 4, 2), ("phases", 2, 1), ("progress", 4, 2), ("sizes", 2, 1),
+        ("sizes", 4, 2),
+      ] {
+        let outcome = try run(
+          [scenario], program: "RankProbe", ranks: ranks, environment: ["VAE_DIST_NODE_RANKS": "\(nodeRanks)"])
+        #expect(outcome.status == 0, "\(scenario), \(ranks) ranks, \(nodeRanks) a node: \(outcome.errors)")
+      }
+    }
+
+    @Test("After an error of MPI nothing is given back that messages may be written to")
+    func lost() throws {
+      let outcome = try probe(["lost"], ranks: 2, status: 1)
+      #expect(outcome.count(of: "MPI failed while exchanging") == 1, "\(outcome.errors)")
+    }
+
+    @Test("Ranks keep their cores while they wait where each has its own", .enabled(if: cores > 1))
+    func spinning() throws {
+      let probe = binaries + "/RankProbe"
+      for (start, answer) in [
+        (["mpirun", "--bind-to", "core", "-np", "2"], "yes"), (mpirun(2), "yes"), (mpirun(cores + 1), "no"),
+        (["taskset", "-c", "0"] + mpirun(2), "no"),
+      ] {
+        let outcome = try Child(
+          start + [probe, "spinning", answer], environment: plainEnvironment, directory: NSTemporaryDirectory()
+        ).wait()
+        #expect(outcome.status == 0, "\(start): \(outcome.errors)")
+      }
     }
 
     /// OpenBLAS's kernels for small products on newer CPUs take a buffer from malloc; those for Haswell do not.

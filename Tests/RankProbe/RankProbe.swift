@@ -12,7 +12,8 @@ struct RankProbe {
     "exchange": exchange, "wire": wire, "collectives": collectives, "together": together, "agree": agree,
     "lonely": lonely,
     "allocations": allocations, "run-allocations": runAllocations, "signals": signals,
-    "watchdog": watchdog,
+    "watchdog": watchdog, "tags": tags, "phases": phases, "progress": progress, "lost": lost, "sizes": sizes,
+    "spinning": spinning,
   ]
 
   static func main() {

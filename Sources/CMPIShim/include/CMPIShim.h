@@ -32,7 +32,7 @@ int vd_mpi_allgather(vd_comm *comm, const void *mine, uint64_t bytes, void *all,
                      const uint64_t *offsets);
 
 // Transfers between fixed places, made once and started again and again: a step needs no set-up and no memory.
-// `tag` tells transfers between the same two ranks apart (0..<32768 for each). Messages are cut to `piece` bytes
+// `tag` tells transfers between the same two ranks apart; MPI promises 0...32767. Messages are cut to `piece` bytes
 // (0: only where they must be).
 typedef struct vd_transfers vd_transfers;
 int vd_mpi_transfers(vd_transfers **transfers, uint64_t piece);
@@ -41,7 +41,10 @@ int vd_mpi_add_receive(vd_transfers *transfers, vd_comm *comm, void *data, uint6
 int vd_mpi_start_transfers(vd_transfers *transfers);
 // Moves what can be moved; *done is 1 when all have ended.
 int vd_mpi_test_transfers(vd_transfers *transfers, int32_t *done);
+// None of them may be under way.
 int vd_mpi_free_transfers(vd_transfers *transfers);
+// Lets MPI move on what is under way: it may do so in its calls alone.
+int vd_mpi_progress(vd_comm *comm);
 
 // Memory that every rank of a node can read and write (MPI-3 shared window), aligned to 64 bytes and zeroed.
 int vd_mpi_window(vd_comm *node, uint64_t bytes, vd_window **window, void **mine);
