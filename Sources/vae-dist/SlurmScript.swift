@@ -200,8 +200,8 @@ struct SlurmScript {
     let job = array == nil ? "$SLURM_JOB_ID" : "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
     return #"""
       case $status in
-        75 | 138) rm -f "$run/failures" ;; # stopped with a checkpoint, or by USR1 before the ranks knew it
-        86 | 137 | 205) # stalled, a rank killed, or a host lost: another start may mend it
+        75) rm -f "$run/failures" ;; # stopped with a checkpoint
+        86 | 137 | 138 | 205) # stalled, a rank killed, by USR1 before it knew it, or a host lost: another start may mend it
           mkdir -p "$run"
           echo "$status" >>"$run/failures"
           if (($(wc -l <"$run/failures") > most_failures)); then

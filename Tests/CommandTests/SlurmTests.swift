@@ -124,7 +124,7 @@ extension CommandTests {
       }
     }
 
-    @Test("Failures in a row have a limit; a stop by plan begins the count anew", arguments: [86, 137, 205])
+    @Test("Failures in a row have a limit; a stop by plan begins the count anew", arguments: [86, 137, 138, 205])
     func failures(status: Int) throws {
       let scratch = try Scratch()
       let failing = try cluster(scratch, srun: "exit $(<\(scratch.path)/status)")
