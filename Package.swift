@@ -61,8 +61,10 @@ let package = Package(
     .target(
       name: "CMessageRecorder", dependencies: ["CMPI"], path: "Tests/CMessageRecorder",
       cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra"])]),
+    .target(name: "CSlowDisk", path: "Tests/CSlowDisk", cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra"])]),
     .executableTarget(
-      name: "RankProbe", dependencies: ["Reporting", "CMPIShim", "CAllocationCounter", "CMessageRecorder"],
+      name: "RankProbe",
+      dependencies: ["Reporting", "CMPIShim", "CAllocationCounter", "CMessageRecorder", "CSlowDisk"],
       path: "Tests/RankProbe",
       swiftSettings: swift),
     .testTarget(name: "CommandTests", dependencies: ["vae-dist", "TestSupport"], swiftSettings: swift),

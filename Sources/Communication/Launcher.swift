@@ -42,11 +42,7 @@ package enum Launcher {
   }
 
   /// This machine's name.
-  package static var hostName: String {
-    var name = [CChar](repeating: 0, count: 256)
-    gethostname(&name, name.count - 1)
-    return name.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-  }
+  package static var hostName: String { Machine.name }
 
   /// Hardware threads that this process may run on, by number.
   package static var allowedCores: [Int] {

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Threads beside the one that computes: the watchdog and the prefetch.
+/// Threads beside the one that computes: the watchdog, the prefetch, reading data.
 package enum Background {
   private final class Work {
     let body: @Sendable () -> Void

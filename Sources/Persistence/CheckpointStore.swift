@@ -28,6 +28,8 @@ package final class CheckpointStore {
   private var knownBest: Int?
 
   var faultInjection: (Phase) throws(Failure) -> Void = { _ throws(Failure) in }
+  /// Called when a checkpoint has been written and is about to take its name.
+  package var beforeInstalling: () -> Void = {}
   /// False where the file system cannot swap two names (NFS); found out on use.
   var canSwap = true
 
@@ -53,6 +55,7 @@ package final class CheckpointStore {
     let temporary = temporaryName()
     do throws(Failure) {
       try fill("\(directory)/\(temporary)", called: Self.name(step), files)
+      beforeInstalling()
       try install(temporary, as: Self.name(step))
     } catch {
       remove(temporary)

@@ -7,19 +7,23 @@ import Kernels
 /// is replaced only by whoever first makes `lock.after-<token of the stale one>`, and only while `lock` still has that
 /// token; so of several that find it stale one wins, and a late one that looked before the winner finds another token.
 /// Who holds it is alive when its process (with its start time: numbers are used again) is there on this host; on
-/// another host, when the kernel still holds its flock, or while status.json or the lock have changed within ten
-/// minutes by the file server's clock. A job that Slurm has requeued takes over from itself at once.
-package final class RunLock {
+/// another host, when the kernel still holds its flock, or while the lock or status.json have changed within ten
+/// minutes by the file server's clock, as `keepAlive` sees to. A job that Slurm has requeued takes over from itself at
+/// once.
+package final class RunLock: @unchecked Sendable {
   private let directory: String
   private let owner: Owner
   private let temporary: String
   /// Open, and locked by the kernel where the file system can, as long as the lock is held.
   private let file: OpenFile
+  private var heart: (any DispatchSourceTimer)?
   /// What was taken over, for the user.
   package private(set) var notice: String?
 
-  /// Without a sign of life for so long, a lock of another host is stale. seconds
-  static let staleAfter = 600
+  /// Without a sign of life for so long, a lock of another host is stale; VAE_DIST_LOCK_STALE has another number, the
+  /// same for all who share a directory. seconds
+  static let staleAfter =
+    ProcessInfo.processInfo.environment["VAE_DIST_LOCK_STALE"].flatMap { Int($0) }.map { max(1, $0) } ?? 600
 
   private var path: String { directory + "/lock" }
 
@@ -44,15 +48,42 @@ package final class RunLock {
 
   /// Gives the lock back, if it still is this one's.
   package func release() {
+    heart?.cancel()
     if isHeld { unlink(path) }
   }
 
-  package var isHeld: Bool { (try? found())??.token == owner.token }
+  package var isHeld: Bool { (try? standing()) == .held }
 
-  /// Who holds it instead, in words; nil when nobody does.
-  package var otherHolder: String? {
-    guard let other = (try? found()) ?? nil, other.token != owner.token else { return nil }
-    return other.owner?.description ?? "somebody"
+  package enum Standing: Equatable { case held, removed, lost(to: String) }
+
+  /// Whose the lock is now. A process that was stopped, or cut off from the file system, has to ask.
+  package func standing() throws(Failure) -> Standing {
+    guard let found = try found() else { return .removed }
+    return found.token == owner.token ? .held : .lost(to: found.owner?.description ?? "somebody")
+  }
+
+  /// From now on a thread shows that this process lives, whatever its other threads are doing, and calls `lost` when
+  /// the lock is another's.
+  package func keepAlive(lost: @escaping @Sendable (Failure) -> Void) {
+    let timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "lock"))
+    timer.schedule(deadline: .now(), repeating: Double(Self.staleAfter) / 20)
+    timer.setEventHandler { [weak self] in
+      guard let self else { return }
+      switch try? standing() {
+      case .held: utimes(path, nil)
+      case .lost(let other): lost(takenOver(by: other))
+      case .removed, nil: break
+      }
+    }
+    timer.resume()
+    heart = timer
+  }
+
+  /// The end of a process that writes where another does.
+  package func takenOver(by other: String) -> Failure {
+    Failure(
+      .cannotCreate, "\(directory.printable): another training has taken over the run directory: \(other)",
+      hint: "this one was silent for too long, or its lock was removed; let the other one go on")
   }
 
   // MARK: Taking
@@ -156,7 +187,8 @@ package final class RunLock {
     guard stat(temporary, &mine) == 0 else { return nil }
     let isThere = stat(directory + "/status.json", &heartbeat) == 0
     let silence = mine.st_mtim.tv_sec - max(found.changed, isThere ? heartbeat.st_mtim.tv_sec : 0)
-    return silence > Self.staleAfter ? "no sign of life for \(silence / 60) minutes" : nil
+    guard silence > Self.staleAfter else { return nil }
+    return "no sign of life for \(silence < 120 ? "\(silence) seconds" : "\(silence / 60) minutes")"
   }
 }
 
@@ -180,7 +212,7 @@ extension RunLock {
       let boot = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? ""
       let space = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")) ?? ""
       return Owner(
-        host: ProcessInfo.processInfo.hostName, pid: getpid(), started: startTime(of: getpid()) ?? 0,
+        host: Machine.name, pid: getpid(), started: startTime(of: getpid()) ?? 0,
         machine: boot.trimmingCharacters(in: .whitespacesAndNewlines) + " " + space,
         job: environment["SLURM_JOB_ID"].flatMap { $0.isEmpty ? nil : $0 },
         restart: environment["SLURM_RESTART_COUNT"].flatMap { Int($0) } ?? 0,

@@ -4,8 +4,8 @@ import Kernels
 import Layers
 import Persistence
 
-/// Saves and restores what a run is made of. Only rank 0 touches the disk; restored values reach the others by
-/// broadcast.
+/// Saves and restores what a run is made of. Only rank 0 touches the disk and knows what is on it; restored values
+/// reach the others by broadcast, and nothing that the others decide depends on what is asked here.
 package final class Checkpoints {
   private let store: CheckpointStore?
   private let metadata: [String: String]
@@ -20,6 +20,11 @@ package final class Checkpoints {
   private let place: String
   /// Called before anything is written; makes the run directory anew where it has vanished, and says so.
   package var beforeSaving: () throws(Failure) -> String? = { () throws(Failure) in nil }
+  /// Called once more when a checkpoint is written and about to take its name.
+  package var beforeInstalling: () -> Void {
+    get { store?.beforeInstalling ?? {} }
+    set { store?.beforeInstalling = newValue }
+  }
 
   /// - directory: where checkpoints live; nil on ranks other than 0.
   package init(directory: String?, keep: Int, metadata: [String: String]) {
@@ -116,14 +121,13 @@ package final class Checkpoints {
   /// Before the first step: whether checkpoints can be written at all; root only.
   package func requireWritable() throws(Failure) { try store?.requireWritable() }
 
-  /// Remembers that this step was to be saved, on ranks that do not write.
-  package func note(step: Int) {
+  private func note(step: Int) {
     saved.insert(step)
     unproven = step
   }
 
-  /// On rank 0: whether it is there, too, since a directory can vanish.
-  package func isSaved(step: Int) -> Bool { saved.contains(step) && store?.steps().contains(step) ?? true }
+  /// Whether this run wrote it or began from it, and it is there still: a directory can vanish; root only.
+  package func isSaved(step: Int) -> Bool { saved.contains(step) && store?.steps().contains(step) ?? false }
 
   /// A step (counted from 0) had finite sums: the checkpoint before it is valid.
   package func passed(step: Int) {
@@ -155,7 +159,7 @@ package final class Checkpoints {
     return try load(step: step)
   }
 
-  /// Removes checkpoints newer than the one that the run went back to: nobody has shown them to be valid.
+  /// Removes checkpoints newer than the one that the run went back to: nobody has shown them to be valid; root only.
   package func discard(above step: Int) {
     try? store?.discard(above: step)
     saved = saved.filter { $0 <= step }
@@ -229,11 +233,9 @@ package final class Checkpoints {
   }
 
   /// The run goes on from this step: its checkpoint is there already, and still has to be shown valid; an older one
-  /// serves until then.
+  /// serves until then; root only.
   package func resumed(at step: Int) {
-    guard let store else { return note(step: step) }
-    let onDisk = store.steps()
-    guard onDisk.contains(step) else { return }
+    guard let onDisk = store?.steps(), onDisk.contains(step) else { return }
     note(step: step)
     proven = onDisk.first { $0 < step }
   }

@@ -8,13 +8,18 @@ struct DataShare {
   private let data: DataSplit
   private let plan: BatchPlan
   private let communicator: Communicator
+  private let clock: PhaseClock
   private let slots: Range<Int>
 
-  init(_ configuration: Configuration, _ data: DataSplit, _ plan: BatchPlan, _ communicator: Communicator) {
+  init(
+    _ configuration: Configuration, _ data: DataSplit, _ plan: BatchPlan, _ communicator: Communicator,
+    _ clock: PhaseClock
+  ) {
     self.configuration = configuration
     self.data = data
     self.plan = plan
     self.communicator = communicator
+    self.clock = clock
     slots = ReductionTree(leaves: plan.slots, ranks: communicator.size).range(of: communicator.rank)
   }
 
@@ -28,7 +33,9 @@ struct DataShare {
       valid = 0..<max(valid.upperBound, min(PictureMaker.stripCount, data.valid.count))
     }
     let validShare = valid
-    try communicator.together { () throws(Failure) in try data.prepare(train: train, valid: validShare) }
+    try communicator.together(moving: clock) { () throws(Failure) in
+      try data.prepare(train: train, valid: validShare)
+    }
     let scaling = try findScaling()
     for set in [data.train, data.valid] {
       set.scaling = scaling
@@ -36,7 +43,7 @@ struct DataShare {
       set.requiresUnitInterval =
         configuration.likelihood.requiresUnitInterval || configuration.data.binarize == .dynamic
     }
-    try communicator.together { () throws(Failure) in
+    try communicator.together(moving: clock) { () throws(Failure) in
       // What is read once anyway is checked now; a share beyond this is checked as it is used.
       if train.count * data.train.shape.elementCount <= DataShare.checkedElements { try data.train.check(train) }
       if validShare.count * data.valid.shape.elementCount <= DataShare.checkedElements {
@@ -55,13 +62,13 @@ struct DataShare {
     case .unit: return Scaling(offset: [0], scale: [1 / 255])
     case .auto where data.train.element != .u8: return .identity
     case .auto:
-      let largest = try communicator.together { () throws(Failure) in
+      let largest = try communicator.together(moving: clock) { () throws(Failure) in
         try data.train.largestByte(of: plan.strata(slots))
       }
       return defaultScaling(element: data.train.element, maximum: Double(try communicator.maximum([Int64(largest)])[0]))
     case .minmax, .standardize: break
     }
-    let mine = try communicator.together { () throws(Failure) -> [Double] in
+    let mine = try communicator.together(moving: clock) { () throws(Failure) -> [Double] in
       var all = [Double]()
       for slot in slots { all += try data.train.moments(of: plan.stratum(slot)).serialized }
       return all

@@ -23,7 +23,6 @@ extension Trainer {
     try checkpoints.restore(step: restored.step, autoencoder.store, optimizer, communicator)
     let attempt = state.attempt + 1
     if communicator.isRoot {
-      checkpoints.discard(above: restored.step)
       emit(
         .rollback(
           RollbackReport(
@@ -31,6 +30,7 @@ extension Trainer {
             learningRateFactor: restored.conductor.learningRateFactor, rank: finding.rank,
             microbatch: finding.microbatch,
             operation: finding.operation, samples: finding.samples)))
+      checkpoints.discard(above: restored.step)
     }
     state = restored
     clock.step = state.step

@@ -1,11 +1,26 @@
 import Foundation
 import Kernels
 import Persistence
+import Synchronization
 
 /// What a run leaves behind: configuration, command, environment, metrics, epochs, status. Appended to, never wiped;
 /// rank 0 only.
-package final class RunDirectory: TrainingObserver {
+///
+/// A queue writes. What a step has to say is handed to it and not waited for, so that a slow disk does not hold the
+/// ranks in a step; the rest is written between steps, where all of them are patient. `seen`, `troubles` and `backlog`
+/// are anybody's, everything else that changes is the queue's.
+package final class RunDirectory: TrainingObserver, @unchecked Sendable {
   package let path: String
+  private let queue = DispatchQueue(label: "run directory")
+  private var heartbeat: (any DispatchSourceTimer)?
+  private let lost: @Sendable (Failure) -> Never
+  /// The last step and its epoch.
+  private let seen = Mutex((step: 0, epoch: 0))
+  /// What went wrong beside the steps, until the next one tells it.
+  private let troubles = Mutex<Failure?>(nil)
+  /// Lines that wait to be written.
+  private let backlog = Atomic<Int>(0)
+  private static let longestBacklog = 1 << 16
   private var metrics: LineLog
   private var epochs: LineLog
   private let lines: Preamble
@@ -13,8 +28,10 @@ package final class RunDirectory: TrainingObserver {
   /// Device and inode of the directory that the open files are in.
   private var identity: [UInt64]
   private let everySteps: Int
-  private var at = (step: 0, epoch: 0)
-  private var lastStatus = ContinuousClock.now - .seconds(60)
+  /// What `status.json` says.
+  private var state = "starting"
+  private var statusText = ""
+  private var attended = ContinuousClock.now
   private static let epochColumns = [
     "epoch", "step", "beta", "learning_rate", "train_recon", "train_kl", "train_neg_elbo", "valid_recon", "valid_kl",
     "valid_neg_elbo", "valid_recon_of_mean", "active_units", "grad_norm", "samples_per_second", "seconds", "ranks",
@@ -35,13 +52,15 @@ package final class RunDirectory: TrainingObserver {
   }
 
   /// Opens the directory, which `lock` holds; metrics beyond the step that the run resumes from are cut back, and so is
-  /// the line of an epoch that it resumes within: `epochs` are finished. `environment`: who and what computes.
+  /// the line of an epoch that it resumes within: `epochs` are finished. `environment`: who and what computes. `lost`
+  /// ends the process at once: it is called when another training has the directory, before anything else is written.
   package init(
     path: String, lock: RunLock, configuration: Configuration, command: [String], environment: [(String, JSON)],
-    resumedFrom step: Int?, epochs finished: Int = .max
+    resumedFrom step: Int?, epochs finished: Int = .max, lost: @escaping @Sendable (Failure) -> Never
   ) throws(Failure) {
     self.path = path
     self.lock = lock
+    self.lost = lost
     everySteps = configuration.log.everySteps
     identity = RunDirectory.identity(of: path)
     lines = Preamble(
@@ -53,8 +72,21 @@ package final class RunDirectory: TrainingObserver {
     try cut(to: step ?? 0, epochs: finished)
     try writeHeader()
     if let step { try metrics.append(JSON.object([("kind", .text("resume")), ("step", .integer(step))]).text) }
-    at = (step ?? 0, step == nil ? 0 : finished)
-    try writeStatus("starting")
+    seen.withLock { $0 = (step ?? 0, step == nil ? 0 : finished) }
+    try writeStatus()
+    let timer = DispatchSource.makeTimerSource(queue: queue)
+    timer.schedule(deadline: .now() + 10, repeating: 10)
+    timer.setEventHandler { [weak self] in self?.beat() }
+    timer.resume()
+    heartbeat = timer
+  }
+
+  /// `body` after everything that the queue has to do.
+  private func inTurn<T>(_ body: () throws(Failure) -> T) throws(Failure) -> T {
+    let result: Result<T, Failure> = queue.sync {
+      do throws(Failure) { return .success(try body()) } catch { return .failure(error) }
+    }
+    return try result.get()
   }
 
   private func writeHeader() throws(Failure) {
@@ -63,16 +95,28 @@ package final class RunDirectory: TrainingObserver {
 
   /// Sees that the directory is still there and still this run's. One that has vanished is made again: returns what
   /// the user should know then.
-  package func attend() throws(Failure) -> String? {
-    if RunDirectory.identity(of: path) == identity, lock.isHeld { return nil }
-    if let other = lock.otherHolder {
-      throw Failure(
-        .cannotCreate, "\(path): another training has taken over the run directory: \(other)",
-        hint: "stop one of the two")
+  package func attend() throws(Failure) -> String? { try inTurn(see) }
+
+  /// Before others are let at a file of the directory: ends the process when it is another's.
+  package func requireLock() {
+    try? inTurn { () throws(Failure) in
+      if case .lost(let other) = try lock.standing() { lost(lock.takenOver(by: other)) }
     }
+  }
+
+  private func see() throws(Failure) -> String? {
+    attended = .now
+    let standing = try lock.standing()
+    if case .lost(let other) = standing { lost(lock.takenOver(by: other)) }
     let isSame = RunDirectory.identity(of: path) == identity
+    if isSame, standing == .held { return nil }
+    // Nobody's lock: one that came and went has left its own status.
+    if let text = try? DurableFile.read(path + "/status.json"), text != Array(statusText.utf8) {
+      lost(lock.takenOver(by: "it has ended since"))
+    }
     if !isSame { try RunDirectory.make(path) }
     lock = try RunLock(directory: path)
+    lock.keepAlive { [lost] in lost($0) }
     if isSame { return "\(path)/lock was removed, and is made again" }
     try lines.write(to: path)
     metrics = try LineLog(path: path + "/metrics.jsonl")
@@ -83,7 +127,12 @@ package final class RunDirectory: TrainingObserver {
   }
 
   /// Lets another training have the directory.
-  package func close() { lock.release() }
+  package func close() {
+    try? inTurn { () throws(Failure) in
+      heartbeat?.cancel()
+      lock.release()
+    }
+  }
 
   private static func identity(of path: String) -> [UInt64] {
     var status = stat()
@@ -125,24 +174,61 @@ package final class RunDirectory: TrainingObserver {
 
   package func observe(_ event: TrainingEvent) throws(Failure) {
     switch event {
-    case .started(let report):
-      at = (report.resumedFrom ?? 0, report.resumedEpoch)
-      try writeStatus("training")
-    case .step(let report):
-      if everySteps > 0, report.step % everySteps == 0 { try metrics.append(RunDirectory.line(report)) }
-      at = (report.step, report.epoch)
-      if ContinuousClock.now - lastStatus > .seconds(10) {
-        lastStatus = .now
-        let notice = try attend()
-        try writeStatus("training")
-        if let notice { throw Failure(.inputOutput, notice) }
+    case .step(let report): try note(report)
+    case .warning: break
+    default: try inTurn { () throws(Failure) in try after { () throws(Failure) in try write(event) } }
+    }
+  }
+
+  /// Nothing is allocated for a step without a line.
+  private func note(_ report: StepReport) throws(Failure) {
+    seen.withLock { $0 = (report.step, report.epoch) }
+    if everySteps > 0, report.step % everySteps == 0 {
+      if backlog.add(1, ordering: .relaxed).newValue > RunDirectory.longestBacklog {
+        try inTurn { () throws(Failure) in }
       }
+      queue.async { [self] in
+        keep { () throws(Failure) in try metrics.append(RunDirectory.line(report)) }
+        backlog.subtract(1, ordering: .relaxed)
+      }
+    }
+    if let trouble = troubles.withLock({ trouble in trouble.take() }) { throw trouble }
+  }
+
+  private func beat() {
+    keep { () throws(Failure) in try writeStatus() }
+  }
+
+  /// Does what nobody waits for; the next step tells what went wrong.
+  private func keep(_ body: () throws(Failure) -> Void) {
+    do throws(Failure) { try after(body) } catch { troubles.withLock { $0 = $0 ?? error } }
+  }
+
+  /// Looks at the directory before something is written there, once a second: what was silent for longer may have lost
+  /// it. What it has to say, and what went wrong beside the steps, is told as a failure, though `body` is done.
+  private func after(_ body: () throws(Failure) -> Void) throws(Failure) {
+    var trouble = troubles.withLock { trouble in trouble.take() }
+    if ContinuousClock.now - attended > .seconds(1) {
+      do throws(Failure) {
+        if let notice = try see() { trouble = Failure(.inputOutput, notice) }
+      } catch { trouble = error }
+    }
+    try body()
+    if let trouble { throw trouble }
+  }
+
+  private func write(_ event: TrainingEvent) throws(Failure) {
+    switch event {
+    case .started(let report):
+      seen.withLock { $0 = (report.resumedFrom ?? 0, report.resumedEpoch) }
+      state = "training"
+      try writeStatus()
     case .epoch(let report):
       try metrics.append(RunDirectory.line(report))
       try epochs.append(RunDirectory.row(report))
     case .checkpoint(let step, let epoch, let seconds):
-      at = (step, epoch)
-      try writeStatus("training")
+      seen.withLock { $0 = (step, epoch) }
+      try writeStatus()
       try metrics.append(
         JSON.object([
           ("kind", .text("checkpoint")), ("step", .integer(step)), ("epoch", .integer(epoch)),
@@ -164,25 +250,43 @@ package final class RunDirectory: TrainingObserver {
         ]).text)
       try metrics.sync()
       try epochs.sync()
-      at = (step, epoch)
-      try writeStatus(reason == .finished ? "finished" : "stopped", reason: reason.word)
-    case .pictures, .warning: break
+      seen.withLock { $0 = (step, epoch) }
+      heartbeat?.cancel()
+      state = reason == .finished ? "finished" : "stopped"
+      try writeStatus(reason: reason.word)
+    case .pictures, .warning, .step: break
     }
   }
 
   /// The last word of a run that failed.
   package func writeFailure(_ failure: Failure) {
-    try? writeStatus("failed", reason: failure.message, exit: failure.status.rawValue)
+    try? inTurn { () throws(Failure) in
+      try after { () throws(Failure) in
+        heartbeat?.cancel()
+        state = "failed"
+        try writeStatus(reason: failure.message, exit: failure.status.rawValue)
+      }
+    }
   }
 
-  private func writeStatus(_ state: String, reason: String? = nil, exit: Int32? = nil) throws(Failure) {
-    lastStatus = .now
-    try DurableFile.write(
+  private func writeStatus(reason: String? = nil, exit: Int32? = nil) throws(Failure) {
+    let at = seen.withLock { $0 }
+    let text =
       JSON.object([
         ("state", .text(state)), ("step", .integer(at.step)), ("epoch", .integer(at.epoch)),
         ("heartbeat", .text(RunDirectory.now())), ("exit_reason", reason.map(JSON.text) ?? .null),
         ("exit", exit.map { .integer(Int($0)) } ?? .null),
-      ]).text + "\n", to: path + "/status.json")
+      ]).text + "\n"
+    try DurableFile.write(text, to: path + "/status.json")
+    statusText = text
+  }
+
+  /// Whether a run that has nothing left to train was killed before it could say so.
+  package static func wasCutOff(_ path: String) -> Bool {
+    struct Status: Decodable { let state: String }
+    let bytes = (try? DurableFile.read(path + "/status.json")) ?? []
+    let status = try? JSONDecoder().decode(Status.self, from: Foundation.Data(bytes))
+    return ["starting", "training", nil].contains(status?.state)
   }
 
   private static func now() -> String { ISO8601DateFormatter().string(from: Date()) }

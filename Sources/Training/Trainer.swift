@@ -110,9 +110,7 @@ package final class Trainer {
         if let reason = try endEpoch(report, stops: directive.action == .stop) { return reason }
         clock = .now
       }
-      if directive.action == .checkpoint, state.step < totalSteps, !checkpoints.isSaved(step: state.step) {
-        save(best: false)
-      }
+      if directive.action == .checkpoint, state.step < totalSteps { save(best: false, unlessSaved: true) }
       if directive.action == .stop, state.step < totalSteps { return try stop(directive.reason) }
     }
     return try stop(.finished)
@@ -247,7 +245,7 @@ package final class Trainer {
   }
 
   private func stop(_ reason: StopReason) throws(Failure) -> StopReason {
-    if !checkpoints.isSaved(step: state.step) { save(best: false, isLast: true) }
+    save(best: false, isLast: true, unlessSaved: true)
     try checkpoints.requireSaved(step: state.step, communicator)
     emit(.stopped(reason, step: state.step, epoch: state.epoch))
     try communicator.barrier()
@@ -256,15 +254,18 @@ package final class Trainer {
 
   /// Something to go back to from the first step on; a place that takes no checkpoint is found out now, not at the end.
   private func begin() throws(Failure) {
-    let isSaved = checkpoints.isSaved(step: state.step)
+    clock.enter(.checkpoint)
     try communicator.together { () throws(Failure) in
-      if isSaved { try checkpoints.requireWritable() } else { try write(best: false) }
+      guard communicator.isRoot else { return }
+      if checkpoints.isSaved(step: state.step) { try checkpoints.requireWritable() } else { try write(best: false) }
     }
   }
 
-  /// A failure is a warning, and the next checkpoint is another try; that of the last one is the run's own, told when
-  /// it stops.
-  private func save(best: Bool, isLast: Bool = false) {
+  /// All ranks are at a checkpoint, whether or not rank 0, which alone knows what is saved, writes one. A failure is a
+  /// warning, and the next checkpoint is another try; that of the last one is the run's own, told when it stops.
+  private func save(best: Bool, isLast: Bool = false, unlessSaved: Bool = false) {
+    clock.enter(.checkpoint)
+    guard communicator.isRoot, !(unlessSaved && checkpoints.isSaved(step: state.step)) else { return }
     do { try write(best: best) } catch {
       if isLast { return }
       let hint = error.hint.map { " (\($0))" } ?? ""
@@ -276,10 +277,8 @@ package final class Trainer {
     }
   }
 
-  /// Rank 0 writes; the others remember that it did.
+  /// On rank 0.
   private func write(best: Bool) throws(Failure) {
-    clock.enter(.checkpoint)
-    guard communicator.isRoot else { return checkpoints.note(step: state.step) }
     exchange.awaitRelease()
     state.conductor = conductor.state
     let began = ContinuousClock.now

@@ -33,14 +33,13 @@ package final class TrainingSetup {
     try communicator.together { () throws(Failure) in
       try Products.select(configuration.train.products, threads: configuration.train.threads)
     }
-    let data = try communicator.together { () throws(Failure) in try configuration.openSets() }
+    let data = try communicator.together(moving: clock) { () throws(Failure) in try configuration.openSets() }
     try communicator.agree(on: data)
     self.data = data
     let plan = TrainingSetup.plan(configuration, data)
     self.plan = plan
     try TrainingSetup.requireWork(plan, for: communicator)
-    try DataShare(configuration, data, plan, communicator).prepare()
-    clock.enter(.start)
+    try DataShare(configuration, data, plan, communicator, clock).prepare()
     if plan.batchSize < configuration.train.batchSize {
       warnings.append(
         "train.batch_size is \(configuration.train.batchSize), and there are \(plan.count) training samples: "

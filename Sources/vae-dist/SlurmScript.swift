@@ -201,7 +201,7 @@ struct SlurmScript {
     return #"""
       case $status in
         75) rm -f "$run/failures" ;; # stopped with a checkpoint
-        86 | 137 | 138 | 205) # stalled, a rank killed, by USR1 before it knew it, or a host lost: another start may mend it
+        86 | 137 | 138 | 205) # stalled, a rank killed, USR1 before the ranks knew it, a host lost: try again
           mkdir -p "$run"
           echo "$status" >>"$run/failures"
           if (($(wc -l <"$run/failures") > most_failures)); then

@@ -175,7 +175,10 @@ private struct TrainingRun {
       setup.close()
       return 0
     }
-    try refuseFinished(setup)
+    guard try hasWork(setup) else {
+      setup.close()
+      return 0
+    }
     StopSignals.install()
     let console: any TrainingObserver =
       configuration.isTrial
@@ -214,14 +217,20 @@ private struct TrainingRun {
         .cannotCreate, "\(directory): there is a run in it already",
         hint: "choose another --run, or go on with it: --resume auto")
     }
-    return FileManager.default.fileExists(atPath: directory) ? try RunLock(directory: directory) : nil
+    return FileManager.default.fileExists(atPath: directory) ? try lock() : nil
+  }
+
+  private func lock() throws(Failure) -> RunLock {
+    let lock = try RunLock(directory: directory)
+    lock.keepAlive { VaeDist.leaveAtOnce($0) }
+    return lock
   }
 
   /// On rank 0: the run directory, made now that nothing is in the way of a training.
   private func openRecord(_ setup: TrainingSetup, _ early: RunLock?) throws(Failure) -> RunDirectory? {
     guard communicator.isRoot else { return nil }
     if early == nil { try RunDirectory.make(directory) }
-    let lock = if let early { early } else { try RunLock(directory: directory) }
+    let lock = if let early { early } else { try lock() }
     if early == nil, FileManager.default.fileExists(atPath: checkpoints) {
       throw Failure(
         .cannotCreate, "\(directory): another training began in it meanwhile",
@@ -230,26 +239,34 @@ private struct TrainingRun {
     if let notice = lock.notice { setup.warnings.append(notice) }
     let record = try RunDirectory(
       path: directory, lock: lock, configuration: configuration, command: CommandLine.arguments,
-      environment: environment(setup), resumedFrom: setup.resumedFrom, epochs: setup.state.epoch)
+      environment: environment(setup), resumedFrom: setup.resumedFrom, epochs: setup.state.epoch,
+      lost: { VaeDist.leaveAtOnce($0) })
     setup.checkpoints.beforeSaving = { () throws(Failure) in try record.attend() }
+    setup.checkpoints.beforeInstalling = record.requireLock
     return record
   }
 
-  /// A run with nothing left to do says so, instead of succeeding at nothing.
-  private func refuseFinished(_ setup: TrainingSetup) throws(Failure) {
+  /// A run that has finished says so, which is no failure: a job may be started again after its last checkpoint. One
+  /// that was killed before it could say so goes on to its end. Another's run with nothing left to do is no beginning.
+  private func hasWork(_ setup: TrainingSetup) throws(Failure) -> Bool {
     let total = configuration.totalSteps(setup.plan)
-    guard let step = setup.resumedFrom, step >= total else { return }
-    var failure = Failure(
-      .usage, "\(directory): nothing to train: \(step) steps are done, and the limit is \(total)",
-      hint: "raise --max-epochs (or --max-steps) to go on, or choose another --run for a new training")
-    failure.isCollective = true
-    throw failure
+    guard let step = setup.resumedFrom, step >= total else { return true }
+    let isCutOff = try communicator.together { () throws(Failure) -> Bool in
+      guard communicator.isRoot else { return false }
+      let text = "\(directory): nothing left to train: \(step) steps are done, and the limit is \(total)"
+      let hint = "raise --max-epochs (or --max-steps) to go on, or choose another --run for a new training"
+      guard FileManager.default.fileExists(atPath: checkpoints) else { throw Failure(.usage, text, hint: hint) }
+      if RunDirectory.wasCutOff(directory) { return true }
+      Output.complain("vae-dist: \(text)\n  hint: \(hint)\n")
+      return false
+    }
+    return try communicator.maximum([isCutOff ? 1 : 0])[0] > 0
   }
 
   private func environment(_ setup: TrainingSetup) -> [(String, JSON)] {
     let process = ProcessInfo.processInfo
     return [
-      ("program", .text(programVersion)), ("host", .text(process.hostName)),
+      ("program", .text(programVersion)), ("host", .text(Launcher.hostName)),
       ("system", .text(process.operatingSystemVersionString)), ("cores", .integer(process.activeProcessorCount)),
       ("usable_cores", .integer(Launcher.usableCores)), ("ranks", .integer(communicator.size)),
       ("ranks_on_this_node", .integer(communicator.nodeSize)), ("mpi", .text(Communicator.library)),

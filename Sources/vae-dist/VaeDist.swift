@@ -72,6 +72,12 @@ struct VaeDist: ParsableCommand {
     Foundation.exit(failure.status.rawValue)
   }
 
+  /// From any thread, and without an orderly end, which might write.
+  static func leaveAtOnce(_ failure: Failure) -> Never {
+    complain(failure)
+    _exit(failure.status.rawValue)
+  }
+
   /// mpirun ends the job with the first rank that leaves with an error: the one that speaks must have had the time to.
   private static func leaveSilently(_ status: Int32) -> Never {
     if status != 0 { usleep(500_000) }

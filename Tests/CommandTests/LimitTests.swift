@@ -106,7 +106,7 @@ extension CommandTests {
       let process = try #require(owner["pid"] as? Int)
       let second = try run(endless, ranks: ranks)
       #expect(second.status == 73, "\(second.errors)")
-      let name = "another training runs in it: process \(process) on \(ProcessInfo.processInfo.hostName)"
+      let name = "another training runs in it: process \(process) on \(machineName)"
       #expect(second.count(of: name) == 1 && second.errors.contains(", since 20"), "\(second.errors)")
       kill(pid_t(process), SIGKILL)
       #expect(child.wait().status == 137)

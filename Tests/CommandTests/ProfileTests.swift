@@ -22,7 +22,7 @@ extension CommandTests {
       let titles = names.map { ($0["args"] as? [String: String])?["name"] }
       #expect(titles == names.indices.map { "rank \($0)" })
       let hosts = all.filter { $0["name"] as? String == "process_name" }
-      #expect(hosts.count == 1 && (hosts[0]["args"] as? [String: String])?["name"] == ProcessInfo.processInfo.hostName)
+      #expect(hosts.count == 1 && (hosts[0]["args"] as? [String: String])?["name"] == machineName)
       var rows = [[Event]](repeating: [], count: names.count)
       for event in all where event["ph"] as? String == "X" {
         #expect(event["pid"] as? Int == 0)
@@ -35,6 +35,26 @@ extension CommandTests {
             began: began, ended: began + length))
       }
       return (about, rows)
+    }
+
+    @Test("All ranks are at a checkpoint at the same steps, through rollbacks and a resume", arguments: [2, 3])
+    func checkpoints(ranks: Int) throws {
+      let scratch = try Scratch()
+      let settings = ["--max-epochs", "6", "--checkpoint-every", "1", "--set", "checkpoint.every_steps=10"]
+      // Step 51 follows a checkpoint at once: the run goes back behind it and comes by it again.
+      let bad = settings + ["--inject-nan", "51:1"]
+      let place = scratch.path + "/run"
+      for more in [["--max-steps", "80"], []] {
+        try train(place, bad + more + ["--profile"], ranks: ranks)
+        let steps = try trace(place).rows.map { row in
+          row.filter { $0.phase == "checkpoint" }.map(\.step)
+        }
+        #expect(steps.allSatisfy { $0 == steps[0] } && steps[0].count > 3, "\(steps)")
+      }
+      #expect(metrics(place, kind: "rollback").map { $0["step"] as? Int } == [48])
+      try train(scratch.path + "/one", settings + ["--inject-nan", "51:0", "--max-steps", "80"])
+      try train(scratch.path + "/one", settings)
+      #expect(try digest(place) == digest(scratch.path + "/one"))
     }
 
     @Test("Every rank has a row of phases that follow each other without a gap", arguments: [1, 2])

@@ -133,11 +133,16 @@ extension CommandTests {
       let before = snapshot(place)
       for ranks in [nil, 2] {
         let again = try run(training(place, ["--max-epochs", "2"]), ranks: ranks)
-        #expect(again.status == 64)
-        #expect(again.count(of: "nothing to train: 48 steps are done, and the limit is 48") == 1, "\(again.errors)")
+        #expect(again.status == 0)
+        #expect(
+          again.count(of: "nothing left to train: 48 steps are done, and the limit is 48") == 1, "\(again.errors)")
         #expect(again.count(of: "--max-epochs") == 1, "\(again.errors)")
         #expect(snapshot(place) == before)
       }
+      let copy = try run(training(scratch.path + "/copy", ["--max-epochs", "2", "--resume", place]), ranks: 2)
+      #expect(copy.status == 64 && copy.count(of: "nothing left to train") == 1, "\(copy.errors)")
+      #expect(!FileManager.default.fileExists(atPath: scratch.path + "/copy"))
+
       let fresh = try run(training(place, ["--max-epochs", "3", "--resume", "none"]), ranks: 2)
       #expect(fresh.status == 73 && fresh.count(of: "there is a run in it already") == 1, "\(fresh.errors)")
       #expect(snapshot(place) == before)
@@ -145,6 +150,23 @@ extension CommandTests {
       try train(place, ["--max-epochs", "4"])
       expectWholeHistory(place, epochs: 4)
       #expect(metrics(place, kind: "resume").map { $0["step"] as? Int } == [48])
+    }
+
+    @Test("Killed after its last checkpoint, a run goes on to its end", arguments: [nil, 2])
+    func cutOff(ranks: Int?) throws {
+      let scratch = try Scratch()
+      let place = scratch.path + "/run"
+      try train(place, ["--max-epochs", "2"])
+      // What it had written when it was killed.
+      let file = place + "/metrics.jsonl"
+      let lines = try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n").dropLast()
+      try (lines.joined(separator: "\n") + "\n").write(toFile: file, atomically: true, encoding: .utf8)
+      try #"{"state": "training", "step": 48, "epoch": 2}"#
+        .write(toFile: place + "/status.json", atomically: true, encoding: .utf8)
+      try train(place, ["--max-epochs", "2"], ranks: ranks)
+      #expect(metrics(place).map { $0["kind"] as? String }.suffix(2) == ["resume", "stop"])
+      #expect(try status(place)["state"] as? String == "finished")
+      expectWholeHistory(place, epochs: 2)
     }
 
     @Test("From the path of another run, or of one of its checkpoints")

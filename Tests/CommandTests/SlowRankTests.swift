@@ -27,7 +27,7 @@ extension CommandTests {
         .map { $0.split(separator: ",") }
       let column = try #require(table[0].firstIndex(of: "slowest_rank"))
       #expect(table[0].last == "wait_share" && table.dropFirst().allSatisfy { $0[column] == "\(slow)" })
-      let host = ProcessInfo.processInfo.hostName
+      let host = machineName
       #expect(outcome.output.contains(/\ \ wait \d\d% \(slowest/), "\(outcome.output)")
       #expect(outcome.output.contains("(slowest rank \(slow) on \(host))"))
     }

@@ -24,6 +24,13 @@ let plainEnvironment: [String: String] = {
   return environment
 }()
 
+/// This machine's name, without a question to name servers.
+let machineName: String = {
+  var name = [UInt8](repeating: 0, count: 256)
+  _ = name.withUnsafeMutableBytes { gethostname($0.baseAddress!, $0.count - 1) }
+  return String(decoding: name.prefix { $0 != 0 }, as: UTF8.self)
+}()
+
 func mpirun(_ ranks: Int) -> [String] { ["mpirun", "--oversubscribe", "--bind-to", "none", "-np", "\(ranks)"] }
 
 /// Starts a built program, under mpirun where `ranks` is given.

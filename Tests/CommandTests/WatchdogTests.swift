@@ -63,5 +63,21 @@ extension CommandTests {
       #expect(stalled.status == 86)
       #expect(stalled.count(of: "phase wait, nothing moved for 1 s; waits for rank 0") == 1, "\(stalled.errors)")
     }
+
+    @Test("While rank 0 reads slowly all are patient; with a dead disk none is", arguments: [1, 2])
+    func reading(ranks: Int) throws {
+      let slow = try run(["reading"], program: "RankProbe", ranks: ranks)
+      #expect(slow.status == 0 && slow.seconds > 6, "\(slow.errors)")
+      let dead = try run(["reading", "stall"], program: "RankProbe", ranks: ranks)
+      #expect(dead.status == 86 && dead.errors.contains("phase start, nothing moved for"), "\(dead.errors)")
+    }
+
+    @Test("A line of metrics that takes three limits holds nobody")
+    func slowDisk() throws {
+      let scratch = try Scratch()
+      let outcome = try run(["slow-disk", scratch.path + "/run"], program: "RankProbe", ranks: 2)
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      #expect(metrics(scratch.path + "/run", kind: "step").compactMap { $0["step"] as? Int } == Array(1...28))
+    }
   }
 }

@@ -31,10 +31,10 @@ import Testing
   @Test func isHeldAndGivenBack() throws {
     do {
       let lock = try RunLock(directory: scratch.path)
-      #expect(lock.isHeld && lock.notice == nil && lock.otherHolder == nil && scratch.names() == ["lock"])
+      #expect(lock.isHeld && lock.notice == nil && scratch.names() == ["lock"])
       let error = try #require(refusal())
       #expect(error.status == .cannotCreate, "\(error)")
-      for word in ["process \(getpid()) on \(ProcessInfo.processInfo.hostName)", "since 20", scratch.path] {
+      for word in ["process \(getpid()) on \(Machine.name)", "since 20", scratch.path] {
         #expect(error.message.contains(word), "\(error)")
       }
       #expect(lock.isHeld)
@@ -44,7 +44,40 @@ import Testing
     first.release()
     let second = try RunLock(directory: scratch.path)
     first.release()
-    #expect(second.isHeld && !first.isHeld && first.otherHolder != nil, "nobody gives back what is another's")
+    #expect(second.isHeld && !first.isHeld, "nobody gives back what is another's")
+    #expect(try first.standing() == .lost(to: RunLock.Owner(bytes: bytes(of: scratch / "lock"))?.description ?? ""))
+    second.release()
+    #expect(try first.standing() == .removed)
+  }
+
+  @Test(.timeLimit(.minutes(1))) func showsThatItLives() throws {
+    let lock = try RunLock(directory: scratch.path)
+    let losses = Losses()
+    age("lock", 30)
+    lock.keepAlive { losses.add($0) }
+    func changed() -> Int {
+      var status = stat()
+      return stat(scratch / "lock", &status) == 0 ? status.st_mtim.tv_sec : 0
+    }
+    while changed() < time(nil) - 60 { usleep(1_000) }
+    #expect(losses.first == nil)
+    // Another's, who was faster: it is not touched, and it is said.
+    leave(stranger(), minutesAgo: 30)
+    lock.keepAlive { losses.add($0) }
+    while losses.first == nil { usleep(1_000) }
+    let loss = try #require(losses.first)
+    #expect(
+      loss.status == .cannotCreate && loss.message.contains("taken over the run directory: process 77"), "\(loss)")
+    #expect(changed() < time(nil) - 60)
+    lock.release()
+    #expect(scratch.names() == ["lock"])
+  }
+
+  private final class Losses: @unchecked Sendable {
+    private let mutex = NSLock()
+    private var all: [Failure] = []
+    func add(_ loss: Failure) { mutex.withLock { all.append(loss) } }
+    var first: Failure? { mutex.withLock { all.first } }
   }
 
   @Test func takesOverFromAProcessThatIsGone() throws {

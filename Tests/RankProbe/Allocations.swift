@@ -49,7 +49,7 @@ extension RankProbe {
       observers.append(
         try RunDirectory(
           path: directory, lock: RunLock(directory: directory), configuration: configuration, command: ["probe"],
-          environment: [], resumedFrom: nil))
+          environment: [], resumedFrom: nil, lost: { _ in exit(1) }))
       observers.append(ProgressConsole(style: .plain, isVerbose: false))
     }
     let trainer = try Trainer(setup, observers: observers, injection: nil)

@@ -13,7 +13,7 @@ struct RankProbe {
     "lonely": lonely,
     "allocations": allocations, "run-allocations": runAllocations, "signals": signals,
     "watchdog": watchdog, "tags": tags, "phases": phases, "progress": progress, "lost": lost, "sizes": sizes,
-    "spinning": spinning,
+    "spinning": spinning, "reading": reading, "slow-disk": slowDisk,
   ]
 
   static func main() {
