@@ -77,7 +77,12 @@ struct Seating {
     try Communicator.check(vd_mpi_split_node(world, &memory, &nodeRank, &nodeSize), "finding the ranks of this node")
     machineSize = Int(nodeSize)
     let text = ProcessInfo.processInfo.environment["VAE_DIST_NODE_RANKS"] ?? ""
-    if let limit = Int32(text), limit > 0, let whole = memory {
+    // The first rank's word counts: ranks that divided a node differently would wait for each other.
+    var limit = Int32(text) ?? 0
+    try withUnsafeMutableBytes(of: &limit) { bytes throws(Failure) in
+      try Communicator.check(vd_mpi_broadcast(memory, bytes.baseAddress, 4, 0), "dividing the ranks of this node")
+    }
+    if limit > 0, let whole = memory {
       var part: OpaquePointer?
       try Communicator.check(
         vd_mpi_split(whole, nodeRank / limit, nodeRank, &part), "dividing the ranks of this node")

@@ -37,6 +37,17 @@ extension CommandTests {
       #expect(refused.status == 78 && refused.count(of: "do not share one node's memory") == 1, "\(refused.errors)")
     }
 
+    @Test("How a node is divided is its first rank's word")
+    func dividedOnce() throws {
+      let scratch = try Scratch()
+      let own = [binaries + "/RankProbe", "exchange", "auto", "1"]
+      let outcome = try Child(
+        mpirun(1) + ["-x", "VAE_DIST_NODE_RANKS=1"] + own + [":", "-np", "2"] + own, environment: plainEnvironment,
+        directory: scratch.path
+      ).wait(limit: 20)
+      #expect(outcome.status == 0, "\(outcome.errors)")
+    }
+
     @Test("Sums, gathers and broadcasts, in one piece and cut into many", arguments: [1, 2, 3, 5])
     func collectives(ranks: Int) throws {
       _ = try probe(["collectives"], ranks: ranks)
