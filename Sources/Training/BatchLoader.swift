@@ -28,6 +28,12 @@ package final class BatchLoader {
     uniforms = Buffer.allocate(Float.self, count: binarize == .none ? 1 : rows * elements)
   }
 
+  /// What a loader allocates.
+  static func bytes(rows: Int, elements: Int, binarize: Binarization) -> Int {
+    rows * (MemoryLayout<Int>.stride + MemoryLayout<UInt64>.stride + MemoryLayout<Float>.stride)
+      + (binarize == .none ? 0 : rows * elements * MemoryLayout<Float>.stride)
+  }
+
   deinit {
     indices.deallocate()
     samples.deallocate()

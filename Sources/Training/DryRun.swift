@@ -28,8 +28,9 @@ package enum DryRun {
     let weights = store.parameters.filter { $0.shape.rank == 2 }.reduce(0) { $0 + $1.shape.count }
     lines.append("multiply-adds per sample, forward   \(weights)")
     lines.append(
-      "memory per rank, beside the data: parameters and moments \(MemoryNeed.text(need.parameters)), "
-        + "gradients \(MemoryNeed.text(need.gradients)), graphs \(MemoryNeed.text(need.graphs))")
+      "memory per rank, beside the data: \(MemoryNeed.text(need.bytes)) (parameters and moments "
+        + "\(MemoryNeed.text(need.parameters)), gradients \(MemoryNeed.text(need.gradients)), "
+        + "microbatches \(MemoryNeed.text(need.batches)), graphs \(MemoryNeed.text(need.graphs)))")
     return lines.joined(separator: "\n") + "\n"
   }
 }

@@ -4,53 +4,64 @@ import Foundation
 import Kernels
 import VAE
 
-/// Bytes that a rank will ask for, beside its share of the data; known before it does.
+/// Bytes that training takes on a rank, beside the program and its share of the data; known before it takes them.
 package struct MemoryNeed: Sendable {
-  /// Values and moments: a rank's own, or its part of the node's.
+  /// Values and moments: a rank's own, or its part of the node's and the initial values, which every rank draws itself.
   let parameters: Int
-  /// Buffers of the local sums, what comes from other nodes, and what looks for the place of a failure.
+  /// Buffers of the sums, what goes between nodes, and what looks for the place of a failure.
   let gradients: Int
+  /// Microbatches: one computed on, one loaded ahead, and one to validate on.
+  let batches: Int
   let graphs: Int
-  /// What this machine's ranks put into shared memory.
-  private let shared: Int
+  /// What the ranks of this rank's node share, of all that.
+  package let window: Int
   private let ranks: Int
-  var bytes: Int { parameters + gradients + graphs }
+  private let nodes: Int
+  package var bytes: Int { parameters + gradients + batches + graphs }
 
-  init(
+  package init(
     _ configuration: Configuration, _ autoencoder: VariationalAutoencoder, _ plan: BatchPlan,
     _ communicator: Communicator
   ) {
     let topology = communicator.topology
-    let neighbours = topology.neighbours
-    let buffer = autoencoder.store.count * MemoryLayout<Float>.stride
-    let tree = ReductionTree(leaves: plan.slots, ranks: communicator.size)
-    let own = tree.blocks(of: communicator.rank)
-    let temporaries = own.map(\.size.trailingZeroBitCount).max() ?? 0
-    let usesMessages = configuration.train.exchange == .messages || !topology.isOneNode
+    let neighbours = topology.neighbours.count
+    let count = autoencoder.store.count, buffer = count * MemoryLayout<Float>.stride
+    let exchange = ExchangeMemory(
+      tree: ReductionTree(leaves: plan.slots, ranks: communicator.size), count: count, rowWidth: StepRow.width,
+      route: configuration.train.exchange, wire: configuration.train.wire, nodes: topology.nodes,
+      rank: communicator.rank)
     let isShared = configuration.sharesParameters(topology)
-    ranks = topology.machineSize
-    // Every rank draws the initial values for itself.
-    parameters = isShared ? buffer + 3 * buffer / neighbours.count : 3 * buffer
-    gradients = (max(1, own.count) + temporaries + 1 + (usesMessages ? 1 : 0)) * buffer
+    parameters = isShared ? buffer + 3 * buffer / neighbours : 3 * buffer
+    gradients = exchange.own + exchange.window / neighbours + buffer
+    let width = autoencoder.elements, binarize = configuration.data.binarize
+    let microbatch = width * plan.microbatch * MemoryLayout<Float>.stride
+    batches =
+      2 * (microbatch + BatchLoader.bytes(rows: plan.microbatch, elements: width, binarize: binarize))
+      + BatchLoader.bytes(rows: Validator.chunk, elements: width, binarize: binarize)
+    let hasPictures = communicator.isRoot && configuration.monitor.picturesEvery > 0
     graphs =
       autoencoder.arenaBytes(batch: plan.microbatch, gradients: true)
       + autoencoder.arenaBytes(batch: Validator.chunk, gradients: false)
-    let blocks =
-      configuration.train.exchange == .messages ? 0 : neighbours.reduce(0) { $0 + max(1, tree.blocks(of: $1).count) }
-    let nodes = (topology.machineSize + neighbours.count - 1) / neighbours.count
-    shared = neighbours.count > 1 ? nodes * (blocks + (isShared ? 3 : 0)) * buffer : 0
+      + (hasPictures ? autoencoder.decoderArenaBytes(batch: PictureMaker.sampleCount) : 0)
+    window = exchange.window + (isShared && neighbours > 1 ? 3 * buffer : 0)
+    ranks = topology.machineSize
+    nodes = (topology.machineSize + neighbours - 1) / neighbours
   }
+
+  /// Bytes that this machine can give to its processes.
+  package static var available: Int { min(free, groupLimit) }
 
   /// Refuses what this machine has no room for, instead of being killed for it later.
   func requireFit() throws(Failure) {
     let (machine, overflow) = bytes.multipliedReportingOverflow(by: ranks)
-    let available = min(MemoryNeed.free, MemoryNeed.groupLimit)
+    let available = MemoryNeed.available
     guard !overflow, machine <= available else {
       throw Failure(
         .badConfiguration,
         "this training needs \(MemoryNeed.text(bytes)) for a rank, and \(ranks) of them run on a machine "
           + "with \(MemoryNeed.text(available)) to give (graphs \(MemoryNeed.text(graphs)), "
-          + "parameters and moments \(MemoryNeed.text(parameters)), gradients \(MemoryNeed.text(gradients)))",
+          + "parameters and moments \(MemoryNeed.text(parameters)), gradients \(MemoryNeed.text(gradients)), "
+          + "microbatches \(MemoryNeed.text(batches)))",
         hint: "a smaller --microbatch needs smaller graphs; or a smaller model, or fewer ranks on the machine")
     }
     let (limit, used) = (MemoryNeed.addressLimit, MemoryNeed.addressUse)
@@ -61,7 +72,7 @@ package struct MemoryNeed: Sendable {
           + "limit of a process is \(MemoryNeed.text(limit))",
         hint: "raise the limit (ulimit -v), or use a smaller model or a smaller --microbatch")
     }
-    if shared > 0, let shortage = SharedMemory.shortage(of: shared) { throw shortage }
+    if window > 0, let shortage = SharedMemory.shortage(of: nodes * window) { throw shortage }
   }
 
   static func text(_ bytes: Int) -> String {

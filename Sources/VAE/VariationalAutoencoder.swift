@@ -31,6 +31,9 @@ package final class VariationalAutoencoder {
     recordELBO(batch: batch, gradients: gradients).graph.arenaBytes
   }
 
+  /// Memory of a `decoderGraph`, without making it.
+  package func decoderArenaBytes(batch: Int) -> Int { recordDecoder(batch: batch).graph.arenaBytes }
+
   /// The whole ELBO of a microbatch, ready to replay.
   package func elboGraph(batch: Int, gradients: Bool) -> ELBOGraph {
     let recorded = recordELBO(batch: batch, gradients: gradients)
@@ -40,12 +43,17 @@ package final class VariationalAutoencoder {
 
   /// The decoder alone, ready to replay.
   package func decoderGraph(batch: Int) -> DecoderGraph {
+    let recorded = recordDecoder(batch: batch)
+    recorded.graph.replay.isTraining = false
+    recorded.graph.finalize(parameters: store.values)
+    return recorded
+  }
+
+  private func recordDecoder(batch: Int) -> DecoderGraph {
     let graph = Graph(batch: batch, recordsGradients: false)
     let scope = ParameterScope(graph: graph, store: store)
     let z = graph.input([batch, model.latent])
     let mean = likelihood.mean(location: model.decode(z, in: scope), in: graph)
-    graph.replay.isTraining = false
-    graph.finalize(parameters: store.values)
     return DecoderGraph(graph: graph, z: z, mean: mean)
   }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Communication
+import Data
 import Foundation
 import Kernels
 import Persistence
@@ -44,18 +45,20 @@ struct Doctor: ParsableCommand {
     -> ([Finding], [Placement])
   {
     let (configuration, model) = try options.model(communicator)
+    let train = configuration.train
+    // With enough samples for a batch.
+    let plan = BatchPlan(count: train.batchSize, batchSize: train.batchSize, microbatch: train.microbatch)
     let facts = try RankFacts.gather(
-      communicator, library: configuration.train.products, threads: configuration.train.threads,
-      sharedMemory: sharedMemory, startSeconds: started)
+      communicator, library: train.products, threads: train.threads,
+      need: MemoryNeed(configuration, model, plan, communicator), sharedMemory: sharedMemory, startSeconds: started)
     guard communicator.isRoot else { return ([], []) }
-    let bytes = 4 * model.store.count
     // "Open MPI v4.1.4", without the packager's words.
     let library = Communicator.library.split(separator: ",").first.map(String.init) ?? ""
     let examination = Examination(
-      facts: facts, launcher: Launcher.kind, library: library, threads: configuration.train.threads,
-      gradientBytes: bytes)
+      facts: facts, launcher: Launcher.kind, library: library, threads: train.threads)
     // A checkpoint is parameters and two moments; one more is written before the oldest goes, and the best stays.
-    let place = RunPlace.findings(directory, checkpointBytes: 3 * bytes * (configuration.checkpoint.keep + 2))
+    let bytes = 3 * model.store.count * MemoryLayout<Float>.stride
+    let place = RunPlace.findings(directory, checkpointBytes: bytes * (configuration.checkpoint.keep + 2))
     return (examination.findings + place, facts.map(\.placement))
   }
 

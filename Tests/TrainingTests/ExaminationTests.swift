@@ -10,15 +10,18 @@ struct ExaminationTests {
       placement: Placement(
         rank: rank, host: "a", machine: "m", node: 0, cores: [rank], core: rank, coresOfMachine: 2, physical: [rank]),
       products: "OpenBLAS Cooperlake", openBLAS: "OpenBLAS Cooperlake", forcedCore: nil, cpuLevel: 4,
-      sharedMemory: FileSystem(path: "/dev/shm", kind: "tmpfs", size: 1 << 30, free: 1 << 30), lockedMemory: nil,
+      sharedMemory: FileSystem(path: "/dev/shm", kind: "tmpfs", size: 1 << 30, free: 1 << 30), memoryNeed: 3 << 20,
+      windowNeed: 4 << 20, memoryAvailable: 8 << 20, lockedMemory: nil,
       addressSpace: nil, startSeconds: 0.3, clock: 1_000, hasInfiniBand: false)
     change(&facts)
     return facts
   }
 
-  private func findings(_ second: (inout RankFacts) -> Void) -> [String: Finding] {
+  private func findings(
+    _ second: (inout RankFacts) -> Void, first: (inout RankFacts) -> Void = { _ in }
+  ) -> [String: Finding] {
     let examination = Examination(
-      facts: [facts(0), facts(1, second)], launcher: .mpirun, library: "MPI", threads: 1, gradientBytes: 1 << 20)
+      facts: [facts(0, first), facts(1, second)], launcher: .mpirun, library: "MPI", threads: 1)
     return Dictionary(uniqueKeysWithValues: examination.findings.map { ($0.check, $0) })
   }
 
@@ -67,12 +70,38 @@ struct ExaminationTests {
       let small = FileSystem(path: "/dev/shm", kind: "tmpfs", size: 64 << 20, free: free)
       return Examination(
         facts: [facts(0) { $0.sharedMemory = small }, facts(1) { $0.sharedMemory = small }], launcher: .mpirun,
-        library: "MPI", threads: 1, gradientBytes: 1 << 20
+        library: "MPI", threads: 1
       ).findings.first { $0.check == "shared-memory" }
     }
     #expect(level(free: 4 << 20)?.level == .ok)
     #expect(level(free: (4 << 20) - 1)?.level == .problem)
     #expect(level(free: 0)?.advice?.contains("/dev/shm") == true)
+  }
+
+  @Test("Nodes that one host is divided into share its memory")
+  func dividedHost() {
+    func level(free: UInt64) -> Finding.Level? {
+      let small = FileSystem(path: "/dev/shm", kind: "tmpfs", size: 64 << 20, free: free)
+      return findings {
+        $0.placement.node = 1
+        $0.sharedMemory = small
+      } first: {
+        $0.sharedMemory = small
+      }["shared-memory"]?.level
+    }
+    #expect(level(free: 8 << 20) == .ok && level(free: (8 << 20) - 1) == .problem)
+  }
+
+  @Test("Memory of a machine for all its ranks")
+  func memory() {
+    for (available, level) in [(6 << 20, Finding.Level.ok), ((6 << 20) - 1, .problem)] {
+      #expect(findings { $0.memoryAvailable = available }["memory"]?.level == level)
+    }
+    // Two machines with one rank each.
+    let apart = findings {
+      $0.memoryAvailable = 4 << 20; $0.placement.machine = "n"; $0.placement.host = "b"
+    }
+    #expect(apart["memory"]?.level == .ok && apart["memory"]?.message.contains("b: 4.0 MiB available") == true)
   }
 
   @Test("OpenBLAS held to a lesser kernel is a warning; one that chose it itself, too, if it computes")

@@ -8,16 +8,13 @@ package struct Examination: Sendable {
   package let launcher: Launcher.Kind
   package let library: String
   package let threads: Int
-  /// Bytes of a gradient, and of the shared memory that one rank needs for it.
-  package let gradientBytes: Int
 
-  package init(facts: [RankFacts], launcher: Launcher.Kind, library: String, threads: Int, gradientBytes: Int) {
-    (self.facts, self.launcher, self.library) = (facts, launcher, library)
-    (self.threads, self.gradientBytes) = (threads, gradientBytes)
+  package init(facts: [RankFacts], launcher: Launcher.Kind, library: String, threads: Int) {
+    (self.facts, self.launcher, self.library, self.threads) = (facts, launcher, library, threads)
   }
 
   package var findings: [Finding] {
-    [ranks, products, kernels, cpus] + binding + [sharedMemory, lockedMemory, addressSpace, clocks, start]
+    [ranks, products, kernels, cpus] + binding + [memory, sharedMemory, lockedMemory, addressSpace, clocks, start]
   }
 
   private var placements: [Placement] { facts.map(\.placement) }
@@ -100,17 +97,42 @@ package struct Examination: Sendable {
     }
   }
 
-  /// The window holds a gradient a rank, and one more where shares of the tree are uneven.
-  private var sharedMemory: Finding {
-    let perNode = Dictionary(grouping: facts, by: \.placement.node).values
-    let short = perNode.first { node in node[0].sharedMemory.free < UInt64(2 * node.count * gradientBytes) }
-    let node = short ?? perNode.min { $0[0].sharedMemory.free < $1[0].sharedMemory.free } ?? facts
-    let place = node[0].sharedMemory
-    let need = 2 * node.count * gradientBytes
+  /// Of each machine: what its ranks take together, and what it has; that with the least left.
+  private var memory: Finding {
+    let machines = Dictionary(grouping: facts, by: \.placement.machine).values.map { ranks in
+      (
+        host: ranks[0].placement.host, need: ranks.reduce(0) { $0 + $1.memoryNeed },
+        available: ranks.map(\.memoryAvailable).min() ?? 0
+      )
+    }
+    guard let machine = machines.min(by: { $0.available - $0.need < $1.available - $1.need }) else {
+      return .ok("memory", "no ranks")
+    }
     let text =
-      "\(place.path) of \(node[0].placement.host): \(bytes(place.free)) free of \(bytes(place.size)), "
-      + "a window needs up to \(bytes(UInt64(need)))"
-    guard short != nil, node.count > 1 else { return .ok("shared-memory", text) }
+      "\(machine.host): \(bytes(UInt64(machine.available))) available, training needs "
+      + "\(bytes(UInt64(machine.need))) beside the data"
+    guard machine.need > machine.available else { return .ok("memory", text) }
+    return Finding(
+      .problem, "memory", text,
+      advice: "use a smaller --microbatch or model, fewer ranks on the machine, or ask the scheduler for more memory")
+  }
+
+  private var sharedMemory: Finding {
+    let hosts = Dictionary(grouping: facts, by: \.placement.host).values.map { ranks in
+      let nodes = Dictionary(grouping: ranks, by: \.placement.node).values
+      return (
+        name: ranks[0].placement.host, need: UInt64(nodes.reduce(0) { $0 + $1[0].windowNeed }),
+        place: ranks[0].sharedMemory
+      )
+    }
+    let short = hosts.first { $0.place.free < $0.need }
+    guard let host = short ?? hosts.min(by: { $0.place.free < $1.place.free }) else {
+      return .ok("shared-memory", "no ranks")
+    }
+    let text =
+      "\(host.place.path) of \(host.name): \(bytes(host.place.free)) free of \(bytes(host.place.size)), "
+      + "ranks share \(bytes(host.need))"
+    guard short != nil else { return .ok("shared-memory", text) }
     return Finding(
       .problem, "shared-memory", text,
       advice: "enlarge it (`mount -o remount,size=50% /dev/shm`; `docker run --shm-size=...`), remove what crashed "
@@ -129,7 +151,7 @@ package struct Examination: Sendable {
 
   private var addressSpace: Finding {
     guard let smallest = facts.compactMap(\.addressSpace).min() else { return .ok("address-space", "no limit") }
-    let isSmall = smallest < UInt64(8 << 30) + UInt64(32 * gradientBytes)
+    let isSmall = smallest < UInt64(8 << 30) + UInt64(facts.map(\.memoryNeed).max() ?? 0)
     return Finding(
       isSmall ? .warning : .ok, "address-space", "ulimit -v is \(bytes(smallest)) a process",
       advice: isSmall

@@ -12,6 +12,10 @@ package struct RankFacts: Codable, Equatable, Sendable {
   package var forcedCore: String?
   package var cpuLevel: Int
   package var sharedMemory: FileSystem
+  /// What training takes of memory on this rank and, shared, on its node; and what its machine has to give. bytes
+  package var memoryNeed: Int
+  package var windowNeed: Int
+  package var memoryAvailable: Int
   /// Limits in bytes; nil: none.
   package var lockedMemory: UInt64?
   package var addressSpace: UInt64?
@@ -23,7 +27,8 @@ package struct RankFacts: Codable, Equatable, Sendable {
 
   /// Collective. `threads` and `library` as training would use them.
   package static func gather(
-    _ communicator: Communicator, library: Products.Library, threads: Int, sharedMemory: String, startSeconds: Double
+    _ communicator: Communicator, library: Products.Library, threads: Int, need: MemoryNeed, sharedMemory: String,
+    startSeconds: Double
   ) throws(Failure) -> [RankFacts] {
     let placements = try communicator.placements()
     let environment = ProcessInfo.processInfo.environment
@@ -36,7 +41,8 @@ package struct RankFacts: Codable, Equatable, Sendable {
       RankFacts(
         placement: placements[communicator.rank], products: Products.description, openBLAS: openBLAS,
         forcedCore: environment["OPENBLAS_CORETYPE"].flatMap { $0.isEmpty ? nil : $0 }, cpuLevel: Int(vd_cpu_level()),
-        sharedMemory: FileSystem(sharedMemory), lockedMemory: limit(Int32(__RLIMIT_MEMLOCK.rawValue)),
+        sharedMemory: FileSystem(sharedMemory), memoryNeed: need.bytes, windowNeed: need.window,
+        memoryAvailable: MemoryNeed.available, lockedMemory: limit(Int32(__RLIMIT_MEMLOCK.rawValue)),
         addressSpace: limit(Int32(RLIMIT_AS.rawValue)), startSeconds: startSeconds, clock: clock,
         hasInfiniBand: FileManager.default.fileExists(atPath: "/sys/class/infiniband")))
   }
