@@ -94,19 +94,8 @@ package final class ParameterStore {
     ownsBuffer = false
   }
 
-  /// A buffer of parameters, or of something beside each of them, in the layout of files.
-  package func fileValues(_ memory: UnsafePointer<Float>) -> Buffer {
-    let file = Buffer(count: count)
-    for parameter in parameters {
-      let (from, to) = (memory + parameter.offset, file.base + parameter.offset)
-      if let layout = parameter.layout {
-        layout.write(from, to: to)
-      } else {
-        to.update(from: from, count: parameter.shape.count)
-      }
-    }
-    return file
-  }
+  /// Floats that have to be laid out anew to be written to a file.
+  package var turnedCount: Int { parameters.reduce(0) { $0 + ($1.layout == nil ? 0 : $1.shape.count) } }
 
   /// SHA-256 over the bytes of all parameters, in order: "sha256:...".
   package func digest() -> String {

@@ -1,3 +1,5 @@
+import Kernels
+
 /// How the values of a parameter lie in files, where that is not how they lie in memory: as PyTorch has them.
 ///
 /// Images are (rows, columns, channels) in memory and (channels, rows, columns) in PyTorch; so are the weights of
@@ -61,4 +63,28 @@ package struct TorchLayout: Equatable, Sendable {
       }
     }
   }
+}
+
+/// A buffer of parameters, or of something beside each of them, as files have it: pieces of the buffer itself, and
+/// copies of what lies otherwise in files.
+package final class FileValues {
+  package private(set) var chunks: [UnsafeRawBufferPointer] = []
+  private var turned: UnsafeMutablePointer<Float>
+
+  package init(_ store: ParameterStore, _ memory: UnsafePointer<Float>) {
+    turned = Buffer.allocate(Float.self, count: store.turnedCount)
+    var free = turned
+    for parameter in store.parameters {
+      let count = parameter.shape.count
+      var values = memory + parameter.offset
+      if let layout = parameter.layout {
+        layout.write(values, to: free)
+        values = UnsafePointer(free)
+        free += count
+      }
+      chunks.append(UnsafeRawBufferPointer(start: values, count: count * MemoryLayout<Float>.stride))
+    }
+  }
+
+  deinit { turned.deallocate() }
 }

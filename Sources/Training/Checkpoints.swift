@@ -87,25 +87,25 @@ package final class Checkpoints {
     metadata["vae_dist.step"] = "\(state.step)"
     metadata["vae_dist.epoch"] = "\(state.epoch)"
     let header = Safetensors.encodeHeader(described, metadata: metadata)
-    let moments = Safetensors.encodeHeader(
+    let momentsHeader = Safetensors.encodeHeader(
       ["first", "second"].flatMap { kind in
         described.map { TensorDescription(name: "\(kind).\($0.name)", shape: $0.shape) }
       }, metadata: [:])
     let text = try state.encoded()
-    let values = parameters.fileValues(parameters.values)
-    let first = parameters.fileValues(optimizer.first)
-    let second = parameters.fileValues(optimizer.second)
+    let values = FileValues(parameters, parameters.values)
+    let first = FileValues(parameters, optimizer.first), second = FileValues(parameters, optimizer.second)
+    defer { withExtendedLifetime((values, first, second)) {} }
     var failure: Failure?
     header.withUnsafeBytes { header in
-      moments.withUnsafeBytes { moments in
+      momentsHeader.withUnsafeBytes { momentsHeader in
         text.withUnsafeBytes { text in
           do {
             try store.save(
               step: state.step,
               files: [
-                CheckpointFile(name: "model.safetensors", chunks: [header, values.bytes]),
+                CheckpointFile(name: "model.safetensors", chunks: [header] + values.chunks),
                 CheckpointFile(
-                  name: "optimizer.safetensors", chunks: [moments, first.bytes, second.bytes]),
+                  name: "optimizer.safetensors", chunks: [momentsHeader] + first.chunks + second.chunks),
                 CheckpointFile(name: "state.json", chunks: [text]),
               ], best: best, protecting: Set([proven].compactMap { $0 }))
           } catch let error as Failure { failure = error } catch {}

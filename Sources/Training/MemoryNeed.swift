@@ -7,6 +7,7 @@ import VAE
 /// Bytes that training takes on a rank, beside the program and its share of the data; known before it takes them.
 package struct MemoryNeed: Sendable {
   /// Values and moments: a rank's own, or its part of the node's and the initial values, which every rank draws itself.
+  /// Rank 0 turns some of them for a checkpoint.
   let parameters: Int
   /// Buffers of the sums, what goes between nodes, and what looks for the place of a failure.
   let gradients: Int
@@ -31,7 +32,8 @@ package struct MemoryNeed: Sendable {
       route: configuration.train.exchange, wire: configuration.train.wire, nodes: topology.nodes,
       rank: communicator.rank)
     let isShared = configuration.sharesParameters(topology)
-    parameters = isShared ? buffer + 3 * buffer / neighbours : 3 * buffer
+    let turned = communicator.isRoot ? 3 * autoencoder.store.turnedCount * MemoryLayout<Float>.stride : 0
+    parameters = (isShared ? buffer + 3 * buffer / neighbours : 3 * buffer) + turned
     gradients = exchange.own + exchange.window / neighbours + buffer
     let width = autoencoder.elements, binarize = configuration.data.binarize
     let microbatch = width * plan.microbatch * MemoryLayout<Float>.stride

@@ -108,7 +108,7 @@ struct SlurmScript {
   private var naming: String {
     let arrayGuard = #"""
       if [[ -n $named ]] && ((${SLURM_ARRAY_TASK_COUNT:-1} > 1)); then
-        echo "error: --run names the run of one seed, of $SLURM_ARRAY_TASK_COUNT here; give sbatch --array=SEED, too" >&2
+        echo "error: --run names one seed's run, of $SLURM_ARRAY_TASK_COUNT here; give sbatch --array=SEED, too" >&2
         exit 64
       fi
 

@@ -138,7 +138,7 @@ package enum ConfigurationSchema {
     },
     key(
       "optimizer.sharding", \.optimizer.sharding,
-      "auto (none with messages, else node), node (its ranks share parameters and moments; each updates a part), none"),
+      "auto, node (its ranks share parameters and moments; not with messages), none"),
 
     key("schedule.kind", \.schedule.kind, "learning rate: constant, warmup_cosine, step"),
     key("schedule.warmup_steps", \.schedule.warmupSteps, "steps of linear warm-up (warmup_cosine)", "0 or more") {
