@@ -47,6 +47,9 @@ final class ConvolutionMap {
   var packedCount: Int { taps * large.channels * smallDepth }
   var patchCount: Int { 8 * taps * large.channels }
 
+  /// Products of one sample; those with the padding are not made.
+  var multiplyAdds: Int { gather.values * smallDepth * window.groups }
+
   private var gather: Table
   private var adjoint: Table
   private let boxes: UnsafeMutablePointer<vd_box>
@@ -161,6 +164,9 @@ final class ConvolutionMap {
       }
       c = vd_conv_table(start: start, segments: segments, positions: pixels.count)
     }
+
+    /// Values that all pixels see.
+    var values: Int { (0..<Int(start[c.positions])).reduce(0) { $0 + Int(segments[$1].count) } }
 
     func free() {
       start.deallocate()

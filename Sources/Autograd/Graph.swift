@@ -32,9 +32,7 @@ package final class Graph {
   private var valueTable: UnsafeMutablePointer<UnsafeMutablePointer<Float>>?
   private var gradientTable: UnsafeMutablePointer<Memory.Gradient>?
   private var arena: UnsafeMutablePointer<Float>?
-  private var gradientArena: UnsafeMutablePointer<Float>?
-  private var arenaCount = 0
-  private var gradientArenaCount = 0
+  private var keptTensors: Set<Int> = []
   package var replay: Replay
   private let ownSamples: UnsafeMutablePointer<UInt64>
   /// Name of the layer being recorded, for messages.
@@ -53,7 +51,6 @@ package final class Graph {
     valueTable?.deallocate()
     gradientTable?.deallocate()
     arena?.deallocate()
-    gradientArena?.deallocate()
   }
 
   // MARK: Recording
@@ -120,42 +117,92 @@ package final class Graph {
 
   // MARK: Placing
 
+  /// Its values are read after a replay: nothing else takes their place.
+  package func keep(_ tensors: [Tensor]) { keptTensors.formUnion(tensors.map(\.index)) }
+
   /// Ends recording: places every tensor in the arena and points parameters into `parameters`.
   package func finalize(parameters: UnsafeMutablePointer<Float>) {
     precondition(valueTable == nil, "graph finalized twice")
-    var valueOffsets = [Int](), gradientOffsets = [Int?]()
-    for entry in entries {
-      var place: Int?
-      if case .arena = entry.place {
-        valueOffsets.append(arenaCount)
-        arenaCount += padded(entry.shape.count)
-        if entry.needsGradient {
-          place = gradientArenaCount
-          gradientArenaCount += padded(entry.shape.count)
-        }
-      } else {
-        valueOffsets.append(0)
-      }
-      gradientOffsets.append(place)
-    }
-    let arena = Buffer.allocate(Float.self, count: arenaCount)
-    let gradientArena = Buffer.allocate(Float.self, count: gradientArenaCount)
+    backwardOrder = backwardOperations
+    let (plan, valuePlaces, gradientPlaces) = planMemory()
+    let arena = Buffer.allocate(Float.self, count: plan.count)
     let values = UnsafeMutablePointer<UnsafeMutablePointer<Float>>.allocate(capacity: max(entries.count, 1))
     let gradients = UnsafeMutablePointer<Memory.Gradient>.allocate(capacity: max(entries.count, 1))
     for (i, entry) in entries.enumerated() {
       switch entry.place {
-      case .arena: values.advanced(by: i).initialize(to: arena + valueOffsets[i])
+      case .arena: values.advanced(by: i).initialize(to: arena + plan.offsets[valuePlaces[i]!])
       case .parameter(let offset): values.advanced(by: i).initialize(to: parameters + offset)
       }
-      gradients.advanced(by: i).initialize(to: Memory.Gradient(base: gradientOffsets[i].map { gradientArena + $0 }))
+      gradients.advanced(by: i).initialize(
+        to: Memory.Gradient(base: gradientPlaces[i].map { arena + plan.offsets[$0] }))
     }
     for constant in constants { values[constant.index][0] = constant.value }
     self.arena = arena
-    self.gradientArena = gradientArena
     valueTable = values
     gradientTable = gradients
-    backwardOrder = operations.indices.reversed().filter { operations[$0].outputs.contains(where: needsGradient) }
     findFinal()
+  }
+
+  private var backwardOperations: [Int] {
+    operations.indices.reversed().filter { operations[$0].outputs.contains(where: needsGradient) }
+  }
+
+  /// When every tensor's values and gradient are needed, and where that puts them. Time is the place in forward and
+  /// then in backward.
+  private func planMemory() -> (plan: MemoryPlan, values: [Int?], gradients: [Int?]) {
+    let order = backwardOperations
+    let end = operations.count + order.count
+    var backwardTime = [Int](repeating: -1, count: operations.count)
+    for (place, operation) in order.enumerated() { backwardTime[operation] = operations.count + place }
+    // Inputs, constants and scratch that is named nowhere live for ever; values of a graph with gradients as long as
+    // forward, so that a failure in it can be found.
+    var values = [ClosedRange<Int>?](repeating: nil, count: entries.count)
+    var gradients = values
+    func stretch(_ life: inout ClosedRange<Int>?, _ time: Int) {
+      life = life.map { min($0.lowerBound, time)...max($0.upperBound, time) } ?? time...time
+    }
+    for (i, operation) in operations.enumerated() {
+      for tensor in operation.outputs + operation.kept {
+        stretch(&values[tensor.index], i)
+        if recordsGradients { stretch(&values[tensor.index], operations.count) }
+      }
+      for tensor in operation.inputs where values[tensor.index] != nil { stretch(&values[tensor.index], i) }
+      guard backwardTime[i] >= 0 else { continue }
+      for tensor in operation.inputs + operation.outputs + operation.kept where values[tensor.index] != nil {
+        stretch(&values[tensor.index], backwardTime[i])
+      }
+      for tensor in operation.inputs + operation.outputs { stretch(&gradients[tensor.index], backwardTime[i]) }
+    }
+    // What nothing uses may be what backward begins with.
+    let used = Set(operations.flatMap { $0.inputs.map(\.index) })
+    for index in entries.indices where !used.contains(index) && gradients[index] != nil {
+      stretch(&gradients[index], operations.count)
+    }
+    for index in keptTensors { values[index] = 0...end }
+    for index in inputs { (values[index], gradients[index]) = (0...end, 0...end) }
+    var plan = MemoryPlan()
+    var valuePlaces = [Int?](repeating: nil, count: entries.count), gradientPlaces = valuePlaces
+    // One operation runs at a time: all share the first workspace, and the second.
+    var workspaces: [Int] = []
+    for operation in operations {
+      for (i, tensor) in operation.workspace.enumerated() {
+        if i == workspaces.count { workspaces.append(0) }
+        workspaces[i] = max(workspaces[i], tensor.count)
+      }
+    }
+    let shared = workspaces.map { plan.add(floats: $0, life: 0...end) }
+    for operation in operations {
+      for (i, tensor) in operation.workspace.enumerated() { valuePlaces[tensor.index] = shared[i] }
+    }
+    for (i, entry) in entries.enumerated() {
+      guard case .arena = entry.place, valuePlaces[i] == nil else { continue }
+      valuePlaces[i] = plan.add(floats: entry.shape.count, life: values[i] ?? 0...end)
+      if entry.needsGradient {
+        gradientPlaces[i] = plan.add(floats: entry.shape.count, life: gradients[i] ?? 0...end)
+      }
+    }
+    plan.place()
+    return (plan, valuePlaces, gradientPlaces)
   }
 
   /// A parameter's gradient is final after the last operation of backward that has it as an input.
@@ -179,15 +226,12 @@ package final class Graph {
     valueTable[input.index] = values
   }
 
-  /// Floats of a tensor in an arena: whole lines of 64 bytes.
-  private func padded(_ count: Int) -> Int { (count + 15) & ~15 }
+  /// Bytes of the arena, values and gradients of values; known while recording, before anything is placed.
+  package var arenaBytes: Int { planMemory().plan.count * MemoryLayout<Float>.stride }
 
-  /// Bytes of the arenas, values and gradients of values; known while recording, before anything is placed.
-  package var arenaBytes: Int {
-    entries.reduce(0) { sum, entry in
-      guard case .arena = entry.place else { return sum }
-      return sum + (entry.needsGradient ? 2 : 1) * padded(entry.shape.count) * MemoryLayout<Float>.stride
-    }
+  /// What was recorded, in order: the layer's name, the extents of what comes out, and products of a microbatch.
+  package var layers: [(label: String, shape: Shape, multiplyAdds: Int)] {
+    zip(labels, operations).map { ($0, $1.outputs[0].shape, $1.multiplyAdds) }
   }
 
   // MARK: Replaying

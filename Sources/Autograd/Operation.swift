@@ -6,6 +6,12 @@ package protocol Operation {
   static var name: String { get }
   var inputs: [Tensor] { get }
   var outputs: [Tensor] { get }
+  /// Scratch that holds something from forward to backward. Scratch that is named nowhere keeps its values for ever.
+  var kept: [Tensor] { get }
+  /// Scratch that means something during one call alone.
+  var workspace: [Tensor] { get }
+  /// Multiplications and additions of forward, for the whole microbatch; what is not a matrix product counts as none.
+  var multiplyAdds: Int { get }
   func forward(_ memory: Memory)
   func backward(_ memory: Memory)
   /// Its matrix products alone, forward and backward, on whatever stands there: the floor that a step is measured
@@ -14,5 +20,8 @@ package protocol Operation {
 }
 
 extension Operation {
+  package var kept: [Tensor] { [] }
+  package var workspace: [Tensor] { [] }
+  package var multiplyAdds: Int { 0 }
   package func products(_ memory: Memory) {}
 }

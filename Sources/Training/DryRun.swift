@@ -5,7 +5,7 @@ import Layers
 package enum DryRun {
   /// Data, parameters by layer, multiply-adds and memory, as a table.
   package static func text(_ setup: TrainingSetup) -> String {
-    let plan = setup.plan, store = setup.autoencoder.store, shape = setup.data.train.shape
+    let plan = setup.plan, shape = setup.data.train.shape
     var lines = ["data        \(setup.data.train.name)  \(shape), train \(plan.count), valid \(setup.data.valid.count)"]
     lines.append(
       "batch       \(plan.batchSize) = \(plan.slots) microbatches of \(plan.microbatch), \(setup.communicator.size) ranks"
@@ -13,25 +13,36 @@ package enum DryRun {
     lines.append(
       "steps       \(plan.stepsPerEpoch) an epoch, \(setup.configuration.totalSteps(plan)) in all")
     lines.append("")
-    let width = max(12, store.parameters.map(\.name.count).max() ?? 0)
-    func row(_ name: String, _ shape: String, _ count: String) -> String {
-      name.padding(to: width) + "  " + shape.padding(to: 16) + String(repeating: " ", count: max(0, 12 - count.count))
-        + count
-    }
-    lines.append(row("parameter", "shape", "count"))
-    for parameter in store.parameters {
-      lines.append(row(parameter.name, parameter.shape.description, "\(parameter.shape.count)"))
-    }
-    lines.append(row("total", "", "\(store.count)"))
+    lines += layers(setup)
     lines.append("")
     let need = MemoryNeed(setup.configuration, setup.autoencoder, plan, setup.communicator)
-    let weights = store.parameters.filter { $0.shape.rank == 2 }.reduce(0) { $0 + $1.shape.count }
-    lines.append("multiply-adds per sample, forward   \(weights)")
     lines.append(
       "memory per rank, beside the data: \(MemoryNeed.text(need.bytes)) (parameters and moments "
         + "\(MemoryNeed.text(need.parameters)), gradients \(MemoryNeed.text(need.gradients)), "
         + "microbatches \(MemoryNeed.text(need.batches)), graphs \(MemoryNeed.text(need.graphs)))")
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// Every layer with what comes out of it for one sample, its parameters, and its multiply-adds.
+  private static func layers(_ setup: TrainingSetup) -> [String] {
+    let autoencoder = setup.autoencoder, store = autoencoder.store
+    let table = autoencoder.layers
+    let width = max(12, table.map(\.name.count).max() ?? 0)
+    func row(_ name: String, _ cells: [String]) -> String {
+      name.padding(to: width)
+        + cells.map { String(repeating: " ", count: max(2, 16 - $0.count)) + $0 }.joined()
+    }
+    var lines = [row("layer", ["output", "parameters", "multiply-adds"])]
+    for layer in table {
+      let own = store.parameters.filter {
+        $0.name.hasPrefix(layer.name + ".") && !$0.name.dropFirst(layer.name.count + 1).contains(".")
+      }
+      lines.append(
+        row(layer.name, [layer.output, "\(own.reduce(0) { $0 + $1.shape.count })", "\(layer.multiplyAdds)"]))
+    }
+    let total = table.reduce(0) { $0 + $1.multiplyAdds }
+    lines.append(row("total", ["", "\(store.count)", "\(total)"]))
+    return lines
   }
 }
 

@@ -30,6 +30,7 @@ package struct Objective: Sendable, Equatable {
     let beta = graph.input([1])
     let weight = graph.constant(reduction == .sum ? 1 : 1 / Float(x.columns))
     let loss = graph.weightedSum([(weight, reconstruction), (beta, limited == klPerUnit ? kl : graph.rowSum(limited))])
+    graph.keep([reconstruction, klPerUnit, kl, loss])
     return Terms(reconstruction: reconstruction, klPerUnit: klPerUnit, kl: kl, loss: loss, beta: beta)
   }
 }

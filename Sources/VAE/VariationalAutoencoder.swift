@@ -34,6 +34,14 @@ package final class VariationalAutoencoder {
   /// Memory of a `decoderGraph`, without making it.
   package func decoderArenaBytes(batch: Int) -> Int { recordDecoder(batch: batch).graph.arenaBytes }
 
+  /// The layers with products, in order: what comes out for one sample, and its multiply-adds.
+  package var layers: [(name: String, output: String, multiplyAdds: Int)] {
+    recordELBO(batch: 1, gradients: false).graph.layers.filter { $0.multiplyAdds > 0 }.map { layer in
+      let extents = layer.shape.dimensions.dropFirst().map(String.init).joined(separator: "x")
+      return (String(layer.label.split(separator: " ")[0]), extents, layer.multiplyAdds)
+    }
+  }
+
   /// The whole ELBO of a microbatch, ready to replay.
   package func elboGraph(batch: Int, gradients: Bool) -> ELBOGraph {
     let recorded = recordELBO(batch: batch, gradients: gradients)
@@ -54,6 +62,7 @@ package final class VariationalAutoencoder {
     let scope = ParameterScope(graph: graph, store: store)
     let z = graph.input([batch, model.latent])
     let mean = likelihood.mean(location: model.decode(z, in: scope), in: graph)
+    graph.keep([mean])
     return DecoderGraph(graph: graph, z: z, mean: mean)
   }
 
@@ -65,6 +74,8 @@ package final class VariationalAutoencoder {
     let terms = objective.record(x, inference, likelihood: likelihood, in: scope)
     // Only pictures and scores want the mean; training does not pay for it.
     let mean = gradients ? nil : likelihood.mean(location: inference.location, in: graph)
+    graph.keep([inference.z, inference.posterior.mu, inference.posterior.logvar])
+    if let mean { graph.keep([mean]) }
     return ELBOGraph(graph: graph, x: x, inference: inference, terms: terms, mean: mean)
   }
 }

@@ -13,6 +13,9 @@ struct Convolution: Operation {
   let f: Activation
   var inputs: [Tensor] { [x, weight, bias] }
   var outputs: [Tensor] { [y] }
+  var kept: [Tensor] { beforeActivation.map { [$0] } ?? [] }
+  var workspace: [Tensor] { [packed, patches] }
+  var multiplyAdds: Int { x.rows * map.multiplyAdds }
 
   func forward(_ memory: Memory) {
     product(memory, bias: memory[bias])

@@ -8,6 +8,8 @@ struct Linear: Operation {
   let f: Activation
   var inputs: [Tensor] { [x, weight, bias] }
   var outputs: [Tensor] { [y] }
+  var kept: [Tensor] { beforeActivation.map { [$0] } ?? [] }
+  var multiplyAdds: Int { x.rows * weight.count }
 
   func forward(_ memory: Memory) {
     let rows = x.rows, columns = y.columns
