@@ -1,7 +1,4 @@
-#include "common.h"
-
-// log(2 pi) / 2
-static const float HALF_LOG_2PI = 0.918938533f;
+#include "likelihood_math.h"
 
 VD_INLINE float squared_distance(const float *a, const float *b, size_t n) {
   lanes squares = {0};

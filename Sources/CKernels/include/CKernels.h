@@ -121,6 +121,59 @@ void vd_reparameterize(float *z, float *deviation, const float *mu, const float 
                        size_t n);
 void vd_reparameterize_backward(float *glogvar, const float *gz, const float *deviation, size_t n);
 
+// ---- likelihoods.c: one value of the location, or a pair, for each value of x ---------------------------------------
+enum {
+  VD_BERNOULLI = 0, VD_CONTINUOUS_BERNOULLI, VD_GAUSSIAN, VD_LAPLACE, // one value
+  VD_GAUSSIAN_PIXEL, VD_DISCRETIZED_LOGISTIC                          // (mean, logarithm of the scale)
+};
+// loss[i] = -log p(x[i]), and residual, of the location's shape: the gradient for loss[i]. Continuous Bernoulli
+// (Loaiza-Ganem and Cunningham, 2019); Gaussian with a sigma each, softly above exp(-6); Gaussian with the sigma that
+// suits the sample best, exp(-12) + mean square; logistic in 256 bins, its location on [-1, 1].
+void vd_continuous_bernoulli(float *loss, float *residual, const float *logits, const float *x, size_t rows,
+                             size_t columns);
+void vd_gaussian_pixel(float *loss, float *residual, const float *location, const float *x, size_t rows,
+                       size_t columns);
+void vd_gaussian_optimal(float *loss, float *residual, const float *mean, const float *x, size_t rows, size_t columns);
+void vd_discretized_logistic(float *loss, float *residual, const float *location, const float *x, size_t rows,
+                             size_t columns);
+// loss[i] = sum_j |x - mean| / b + log(2 b), one b = exp(log_scale) for all; its gradient as vd_gaussian_backward's.
+void vd_laplace(float *loss, const float *mean, const float *x, float log_scale, size_t rows, size_t columns);
+double vd_laplace_backward(float *gmean, const float *g, const float *mean, const float *x, float log_scale,
+                           size_t rows, size_t columns);
+// y[j] = E[x[j]] for n values, and the gradient's way back; the logistic's is clipped to [0, 1], not rounded.
+void vd_likelihood_mean(float *y, const float *location, size_t n, int kind);
+void vd_likelihood_mean_backward(float *glocation, const float *gy, const float *location, size_t n, int kind);
+// x[j] ~ p, from standard normals for the Gaussians and uniforms for the rest; log_scale where one is shared.
+void vd_likelihood_sample(float *x, const float *location, const float *noise, float log_scale, size_t n, int kind);
+// 1 when every x[j] is a multiple of 1 / 255 in [0, 1], to a hundredth of a step.
+int vd_all_levels(const float *x, size_t n);
+
+// ---- mixture.c: mixtures of discretised logistics, 1 or 3 channels, at most 32 mixtures -----------------------------
+// Of a pixel, M logits, then for each channel M means, log scales and (3 channels) coefficients before tanh.
+void vd_logistic_mixture(float *loss, const float *location, const float *x, size_t rows, size_t pixels,
+                         size_t channels, size_t mixtures);
+// glocation += g[i] d loss[i] / d location
+void vd_logistic_mixture_backward(float *glocation, const float *g, const float *location, const float *x, size_t rows,
+                                  size_t pixels, size_t channels, size_t mixtures);
+// The mixture's mean, a channel's location taken at the means of those before it; (pixels, channels), any number.
+void vd_logistic_mixture_mean(float *y, const float *location, size_t pixels, size_t channels, size_t mixtures);
+void vd_logistic_mixture_mean_backward(float *glocation, const float *gy, const float *location, size_t pixels,
+                                       size_t channels, size_t mixtures);
+// From 1 + channels uniforms a pixel.
+void vd_logistic_mixture_sample(float *x, const float *location, const float *uniforms, size_t pixels, size_t channels,
+                                size_t mixtures);
+
+// ---- similarity.c: multi-scale structural similarity ----------------------------------------------------------------
+// Scales that an image has room for, 1 to 5: the smallest is no smaller than the window of 11, if there are several.
+size_t vd_similarity_scales(size_t rows, size_t columns);
+// Floats of the workspace.
+size_t vd_similarity_workspace(size_t rows, size_t columns);
+// loss[i] = 1 - similarity of x[i] and y[i], mean over channels; gy += g[i] d loss[i] / d y.
+void vd_dissimilarity(float *loss, const float *x, const float *y, float *work, size_t samples, size_t rows,
+                      size_t columns, size_t channels);
+void vd_dissimilarity_backward(float *gy, const float *g, const float *x, const float *y, float *work, size_t samples,
+                               size_t rows, size_t columns, size_t channels);
+
 // ---- random.c: Philox4x32-10 (Salmon et al., SC'11), the same bits on every CPU -----------------------------------
 void vd_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
 // Row i draws `columns` values from counters (block, epoch, index[i] low, index[i] high): standard normals,
