@@ -44,14 +44,17 @@ package final class Dataset {
     }
   }
 
-  /// When true, `fill` and `check` refuse values outside [0, 1] after scaling, as a Bernoulli likelihood needs.
-  package var requiresUnitInterval = false {
+  /// What values must be after scaling; `fill` and `check` refuse others.
+  package enum Requirement: Sendable {
+    case finite, unitInterval
+    /// Multiples of 1/255 in [0, 1].
+    case levels
+  }
+  package var requirement = Requirement.finite {
     didSet { decideChecks() }
   }
-
-  /// What may be wrong with a scaled row.
-  private enum Check { case nothing, finite, unitInterval }
-  private var rowCheck = Check.finite
+  /// False where no stored value can fail.
+  private var checksRows = true
 
   init(_ source: Source, _ map: RowMap) {
     self.source = source
@@ -64,13 +67,12 @@ package final class Dataset {
     decideChecks()
   }
 
-  /// Bytes under one finite scale cannot be anything but finite, and often cannot leave [0, 1] either.
+  /// Of bytes under one scale all values are known.
   private func decideChecks() {
-    rowCheck = requiresUnitInterval ? .unitInterval : .finite
+    checksRows = true
     guard element == .u8, scaling.offset.count == 1 else { return }
-    let ends = [(0 - scaling.offset[0]) * scaling.scale[0], (255 - scaling.offset[0]) * scaling.scale[0]]
-    guard ends.allSatisfy(\.isFinite) else { return }
-    if !requiresUnitInterval || ends.allSatisfy({ (unitLow...unitHigh).contains($0) }) { rowCheck = .nothing }
+    let values = (0...255).map { (Float($0) - scaling.offset[0]) * scaling.scale[0] }
+    checksRows = !requirement.holds(values, values.count)
   }
 
   /// The rows of the source that `range` (data set indices) needs.
@@ -88,7 +90,9 @@ package final class Dataset {
   package func moments(of range: Range<Int>) throws(Failure) -> Moments {
     var moments = Moments(width: shape.elementCount)
     try eachRow(of: range) { (index, row) throws(Failure) in
-      guard isFinite(row, shape.elementCount) else { throw badValue(index, .finite, raw: true) }
+      guard Requirement.finite.holds(row, shape.elementCount) else {
+        throw badValue(index, .finite, raw: true)
+      }
       moments.add(row)
     }
     return moments
@@ -96,7 +100,7 @@ package final class Dataset {
 
   /// Reads a range once, so that bad values are reported before training begins.
   package func check(_ range: Range<Int>) throws(Failure) {
-    if rowCheck == .nothing { return try prepareIfNeeded(range) }
+    if !checksRows { return try prepareIfNeeded(range) }
     try eachRow(of: range) { (index, row) throws(Failure) in
       scale(row)
       try examine(row, index)
@@ -120,7 +124,7 @@ package final class Dataset {
         try source.reader.read(row: map.row(index), into: row)
         scale(row)
       }
-      if rowCheck != .nothing { try examine(row, index) }
+      if checksRows { try examine(row, index) }
     }
   }
 
@@ -183,17 +187,11 @@ package final class Dataset {
   }
 
   private func examine(_ row: UnsafePointer<Float>, _ index: Int) throws(Failure) {
-    let width = shape.elementCount
-    switch rowCheck {
-    case .nothing: return
-    case .finite: if isFinite(row, width) { return }
-    case .unitInterval: if isInUnitInterval(row, width) { return }
-    }
-    throw badValue(index, rowCheck, raw: false)
+    if !requirement.holds(row, shape.elementCount) { throw badValue(index, requirement, raw: false) }
   }
 
   /// Says which value of a sample is bad; reads it again, because only here time does not matter.
-  private func badValue(_ index: Int, _ check: Check, raw: Bool) -> Failure {
+  private func badValue(_ index: Int, _ requirement: Requirement, raw: Bool) -> Failure {
     let width = shape.elementCount
     let buffer = UnsafeMutablePointer<Float>.allocate(capacity: 2 * width)
     defer { buffer.deallocate() }
@@ -202,7 +200,7 @@ package final class Dataset {
     do { try source.reader.read(row: row, into: stored) } catch { return error }
     scaled.update(from: stored, count: width)
     if !raw { scale(scaled) }
-    let bad = (0..<width).first { check == .finite ? !scaled[$0].isFinite : !isInUnitInterval(scaled + $0, 1) } ?? 0
+    let bad = (0..<width).first { !requirement.holds(scaled + $0, 1) } ?? 0
     let line = source.reader.line(ofRow: row).map { " (line \($0))" } ?? ""
     let place = "row \(row + 1)\(line), \(shape.place(of: bad, columnNames: columnNames))"
     if !stored[bad].isFinite {
@@ -213,9 +211,15 @@ package final class Dataset {
     if !scaled[bad].isFinite {
       return .malformed(name, "\(place): the value \(stored[bad]) is not finite after scaling")
     }
+    let value = "\(place): the value \(stored[bad]) becomes \(scaled[bad]) after scaling"
+    if requirement == .levels {
+      return .malformed(
+        name, "\(value), no multiple of 1/255 from 0 to 1",
+        hint: "the likelihood counts 256 levels: give 8-bit images (data.scale: unit), or choose another likelihood")
+    }
     return .malformed(
-      name, "\(place): the value \(stored[bad]) becomes \(scaled[bad]) after scaling, outside [0, 1]",
-      hint: "a Bernoulli likelihood needs values from 0 to 1: rescale the data, or choose another likelihood")
+      name, "\(value), outside [0, 1]",
+      hint: "the likelihood or the objective needs values from 0 to 1: rescale the data, or choose another likelihood")
   }
 }
 
@@ -223,10 +227,15 @@ package final class Dataset {
 private let unitLow: Float = -1e-6
 private let unitHigh: Float = 1 + 1e-6
 
-private func isFinite(_ row: UnsafePointer<Float>, _ count: Int) -> Bool { vd_all_finite(row, count) != 0 }
-
-private func isInUnitInterval(_ row: UnsafePointer<Float>, _ count: Int) -> Bool {
-  var low: Float = 0, high: Float = 0
-  vd_range(row, count, &low, &high)
-  return low >= unitLow && high <= unitHigh
+extension Dataset.Requirement {
+  fileprivate func holds(_ row: UnsafePointer<Float>, _ count: Int) -> Bool {
+    switch self {
+    case .finite: return vd_all_finite(row, count) != 0
+    case .levels: return vd_all_levels(row, count) != 0
+    case .unitInterval:
+      var low: Float = 0, high: Float = 0
+      vd_range(row, count, &low, &high)
+      return low >= unitLow && high <= unitHigh
+    }
+  }
 }

@@ -98,7 +98,9 @@ package final class ProgressConsole: TrainingObserver {
         epoch: report.epoch, step: report.step, beta: report.beta, recon: report.train.reconstruction,
         kl: report.train.kl,
         norm: report.gradientNorm, learningRate: report.learningRate, rate: report.samplesPerSecond)
-      + "  valid -elbo \(fixed(report.valid.means.negativeELBO, 2))" + waiting(report)
+      + "  valid -elbo \(fixed(report.valid.means.negativeELBO, 2))"
+      + (report.bits.map { " (\(fixed($0(nats: report.valid.means.negativeELBO), 3)) bits/dim)" } ?? "")
+      + waiting(report)
     if style == .bar {
       guard now - last >= .milliseconds(100) || report.step >= total else { return }
       last = now

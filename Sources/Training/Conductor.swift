@@ -159,7 +159,7 @@ package struct Conductor: Sendable {
     if beta > 1 {
       return ("the KL weight beta is \(decimalText(beta))", "objective.beta.end: 1.0, or lower")
     }
-    if configuration.model.likelihood == .gaussian, configuration.model.sigma >= 0.5 {
+    if configuration.model.likelihood == "gaussian", configuration.model.sigma >= 0.5 {
       return (
         "the likelihood's fixed sigma \(decimalText(configuration.model.sigma)) says that the data is mostly noise",
         "model.likelihood: gaussian_learned, or a smaller model.sigma"

@@ -36,12 +36,10 @@ struct DataShare {
     try communicator.together(moving: clock) { () throws(Failure) in
       try data.prepare(train: train, valid: validShare)
     }
-    let scaling = try findScaling()
+    let scaling = try findScaling(), requirement = try configuration.dataRequirement
     for set in [data.train, data.valid] {
       set.scaling = scaling
-      // A value that is drawn from is a probability, whatever the likelihood.
-      set.requiresUnitInterval =
-        configuration.likelihood.requiresUnitInterval || configuration.data.binarize == .dynamic
+      set.requirement = requirement
     }
     try communicator.together(moving: clock) { () throws(Failure) in
       // What is read once anyway is checked now; a share beyond this is checked as it is used.
@@ -94,6 +92,20 @@ struct DataShare {
 }
 
 extension Configuration {
+  /// What values must be after scaling.
+  fileprivate var dataRequirement: Dataset.Requirement {
+    get throws(Failure) {
+      // A value that is drawn from is a probability, and what is drawn suits every likelihood.
+      if data.binarize == .dynamic { return .unitInterval }
+      switch try likelihood.support {
+      case .levels: return .levels
+      case .unitInterval: return .unitInterval
+      // Structural similarity has constants for the range of 1.
+      case .real: return objective.perceptual > 0 ? .unitInterval : .finite
+      }
+    }
+  }
+
   /// Opens the sets that it names, without reading their rows.
   func openSets() throws(Failure) -> DataSplit {
     do {

@@ -1,6 +1,7 @@
 import Data
 import Foundation
 import Kernels
+import VAE
 
 /// Means over samples, in nats per sample, summed over dimensions. `negativeELBO` is recon + kl (beta 1) whatever beta
 /// is trained with.
@@ -66,6 +67,8 @@ package struct EpochReport: Sendable {
   package var slowestRank: Int
   package var slowestHost: String
   package var waitShare: Double
+  /// For images, where the likelihood is one.
+  package var bits: BitsPerDimension?
 }
 
 package struct RollbackReport: Sendable {

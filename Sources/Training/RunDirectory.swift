@@ -2,6 +2,7 @@ import Foundation
 import Kernels
 import Persistence
 import Synchronization
+import VAE
 
 /// What a run leaves behind: configuration, command, environment, metrics, epochs, status. Appended to, never wiped;
 /// rank 0 only.
@@ -35,7 +36,7 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
   private static let epochColumns = [
     "epoch", "step", "beta", "learning_rate", "train_recon", "train_kl", "train_neg_elbo", "valid_recon", "valid_kl",
     "valid_neg_elbo", "valid_recon_of_mean", "active_units", "grad_norm", "samples_per_second", "seconds", "ranks",
-    "skipped", "rollbacks", "slowest_rank", "wait_share",
+    "skipped", "rollbacks", "slowest_rank", "wait_share", "train_bits_per_dimension", "valid_bits_per_dimension",
   ]
 
   /// What is written once, and again where the directory has to be made again.
@@ -291,8 +292,9 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
 
   private static func now() -> String { ISO8601DateFormatter().string(from: Date()) }
 
-  private static func means(_ means: ELBOMeans) -> [(String, JSON)] {
+  private static func means(_ means: ELBOMeans, _ bits: BitsPerDimension? = nil) -> [(String, JSON)] {
     [("recon", .number(means.reconstruction)), ("kl", .number(means.kl)), ("neg_elbo", .number(means.negativeELBO))]
+      + (bits.map { [("bits_per_dimension", .number($0(nats: means.negativeELBO)))] } ?? [])
   }
 
   private static func line(_ report: StepReport) -> String {
@@ -320,8 +322,12 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     JSON.object([
       ("kind", .text("epoch")), ("epoch", .integer(report.epoch)), ("step", .integer(report.step)),
       ("beta", .number(report.beta)), ("learning_rate", .number(report.learningRate)),
-      ("train", .object(means(report.train))),
-      ("valid", .object(means(report.valid.means) + [("recon_of_mean", .number(report.valid.reconstructionOfMean))])),
+      ("train", .object(means(report.train, report.bits))),
+      (
+        "valid",
+        .object(
+          means(report.valid.means, report.bits) + [("recon_of_mean", .number(report.valid.reconstructionOfMean))])
+      ),
       ("active_units", .integer(report.valid.activeUnits)), ("kl_per_unit", .numbers(report.valid.klPerUnit)),
       ("grad_norm", .number(report.gradientNorm)), ("samples_per_second", .number(report.samplesPerSecond)),
       ("seconds", .number(report.seconds)), ("ranks", .integer(report.ranks)), ("skipped", .integer(report.skipped)),
@@ -335,11 +341,12 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
       r.beta, r.learningRate, r.train.reconstruction, r.train.kl, r.train.negativeELBO, r.valid.means.reconstruction,
       r.valid.means.kl, r.valid.means.negativeELBO, r.valid.reconstructionOfMean,
     ]
+    let bits = [r.train, r.valid.means].map { means in r.bits.map { decimalText($0(nats: means.negativeELBO)) } ?? "" }
     return
       (["\(r.epoch)", "\(r.step)"] + numbers.map(decimalText) + [
         "\(r.valid.activeUnits)", decimalText(r.gradientNorm), decimalText(r.samplesPerSecond), decimalText(r.seconds),
         "\(r.ranks)", "\(r.skipped)", "\(r.rollbacks)", "\(r.slowestRank)", decimalText(r.waitShare),
-      ]).joined(separator: ",")
+      ] + bits).joined(separator: ",")
   }
 }
 

@@ -28,6 +28,7 @@ package final class Trainer {
   private let shared: NodeMemory?
   private let warnings: [String]
   private let start: StartReport
+  private let bits: BitsPerDimension?
   let seed: UInt64
 
   var state: TrainingState
@@ -73,6 +74,11 @@ package final class Trainer {
       trainSamples: setup.data.train.count, validSamples: setup.data.valid.count, parameters: autoencoder.store.count,
       ranks: communicator.size, plan: plan, totalSteps: configuration.totalSteps(plan), exchange: exchange.routeName,
       resumedFrom: setup.resumedFrom, resumedEpoch: setup.state.epoch)
+    let data = setup.data.train
+    bits =
+      data.shape.isImage
+      ? BitsPerDimension(
+        autoencoder.likelihood.nature, dimensions: data.shape.elementCount, scale: data.scaling.scale) : nil
     seeds = Buffer.allocate(Float.self, count: plan.microbatch)
   }
 
@@ -227,7 +233,7 @@ package final class Trainer {
       gradientNorm: sums.gradientNorm / Double(max(sums.steps, 1)),
       samplesPerSecond: sums.seconds > 0 ? sums.weight / sums.seconds : 0, seconds: sums.seconds,
       ranks: communicator.size, skipped: conductor.state.skipped, rollbacks: conductor.state.rollbacks, isBest: isBest,
-      slowestRank: times.slowestRank, slowestHost: times.slowestHost, waitShare: times.waitShare)
+      slowestRank: times.slowestRank, slowestHost: times.slowestHost, waitShare: times.waitShare, bits: bits)
     if isWhole {
       state.epoch += 1
       state.stepInEpoch = 0

@@ -9,27 +9,39 @@ package enum Reduction: String, CaseIterable, Sendable {
   case mean
 }
 
-/// loss_i = recon_i + beta * sum_j max(free bits, kl_ij): the only place with beta and free bits.
+/// loss_i = recon_i + beta * sum_j max(free bits, kl_ij) + perceptual * D * (1 - MS-SSIM(x_i, E[x_i | z])), D the
+/// dimensions of x: the only place with beta and free bits.
 ///
 /// Higgins et al., "beta-VAE", ICLR 2017; free bits: Kingma et al., "Inverse autoregressive flow", 2016.
 package struct Objective: Sendable, Equatable {
   package var freeBits: Float = 0
   package var reduction = Reduction.sum
+  /// Weight of the structural dissimilarity, which training minimises and no report counts.
+  package var perceptual: Float = 0
 
   package init() {}
 
   /// Records the objective of an inference; recon and KL stay separate per-sample tensors all the way.
   package func record(
-    _ x: Tensor, _ inference: Inference, likelihood: Likelihood, in scope: ParameterScope
+    _ x: Tensor, _ inference: Inference, likelihood: any Likelihood, image: ImageShape, in scope: ParameterScope
   ) -> Terms {
     let graph = scope.graph
-    let reconstruction = likelihood.negativeLogLikelihood(x, location: inference.location, in: scope)
+    let reconstruction = likelihood.negativeLogLikelihood(
+      x, location: inference.location, channels: image.channels, in: scope)
     let klPerUnit = graph.concatenate(inference.divergences)
     let limited = graph.freeBits(klPerUnit, floor: freeBits)
     let kl = graph.rowSum(klPerUnit)
     let beta = graph.input([1])
-    let weight = graph.constant(reduction == .sum ? 1 : 1 / Float(x.columns))
-    let loss = graph.weightedSum([(weight, reconstruction), (beta, limited == klPerUnit ? kl : graph.rowSum(limited))])
+    let scale: Float = reduction == .sum ? 1 : 1 / Float(x.columns)
+    var weighted = [
+      (graph.constant(scale), reconstruction), (beta, limited == klPerUnit ? kl : graph.rowSum(limited)),
+    ]
+    if perceptual > 0 {
+      let mean = likelihood.mean(location: inference.location, channels: image.channels, in: graph)
+      let weight = graph.constant(perceptual * scale * Float(x.columns))
+      weighted.append((weight, graph.dissimilarity(x, mean, image: image)))
+    }
+    let loss = graph.weightedSum(weighted)
     graph.keep([reconstruction, klPerUnit, kl, loss])
     return Terms(reconstruction: reconstruction, klPerUnit: klPerUnit, kl: kl, loss: loss, beta: beta)
   }

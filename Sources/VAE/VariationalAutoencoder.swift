@@ -5,22 +5,29 @@ import Layers
 /// Model, likelihood and objective over one parameter store; makes the graphs that training and evaluation replay.
 package final class VariationalAutoencoder {
   package let model: any VariationalModel
-  package let likelihood: Likelihood
+  package let likelihood: any Likelihood
   package let objective: Objective
-  package let elements: Int
+  package let image: ImageShape
+  package var elements: Int { image.count }
   package let store = ParameterStore()
 
   /// Parameters are declared by recording once, and initialised from `seed`. `admit` is asked before they get memory.
   package init(
-    _ settings: ModelSettings, likelihood: Likelihood, objective: Objective, seed: UInt64,
+    _ settings: ModelSettings, likelihood: any Likelihood, objective: Objective, seed: UInt64,
     admit: (VariationalAutoencoder) throws(Failure) -> Void = { _ throws(Failure) in }
   ) throws(Failure) {
+    try likelihood.requireSuits(settings.image)
+    if objective.perceptual > 0, min(settings.image.rows, settings.image.columns) < 3 {
+      throw Failure(
+        .badConfiguration, "objective.perceptual compares pictures, and samples are \(settings.image)",
+        hint: "use images of at least 3x3, or objective.perceptual: 0.0")
+    }
     var settings = settings
     settings.outputs = likelihood.outputs(channels: settings.image.channels)
     model = try ModelRegistry.make(settings)
     self.likelihood = likelihood
     self.objective = objective
-    elements = settings.elements
+    image = settings.image
     _ = recordELBO(batch: 1, gradients: false)
     try admit(self)
     store.allocate(seed: seed)
@@ -61,7 +68,8 @@ package final class VariationalAutoencoder {
     let graph = Graph(batch: batch, recordsGradients: false)
     let scope = ParameterScope(graph: graph, store: store)
     let z = graph.input([batch, model.latent])
-    let mean = likelihood.mean(location: model.decode(z, in: scope), in: graph)
+    let mean = likelihood.mean(
+      location: model.decode(z, in: scope), channels: image.channels, in: graph)
     graph.keep([mean])
     return DecoderGraph(graph: graph, z: z, mean: mean)
   }
@@ -71,9 +79,11 @@ package final class VariationalAutoencoder {
     let scope = ParameterScope(graph: graph, store: store)
     let x = graph.input([batch, elements])
     let inference = model.infer(x, noise: { .keyed(stream: $0) }, in: scope)
-    let terms = objective.record(x, inference, likelihood: likelihood, in: scope)
+    let terms = objective.record(x, inference, likelihood: likelihood, image: image, in: scope)
     // Only pictures and scores want the mean; training does not pay for it.
-    let mean = gradients ? nil : likelihood.mean(location: inference.location, in: graph)
+    let mean =
+      gradients
+      ? nil : likelihood.mean(location: inference.location, channels: image.channels, in: graph)
     graph.keep([inference.z, inference.posterior.mu, inference.posterior.logvar])
     if let mean { graph.keep([mean]) }
     return ELBOGraph(graph: graph, x: x, inference: inference, terms: terms, mean: mean)

@@ -48,7 +48,7 @@ import Testing
   func unitInterval() throws {
     let path = try scratch.write("u.npy", npy("|u1", [4, 2], [0, 1, 1, 0, 1, 2, 0, 0]))
     let data = try openData(path, validation: "0.25").train
-    data.requiresUnitInterval = true
+    data.requirement = .unitInterval
     #expect {
       try data.check(0..<3)
     } throws: {

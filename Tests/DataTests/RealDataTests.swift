@@ -30,7 +30,7 @@ struct RealDataTests {
     let moments = try split.train.moments(of: 0..<50_000)
     #expect(abs(moments.mean.reduce(0, +) / 784 - 0.1306) < 0.0001)
     #expect(defaultScaling(element: split.train.element, maximum: moments.largest) == .identity)
-    split.train.requiresUnitInterval = true
+    split.train.requirement = .unitInterval
     try split.train.check(0..<50_000)
   }
 

@@ -222,7 +222,7 @@ import Training
     #expect(scaling.contains("loss scaling") && scaling.contains("averaged over 784") && scaling.contains("sum"))
     #expect(scaling.contains("KL 0.0 nats, 0 of 4 units active"))
     #expect(try message(beta: 4) { _ in }.contains("beta is 4.0"))
-    #expect(try message { ($0.model.likelihood, $0.model.sigma) = (.gaussian, 1) }.contains("sigma 1.0"))
+    #expect(try message { ($0.model.likelihood, $0.model.sigma) = ("gaussian", 1) }.contains("sigma 1.0"))
     #expect(try message { $0.objective.betaSchedule = .constant }.contains("full weight from the first step"))
     #expect(try message { _ in }.contains("free_bits"))
     // With one dimension there is nothing to average.

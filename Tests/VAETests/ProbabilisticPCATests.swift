@@ -88,7 +88,7 @@ private final class LinearVAE {
     settings.activation = .identity
     settings.image = ImageShape(rows: 1, columns: PCA.elements, channels: 1)
     autoencoder = try VariationalAutoencoder(
-      settings, likelihood: .gaussianLearnedSigma, objective: Objective(), seed: 4)
+      settings, likelihood: GaussianLearned(), objective: Objective(), seed: 4)
     elbo = autoencoder.elboGraph(batch: PCA.count, gradients: true)
     samples = Buffer.allocate(UInt64.self, count: PCA.count)
     for i in 0..<PCA.count { samples[i] = UInt64(i) }

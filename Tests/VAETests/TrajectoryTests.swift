@@ -41,7 +41,7 @@ private struct Trajectory: Decodable {
 /// One case: a file's stem, and what the file says in words.
 struct TrajectoryCase: Sendable, CustomTestStringConvertible {
   let stem: String
-  let likelihood: Likelihood
+  let likelihood: any Likelihood
   var testDescription: String { stem }
 }
 
@@ -49,8 +49,8 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
   @Test(
     "Ten steps follow PyTorch's: every loss, gradient norm, gradient and final parameter",
     arguments: [
-      TrajectoryCase(stem: "trajectory", likelihood: .bernoulli),
-      TrajectoryCase(stem: "trajectory-gaussian", likelihood: .gaussianLearnedSigma),
+      TrajectoryCase(stem: "trajectory", likelihood: Bernoulli()),
+      TrajectoryCase(stem: "trajectory-gaussian", likelihood: GaussianLearned()),
     ])
   func tenSteps(trajectory: TrajectoryCase) throws {
     let reference = try fixture("\(trajectory.stem).json", as: Trajectory.self)
@@ -78,7 +78,7 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
     let x = graph.input([batch, reference.model.input]), eps = graph.input([batch, reference.model.latent])
     let model = try ModelRegistry.make(settings)
     let inference = model.infer(x, noise: { _ in .supplied(eps) }, in: scope)
-    let terms = objective.record(x, inference, likelihood: trajectory.likelihood, in: scope)
+    let terms = objective.record(x, inference, likelihood: trajectory.likelihood, image: settings.image, in: scope)
     store.allocate(seed: 0)
     graph.finalize(parameters: store.values)
     let names = file.tensors.compactMap { $0.name.hasPrefix("initial.") ? String($0.name.dropFirst(8)) : nil }

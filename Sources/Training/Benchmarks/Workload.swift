@@ -67,7 +67,7 @@ extension Configuration {
       ? .vector(extents[0])
       : .image(height: extents[0], width: extents[1], channels: extents.count > 2 ? extents[2] : 1)
     return try VariationalAutoencoder(
-      modelSettings(shape), likelihood: likelihood, objective: objectiveSettings,
+      modelSettings(shape), likelihood: try likelihood, objective: objectiveSettings,
       seed: UInt64(train.seed))
   }
 }

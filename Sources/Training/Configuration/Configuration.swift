@@ -25,8 +25,9 @@ package struct Configuration: Sendable, Equatable {
     package var latent = 20
     package var activation = Activation.relu
     package var dropout = 0.0
-    package var likelihood = LikelihoodKind.bernoulli
+    package var likelihood = "bernoulli"
     package var sigma = 1.0
+    package var mixtures = 10
     package var logvarLow = -10.0
     package var logvarHigh = 10.0
   }
@@ -41,6 +42,7 @@ package struct Configuration: Sendable, Equatable {
     package var betaCycleRise = 0.5
     package var freeBits = 0.0
     package var reconstruction = Reduction.sum
+    package var perceptual = 0.0
   }
 
   package struct Optimizer: Sendable, Equatable {
@@ -130,9 +132,6 @@ package struct Configuration: Sendable, Equatable {
 package enum Scale: String, CaseIterable, Sendable { case auto, none, unit, minmax, standardize }
 /// Whether grey values become 0 or 1: never, or anew each epoch with probability equal to the value.
 package enum Binarization: String, CaseIterable, Sendable { case none, dynamic }
-package enum LikelihoodKind: String, CaseIterable, Sendable {
-  case bernoulli, gaussian, gaussianLearned = "gaussian_learned"
-}
 package enum BetaShape: String, CaseIterable, Sendable { case constant, linear, cyclical, sigmoid }
 package enum RateShape: String, CaseIterable, Sendable { case constant, warmupCosine = "warmup_cosine", step }
 package enum OptimizerKind: String, CaseIterable, Sendable { case adam, adamw }
@@ -165,11 +164,13 @@ extension Configuration {
     return settings
   }
 
-  package var likelihood: Likelihood {
-    switch model.likelihood {
-    case .bernoulli: .bernoulli
-    case .gaussian: .gaussian(sigma: Float(model.sigma))
-    case .gaussianLearned: .gaussianLearnedSigma
+  package var likelihood: any Likelihood {
+    get throws(Failure) {
+      var settings = LikelihoodSettings()
+      settings.kind = model.likelihood
+      settings.sigma = Float(model.sigma)
+      settings.mixtures = model.mixtures
+      return try LikelihoodRegistry.make(settings)
     }
   }
 
@@ -177,6 +178,7 @@ extension Configuration {
     var settings = VAE.Objective()
     settings.freeBits = Float(objective.freeBits)
     settings.reduction = objective.reconstruction
+    settings.perceptual = Float(objective.perceptual)
     return settings
   }
 }

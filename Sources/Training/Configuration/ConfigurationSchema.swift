@@ -1,3 +1,4 @@
+import Autograd
 import Kernels
 import VAE
 
@@ -43,6 +44,8 @@ private func key<Value: ConfigurationValue>(
 /// Numbers that stay numbers in float32, and as a count of steps.
 private let moderate = 0.0...1e9
 
+private let likelihoods = LikelihoodRegistry.names.joined(separator: ", ")
+
 package enum ConfigurationSchema {
   package static let version = 1
 
@@ -84,10 +87,20 @@ package enum ConfigurationSchema {
     key("model.dropout", \.model.dropout, "probability that a hidden value is dropped", "between 0 and 0.999") {
       (0...0.999).contains($0)
     },
-    key("model.likelihood", \.model.likelihood, "bernoulli (data in [0, 1]), gaussian, gaussian_learned (one sigma)"),
+    key(
+      "model.likelihood", \.model.likelihood,
+      "p(x given z): one of the names in docs/likelihoods.md (bernoulli, gaussian_learned, ...)",
+      "one of " + likelihoods
+    ) {
+      LikelihoodRegistry.names.contains($0)
+    },
     key("model.sigma", \.model.sigma, "standard deviation of the likelihood gaussian", "between 1e-6 and 1e6") {
       (1e-6...1e6).contains($0)
     },
+    key(
+      "model.mixtures", \.model.mixtures, "mixtures of the likelihood logistic_mixture",
+      "between 1 and \(LogisticMixture.mostMixtures)"
+    ) { (1...LogisticMixture.mostMixtures).contains($0) },
     key("model.logvar_low", \.model.logvarLow, "lower limit of logvar", "between -30 and 0") { (-30...0).contains($0) },
     key("model.logvar_high", \.model.logvarHigh, "upper limit of logvar", "between 0.001 and 30") {
       (0.001...30).contains($0)
@@ -118,6 +131,12 @@ package enum ConfigurationSchema {
       moderate.contains($0)
     },
     key("objective.reconstruction", \.objective.reconstruction, "sum over dimensions (the ELBO), or mean (collapses)"),
+    key(
+      "objective.perceptual", \.objective.perceptual,
+      "adds this times (1 - MS-SSIM) times the dimensions to what is minimised: images in [0, 1]", "between 0 and 1e9"
+    ) {
+      moderate.contains($0)
+    },
 
     key("optimizer.kind", \.optimizer.kind, "adam, adamw"),
     key("optimizer.learning_rate", \.optimizer.learningRate, "Adam's step size", "between 1e-30 and 1e9") {

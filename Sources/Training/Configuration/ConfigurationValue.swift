@@ -160,7 +160,6 @@ extension ConfigurationValue where Self: RawRepresentable & CaseIterable, RawVal
 
 extension Scale: ConfigurationValue {}
 extension Binarization: ConfigurationValue {}
-extension LikelihoodKind: ConfigurationValue {}
 extension BetaShape: ConfigurationValue {}
 extension RateShape: ConfigurationValue {}
 extension OptimizerKind: ConfigurationValue {}

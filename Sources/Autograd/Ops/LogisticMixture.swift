@@ -1,0 +1,118 @@
+import Kernels
+
+/// Pixels of 1 or 3 channels as mixtures of discretised logistics, a channel conditioned on those before it.
+///
+/// Outputs of a pixel: a logit for each mixture, then for each channel means on [-1, 1], log scales and, for three
+/// channels, coefficients before tanh, one for each mixture. Salimans et al., "PixelCNN++", ICLR 2017.
+package struct LogisticMixture: Sendable, Equatable {
+  package static let mostMixtures = 32
+  package let mixtures, channels: Int
+
+  package init(mixtures: Int, channels: Int) {
+    precondition(channels == 1 || channels == 3, "logistic mixture for \(channels) channels")
+    precondition((1...LogisticMixture.mostMixtures).contains(mixtures), "\(mixtures) mixtures")
+    (self.mixtures, self.channels) = (mixtures, channels)
+  }
+
+  package var outputs: Int { mixtures * (channels == 1 ? 3 : 10) }
+  fileprivate func pixels(_ location: Tensor) -> Int {
+    precondition(location.columns % outputs == 0, "logistic mixture: \(location.shape) for pixels of \(outputs)")
+    return location.columns / outputs
+  }
+}
+
+/// loss_i = -sum over pixels of log sum_k pi_k prod_c P(x_c | x_<c, k), nats.
+///
+/// Backward computes it anew instead of keeping a gradient as large as the location.
+struct LogisticMixtureNegativeLogLikelihood: Operation {
+  static let name = "logistic mixture"
+  let mixture: LogisticMixture
+  let pixels: Int
+  let x, location, loss: Tensor
+  var inputs: [Tensor] { [location] }
+  var outputs: [Tensor] { [loss] }
+
+  func forward(_ memory: Memory) {
+    vd_logistic_mixture(
+      memory[loss], memory[location], memory[x], x.rows, pixels, mixture.channels, mixture.mixtures)
+  }
+
+  func backward(_ memory: Memory) {
+    guard let g = memory.gradient(loss), let glocation = memory.gradient(location) else { return }
+    vd_logistic_mixture_backward(
+      glocation, g, memory[location], memory[x], x.rows, pixels, mixture.channels, mixture.mixtures)
+  }
+}
+
+/// y = sum_k pi_k E[x | k], a channel's location taken at the means of those before. (batch, pixels * channels)
+struct LogisticMixtureMean: Operation {
+  static let name = "mean of a logistic mixture"
+  let mixture: LogisticMixture
+  let pixels: Int
+  let location, y: Tensor
+  var inputs: [Tensor] { [location] }
+  var outputs: [Tensor] { [y] }
+
+  func forward(_ memory: Memory) {
+    vd_logistic_mixture_mean(memory[y], memory[location], y.rows * pixels, mixture.channels, mixture.mixtures)
+  }
+
+  func backward(_ memory: Memory) {
+    guard let gy = memory.gradient(y), let glocation = memory.gradient(location) else { return }
+    vd_logistic_mixture_mean_backward(
+      glocation, gy, memory[location], y.rows * pixels, mixture.channels, mixture.mixtures)
+  }
+}
+
+/// x ~ p(. | location), channel by channel, its noise keyed by sample. (batch, pixels * channels)
+struct LogisticMixtureSample: Operation {
+  static let name = "sample of a logistic mixture"
+  let mixture: LogisticMixture
+  let pixels: Int
+  let location, uniforms, x: Tensor
+  let streamHash: UInt64
+  var inputs: [Tensor] { [location] }
+  var outputs: [Tensor] { [x] }
+
+  func forward(_ memory: Memory) {
+    let replay = memory.replay
+    KeyedGenerator(seed: replay.seed, streamHash: streamHash, attempt: replay.attempt).uniform(
+      into: memory[uniforms], samples: replay.samples, rows: uniforms.rows, columns: uniforms.columns,
+      epoch: replay.epoch)
+    vd_logistic_mixture_sample(
+      memory[x], memory[location], memory[uniforms], x.rows * pixels, mixture.channels, mixture.mixtures)
+  }
+
+  func backward(_ memory: Memory) {}
+}
+
+extension Graph {
+  /// -log P(x | location) per sample, nats. x (batch, pixels * channels), location (batch, pixels * outputs) -> (batch)
+  package func logisticMixture(_ x: Tensor, location: Tensor, _ mixture: LogisticMixture) -> Tensor {
+    let pixels = mixture.pixels(location), loss = output([x.rows], of: [location])
+    precondition(
+      x.rows == location.rows && x.columns == pixels * mixture.channels,
+      "logistic mixture: data \(x.shape), location \(location.shape)")
+    record(
+      LogisticMixtureNegativeLogLikelihood(mixture: mixture, pixels: pixels, x: x, location: location, loss: loss))
+    return loss
+  }
+
+  /// E[x | location]. (batch, pixels * outputs) -> (batch, pixels * channels)
+  package func logisticMixtureMean(_ location: Tensor, _ mixture: LogisticMixture) -> Tensor {
+    let pixels = mixture.pixels(location), y = output([location.rows, pixels * mixture.channels], of: [location])
+    record(LogisticMixtureMean(mixture: mixture, pixels: pixels, location: location, y: y))
+    return y
+  }
+
+  /// A draw from p(x | location), not differentiated. (batch, pixels * outputs) -> (batch, pixels * channels)
+  package func logisticMixtureSample(_ location: Tensor, _ mixture: LogisticMixture, stream: String) -> Tensor {
+    let pixels = mixture.pixels(location), x = scratch([location.rows, pixels * mixture.channels])
+    record(
+      LogisticMixtureSample(
+        mixture: mixture, pixels: pixels, location: location,
+        uniforms: scratch([location.rows, pixels * (1 + mixture.channels)]), x: x,
+        streamHash: KeyedGenerator.hash(stream)))
+    return x
+  }
+}

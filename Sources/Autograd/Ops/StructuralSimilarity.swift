@@ -1,0 +1,36 @@
+import Kernels
+
+/// loss_i = 1 - MS-SSIM(x_i, y_i), the mean over channels of images in [0, 1]; as many of the five scales as there is
+/// room for, their weights divided by their sum.
+///
+/// Wang, Simoncelli and Bovik, "Multiscale structural similarity for image quality assessment", 2003.
+struct StructuralDissimilarity: Operation {
+  static let name = "structural dissimilarity"
+  let image: ImageShape
+  let x, y, workspace, loss: Tensor
+  var inputs: [Tensor] { [y] }
+  var outputs: [Tensor] { [loss] }
+
+  func forward(_ memory: Memory) {
+    vd_dissimilarity(
+      memory[loss], memory[x], memory[y], memory[workspace], x.rows, image.rows, image.columns, image.channels)
+  }
+
+  func backward(_ memory: Memory) {
+    guard let g = memory.gradient(loss), let gy = memory.gradient(y) else { return }
+    vd_dissimilarity_backward(
+      gy, g, memory[x], memory[y], memory[workspace], x.rows, image.rows, image.columns, image.channels)
+  }
+}
+
+extension Graph {
+  /// 1 - MS-SSIM(x, y) per sample; x is data. x, y (batch, image) -> (batch)
+  package func dissimilarity(_ x: Tensor, _ y: Tensor, image: ImageShape) -> Tensor {
+    precondition(
+      x.count == y.count && x.columns == image.count, "dissimilarity of \(x.shape) and \(y.shape), images \(image)")
+    let loss = output([x.rows], of: [y])
+    let workspace = scratch([vd_similarity_workspace(image.rows, image.columns)])
+    record(StructuralDissimilarity(image: image, x: x, y: y, workspace: workspace, loss: loss))
+    return loss
+  }
+}

@@ -1,0 +1,135 @@
+import Kernels
+
+/// Likelihoods of values that are independent given the location: `arity` numbers for each, innermost.
+package enum ValueLikelihood: Sendable, CaseIterable {
+  /// Logits.
+  case bernoulli, continuousBernoulli
+  /// Means; the scale is shared.
+  case gaussian, laplace
+  /// (mean, log sigma before its soft limit at -6)
+  case gaussianPixel
+  /// (mean on [-1, 1], log scale, at least -7)
+  case discretizedLogistic
+
+  package var arity: Int { self == .gaussianPixel || self == .discretizedLogistic ? 2 : 1 }
+
+  fileprivate var code: Int32 {
+    switch self {
+    case .bernoulli: Int32(VD_BERNOULLI)
+    case .continuousBernoulli: Int32(VD_CONTINUOUS_BERNOULLI)
+    case .gaussian: Int32(VD_GAUSSIAN)
+    case .laplace: Int32(VD_LAPLACE)
+    case .gaussianPixel: Int32(VD_GAUSSIAN_PIXEL)
+    case .discretizedLogistic: Int32(VD_DISCRETIZED_LOGISTIC)
+    }
+  }
+}
+
+/// Likelihoods whose kernel gives value and gradient at once.
+package enum FusedLikelihood: Sendable, CaseIterable {
+  case continuousBernoulli, gaussianPixel, gaussianOptimal, discretizedLogistic
+
+  fileprivate var arity: Int { self == .gaussianPixel || self == .discretizedLogistic ? 2 : 1 }
+}
+
+/// loss_i = -log p(x_i | location_i), nats; forward leaves its gradient in `residual`.
+///
+/// x (batch, n), location (batch, n arity)
+struct FusedNegativeLogLikelihood: Operation {
+  static let name = "likelihood"
+  let kind: FusedLikelihood
+  let x, location, residual, loss: Tensor
+  var inputs: [Tensor] { [location] }
+  var outputs: [Tensor] { [loss] }
+
+  func forward(_ memory: Memory) {
+    let kernel =
+      switch kind {
+      case .continuousBernoulli: vd_continuous_bernoulli
+      case .gaussianPixel: vd_gaussian_pixel
+      case .gaussianOptimal: vd_gaussian_optimal
+      case .discretizedLogistic: vd_discretized_logistic
+      }
+    kernel(memory[loss], memory[residual], memory[location], memory[x], x.rows, x.columns)
+  }
+
+  func backward(_ memory: Memory) {
+    guard let g = memory.gradient(loss), let glocation = memory.gradient(location) else { return }
+    vd_scale_rows_add(glocation, g, memory[residual], location.rows, location.columns)
+  }
+}
+
+/// y = E[x | location]. location (batch, n arity), y (batch, n)
+struct LikelihoodMean: Operation {
+  static let name = "mean of the likelihood"
+  let kind: ValueLikelihood
+  let location, y: Tensor
+  var inputs: [Tensor] { [location] }
+  var outputs: [Tensor] { [y] }
+
+  func forward(_ memory: Memory) { vd_likelihood_mean(memory[y], memory[location], y.count, kind.code) }
+
+  func backward(_ memory: Memory) {
+    guard let gy = memory.gradient(y), let glocation = memory.gradient(location) else { return }
+    vd_likelihood_mean_backward(glocation, gy, memory[location], y.count, kind.code)
+  }
+}
+
+/// x ~ p(. | location), its noise keyed by sample. location (batch, n arity), x (batch, n)
+struct LikelihoodSample: Operation {
+  static let name = "sample of the likelihood"
+  let kind: ValueLikelihood
+  let location, logScale, noise, x: Tensor
+  let streamHash: UInt64
+  var inputs: [Tensor] { [location, logScale] }
+  var outputs: [Tensor] { [x] }
+
+  func forward(_ memory: Memory) {
+    let replay = memory.replay
+    let generator = KeyedGenerator(seed: replay.seed, streamHash: streamHash, attempt: replay.attempt)
+    let draw = kind == .gaussian || kind == .gaussianPixel ? generator.normal : generator.uniform
+    draw(memory[noise], replay.samples, noise.rows, noise.columns, replay.epoch)
+    vd_likelihood_sample(
+      memory[x], memory[location], memory[noise], memory[logScale][0], x.count, kind.code)
+  }
+
+  func backward(_ memory: Memory) {}
+}
+
+extension Graph {
+  /// -log p(x | location) per sample, nats. x (batch, n), location (batch, n arity) -> (batch)
+  package func likelihood(_ x: Tensor, location: Tensor, _ kind: FusedLikelihood) -> Tensor {
+    precondition(
+      location.rows == x.rows && location.columns == kind.arity * x.columns,
+      "\(kind): data \(x.shape), location \(location.shape)")
+    let loss = output([x.rows], of: [location])
+    record(
+      FusedNegativeLogLikelihood(kind: kind, x: x, location: location, residual: scratch(location.shape), loss: loss))
+    return loss
+  }
+
+  /// E[x | location]. (batch, n arity) -> (batch, n)
+  package func likelihoodMean(_ location: Tensor, _ kind: ValueLikelihood) -> Tensor {
+    switch kind {
+    case .bernoulli: return activate(location, .sigmoid)
+    case .gaussian, .laplace: return location
+    case .continuousBernoulli, .gaussianPixel, .discretizedLogistic:
+      let y = output([location.rows, location.columns / kind.arity], of: [location])
+      record(LikelihoodMean(kind: kind, location: location, y: y))
+      return y
+    }
+  }
+
+  /// A draw from p(x | location), not differentiated; `logScale` (1) where one is shared. -> (batch, n)
+  package func likelihoodSample(
+    _ location: Tensor, _ kind: ValueLikelihood, logScale: Tensor? = nil, stream: String
+  ) -> Tensor {
+    precondition((logScale != nil) == (kind == .gaussian || kind == .laplace), "\(kind): a shared scale, or none")
+    let x = scratch([location.rows, location.columns / kind.arity])
+    record(
+      LikelihoodSample(
+        kind: kind, location: location, logScale: logScale ?? constant(0), noise: scratch(x.shape), x: x,
+        streamHash: KeyedGenerator.hash(stream)))
+    return x
+  }
+}

@@ -1,0 +1,22 @@
+import Autograd
+import Foundation
+import Layers
+
+/// Location is the mean; one fixed standard deviation.
+package struct Gaussian: Likelihood {
+  package let sigma: Float
+  package let support = Support.real
+  package let nature = Nature.continuous
+
+  package init(sigma: Float) { self.sigma = sigma }
+
+  package func negativeLogLikelihood(
+    _ x: Tensor, location: Tensor, channels: Int, in scope: ParameterScope
+  ) -> Tensor { scope.graph.gaussian(x, mean: location, logSigma: scope.graph.constant(log(sigma))) }
+
+  package func mean(location: Tensor, channels: Int, in graph: Graph) -> Tensor { location }
+
+  package func sample(location: Tensor, channels: Int, stream: String, in scope: ParameterScope) -> Tensor {
+    scope.graph.likelihoodSample(location, .gaussian, logScale: scope.graph.constant(log(sigma)), stream: stream)
+  }
+}
