@@ -97,7 +97,7 @@ private let shapes: [[Int]] = [[1, 1], [3, 5], [7, 17], [5, 33]]
 /// Every operation has at least one case here: a test compares with the files in Sources/Autograd/Ops.
 let opCases: [OpCase] =
   activationCases + linearCases + shapeCases + limitCases + dropoutCases + noiseCases + divergenceCases
-  + likelihoodCases + sharingCases + convolutionCases
+  + likelihoodCases + sharingCases + convolutionCases + valueLikelihoodCases + mixtureCases + similarityCases
 
 private let activationCases: [OpCase] = Activation.allCases.flatMap { f in
   shapes.map { shape in
