@@ -17,6 +17,7 @@ let package = Package(
     .systemLibrary(name: "CMPI", pkgConfig: "mpi", providers: [.apt(["libopenmpi-dev"])]),
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
@@ -35,7 +36,7 @@ let package = Package(
 
     // Around it
     .target(
-      name: "Data", dependencies: ["Kernels", "CZlib", "CZip"],
+      name: "Data", dependencies: ["Kernels", "CPNG", "CTurboJPEG", "CZlib", "CZip"],
       exclude: ["Digits/ATTRIBUTION.md", "Digits/generate.py"], swiftSettings: swift),
     .target(name: "Communication", dependencies: ["CMPIShim", "Kernels"], swiftSettings: swift),
     .target(name: "Persistence", dependencies: ["Kernels"], swiftSettings: swift),
@@ -52,7 +53,7 @@ let package = Package(
       swiftSettings: swift),
 
     // Tests
-    .target(name: "TestSupport", dependencies: ["CZlib"], path: "Tests/TestSupport", swiftSettings: swift),
+    .target(name: "TestSupport", dependencies: ["CZlib", "CTurboJPEG"], path: "Tests/TestSupport", swiftSettings: swift),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "AutogradTests", dependencies: ["Autograd"], swiftSettings: swift),
     .target(

@@ -11,7 +11,9 @@ extension Dataset {
         most = max(most, vd_u8_max(bytes, width))
       } else {
         try readStored(index, into: scratch.base)
-        for j in 0..<width where scratch.base[j] > Float(most) { most = UInt8(min(255, scratch.base[j])) }
+        var low: Float = 0, high: Float = 0
+        vd_range(scratch.base, width, &low, &high)
+        most = max(most, UInt8(min(255, max(0, high))))
       }
       if most > 1 { break }  // that it is not binary is all that anyone asks
     }

@@ -33,6 +33,9 @@ package final class Dataset {
   package var element: ElementType { source.reader.element }
   package var name: String { source.reader.name }
   package var columnNames: [String]? { source.reader.columnNames }
+  package var classNames: [String]? { source.reader.classNames }
+  /// What each sample was made from, where that is known: columns of `factors(of:)`.
+  package var factorNames: [String]? { source.reader.factorNames }
   /// SHA-256 of the source's fingerprint and of which of its rows these are.
   package let fingerprint: String
 
@@ -135,6 +138,11 @@ package final class Dataset {
     return row < values.count ? values[row] : nil
   }
 
+  /// The factors of samples, row-major whole numbers from 0: (indices.count, factorNames.count).
+  package func factors(of indices: Range<Int>) -> [Int] {
+    indices.flatMap { source.reader.factors(ofRow: map.row($0)) }
+  }
+
   /// Reads the labels; false where the source has none.
   package func loadLabels() throws(Failure) -> Bool {
     guard let labels = source.labels else { return false }
@@ -149,7 +157,7 @@ package final class Dataset {
   func storedBytes(of index: Int) -> UnsafePointer<UInt8>? { source.reader.bytes(ofRow: map.row(index)) }
 
   /// The stored values of a prepared sample, (elementCount).
-  func readStored(_ index: Int, into row: UnsafeMutablePointer<Float>) throws(Failure) {
+  package func readStored(_ index: Int, into row: UnsafeMutablePointer<Float>) throws(Failure) {
     try source.reader.read(row: map.row(index), into: row)
   }
 
@@ -224,8 +232,8 @@ package final class Dataset {
 }
 
 /// The unit interval, and the rounding of one multiplication.
-private let unitLow: Float = -1e-6
-private let unitHigh: Float = 1 + 1e-6
+let unitLow: Float = -1e-6
+let unitHigh: Float = 1 + 1e-6
 
 extension Dataset.Requirement {
   fileprivate func holds(_ row: UnsafePointer<Float>, _ count: Int) -> Bool {

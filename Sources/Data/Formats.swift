@@ -7,6 +7,8 @@ struct Candidate {
   let isFolder: Bool
   let file: InputFile?
   let head: [UInt8]
+  /// What is wanted of image files.
+  var images = ImageOptions()
 
   func begins(with magic: [UInt8]) -> Bool { head.starts(with: magic) }
 }
@@ -36,7 +38,11 @@ struct Format: Sendable {
 let formats: [Format] = [
   .digits,
   .random,
+  .shapes,
+  .mnistFolder,
+  .cifarFolder,
   .imageFolder,
+  .cifar,
   .idx,
   .npy,
   .npz,
@@ -44,8 +50,9 @@ let formats: [Format] = [
 ]
 
 /// Opens a SPEC: by its name, and where that says nothing, by its content.
-func open(spec: String) throws(Failure) -> Opened {
-  let candidate = try candidate(spec)
+func open(spec: String, images: ImageOptions = ImageOptions()) throws(Failure) -> Opened {
+  var candidate = try candidate(spec)
+  candidate.images = images
   let lowered = spec.lowercased()
   let named = formats.first { candidate.file != nil && $0.suffixes.contains(where: lowered.hasSuffix) }
   guard let format = named ?? formats.first(where: { $0.matches(candidate) }) else {
@@ -53,7 +60,9 @@ func open(spec: String) throws(Failure) -> Opened {
       spec, "neither its name nor its content is of a known format",
       hint: "use one of: " + formats.map(\.summary).joined(separator: "; "))
   }
-  return try format.open(candidate)
+  let opened = try format.open(candidate)
+  try images.requireMet(by: opened.train.source.reader)
+  return opened
 }
 
 private func candidate(_ spec: String) throws(Failure) -> Candidate {
@@ -70,14 +79,14 @@ private func candidate(_ spec: String) throws(Failure) -> Candidate {
   return Candidate(spec: spec, isFolder: false, file: file, head: try file.bytes(at: 0, count: 4096))
 }
 
-/// Bytes of a file as a message may show them: at most 24, none that moves a terminal's cursor.
-func printable(_ bytes: some Collection<UInt8>) -> String {
+/// Bytes of a file as a message may show them: none that moves a terminal's cursor.
+func printable(_ bytes: some Collection<UInt8>, limit: Int = 24) -> String {
   var text = ""
-  for byte in bytes.prefix(24) {
+  for byte in bytes.prefix(limit) {
     switch byte {
     case 0x20..<0x7f: text.unicodeScalars.append(Unicode.Scalar(byte))
     default: text += "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
     }
   }
-  return bytes.count > 24 ? text + "..." : text
+  return bytes.count > limit ? text + "..." : text
 }

@@ -5,6 +5,8 @@ import Kernels
 final class InputFile {
   let name: String
   let size: Int
+  /// When it was last written, in nanoseconds since 1970.
+  let modified: Int
   let descriptor: Int32
   private var base: UnsafeRawPointer?
 
@@ -25,6 +27,7 @@ final class InputFile {
     self.name = name
     self.descriptor = descriptor
     size = Int(status.st_size)
+    modified = Int(status.st_mtim.tv_sec) * 1_000_000_000 + Int(status.st_mtim.tv_nsec)
   }
 
   deinit {

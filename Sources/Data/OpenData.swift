@@ -18,13 +18,15 @@ package struct DataSplit {
 
 /// Opens training data and what to validate on.
 ///
-/// - spec: `digits` or a path.
+/// - spec: a word such as `digits`, or a path.
 /// - validation: nil (the source's own validation rows where it has some, else a fraction of 0.1), a fraction in (0, 1)
 ///   of the training rows, or another SPEC, of which the validation rows are used where it has some, else all.
-package func openData(_ spec: String, validation: String?) throws(Failure) -> DataSplit {
-  let opened = try open(spec: spec)
+package func openData(
+  _ spec: String, validation: String?, images: ImageOptions = ImageOptions()
+) throws(Failure) -> DataSplit {
+  let opened = try open(spec: spec, images: images)
   if let validation, Double(validation) == nil {
-    let other = try open(spec: validation)
+    let other = try open(spec: validation, images: images)
     let split = DataSplit(train: whole(opened.train), valid: whole(other.valid ?? other.train))
     try checkMatch(split.train, split.valid)
     return split
@@ -49,6 +51,12 @@ package func openData(_ spec: String, validation: String?) throws(Failure) -> Da
   return DataSplit(
     train: Dataset(source, RowMap(rows: rows, part: .training(validation: validRows))),
     valid: Dataset(source, RowMap(rows: rows, part: .validation(validRows))))
+}
+
+/// Opens all samples of a source, and those that it holds out for validation itself.
+package func openWhole(_ spec: String, images: ImageOptions) throws(Failure) -> (train: Dataset, valid: Dataset?) {
+  let opened = try open(spec: spec, images: images)
+  return (whole(opened.train), opened.valid.map(whole))
 }
 
 private func whole(_ part: (source: Source, rows: Range<Int>)) -> Dataset {

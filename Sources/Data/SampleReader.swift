@@ -21,12 +21,21 @@ package protocol SampleReader: AnyObject {
   func bytes(ofRow row: Int) -> UnsafePointer<UInt8>?
   /// The 1-based line of a row in a text file, else nil.
   func line(ofRow row: Int) -> Int?
+  /// What each sample was made from, where that is known.
+  var factorNames: [String]? { get }
+  /// A whole number from 0 for each of `factorNames`.
+  func factors(ofRow row: Int) -> [Int]
+  /// The names of the labels 0, 1, ..., where they have some.
+  var classNames: [String]? { get }
 }
 
 extension SampleReader {
   package var columnNames: [String]? { nil }
   package func bytes(ofRow row: Int) -> UnsafePointer<UInt8>? { nil }
   package func line(ofRow row: Int) -> Int? { nil }
+  package var factorNames: [String]? { nil }
+  package func factors(ofRow row: Int) -> [Int] { [] }
+  package var classNames: [String]? { nil }
 }
 
 /// Whole-number labels of a source's rows, read when first asked for.

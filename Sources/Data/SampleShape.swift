@@ -21,7 +21,7 @@ package struct SampleShape: Sendable, Equatable, CustomStringConvertible {
   }
 
   /// Where a value lies, 1-based, for messages: "pixel (3, 28)", "column 4 (pressure)".
-  func place(of element: Int, columnNames: [String]?) -> String {
+  package func place(of element: Int, columnNames: [String]?) -> String {
     if isImage {
       let pixel = element / channels
       let place = "pixel (\(pixel / width + 1), \(pixel % width + 1))"

@@ -5,7 +5,7 @@ import Testing
 
 private let folder = ProcessInfo.processInfo.environment["VAE_DIST_TEST_DATA"]
 
-/// Real sets in the folder that VAE_DIST_TEST_DATA names: mnist, binarized_mnist, adbench.
+/// Real sets in the folder that VAE_DIST_TEST_DATA names: mnist, binarized_mnist, cifar10_subset, adbench.
 @Suite(.enabled(if: folder != nil, "VAE_DIST_TEST_DATA names no folder of data sets"), .serialized)
 struct RealDataTests {
   private func path(_ name: String) throws -> String { try #require(folder) + "/" + name }
@@ -32,6 +32,23 @@ struct RealDataTests {
     #expect(defaultScaling(element: split.train.element, maximum: moments.largest) == .identity)
     split.train.requirement = .unitInterval
     try split.train.check(0..<50_000)
+  }
+
+  @Test func cifar() throws {
+    let split = try openData(
+      path("cifar10_subset/train_0000-2999.bin"), validation: path("cifar10_subset/test_0000-0999.bin"))
+    #expect(split.train.count == 3000 && split.valid.count == 1000)
+    let moments = try split.train.moments(of: 0..<3000)
+    for (channel, mean) in [125.1, 122.7, 113.5].enumerated() {
+      let sum = stride(from: channel, to: 3072, by: 3).reduce(0) { $0 + moments.mean[$1] }
+      #expect(abs(sum / 1024 - mean) < 0.05)
+    }
+    for (data, counts) in [
+      (split.train, [299, 287, 322, 285, 311, 279, 312, 297, 308, 300]),
+      (split.valid, [103, 89, 100, 103, 90, 86, 112, 102, 106, 109]),
+    ] {
+      #expect((0..<10).map { label in (0..<data.count).count { data.label(at: $0) == label } } == counts)
+    }
   }
 
   @Test(

@@ -181,6 +181,21 @@ void vd_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]
 void vd_normal(float *y, const uint64_t *index, size_t rows, size_t columns, uint32_t epoch, const uint32_t key[2]);
 void vd_uniform(float *y, const uint64_t *index, size_t rows, size_t columns, uint32_t epoch, const uint32_t key[2]);
 
+// ---- picture.c: pixels, (row, column, channel) ---------------------------------------------------------------------
+// y[i, c] = x[c, i]: colour planes of bytes become pixels.
+void vd_interleave(float *y, const uint8_t *x, size_t pixels, size_t channels);
+// The picture moved, and mirrored left to right where asked; what comes in at an edge is the edge again.
+void vd_move_picture(float *y, const float *x, size_t rows, size_t columns, size_t channels, ptrdiff_t down,
+                     ptrdiff_t right, int mirrored);
+// What a pixel of a resized axis is made of: `count` weights at first[i] and after, in 1 / 2^22; zeros stand last.
+typedef struct { const int32_t *first, *weights; size_t count; } vd_taps;
+// Rows of `width` bytes, `pitch` apart, become `rows` rows; `sums` has room for `width`.
+void vd_resize_rows(uint8_t *y, const uint8_t *x, size_t pitch, size_t width, size_t rows, const vd_taps *taps,
+                    int32_t *sums);
+// Columns of each row of `width` bytes become `columns`.
+void vd_resize_columns(uint8_t *y, const uint8_t *x, size_t width, size_t rows, size_t columns, size_t channels,
+                       const vd_taps *taps);
+
 // ---- optimizer.c --------------------------------------------------------------------------------------------------
 // Adam with decoupled (AdamW) or L2 weight decay, gradient scaled by `scale` (clipping), as torch.optim:
 // m, v moments; step = lr / (1 - beta1^t); root = 1 / sqrt(1 - beta2^t); keep = 1 - lr * decoupled decay. rest1 and

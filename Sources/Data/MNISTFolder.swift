@@ -3,9 +3,12 @@ import Kernels
 
 extension Format {
   /// A folder with MNIST's file names: its training images, and the validation or else the test images.
-  static let imageFolder = Format(
+  static let mnistFolder = Format(
     summary: "a folder with MNIST's file names",
-    matches: { $0.isFolder },
+    matches: { candidate in
+      candidate.isFolder
+        && (["train"] + validationPrefixes).contains { find($0, "images", 3, in: candidate.spec) != nil }
+    },
     open: { candidate throws(Failure) in try openFolder(candidate.spec) })
 }
 
