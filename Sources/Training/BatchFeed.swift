@@ -150,7 +150,7 @@ private final class PrefetchWorker: @unchecked Sendable {
     self.plan = plan
     seed = UInt64(configuration.train.seed)
     let rows = plan.microbatch, count = rows * data.shape.elementCount
-    loaders = (0..<2).map { _ in BatchLoader(data: data, rows: rows, binarize: configuration.data.binarize) }
+    loaders = (0..<2).map { _ in BatchLoader(data: data, rows: rows, configuration: configuration.data) }
     values = (0..<2).map { _ in Buffer.allocate(Float.self, count: count) }
   }
 

@@ -1,11 +1,13 @@
 import Data
 import Kernels
 
-/// Fills a graph's input with samples, pads the tail, and keys binarisation; no allocation after it is made.
+/// Fills a graph's input with samples, pads the tail, and keys augmentation and binarisation; no allocation after it is
+/// made.
 package final class BatchLoader {
   private let data: Dataset
   private let rows: Int
   private let binarize: Binarization
+  private let augmentation: Augmentation?
   private let elements: Int
   private let indices: UnsafeMutablePointer<Int>
   /// Global index of each row's sample. (rows)
@@ -17,10 +19,12 @@ package final class BatchLoader {
   private var orderKey = (slot: -1, epoch: -1)
   private static let stream = KeyedGenerator.hash("binarize")
 
-  package init(data: Dataset, rows: Int, binarize: Binarization) {
+  /// - configuration: how bytes are drawn from, and how the microbatches of a step are augmented.
+  package init(data: Dataset, rows: Int, configuration: Configuration.Data) {
     self.data = data
     self.rows = rows
-    self.binarize = binarize
+    binarize = configuration.binarize
+    augmentation = Augmentation(configuration, shape: data.shape)
     elements = data.shape.elementCount
     indices = Buffer.allocate(Int.self, count: rows)
     samples = Buffer.allocate(UInt64.self, count: rows)
@@ -41,15 +45,16 @@ package final class BatchLoader {
     uniforms.deallocate()
   }
 
-  /// Consecutive samples. x (rows, elements)
+  /// Consecutive samples, as they are. x (rows, elements)
   package func load(
     _ range: Range<Int>, into x: UnsafeMutablePointer<Float>, seed: UInt64, attempt: Int, epoch: UInt32
   ) throws(Failure) {
     for (row, index) in range.enumerated() { indices[row] = index }
-    try fill(range.count, x, seed: seed, attempt: attempt, epoch: epoch)
+    try fill(range.count, x)
+    draw(range.count, x, seed: seed, attempt: attempt, epoch: epoch)
   }
 
-  /// A slot's microbatch of a step; returns the number of real samples. x (rows, elements)
+  /// A slot's microbatch of a step, augmented; returns the number of real samples. x (rows, elements)
   package func load(
     _ plan: BatchPlan, slot: Int, step: Int, into x: UnsafeMutablePointer<Float>, seed: UInt64, attempt: Int, epoch: Int
   ) throws(Failure) -> Int {
@@ -58,23 +63,26 @@ package final class BatchLoader {
       orderKey = (slot, epoch)
     }
     let filled = order?.fill(indices, step: step) ?? 0
-    try fill(filled, x, seed: seed, attempt: attempt, epoch: UInt32(truncatingIfNeeded: epoch))
+    let epoch = UInt32(truncatingIfNeeded: epoch)
+    try fill(filled, x)
+    augmentation?.apply(x, samples: samples, rows: filled, seed: seed, attempt: attempt, epoch: epoch)
+    draw(filled, x, seed: seed, attempt: attempt, epoch: epoch)
     return filled
   }
 
-  private func fill(
-    _ filled: Int, _ x: UnsafeMutablePointer<Float>, seed: UInt64, attempt: Int, epoch: UInt32
-  ) throws(Failure) {
+  private func fill(_ filled: Int, _ x: UnsafeMutablePointer<Float>) throws(Failure) {
     try data.fill(UnsafeBufferPointer(start: indices, count: filled), into: x)
     (x + filled * elements).zero((rows - filled) * elements)
     for row in 0..<rows {
       samples[row] = row < filled ? UInt64(indices[row]) : 0
       weights[row] = row < filled ? 1 : 0
     }
-    if binarize == .dynamic, filled > 0 {
-      KeyedGenerator(seed: seed, streamHash: BatchLoader.stream, attempt: attempt)
-        .uniform(into: uniforms, samples: samples, rows: filled, columns: elements, epoch: epoch)
-      vd_binarize(x, uniforms, filled * elements)
-    }
+  }
+
+  private func draw(_ filled: Int, _ x: UnsafeMutablePointer<Float>, seed: UInt64, attempt: Int, epoch: UInt32) {
+    guard binarize == .dynamic, filled > 0 else { return }
+    KeyedGenerator(seed: seed, streamHash: BatchLoader.stream, attempt: attempt)
+      .uniform(into: uniforms, samples: samples, rows: filled, columns: elements, epoch: epoch)
+    vd_binarize(x, uniforms, filled * elements)
   }
 }

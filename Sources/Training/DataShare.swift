@@ -109,7 +109,11 @@ extension Configuration {
   /// Opens the sets that it names, without reading their rows.
   func openSets() throws(Failure) -> DataSplit {
     do {
-      return try openData(data.source, validation: data.validation == "auto" ? nil : data.validation)
+      let split = try openData(
+        data.source, validation: data.validation == "auto" ? nil : data.validation,
+        images: ImageOptions(size: data.imageSize, channels: data.channels))
+      try data.requireAugmentable(split.train)
+      return split
     } catch {
       if error.status == .missingInput, data.validation != "auto", error.message.hasPrefix(data.validation + ":") {
         var failure = error

@@ -32,7 +32,7 @@ package final class Validator {
     graph = autoencoder.elboGraph(batch: Validator.chunk, gradients: false)
     graph.graph.replay.isTraining = false
     activeVariance = configuration.monitor.activeVariance
-    loader = BatchLoader(data: data, rows: Validator.chunk, binarize: configuration.data.binarize)
+    loader = BatchLoader(data: data, rows: Validator.chunk, configuration: configuration.data)
   }
 
   /// Samples validated on: all, or one chunk in a trial.

@@ -18,7 +18,7 @@ package final class Workload {
     self.setup = setup
     let plan = setup.plan
     graph = setup.autoencoder.elboGraph(batch: plan.microbatch, gradients: true)
-    loader = BatchLoader(data: setup.data.train, rows: plan.microbatch, binarize: setup.configuration.data.binarize)
+    loader = BatchLoader(data: setup.data.train, rows: plan.microbatch, configuration: setup.configuration.data)
     gradient = Buffer(count: setup.autoencoder.store.count)
     seeds = Buffer(count: plan.microbatch)
     row = Buffer.allocate(Double.self, count: StepRow.width)

@@ -10,6 +10,10 @@ package struct Configuration: Sendable, Equatable {
     package var source = "digits"
     package var validation = "auto"
     package var scale = Scale.auto
+    package var imageSize = 0
+    package var channels = 0
+    package var flip = false
+    package var shift = 0
     package var binarize = Binarization.none
     package var prefetch = Prefetch.auto
   }

@@ -50,9 +50,25 @@ package enum ConfigurationSchema {
   package static let version = 1
 
   package static let keys: [ConfigurationKey] = [
-    key("data.source", \.data.source, "digits, or a path: IDX, a folder with MNIST's names, .npy, .npz, .csv"),
+    key(
+      "data.source", \.data.source,
+      "digits, shapes[:N], or a path: folder of PNG and JPEG images, IDX, MNIST's folder, CIFAR-10, .npy, .npz, .csv"),
     key("data.validation", \.data.validation, "auto (the source's own, else 0.1), a fraction, or another source"),
     key("data.scale", \.data.scale, "auto, none, unit (divide by 255), minmax, standardize (per column)"),
+    key(
+      "data.image_size", \.data.imageSize,
+      "side that PNG and JPEG images are resized to, the middle square of each; 0: all have one size",
+      "0, or between 2 and 4096"
+    ) { $0 == 0 || (2...4096).contains($0) },
+    key("data.channels", \.data.channels, "of PNG and JPEG images: 1 (grey), 3 (RGB); 0: as stored", "0, 1 or 3") {
+      [0, 1, 3].contains($0)
+    },
+    key("data.flip", \.data.flip, "mirror training images left to right, half of them, anew each epoch"),
+    key(
+      "data.shift", \.data.shift,
+      "move training images by up to so many pixels each way, anew each epoch; edges repeat",
+      "between 0 and 4096"
+    ) { (0...4096).contains($0) },
     key(
       "data.binarize", \.data.binarize, "none, or dynamic: draw 0 or 1 with the value as probability, anew each epoch"),
     key(
