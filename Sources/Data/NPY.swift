@@ -1,7 +1,9 @@
+import Glibc
 import Kernels
 
 extension Format {
-  /// One NumPy array: (rows, columns), (rows, height, width) or (rows, height, width, channels).
+  /// One NumPy array: (rows, columns), (rows, height, width) or (rows, height, width, channels); with x.npy go the
+  /// labels of x-labels.npy, where there is one.
   static let npy = Format(
     summary: "NumPy .npy",
     suffixes: [".npy"],
@@ -12,6 +14,15 @@ extension Format {
       let layout = try header.layout(use: .samples, length: file.size, name: file.name)
       let reader = ArrayReader(
         name: file.name, layout: layout, fingerprint: try file.fingerprint(), backing: .file(file))
-      return Opened(Source(reader))
+      guard file.name.hasSuffix(".npy") else { return Opened(Source(reader)) }
+      let path = String(file.name.dropLast(4)) + "-labels.npy"
+      guard access(path, F_OK) == 0 else { return Opened(Source(reader)) }
+      return Opened(Source(reader, labels: Labels { () throws(Failure) in try npyLabels(path) }))
     })
+}
+
+private func npyLabels(_ path: String) throws(Failure) -> [Int] {
+  let file = try InputFile(path)
+  let layout = try NPYHeader(MappedStream(file)).layout(use: .labels, length: file.size, name: path)
+  return try ArrayReader(name: path, layout: layout, fingerprint: "", backing: .file(file)).wholeNumbers()
 }

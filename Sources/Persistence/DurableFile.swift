@@ -6,6 +6,13 @@ package enum DurableFile {
   /// Writes a temporary beside the target, fsyncs, closes, renames and fsyncs the directory. On failure the target is
   /// untouched and the temporary gone. A link is followed; what is no file is neither written nor replaced.
   package static func write(_ chunks: [UnsafeRawBufferPointer], to path: String) throws(Failure) {
+    try write(to: path) { write throws(Failure) in for chunk in chunks { try write(chunk) } }
+  }
+
+  /// The same, for what need not be in memory at once: `body` hands its bytes over in order.
+  package static func write(
+    to path: String, _ body: ((UnsafeRawBufferPointer) throws(Failure) -> Void) throws(Failure) -> Void
+  ) throws(Failure) {
     var existing = stat()
     let exists = stat(path, &existing) == 0
     let kind = existing.st_mode & S_IFMT
@@ -24,7 +31,7 @@ package enum DurableFile {
     let file = try OpenFile(writing: temporary, flags: O_CREAT | O_EXCL, called: path)
     do throws(Failure) {
       if exists { try Posix.check("set the mode of", path) { fchmod(file.descriptor, existing.st_mode & 0o777) } }
-      for chunk in chunks { try file.write(chunk) }
+      try body { bytes throws(Failure) in try file.write(bytes) }
       try file.sync()
       try file.close()
       try Posix.rename(temporary, to: target)

@@ -1,0 +1,112 @@
+import Data
+import Glibc
+import Kernels
+import Persistence
+
+/// Writes a data set as NumPy arrays that are mapped when they are read: bytes where it holds bytes, else float32.
+package struct DataConversion {
+  /// A file that was written.
+  package struct Output {
+    package let path: String
+    package let summary: String
+  }
+
+  private let sets: [(data: Dataset, path: String)]
+
+  /// - output: x.npy; labels go to x-labels.npy, and validation samples that the source holds out to x-valid.npy.
+  package init(_ spec: String, images: ImageOptions, to output: String, overwrites: Bool) throws(Failure) {
+    guard output.hasSuffix(".npy"), !output.hasSuffix("/.npy"), output != ".npy" else {
+      throw Failure(.usage, "\(output.printable): data is written as .npy", hint: "give -o NAME.npy")
+    }
+    let opened = try openWhole(spec, images: images)
+    let stem = String(output.dropLast(4))
+    sets = [(opened.train, output)] + (opened.valid.map { [($0, stem + "-valid.npy")] } ?? [])
+    for path in sets.flatMap({ [$0.path, Self.labels($0.path)] }) where !overwrites && access(path, F_OK) == 0 {
+      throw Failure(
+        .cannotCreate, "\(path.printable): there is a file already", hint: "choose another name, or give --force")
+    }
+  }
+
+  private static func labels(_ path: String) -> String { String(path.dropLast(4)) + "-labels.npy" }
+
+  /// - progress: rows written, and of how many.
+  package func run(progress: (Int, Int) -> Void) throws(Failure) -> [Output] {
+    var outputs: [Output] = []
+    let total = sets.reduce(0) { $0 + $1.data.count }
+    var before = 0
+    for (data, path) in sets {
+      outputs.append(try Self.writeSamples(of: data, to: path) { progress(before + $0, total) })
+      before += data.count
+      let labels = Self.labels(path)
+      if try data.loadLabels() {
+        outputs.append(try Self.writeLabels(of: data, to: labels))
+      } else if unlink(labels) == 0 {
+        // Labels of what was there before would be taken for those of this data.
+        outputs.append(Output(path: labels, summary: "removed: it belonged to the file that was overwritten"))
+      }
+    }
+    return outputs
+  }
+
+  private static let blockBytes = 4 << 20
+
+  private static func writeSamples(
+    of data: Dataset, to path: String, progress: (Int) -> Void
+  ) throws(Failure) -> Output {
+    let shape = data.shape, width = shape.elementCount, isBytes = data.element == .u8
+    let sizes = shape.isImage ? [data.count, shape.height, shape.width] : [data.count, shape.width]
+    let dimensions = shape.channels > 1 ? sizes + [shape.channels] : sizes
+    let rowBytes = isBytes ? width : 4 * width
+    let rows = max(1, blockBytes / rowBytes)
+    try data.prepare(0..<data.count)
+    try DurableFile.write(to: path) { write throws(Failure) in
+      try hand(header(isBytes ? "|u1" : "<f4", dimensions)[...], to: write)
+      let values = Buffer(count: width)
+      var block = [UInt8](repeating: 0, count: rows * rowBytes)
+      for first in stride(from: 0, to: data.count, by: rows) {
+        let count = min(rows, data.count - first)
+        for row in 0..<count {
+          try data.readStored(first + row, into: values.base)
+          block.withUnsafeMutableBytes { block in
+            let at = row * rowBytes
+            if isBytes {
+              for j in 0..<width { block[at + j] = UInt8(values.base[j]) }
+            } else {
+              for j in 0..<width {
+                block.storeBytes(of: values.base[j].bitPattern.littleEndian, toByteOffset: at + 4 * j, as: UInt32.self)
+              }
+            }
+          }
+        }
+        try hand(block.prefix(count * rowBytes), to: write)
+        progress(first + count)
+      }
+    }
+    return Output(path: path, summary: "\(data.count) x \(shape) \(isBytes ? "uint8" : "float32")")
+  }
+
+  private static func writeLabels(of data: Dataset, to path: String) throws(Failure) -> Output {
+    let labels = (0..<data.count).map { Int64(data.label(at: $0) ?? 0).littleEndian }
+    try DurableFile.write(to: path) { write throws(Failure) in
+      try hand(header("<i8", [labels.count])[...], to: write)
+      try hand(labels[...], to: write)
+    }
+    return Output(path: path, summary: "\(labels.count) labels")
+  }
+
+  private static func hand<T: BitwiseCopyable>(
+    _ values: ArraySlice<T>, to write: (UnsafeRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) {
+    try values.withUnsafeBufferPointer { values throws(Failure) in try write(UnsafeRawBufferPointer(values)) }
+  }
+
+  /// NPY 1.0: the values begin at a multiple of 64 bytes.
+  private static func header(_ type: String, _ dimensions: [Int]) -> [UInt8] {
+    let sizes = dimensions.map(String.init).joined(separator: ", ") + (dimensions.count == 1 ? "," : "")
+    let text = "{'descr': '\(type)', 'fortran_order': False, 'shape': (\(sizes)), }"
+    let padded = (10 + text.utf8.count + 1 + 63) / 64 * 64
+    let length = UInt16(padded - 10)
+    return [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(length & 255), UInt8(length >> 8)] + Array(text.utf8)
+      + Array(repeating: 0x20, count: padded - 11 - text.utf8.count) + [0x0a]
+  }
+}
