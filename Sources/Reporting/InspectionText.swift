@@ -26,10 +26,10 @@ package struct InspectionReport {
     func line(_ name: String, _ text: String) { lines.append(Self.line(name, text)) }
     for (number, entry) in advice.kinds.enumerated() {
       let verdict = entry.suits ? "suits" : "does not suit: \(entry.reason)"
-      line(number == 0 ? "likelihood" : "", "\(entry.kind.rawValue): \(verdict)")
+      line(number == 0 ? "likelihood" : "", "\(entry.kind): \(verdict)")
     }
     let settings = advice.settings.isEmpty ? "" : " with \(advice.settings)"
-    line("advised", "model.likelihood=\(advice.advised.rawValue)\(settings) (\(advice.reason))")
+    line("advised", "model.likelihood=\(advice.advised)\(settings) (\(advice.reason))")
     return lines.joined(separator: "\n")
   }
 
@@ -123,7 +123,7 @@ package struct InspectionReport {
 
   package var json: JSON {
     let settings = JSON.object([
-      ("likelihood", .text(advice.advised.rawValue)), ("settings", .text(advice.settings)),
+      ("likelihood", .text(advice.advised)), ("settings", .text(advice.settings)),
       ("reason", .text(advice.reason)),
     ])
     return .object([
@@ -132,7 +132,7 @@ package struct InspectionReport {
         "likelihoods",
         .object(
           advice.kinds.map {
-            ($0.kind.rawValue, .object([("suits", .flag($0.suits)), ("reason", .text($0.reason))]))
+            ($0.kind, .object([("suits", .flag($0.suits)), ("reason", .text($0.reason))]))
           })
       ), ("advised", settings),
     ])
