@@ -53,7 +53,8 @@ let package = Package(
       swiftSettings: swift),
 
     // Tests
-    .target(name: "TestSupport", dependencies: ["CZlib", "CTurboJPEG"], path: "Tests/TestSupport", swiftSettings: swift),
+    .target(
+      name: "TestSupport", dependencies: ["CZlib", "CTurboJPEG"], path: "Tests/TestSupport", swiftSettings: swift),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "AutogradTests", dependencies: ["Autograd"], swiftSettings: swift),
     .target(
