@@ -9,9 +9,13 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
   ("data.source", ["mnist", "/data/a b.csv", "", "1e5", "true", "@home", "a: b # c", "-x", "naïve.csv"], []),
   ("data.validation", ["auto", "0.2", "other.npy"], []),
   ("data.scale", ["auto", "none", "unit", "minmax", "standardize"], ["Unit", "", "half"]),
+  ("data.image_size", ["0", "64"], ["-1", "32x32", "65537"]),
+  ("data.channels", ["0", "1", "3"], ["2", "4", "-1", "rgb"]),
+  ("data.flip", ["true", "false"], ["yes", "1", "both"]),
+  ("data.shift", ["0", "4"], ["-1", "1.5", "all"]),
   ("data.binarize", ["none", "dynamic"], ["static", "true"]),
   ("data.prefetch", ["auto", "on", "off"], ["true", "yes", ""]),
-  ("model.kind", ["mlp"], []),
+  ("model.kind", ["mlp", "conv"], []),
   (
     "model.hidden", ["[]", "[400]", "[400, 200]", "17", "[ 1,65536 ]"],
     ["[0]", "[65537]", "[1.5]", "[a]", "[1,]", "[1", "-1"]

@@ -52,7 +52,7 @@ package enum ConfigurationSchema {
   package static let keys: [ConfigurationKey] = [
     key(
       "data.source", \.data.source,
-      "digits, shapes[:N], or a path: folder of PNG and JPEG images, IDX, MNIST's folder, CIFAR-10, .npy, .npz, .csv"),
+      "digits, shapes[:N], or a path: folder of PNG or JPEG, IDX or CIFAR-10, .npy, .npz, .csv"),
     key("data.validation", \.data.validation, "auto (the source's own, else 0.1), a fraction, or another source"),
     key("data.scale", \.data.scale, "auto, none, unit (divide by 255), minmax, standardize (per column)"),
     key(
