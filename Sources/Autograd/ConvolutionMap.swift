@@ -82,31 +82,41 @@ final class ConvolutionMap {
 
   // MARK: Products
 
+  /// What happens to what stands in the output, and to the sums: relu comes after the bias, and not where patches are
+  /// put together.
+  struct Mode: Equatable {
+    let rawValue: Int32
+    static let set = Mode(rawValue: Int32(VD_CONV_SET))
+    static let add = Mode(rawValue: Int32(VD_CONV_ADD))
+    static let relu = Mode(rawValue: Int32(VD_CONV_RELU))
+  }
+
   /// small (+)= large * weight (+ bias)
   func toSmall(
     _ small: UnsafeMutablePointer<Float>, from large: UnsafePointer<Float>, weight: UnsafePointer<Float>,
-    bias: UnsafePointer<Float>?, accumulates: Bool, samples: Int
+    bias: UnsafePointer<Float>?, _ mode: Mode, samples: Int
   ) {
     for group in 0..<window.groups {
       let to = group * smallDepth
       vd_conv_gather(
         small + to, self.small.count, self.small.channels, large + group * largeDepth, self.large.count, weight + to,
-        self.small.channels, bias.map { $0 + to }, accumulates ? 1 : 0, smallDepth, samples, &gather.c)
+        self.small.channels, bias.map { $0 + to }, mode.rawValue, smallDepth, samples, &gather.c)
     }
   }
 
   /// large (+)= small *^T weight (+ bias). packed (packedCount) holds the weights turned, patches (patchCount).
   func toLarge(
     _ large: UnsafeMutablePointer<Float>, from small: UnsafePointer<Float>, weight: UnsafePointer<Float>,
-    bias: UnsafePointer<Float>?, accumulates: Bool, packed: UnsafeMutablePointer<Float>,
+    bias: UnsafePointer<Float>?, _ mode: Mode, packed: UnsafeMutablePointer<Float>,
     patches: UnsafeMutablePointer<Float>, samples: Int
   ) {
     let count = self.large.count, depth = self.small.channels
     if scatters {
       vd_transpose(packed, taps * largeDepth, weight, depth, taps * largeDepth, depth)
       if let bias {
+        precondition(mode == .set, "patches have no activation")
         vd_fill_rows(large, bias, samples * self.large.rows * self.large.columns, self.large.channels)
-      } else if !accumulates {
+      } else if mode != .add {
         large.zero(samples * count)
       }
       vd_conv_scatter(
@@ -127,7 +137,7 @@ final class ConvolutionMap {
       let to = group * largeDepth
       vd_conv_gather(
         large + to, count, self.large.channels, small + group * smallDepth, self.small.count, turned, largeDepth,
-        bias.map { $0 + to }, accumulates ? 1 : 0, largeDepth, samples, &adjoint.c)
+        bias.map { $0 + to }, mode.rawValue, largeDepth, samples, &adjoint.c)
     }
   }
 

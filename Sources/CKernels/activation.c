@@ -84,6 +84,33 @@ VD_CLONES void vd_activation_backward(float *restrict g, const float *restrict y
   }
 }
 
+VD_CLONES void vd_relu_backward_sums(float *restrict g, const float *restrict y, float *restrict total, size_t rows,
+                                     size_t columns) {
+  if (!total) {
+    for (size_t i = 0; i < rows * columns; i++) g[i] *= y[i] > 0 ? 1.0f : 0.0f;
+    return;
+  }
+  // Four rows at a time: one read and write of the sums for four rows of g.
+  size_t i = 0;
+  for (; i + 4 <= rows; i += 4) {
+    float *restrict a = g + i * columns, *restrict b = a + columns, *restrict c = b + columns, *restrict d = c + columns;
+    const float *restrict p = y + i * columns, *restrict q = p + columns, *restrict r = q + columns,
+                *restrict s = r + columns;
+    for (size_t j = 0; j < columns; j++) {
+      float e = a[j] * (p[j] > 0 ? 1.0f : 0.0f), f = b[j] * (q[j] > 0 ? 1.0f : 0.0f);
+      float h = c[j] * (r[j] > 0 ? 1.0f : 0.0f), k = d[j] * (s[j] > 0 ? 1.0f : 0.0f);
+      a[j] = e, b[j] = f, c[j] = h, d[j] = k;
+      total[j] += (e + f) + (h + k);
+    }
+  }
+  for (; i < rows; i++)
+    for (size_t j = 0; j < columns; j++) {
+      float e = g[i * columns + j] * (y[i * columns + j] > 0 ? 1.0f : 0.0f);
+      g[i * columns + j] = e;
+      total[j] += e;
+    }
+}
+
 VD_CLONES void vd_clamp(float *restrict y, const float *restrict x, size_t n, float low, float high) {
   for (size_t i = 0; i < n; i++) {
     float v = x[i] < low ? low : x[i];

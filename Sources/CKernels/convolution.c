@@ -4,7 +4,7 @@
 #include "common.h"
 
 typedef void gather_tile(size_t lanes, float *y, size_t y_pitch, const float *x, size_t x_pitch, const float *w,
-                         size_t w_pitch, const float *bias, int accumulate, const vd_segment *s, const vd_segment *end);
+                         size_t w_pitch, const float *bias, int mode, const vd_segment *s, const vd_segment *end);
 typedef void outer_tile(size_t lanes, float *d, size_t d_pitch, const float *x, const float *g, const vd_box *box,
                         const vd_box_strides *stride, size_t samples);
 enum { MOST_PIXELS = 8 };
@@ -65,7 +65,7 @@ VD_INLINE size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
        c += vectors == 2 ? 2 * (l)->width : lanes)
 
 void vd_conv_gather(float *y, size_t y_sample, size_t y_pixel, const float *x, size_t x_sample, const float *w,
-                    size_t w_pitch, const float *bias, int accumulate, size_t channels, size_t samples,
+                    size_t w_pitch, const float *bias, int mode, size_t channels, size_t samples,
                     const vd_conv_table *table) {
   const level *l = best();
   for (size_t i = 0; i < table->positions; i++) {
@@ -74,7 +74,7 @@ void vd_conv_gather(float *y, size_t y_sample, size_t y_pixel, const float *x, s
       for (size_t n = 0; n < samples; n += l->pixels) {
         size_t pixels = smaller(samples - n, l->pixels);
         l->gather[vectors - 1][pixels - 1](lanes, y + i * y_pixel + c + n * y_sample, y_sample, x + n * x_sample,
-                                           x_sample, w + c, w_pitch, bias ? bias + c : NULL, accumulate, s, end);
+                                           x_sample, w + c, w_pitch, bias ? bias + c : NULL, mode, s, end);
       }
   }
 }

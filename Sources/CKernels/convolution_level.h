@@ -2,7 +2,9 @@
 // tile), TARGET and NAME(x) defined. A tile keeps P pixels x 2 W channels in registers.
 
 typedef float NAME(vector) __attribute__((vector_size(W * 4), aligned(4)));
+typedef int32_t NAME(mask) __attribute__((vector_size(W * 4)));
 #define VECTOR NAME(vector)
+#define MASK NAME(mask)
 #define LOAD(p) (*(const VECTOR *)(p))
 #define EACH(i, n) _Pragma("clang loop unroll(full)") for (int i = 0; i < (n); i++)
 
@@ -21,10 +23,10 @@ typedef float NAME(vector) __attribute__((vector_size(W * 4), aligned(4)));
 // y[p, 0..<channels] = start + sum over segments of x[p, in + k] w[row + k, ...], channels <= 2 W, `pixels` constant.
 TARGET static inline __attribute__((always_inline)) void NAME(gather_tile)(
     const int pixels, const int vectors, const int whole, size_t lanes, float *y, size_t y_pitch, const float *x, size_t x_pitch,
-    const float *w, size_t w_pitch, const float *bias, int accumulate, const vd_segment *s, const vd_segment *end) {
+    const float *w, size_t w_pitch, const float *bias, int mode, const vd_segment *s, const vd_segment *end) {
   VECTOR sum[P][2];
   EACH(p, pixels) EACH(v, vectors) {
-    if (accumulate) FETCH(sum[p][v], y + p * y_pitch + v * W);
+    if (mode == VD_CONV_ADD) FETCH(sum[p][v], y + p * y_pitch + v * W);
     else if (bias) sum[p][v] = LOAD(bias + v * W);
     else sum[p][v] = (VECTOR){0};
   }
@@ -39,6 +41,9 @@ TARGET static inline __attribute__((always_inline)) void NAME(gather_tile)(
       }
     }
   }
+  // A NaN is not below 0, and stays.
+  if (mode == VD_CONV_RELU)
+    EACH(p, pixels) EACH(v, vectors) sum[p][v] = (VECTOR)((MASK)sum[p][v] & ~(sum[p][v] < 0));
   EACH(p, pixels) EACH(v, vectors) STORE(y + p * y_pitch + v * W, sum[p][v]);
 }
 
@@ -101,4 +106,5 @@ static const level NAME(level) = {W, P, {ALL(gather1), ALL(gather2)}, {ALL(outer
 #undef FETCH
 #undef STORE
 #undef LOAD
+#undef MASK
 #undef VECTOR

@@ -85,6 +85,7 @@ let convolutionCases: [OpCase] =
     convolutionCase(batch: 9, 4, 4, 2, to: 3, .init(kernel: 4, stride: 2, padding: 1)),
     convolutionCase(batch: 11, 3, 3, 8, to: 2, .init(kernel: 2, stride: 2), .silu),
     convolutionCase(batch: 1, 5, 5, 9, to: 33, .init(kernel: 3, stride: 2, padding: 1)),
+    convolutionCase(batch: 10, 4, 5, 3, to: 40, .init(kernel: 3, stride: 2, padding: 1), .relu),
     convolutionCase(batch: 2, 3, 5, 17, to: 16, .init(kernel: 3, padding: 2), .gelu),
     convolutionCase(batch: 2, 7, 6, 2, to: 4, .init(kernel: 3, stride: 3, padding: 2)),
     convolutionCase(batch: 1, 9, 8, 1, to: 2, .init(kernel: 5, stride: 2, padding: 4)),
@@ -96,6 +97,8 @@ let convolutionCases: [OpCase] =
     convolutionCase(batch: 1, 1, 1, 1, to: 1, .init(kernel: 1), transposed: true),
     convolutionCase(batch: 2, 3, 4, 5, to: 3, .init(kernel: 4, stride: 2, padding: 1), transposed: true, .tanh),
     convolutionCase(batch: 3, 2, 3, 4, to: 17, .init(kernel: 4, stride: 2, padding: 1), transposed: true, .elu),
+    convolutionCase(batch: 3, 2, 3, 4, to: 18, .init(kernel: 4, stride: 2, padding: 1), transposed: true, .relu),
+    convolutionCase(batch: 3, 2, 2, 4, to: 3, .init(kernel: 4, stride: 2, padding: 1), transposed: true, .relu),
     convolutionCase(batch: 9, 3, 3, 3, to: 1, .init(kernel: 4, stride: 2, padding: 1), transposed: true),
     convolutionCase(
       batch: 2, 3, 2, 2, to: 16, .init(kernel: 3, stride: 2, padding: 1), transposed: true, outputPadding: 1),

@@ -18,32 +18,40 @@ struct Convolution: Operation {
   var multiplyAdds: Int { x.rows * map.multiplyAdds }
 
   func forward(_ memory: Memory) {
-    product(memory, bias: memory[bias])
-    guard f != .identity else { return }
+    product(memory, bias: memory[bias], isFused ? .relu : .set)
+    guard f != .identity, !isFused else { return }
     vd_bias_activation(memory[y], beforeActivation.map { memory[$0] }, nil, y.count / y.shape[3], y.shape[3], f.code)
   }
 
   func backward(_ memory: Memory) {
     guard let g = memory.gradient(y) else { return }
-    vd_activation_backward(g, memory[y], beforeActivation.map { memory[$0] }, y.count, f.code)
-    if let gb = memory.gradient(bias) { vd_column_sums(gb, g, y.count / y.shape[3], y.shape[3]) }
+    let gb = memory.gradient(bias), pixels = y.count / y.shape[3]
+    if f == .relu {
+      vd_relu_backward_sums(g, memory[y], gb, pixels, y.shape[3])
+    } else {
+      vd_activation_backward(g, memory[y], beforeActivation.map { memory[$0] }, y.count, f.code)
+      if let gb { vd_column_sums(gb, g, pixels, y.shape[3]) }
+    }
     gradientProducts(memory, g)
   }
 
   func products(_ memory: Memory) {
-    product(memory, bias: nil)
+    product(memory, bias: nil, .set)
     guard let g = memory.gradient(y) else { return }
     gradientProducts(memory, g)
   }
 
-  private func product(_ memory: Memory, bias: UnsafePointer<Float>?) {
+  /// Whether the activation is made where the sums are.
+  private var isFused: Bool { f == .relu && !(isTransposed && map.scatters) }
+
+  private func product(_ memory: Memory, bias: UnsafePointer<Float>?, _ mode: ConvolutionMap.Mode) {
     if isTransposed {
       map.toLarge(
-        memory[y], from: memory[x], weight: memory[weight], bias: bias, accumulates: false, packed: memory[packed],
+        memory[y], from: memory[x], weight: memory[weight], bias: bias, mode, packed: memory[packed],
         patches: memory[patches], samples: x.rows)
     } else {
       map.toSmall(
-        memory[y], from: memory[x], weight: memory[weight], bias: bias, accumulates: false, samples: x.rows)
+        memory[y], from: memory[x], weight: memory[weight], bias: bias, mode, samples: x.rows)
     }
   }
 
@@ -53,12 +61,12 @@ struct Convolution: Operation {
       map.weightGradient(gw, large: large, small: isTransposed ? memory[x] : g, samples: x.rows)
     }
     guard let gx = memory.product(into: x) else { return }
-    let accumulates = gx.beta != 0
+    let mode: ConvolutionMap.Mode = gx.beta == 0 ? .set : .add
     if isTransposed {
-      map.toSmall(gx.base, from: g, weight: memory[weight], bias: nil, accumulates: accumulates, samples: x.rows)
+      map.toSmall(gx.base, from: g, weight: memory[weight], bias: nil, mode, samples: x.rows)
     } else {
       map.toLarge(
-        gx.base, from: g, weight: memory[weight], bias: nil, accumulates: accumulates, packed: memory[packed],
+        gx.base, from: g, weight: memory[weight], bias: nil, mode, packed: memory[packed],
         patches: memory[patches], samples: x.rows)
     }
   }

@@ -62,6 +62,9 @@ enum {
   VD_IDENTITY = 0, VD_RELU, VD_LEAKY_RELU, VD_ELU, VD_TANH, VD_SIGMOID, VD_SOFTPLUS,
   VD_SILU, VD_GELU // these two need the value before the activation
 };
+// g[i, j] becomes 0 where y[i, j] is not positive, and total[j] += sum_i g[i, j] (total may be null): the way back
+// through bias and relu in one pass.
+void vd_relu_backward_sums(float *g, const float *y, float *total, size_t rows, size_t columns);
 // y[i, j] = f(y[i, j] + bias[j]); bias may be null. With `before`, that value is kept there.
 void vd_bias_activation(float *y, float *before, const float *bias, size_t rows, size_t columns, int f);
 // g[i] *= f'(.), from the output y, or from `before` for SILU and GELU.
@@ -87,9 +90,11 @@ typedef struct { int32_t row, count, x, g, rows, columns; } vd_box;
 typedef struct { size_t x_sample, x_row, x_column, g_sample, g_row, g_column; } vd_box_strides;
 // Vectors are loaded whole: weights, bias and g are followed by 64 readable bytes.
 //
-// y[n, i, c] = (accumulate ? y : bias or 0) + sum over segments of pixel i of x[n, at + k] w[row + k, c].
+// y[n, i, c] = bias or 0, or for VD_CONV_ADD y itself, + sum over segments of pixel i of x[n, at + k] w[row + k, c]; for
+// VD_CONV_RELU the positive part of that.
+enum { VD_CONV_SET = 0, VD_CONV_ADD, VD_CONV_RELU };
 void vd_conv_gather(float *y, size_t y_sample, size_t y_pixel, const float *x, size_t x_sample, const float *w,
-                    size_t w_pitch, const float *bias, int accumulate, size_t channels, size_t samples,
+                    size_t w_pitch, const float *bias, int mode, size_t channels, size_t samples,
                     const vd_conv_table *table);
 // The adjoint, for images of few channels: y[n, at + k] += sum_d x[n, i, d] w[d, row + k]. w (depth, columns);
 // `patches` has room for 8 columns.
