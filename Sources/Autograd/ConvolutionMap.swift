@@ -25,6 +25,13 @@ package struct ConvolutionWindow: Equatable, Sendable {
     return room < 0 ? nil : room / stride + 1
   }
 
+  /// Whether values, weights and the tables between two images can be counted in 32 bits.
+  package func isCountable(large: ImageShape, small: ImageShape) -> Bool {
+    let taps = kernel * kernel, most = Int(Int32.max)
+    return [large, small].allSatisfy { $0.count <= most && $0.rows * $0.columns * taps <= most }
+      && taps * large.channels * small.channels <= most
+  }
+
   /// Smallest extent that is reduced to `small`: (small - 1) stride - 2 padding + kernel, as torch.nn.ConvTranspose2d.
   package func enlarged(_ small: Int) -> Int { (small - 1) * stride - 2 * padding + kernel }
 }
@@ -59,6 +66,7 @@ final class ConvolutionMap {
   private let block: Int
 
   init(large: ImageShape, small: ImageShape, window: ConvolutionWindow) {
+    precondition(window.isCountable(large: large, small: small), "a convolution of \(large) and \(small) is too large")
     (self.large, self.small, self.window) = (large, small, window)
     scatters = window.groups == 1 && large.channels < 16
     gather = Table(ConvolutionMap.gatherSegments(large, small, window))

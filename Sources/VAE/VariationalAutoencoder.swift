@@ -24,6 +24,12 @@ package final class VariationalAutoencoder {
     }
     var settings = settings
     settings.outputs = likelihood.outputs(channels: settings.image.channels)
+    guard max(settings.elements, settings.pixels * settings.outputs) <= Int32.max else {
+      throw Failure(
+        .badConfiguration,
+        "samples are \(settings.image), with \(settings.outputs) values of the decoder for each pixel: 2^31 or more",
+        hint: "smaller samples (data.image_size), or a model.likelihood that wants fewer values")
+    }
     model = try ModelRegistry.make(settings)
     self.likelihood = likelihood
     self.objective = objective

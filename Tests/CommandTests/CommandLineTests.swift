@@ -45,7 +45,32 @@ extension CommandTests {
       (["train", "--inject-nan", "x"], 64, ["STEP:RANK"]),
       (["inspect", "/nowhere"], 66, ["/nowhere"]), (["inspect"], 64, ["<run>"]),
       (["bench", "step", "--preset", "mnst-mlp"], 78, ["did you mean mnist-mlp?"]),
+      (convolutions("[]"), 78, ["--set: model.channels: [] is not a list of 1 to 4096 channels"]),
+      (convolutions("[0]"), 78, ["--set: model.channels: [0] is not a list of 1 to 4096 channels"]),
+      (convolutions("[8, 4097]"), 78, ["--set: model.channels: [8, 4097] is not a list of 1 to 4096 channels"]),
+      (convolutions("[" + Array(repeating: "1", count: 33).joined(separator: ", ") + "]"), 78, ["a list of 1 to 4096"]),
+      (
+        convolutions("[8, 16, 32, 64]"), 78,
+        ["too small for number 4: 8x8x1 -> 4x4x8 -> 2x2x16 -> 1x1x32, and then", "give 3 channels, or a smaller"]
+      ),
+      (
+        convolutions("[8]", "model.kernel=11"), 78,
+        ["too small for number 1: 8x8x1, and then", "give a smaller model.k"]
+      ),
+      (
+        convolutions("[8]", "data.source=random:30", "model.kernel=1", "model.padding=0"), 78,
+        ["the samples are rows of 30 values, not images", "model.kind mlp is for them"]
+      ),
+      (
+        convolutions(
+          "[4096, 4096, 4096, 4096, 4096, 4096]", "model.kernel=1", "model.stride=1", "model.padding=63"), 78,
+        ["convolution 6 of model.channels, from 638x638x4096 to 764x764x4096", "fewer channels"]
+      ),
     ]
+
+    private static func convolutions(_ channels: String, _ more: String...) -> [String] {
+      ["train"] + (["model.kind=conv", "model.channels=" + channels] + more).flatMap { ["--set", $0] }
+    }
 
     @Test("A mistake is told once on standard error, with its status", arguments: mistakes)
     func mistake(arguments: [String], status: Int32, texts: [String]) throws {

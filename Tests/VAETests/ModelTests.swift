@@ -139,6 +139,42 @@ private func make(
     #expect(try make(settings(), seed: 7).store.digest() != make(settings(), seed: 8).store.digest())
   }
 
+  @Test(
+    "Convolutions of what is no image, or too large to be counted, are refused before they are made",
+    arguments: [
+      (ImageShape(rows: 1, columns: 30, channels: 1), [8], "not images"),
+      (ImageShape(rows: 40_000, columns: 40_000, channels: 1), [8], "from 40000x40000x1 to 20000x20000x8"),
+      (
+        ImageShape(rows: 10_000, columns: 10_000, channels: 3), [4, 512],
+        "convolution 2 of model.channels, from 5000x5000x4"
+      ),
+      (ImageShape(rows: 4_096, columns: 4_096, channels: 3), [4, 2_100], "from 2048x2048x4 to 1024x1024x2100"),
+    ])
+  func convolutionLimits(image: ImageShape, channels: [Int], text: String) {
+    #expect {
+      _ = try make(
+        settings {
+          $0.kind = "conv"
+          $0.image = image
+          $0.channels = channels
+        })
+    } throws: { error in
+      guard let failure = error as? Failure else { return false }
+      return failure.status == .badConfiguration && failure.message.contains(text) && failure.hint != nil
+    }
+  }
+
+  @Test("Samples that cannot be counted in 32 bits are refused, as they are or as the decoder gives them")
+  func sampleLimits() {
+    for (columns, likelihood) in [(1 << 31, Bernoulli()), (1 << 30, GaussianPixel())] as [(Int, any Likelihood)] {
+      #expect {
+        _ = try make(settings { $0.image = ImageShape(rows: 1, columns: columns, channels: 1) }, likelihood)
+      } throws: { error in
+        (error as? Failure)?.status == .badConfiguration && "\(error)".contains("2^31 or more")
+      }
+    }
+  }
+
   @Test("An unknown model is refused with the list of those there are")
   func unknownModel() {
     #expect {

@@ -51,8 +51,16 @@ struct Convolutional: VariationalModel {
 }
 
 extension ModelSettings {
-  /// The images before and after each convolution; refused where a window does not fit, with the chain so far.
+  /// The images before and after each convolution; refused where there are none, where a window does not fit, with the
+  /// chain so far, and where a convolution is too large to be counted.
   func reductions() throws(Failure) -> [ImageShape] {
+    guard image.rows > 1 || image.channels > 1 else {
+      throw Failure(
+        .badConfiguration, "model.kind is \(kind), and the samples are rows of \(image.columns) values, not images",
+        hint:
+          "model.kind mlp is for them; images are arrays of (samples, rows, columns), with channels behind or without"
+      )
+    }
     var chain = [image]
     for (i, channels) in channels.enumerated() {
       let last = chain[i]
@@ -63,12 +71,21 @@ extension ModelSettings {
             + chain.map(\.description).joined(separator: " -> ")
             + ", and then a window of \(window.kernel) with padding "
             + "\(window.padding) does not fit",
-          hint: i == 0
-            ? "data of one row are no images: model.kind mlp is for them"
-            : "give \(i) channels, or a smaller model.kernel"
+          hint: i == 0 ? "give a smaller model.kernel" : "give \(i) channels, or a smaller model.kernel"
         )
       }
-      chain.append(ImageShape(rows: rows, columns: columns, channels: channels))
+      let next = ImageShape(rows: rows, columns: columns, channels: channels)
+      // The last transposed one makes what the likelihood wants of a pixel, instead of the image's channels.
+      let most = i == 0 ? max(last.channels, outputs) : last.channels
+      let large = ImageShape(rows: last.rows, columns: last.columns, channels: most)
+      guard window.isCountable(large: large, small: next) else {
+        throw Failure(
+          .badConfiguration,
+          "convolution \(i + 1) of model.channels, from \(large) to \(next) with a window of \(window.kernel), is too "
+            + "large: it would have 2^31 or more values, weights or connections of pixels",
+          hint: "a larger model.stride makes smaller images; or fewer channels, or a smaller model.kernel")
+      }
+      chain.append(next)
     }
     return chain
   }
