@@ -46,10 +46,19 @@ typedef struct {
 #define P 4
 #include "convolution_level.h"
 
+static _Thread_local int chosen; // 0: the machine's
+
+int vd_conv_choose_level(int cpu_level) {
+  if (cpu_level > vd_cpu_level()) return 0;
+  chosen = cpu_level;
+  return 1;
+}
+
 static const level *best(void) {
 #if defined(__x86_64__)
-  if (vd_cpu_level() >= 4) return &level_v4;
-  if (vd_cpu_level() >= 3) return &level_v3;
+  const int cpu_level = chosen ? chosen : vd_cpu_level();
+  if (cpu_level >= 4) return &level_v4;
+  if (cpu_level >= 3) return &level_v3;
 #endif
   return &level_baseline;
 }

@@ -117,6 +117,24 @@ private func seedVector(_ count: Int) -> [Float] { (0..<count).map { Float(sin(D
     #expect(recording.backward(seed) == first && another.backward(seed) == first)
   }
 
+  @Test("Convolutions give the same at every level of this CPU, up to rounding", arguments: convolutionCases)
+  func levels(opCase: OpCase) {
+    let recording = Recording(opCase)
+    let seed = seedVector(recording.root.count)
+    func results(_ level: Int32) -> [[Float]] {
+      #expect(vd_conv_choose_level(level) == 1)
+      defer { _ = vd_conv_choose_level(0) }
+      return [recording.forward()] + recording.backward(seed).compactMap { $0 }
+    }
+    let best = results(0)
+    for level in 2..<max(2, vd_cpu_level()) {
+      for (ours, theirs) in zip(results(level), best) {
+        let largest = theirs.reduce(0) { max($0, abs($1)) }
+        #expect(zip(ours, theirs).allSatisfy { abs($0 - $1) <= 1e-5 * largest }, "level \(level)")
+      }
+    }
+  }
+
   /// An operation added without a case fails here, before its gradient fails in a training run.
   @Test("Every operation in Sources/Autograd/Ops has a case")
   func everyOperationHasACase() throws {

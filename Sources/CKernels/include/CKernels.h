@@ -107,6 +107,9 @@ void vd_conv_outer(float *d, size_t d_pitch, const float *x, const float *g, siz
 void vd_transpose(float *y, size_t y_pitch, const float *x, size_t x_pitch, size_t rows, size_t columns);
 // y[i, j] = row[j]
 void vd_fill_rows(float *y, const float *row, size_t rows, size_t columns);
+// For tests: this thread's convolutions run at a level of vd_cpu_level, 2 to 4, or at the machine's again (0). Refused,
+// with 0, where the CPU has not as much.
+int vd_conv_choose_level(int cpu_level);
 
 // ---- distributions.c: fused densities, one value per sample -----------------------------------------------------
 // loss[i] = sum_j max(l, 0) - l x + log1p(exp(-|l|)); residual[i, j] = sigmoid(l) - x, the gradient for loss[i].
