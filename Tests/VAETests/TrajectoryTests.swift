@@ -11,7 +11,10 @@ import VAE
 /// Ten training steps that PyTorch made: what the file says of them.
 private struct Trajectory: Decodable {
   struct Model: Decodable {
-    let input, latent: Int
+    struct Convolution: Decodable { let image, channels: [Int], kernel, stride, padding: Int }
+    let input: Int?
+    let convolution: Convolution?
+    let latent: Int
     let encoder, decoder: [Int]
     let logvarBound: Float
     let activation: String
@@ -36,6 +39,28 @@ private struct Trajectory: Decodable {
   let optimizer: Optimizer
   let schedule: Schedule
   let steps: [Step]
+
+  func settings(_ likelihood: any Likelihood) throws -> ModelSettings {
+    var settings = ModelSettings()
+    settings.hidden = model.encoder
+    settings.decoderHidden = model.decoder
+    settings.latent = model.latent
+    settings.activation = try #require(Activation(rawValue: model.activation))
+    settings.logvarLow = -model.logvarBound
+    settings.logvarHigh = model.logvarBound
+    if let convolution = model.convolution {
+      let image = convolution.image
+      settings.kind = "conv"
+      settings.image = ImageShape(rows: image[0], columns: image[1], channels: image[2])
+      settings.channels = convolution.channels
+      settings.window = ConvolutionWindow(
+        kernel: convolution.kernel, stride: convolution.stride, padding: convolution.padding)
+    } else {
+      settings.image = ImageShape(rows: 1, columns: try #require(model.input), channels: 1)
+    }
+    settings.outputs = likelihood.outputs(channels: settings.image.channels)
+    return settings
+  }
 }
 
 /// One case: a file's stem, and what the file says in words.
@@ -51,31 +76,23 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
     arguments: [
       TrajectoryCase(stem: "trajectory", likelihood: Bernoulli()),
       TrajectoryCase(stem: "trajectory-gaussian", likelihood: GaussianLearned()),
+      TrajectoryCase(stem: "trajectory-conv", likelihood: Bernoulli()),
     ])
   func tenSteps(trajectory: TrajectoryCase) throws {
     let reference = try fixture("\(trajectory.stem).json", as: Trajectory.self)
     let file = try SafetensorsFile(path: fixtures.appending(path: "\(trajectory.stem).safetensors").path)
-    func tensor(_ name: String, _ shape: [Int]) throws -> [Float] {
-      var values = [Float](repeating: .nan, count: shape.reduce(1, *))
-      try file.copy(name, shape: shape, into: &values)
-      return values
+    func values(_ prefix: String, _ parameter: Parameter) throws -> [Float] {
+      try file.values(prefix + parameter.name, parameter.fileShape, parameter.layout)
     }
 
     // The model as a run records it, but for its noise.
-    var settings = ModelSettings()
-    settings.hidden = reference.model.encoder
-    settings.decoderHidden = reference.model.decoder
-    settings.latent = reference.model.latent
-    settings.activation = try #require(Activation(rawValue: reference.model.activation))
-    settings.logvarLow = -reference.model.logvarBound
-    settings.logvarHigh = reference.model.logvarBound
-    settings.image = ImageShape(rows: 1, columns: reference.model.input, channels: 1)
+    let settings = try reference.settings(trajectory.likelihood), image = settings.image
     var objective = Objective()
     objective.freeBits = reference.freeBits ?? 0
     let batch = reference.batch
     let store = ParameterStore(), graph = Graph(batch: batch)
     let scope = ParameterScope(graph: graph, store: store)
-    let x = graph.input([batch, reference.model.input]), eps = graph.input([batch, reference.model.latent])
+    let x = graph.input([batch, settings.elements]), eps = graph.input([batch, settings.latent])
     let model = try ModelRegistry.make(settings)
     let inference = model.infer(x, noise: { _ in .supplied(eps) }, in: scope)
     let terms = objective.record(x, inference, likelihood: trajectory.likelihood, image: settings.image, in: scope)
@@ -84,7 +101,7 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
     let names = file.tensors.compactMap { $0.name.hasPrefix("initial.") ? String($0.name.dropFirst(8)) : nil }
     #expect(Set(names) == Set(store.parameters.map(\.name)))
     for parameter in store.parameters {
-      let initial = try tensor("initial.\(parameter.name)", parameter.shape.dimensions)
+      let initial = try values("initial.", parameter)
       (store.values + parameter.offset).update(from: initial, count: initial.count)
     }
 
@@ -109,8 +126,12 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
 
     #expect(reference.steps.count == 10)
     for (step, expected) in reference.steps.enumerated() {
-      graph[x].update(from: try tensor("step.\(step).x", x.shape.dimensions), count: x.count)
-      graph[eps].update(from: try tensor("step.\(step).eps", eps.shape.dimensions), count: eps.count)
+      let samples =
+        try reference.model.convolution == nil
+        ? file.values("step.\(step).x", x.shape.dimensions)
+        : file.images("step.\(step).x", [batch, image.channels, image.rows, image.columns])
+      graph[x].update(from: samples, count: x.count)
+      graph[eps].update(from: try file.values("step.\(step).eps", eps.shape.dimensions), count: eps.count)
       graph[terms.beta][0] = Float(reference.beta)
       graph.forward()
       gradients.base.zero(gradients.count)
@@ -128,7 +149,7 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
       #expect(abs(rate - expected.learningRate) <= 1e-12 * expected.learningRate)
       #expect((scale < 1) == expected.clipped)
       for parameter in store.parameters where [0, 4, 9].contains(step) {
-        let theirs = try tensor("step.\(step).gradient.\(parameter.name)", parameter.shape.dimensions)
+        let theirs = try values("step.\(step).gradient.", parameter)
         let largest = theirs.reduce(1e-6) { max($0, abs($1)) }
         for (i, gradient) in theirs.enumerated() {
           let ours = gradients.base[parameter.offset + i]
@@ -138,7 +159,7 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
       optimizer.step(store.values, gradient: gradients.base, rate: rate, scale: scale)
     }
     for parameter in store.parameters {
-      let theirs = try tensor("final.\(parameter.name)", parameter.shape.dimensions)
+      let theirs = try values("final.", parameter)
       // Where a gradient is near 0, Adam divides noise by noise: a small part of one update of at most 1e-2.
       for (i, value) in theirs.enumerated() {
         let ours = store.values[parameter.offset + i]
