@@ -44,6 +44,41 @@ extension CommandTests {
       #expect(try digest(scratch.path + "/other") != expected)
     }
 
+    /// Of the digits, and a preset on noise of its size.
+    static let convolutional = [
+      [
+        "--max-epochs", "2", "--batch-size", "50", "--microbatch", "9", "--set", "model.kind=conv",
+        "--set", "model.channels=[8, 16]", "--set", "model.dropout=0.2",
+      ],
+      ["--preset", "conv28", "--data", "random:28x28", "--max-steps", "40", "--batch-size", "24", "--microbatch", "5"],
+    ]
+
+    @Test("Convolutions on 1 to 3 ranks, of one node and of as many, undisturbed and killed", arguments: convolutional)
+    func convolutions(settings: [String]) throws {
+      let scratch = try Scratch()
+      try train(scratch.path + "/one", settings)
+      let expected = try digest(scratch.path + "/one")
+      let epochs = try epochNumbers(scratch.path + "/one")
+      for ranks in 2...3 {
+        for environment in [[:], ["VAE_DIST_NODE_RANKS": "1"]] {
+          let place = "\(scratch.path)/\(ranks)-\(environment.count)"
+          let outcome = try run(training(place, settings), ranks: ranks, environment: environment)
+          #expect(outcome.status == 0, "\(outcome.errors)")
+          #expect(try digest(place) == expected, "\(ranks) ranks, \(environment)")
+          #expect(try epochNumbers(place) == epochs, "\(ranks) ranks, \(environment)")
+        }
+      }
+      let place = scratch.path + "/killed"
+      let child = try start(training(place, settings + ["--set", "checkpoint.every_steps=1"]), ranks: 2)
+      try #require(child.wait { metrics(place, kind: "checkpoint").count >= 3 }, "\(child.errors)")
+      kill(try #require(rankProcess(1, of: child)), SIGKILL)
+      #expect(child.wait().status == 137)
+      try train(place, settings, ranks: 3)
+      #expect(metrics(place, kind: "resume").count == 1)
+      #expect(try digest(place) == expected)
+      #expect(try epochNumbers(place) == epochs)
+    }
+
     @Test("Parameters are not shared by ranks that exchange by messages alone")
     func sharing() throws {
       let scratch = try Scratch()
