@@ -55,13 +55,26 @@ final class ConvolutionMap {
   var patchCount: Int { 8 * taps * large.channels }
 
   /// Products of one sample; those with the padding are not made.
-  var multiplyAdds: Int { gather.values * smallDepth * window.groups }
+  var multiplyAdds: Int {
+    met(small.rows, large.rows) * met(small.columns, large.columns) * largeDepth * small.channels
+  }
 
-  private var gather: Table
-  private var adjoint: Table
-  private let boxes: UnsafeMutablePointer<vd_box>
-  private let boxCount: Int
+  /// What `prepare` takes, up to a few boxes.
+  var tableBytes: Int {
+    // Neighbours in a row of the window are one segment, but for groups.
+    func bytes(_ image: ImageShape) -> Int {
+      let columns = window.groups == 1 ? image.columns : met(small.columns, large.columns)
+      return met(small.rows, large.rows) * columns * MemoryLayout<vd_segment>.stride + image.rows * image.columns * 4
+    }
+    return bytes(small) + (scatters ? 0 : bytes(large))
+  }
+
+  private var gather = Table()
+  private var adjoint = Table()
+  private var boxes: [vd_box] = []
   private var strides: vd_box_strides
+  /// Where a column of the window stands in the turned weights: those that meet neighbouring pixels are neighbours.
+  private let order: [Int]
   /// Samples that share a pass over the weight gradient: enough pixels to hide that its sums are loaded and stored.
   private let block: Int
 
@@ -69,12 +82,10 @@ final class ConvolutionMap {
     precondition(window.isCountable(large: large, small: small), "a convolution of \(large) and \(small) is too large")
     (self.large, self.small, self.window) = (large, small, window)
     scatters = window.groups == 1 && large.channels < 16
-    gather = Table(ConvolutionMap.gatherSegments(large, small, window))
-    adjoint = scatters ? Table([]) : Table(ConvolutionMap.adjointSegments(large, small, window))
-    let all = ConvolutionMap.weightBoxes(large, small, window)
-    boxes = Buffer.allocate(vd_box.self, count: all.count)
-    boxes.update(from: all, count: all.count)
-    boxCount = all.count
+    let byPhase = (0..<window.stride).flatMap { phase in
+      (0..<window.kernel).reversed().filter { $0 % window.stride == phase }
+    }
+    order = (0..<window.kernel).map { byPhase.firstIndex(of: $0)! }
     strides = vd_box_strides(
       x_sample: large.count, x_row: window.stride * large.columns * large.channels,
       x_column: window.stride * large.channels, g_sample: small.count, g_row: small.columns * small.channels,
@@ -85,7 +96,19 @@ final class ConvolutionMap {
   deinit {
     gather.free()
     adjoint.free()
-    boxes.deallocate()
+  }
+
+  /// Makes the tables, before the first product.
+  func prepare() {
+    precondition(gather.c.positions == 0, "tables of a convolution made twice")
+    gather = gatherTable
+    if !scatters { adjoint = adjointTable }
+    boxes = weightBoxes
+  }
+
+  /// Pairs of a pixel and a tap of the window inside the image, along one axis.
+  private func met(_ small: Int, _ large: Int) -> Int {
+    (0..<window.kernel).reduce(0) { $0 + seeing($1, small, large).count }
   }
 
   // MARK: Products
@@ -135,7 +158,7 @@ final class ConvolutionMap {
       let turned = packed + group * taps * smallDepth * largeDepth
       for y in 0..<window.kernel {
         for x in 0..<window.kernel {
-          let to = y * window.kernel + ConvolutionMap.order(x, window)
+          let to = y * window.kernel + order[x]
           let tap = y * window.kernel + x
           vd_transpose(
             turned + to * smallDepth * largeDepth, largeDepth, weight + tap * largeDepth * depth + group * smallDepth,
@@ -157,7 +180,7 @@ final class ConvolutionMap {
       let to = group * smallDepth
       vd_conv_outer(
         gradient + to, self.small.channels, large + group * largeDepth, small + to, smallDepth, samples, block, boxes,
-        boxCount, &strides)
+        boxes.count, &strides)
     }
   }
 
@@ -165,116 +188,91 @@ final class ConvolutionMap {
 
   /// Pixels' segments, in memory that C reads.
   private struct Table {
-    var c: vd_conv_table
-    private let start: UnsafeMutablePointer<Int32>
-    private let segments: UnsafeMutablePointer<vd_segment>
+    var c = vd_conv_table()
 
-    init(_ pixels: [[vd_segment]]) {
-      start = Buffer.allocate(Int32.self, count: pixels.count + 1)
-      segments = Buffer.allocate(vd_segment.self, count: pixels.reduce(0) { $0 + $1.count })
-      var count = 0
-      for (i, pixel) in pixels.enumerated() {
-        for segment in pixel {
-          segments[count] = segment
-          count += 1
+    init() {}
+
+    /// `visit` names the segments of a pixel in order; it is called twice, to count them and to keep them.
+    init(_ image: ImageShape, _ visit: (_ row: Int, _ column: Int, _ found: (vd_segment) -> Void) -> Void) {
+      let start = Buffer.allocate(Int32.self, count: image.rows * image.columns + 1)
+      func pass(_ kept: UnsafeMutablePointer<vd_segment>?) -> Int {
+        var count = 0
+        for pixel in 0..<image.rows * image.columns {
+          var last = vd_segment(at: -1, row: 0, count: 0)
+          visit(pixel / image.columns, pixel % image.columns) { segment in
+            // Neighbours in memory and in the weights become one segment.
+            if last.at + last.count == segment.at, last.row + last.count == segment.row {
+              last.count += segment.count
+            } else {
+              last = segment
+              count += 1
+            }
+            kept?[count - 1] = last
+          }
+          start[pixel + 1] = Int32(count)
         }
-        start[i + 1] = Int32(count)
+        return count
       }
-      c = vd_conv_table(start: start, segments: segments, positions: pixels.count)
+      let segments = Buffer.allocate(vd_segment.self, count: pass(nil))
+      _ = pass(segments)
+      c = vd_conv_table(start: start, segments: segments, positions: image.rows * image.columns)
     }
-
-    /// Values that all pixels see.
-    var values: Int { (0..<Int(start[c.positions])).reduce(0) { $0 + Int(segments[$1].count) } }
 
     func free() {
-      start.deallocate()
-      segments.deallocate()
-    }
-  }
-
-  /// Neighbours in memory and in the weights become one segment.
-  private static func append(_ segment: vd_segment, to pixel: inout [vd_segment]) {
-    if let last = pixel.last, last.at + last.count == segment.at, last.row + last.count == segment.row {
-      pixel[pixel.count - 1].count += segment.count
-    } else {
-      pixel.append(segment)
+      c.start?.deallocate()
+      c.segments?.deallocate()
     }
   }
 
   /// For every pixel of the small image: the runs of the large one under the window.
-  private static func gatherSegments(
-    _ large: ImageShape, _ small: ImageShape, _ window: ConvolutionWindow
-  ) -> [[vd_segment]] {
-    let depth = large.channels / window.groups
-    return pixels(small) { row, column, segments in
+  private var gatherTable: Table {
+    Table(small) { row, column, found in
       for ky in 0..<window.kernel {
         let y = row * window.stride - window.padding + ky
         guard 0..<large.rows ~= y else { continue }
         for kx in 0..<window.kernel {
           let x = column * window.stride - window.padding + kx
           guard 0..<large.columns ~= x else { continue }
-          append(
+          found(
             vd_segment(
-              at: Int32((y * large.columns + x) * large.channels), row: Int32((ky * window.kernel + kx) * depth),
-              count: Int32(depth)), to: &segments)
+              at: Int32((y * large.columns + x) * large.channels), row: Int32((ky * window.kernel + kx) * largeDepth),
+              count: Int32(largeDepth)))
         }
       }
     }
   }
 
   /// For every pixel of the large image: the runs of the small one whose windows hold it.
-  private static func adjointSegments(
-    _ large: ImageShape, _ small: ImageShape, _ window: ConvolutionWindow
-  ) -> [[vd_segment]] {
-    let depth = small.channels / window.groups
-    return pixels(large) { row, column, segments in
+  private var adjointTable: Table {
+    Table(large) { row, column, found in
       for ky in (0..<window.kernel).reversed() {
         let up = row + window.padding - ky
         guard up >= 0, up % window.stride == 0, up / window.stride < small.rows else { continue }
         for kx in (0..<window.kernel).reversed() {
           let left = column + window.padding - kx
           guard left >= 0, left % window.stride == 0, left / window.stride < small.columns else { continue }
-          append(
+          found(
             vd_segment(
               at: Int32((up / window.stride * small.columns + left / window.stride) * small.channels),
-              row: Int32((ky * window.kernel + order(kx, window)) * depth), count: Int32(depth)), to: &segments)
+              row: Int32((ky * window.kernel + order[kx]) * smallDepth), count: Int32(smallDepth)))
         }
       }
     }
   }
 
-  /// Where column kx of the window stands in the turned weights: those that meet neighbouring pixels are neighbours.
-  private static func order(_ kx: Int, _ window: ConvolutionWindow) -> Int {
-    let byPhase = (0..<window.stride).flatMap { phase in
-      (0..<window.kernel).reversed().filter { $0 % window.stride == phase }
-    }
-    return byPhase.firstIndex(of: kx)!
-  }
-
-  private static func pixels(
-    _ image: ImageShape, _ visit: (_ row: Int, _ column: Int, _ segments: inout [vd_segment]) -> Void
-  ) -> [[vd_segment]] {
-    (0..<image.rows * image.columns).map { pixel in
-      var segments: [vd_segment] = []
-      visit(pixel / image.columns, pixel % image.columns, &segments)
-      return segments
-    }
+  /// The pixels of the small image along one axis that see tap k inside the large one.
+  private func seeing(_ k: Int, _ small: Int, _ large: Int) -> Range<Int> {
+    let first = max(0, (window.padding - k + window.stride - 1) / window.stride)
+    let room = large - 1 + window.padding - k
+    let last = room < 0 ? -1 : min(small - 1, room / window.stride)
+    return first..<max(first, last + 1)
   }
 
   /// The rows of the weights, with the pixels of the small image that meet them inside the large one.
   ///
   /// A box is one tap, or with few channels the taps of a row of the window that the same columns see.
-  private static func weightBoxes(
-    _ large: ImageShape, _ small: ImageShape, _ window: ConvolutionWindow
-  ) -> [vd_box] {
-    let depth = large.channels / window.groups
-    /// The pixels along one axis that see tap k of it.
-    func seeing(_ k: Int, _ small: Int, _ large: Int) -> Range<Int> {
-      let first = max(0, (window.padding - k + window.stride - 1) / window.stride)
-      let room = large - 1 + window.padding - k
-      let last = room < 0 ? -1 : min(small - 1, room / window.stride)
-      return first..<max(first, last + 1)
-    }
+  private var weightBoxes: [vd_box] {
+    let depth = largeDepth
     func box(_ ky: Int, _ taps: Range<Int>, _ rows: Range<Int>, _ columns: Range<Int>) -> vd_box {
       let y = rows.lowerBound * window.stride - window.padding + ky
       let x = columns.lowerBound * window.stride - window.padding + taps.lowerBound

@@ -123,6 +123,7 @@ package final class Graph {
   /// Ends recording: places every tensor in the arena and points parameters into `parameters`.
   package func finalize(parameters: UnsafeMutablePointer<Float>) {
     precondition(valueTable == nil, "graph finalized twice")
+    for operation in operations { operation.prepare() }
     backwardOrder = backwardOperations
     let (plan, valuePlaces, gradientPlaces) = planMemory()
     let arena = Buffer.allocate(Float.self, count: plan.count)
@@ -228,6 +229,8 @@ package final class Graph {
 
   /// Bytes of the arena, values and gradients of values; known while recording, before anything is placed.
   package var arenaBytes: Int { planMemory().plan.count * MemoryLayout<Float>.stride }
+  /// Bytes of what operations read beside tensors.
+  package var tableBytes: Int { operations.reduce(0) { $0 + $1.tableBytes } }
 
   /// What was recorded, in order: the layer's name, the extents of what comes out, and products of a microbatch.
   package var layers: [(label: String, shape: Shape, multiplyAdds: Int)] {

@@ -12,6 +12,10 @@ package protocol Operation {
   var workspace: [Tensor] { get }
   /// Multiplications and additions of forward, for the whole microbatch; what is not a matrix product counts as none.
   var multiplyAdds: Int { get }
+  /// What `prepare` takes.
+  var tableBytes: Int { get }
+  /// Makes what replays read beside tensors; when recording has ended, so that a graph that is only measured has none.
+  func prepare()
   func forward(_ memory: Memory)
   func backward(_ memory: Memory)
   /// Its matrix products alone, forward and backward, on whatever stands there: the floor that a step is measured
@@ -23,5 +27,7 @@ extension Operation {
   package var kept: [Tensor] { [] }
   package var workspace: [Tensor] { [] }
   package var multiplyAdds: Int { 0 }
+  package var tableBytes: Int { 0 }
+  package func prepare() {}
   package func products(_ memory: Memory) {}
 }

@@ -41,7 +41,8 @@ package final class VariationalAutoencoder {
 
   /// Memory of an `elboGraph`, without making it.
   package func arenaBytes(batch: Int, gradients: Bool) -> Int {
-    recordELBO(batch: batch, gradients: gradients).graph.arenaBytes
+    let graph = recordELBO(batch: batch, gradients: gradients).graph
+    return graph.arenaBytes + graph.tableBytes
   }
 
   /// Memory of a `decoderGraph`, without making it.

@@ -16,6 +16,9 @@ struct Convolution: Operation {
   var kept: [Tensor] { beforeActivation.map { [$0] } ?? [] }
   var workspace: [Tensor] { [packed, patches] }
   var multiplyAdds: Int { x.rows * map.multiplyAdds }
+  var tableBytes: Int { map.tableBytes }
+
+  func prepare() { map.prepare() }
 
   func forward(_ memory: Memory) {
     product(memory, bias: memory[bias], isFused ? .relu : .set)
