@@ -44,17 +44,19 @@ let package = Package(
       name: "Training",
       dependencies: ["VAE", "Data", "Communication", "Persistence", .product(name: "Yams", package: "Yams")],
       swiftSettings: swift),
-    .target(name: "Reporting", dependencies: ["Training", "CPNG"], swiftSettings: swift),
+    .target(name: "Evaluation", dependencies: ["Training"], swiftSettings: swift),
+    .target(name: "Reporting", dependencies: ["Evaluation", "CPNG"], swiftSettings: swift),
     .executableTarget(
       name: "vae-dist",
       dependencies: [
-        "Training", "Reporting", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Evaluation", "Reporting", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swift),
 
     // Tests
     .target(
-      name: "TestSupport", dependencies: ["CZlib", "CTurboJPEG"], path: "Tests/TestSupport", swiftSettings: swift),
+      name: "TestSupport", dependencies: ["Kernels", "CZlib", "CTurboJPEG"], path: "Tests/TestSupport",
+      swiftSettings: swift),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "AutogradTests", dependencies: ["Autograd"], swiftSettings: swift),
     .target(
@@ -79,6 +81,7 @@ let package = Package(
       name: "PersistenceTests", dependencies: ["Persistence"], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
       name: "TrainingTests", dependencies: ["Training", "Persistence", "TestSupport"], swiftSettings: swift),
+    .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "ReportingTests", dependencies: ["Reporting"], swiftSettings: swift),
   ]
 )

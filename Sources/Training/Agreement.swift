@@ -29,7 +29,7 @@ extension Communicator {
   }
 
   /// What decides the bits beside configuration and data. - initial: digest of the parameters. Collective.
-  func agreeOnArithmetic(initial: String) throws(Failure) {
+  package func agreeOnArithmetic(initial: String) throws(Failure) {
     try agree(
       on: [
         ("initial parameters", initial), ("matrix products", Products.description),

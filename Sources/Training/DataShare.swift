@@ -93,7 +93,7 @@ struct DataShare {
 
 extension Configuration {
   /// What values must be after scaling.
-  fileprivate var dataRequirement: Dataset.Requirement {
+  package var dataRequirement: Dataset.Requirement {
     get throws(Failure) {
       // A value that is drawn from is a probability, and what is drawn suits every likelihood.
       if data.binarize == .dynamic { return .unitInterval }
@@ -107,7 +107,7 @@ extension Configuration {
   }
 
   /// Opens the sets that it names, without reading their rows.
-  func openSets() throws(Failure) -> DataSplit {
+  package func openSets() throws(Failure) -> DataSplit {
     do {
       let split = try openData(
         data.source, validation: data.validation == "auto" ? nil : data.validation,

@@ -103,4 +103,4 @@ package final class Validator {
 }
 
 /// The epoch number that keys validation's noise: no training epoch has it.
-let validationEpoch = UInt32.max
+package let validationEpoch = UInt32.max

@@ -71,6 +71,19 @@ package final class VariationalAutoencoder {
     return recorded
   }
 
+  /// -log p(x | z) of latents that the caller gives, ready to replay.
+  package func conditionalGraph(batch: Int) -> ConditionalGraph {
+    let graph = Graph(batch: batch, recordsGradients: false)
+    let scope = ParameterScope(graph: graph, store: store)
+    let z = graph.input([batch, model.latent]), x = graph.input([batch, elements])
+    let reconstruction = likelihood.negativeLogLikelihood(
+      x, location: model.decode(z, in: scope), channels: image.channels, in: scope)
+    graph.keep([reconstruction])
+    graph.replay.isTraining = false
+    graph.finalize(parameters: store.values)
+    return ConditionalGraph(graph: graph, z: z, x: x, reconstruction: reconstruction)
+  }
+
   private func recordDecoder(batch: Int) -> DecoderGraph {
     let graph = Graph(batch: batch, recordsGradients: false)
     let scope = ParameterScope(graph: graph, store: store)
@@ -115,4 +128,15 @@ package struct DecoderGraph {
   package let z: Tensor
   /// (batch, elements)
   package let mean: Tensor
+}
+
+/// z, x -> -log p(x | z).
+package struct ConditionalGraph {
+  package let graph: Graph
+  /// (batch, latent)
+  package let z: Tensor
+  /// (batch, elements)
+  package let x: Tensor
+  /// Nats, summed over dimensions. (batch)
+  package let reconstruction: Tensor
 }

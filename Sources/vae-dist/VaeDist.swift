@@ -18,7 +18,9 @@ struct VaeDist: ParsableCommand {
       vae-dist inspect runs/a --json
       """,
     version: "vae-dist \(versionText)",
-    subcommands: [Train.self, DataCommand.self, Inspect.self, Bench.self, Scale.self, Doctor.self, Slurm.self])
+    subcommands: [
+      Train.self, DataCommand.self, Evaluate.self, Inspect.self, Bench.self, Scale.self, Doctor.self, Slurm.self,
+    ])
 
   static func main() {
     // A full disk or a file size limit is an error to report, not a signal to die of.

@@ -57,7 +57,9 @@ extension CommandTests {
     func exchange() throws {
       let comm = ["bench", "comm", "--preset", "digits", "--json", "--set"]
       for (setting, word) in [("train.exchange=messages", "messages"), ("train.exchange=auto", "shared memory")] {
-        #expect(try object(try run(comm + [setting], ranks: 2))["exchange"] as? String == word)
+        // One bucket: on a machine that is busy a trial exchange may ask for more.
+        let arguments = comm + [setting, "--set", "train.buckets=1"]
+        #expect(try object(try run(arguments, ranks: 2))["exchange"] as? String == word)
       }
       let nodes = ["VAE_DIST_NODE_RANKS": "1"]
       let buckets = try object(try run(comm + ["train.buckets=3"], ranks: 2, environment: nodes))

@@ -1,0 +1,85 @@
+import Communication
+import Data
+import Kernels
+import Persistence
+import Training
+import VAE
+
+/// What a trained model is worth on a set: the same numbers on any number of ranks. Nats per sample.
+package struct EvaluationReport: Sendable {
+  package var data: String
+  package var samples: Int
+  package var elbo: ValidationReport
+  /// nil unless asked for.
+  package var likelihood: LikelihoodEstimate?
+  package var aggregate: AggregatePosterior
+  package var bits: BitsPerDimension?
+
+  /// Of the tightest bound there is.
+  package var bitsPerDimension: Double? { bits.map { $0(nats: likelihood?.nll ?? elbo.means.negativeELBO) } }
+}
+
+package final class Evaluator {
+  private let model: TrainedModel
+  private let data: Dataset
+  private let communicator: Communicator
+
+  /// Collective: opens and checks this rank's share of the data.
+  package init(_ model: TrainedModel, data spec: String?, _ communicator: Communicator) throws(Failure) {
+    self.model = model
+    self.communicator = communicator
+    let data = try communicator.together { () throws(Failure) in try model.open(spec) }
+    try communicator.agree(
+      on: [("samples", "\(data.count)"), ("digest of the data", data.fingerprint)], when: "before evaluation",
+      status: .badData, hint: "give every host the same data files")
+    let share = Validator.share(of: data.count, rank: communicator.rank, size: communicator.size)
+    try communicator.together { () throws(Failure) in try data.prepare(share) }
+    self.data = data
+  }
+
+  /// Collective. - importanceSamples: 0 for no likelihood estimate. - progress: samples done, of all, by the longest part.
+  package func evaluate(
+    importanceSamples: Int, progress: (Int, Int) -> Void = { _, _ in }
+  ) throws(Failure) -> EvaluationReport {
+    let validator = Validator(
+      model.autoencoder, data: data, communicator: communicator, configuration: model.configuration,
+      clock: PhaseClock())
+    let elbo = try validator.validate(seed: model.seed)
+    let posteriors = try Encoder(model, data, communicator).encode(limit: AggregatePosterior.limit)
+    let aggregate = try AggregatePosterior(posteriors, seed: model.seed, communicator)
+    var likelihood: LikelihoodEstimate?
+    if importanceSamples > 0 {
+      likelihood = try ImportanceEstimator(model, data, communicator).estimate(
+        samples: importanceSamples, progress: progress)
+    }
+    return EvaluationReport(
+      data: data.name, samples: data.count, elbo: elbo, likelihood: likelihood, aggregate: aggregate,
+      bits: model.bits)
+  }
+}
+
+extension EvaluationReport {
+  /// Stable names: programs rely on them.
+  package func json(_ file: ModelFile) -> JSON {
+    func optional(_ value: Double?) -> JSON { value.map(JSON.number) ?? .null }
+    return .object([
+      ("model", .text(file.path)), ("digest", .text(file.digest)), ("step", .integer(file.step)),
+      ("epoch", .integer(file.epoch)), ("data", .text(data)), ("samples", .integer(samples)),
+      ("recon", .number(elbo.means.reconstruction)), ("kl", .number(elbo.means.kl)),
+      ("neg_elbo", .number(elbo.means.negativeELBO)), ("recon_of_mean", .number(elbo.reconstructionOfMean)),
+      ("nll", optional(likelihood?.nll)), ("nll_standard_error", optional(likelihood?.standardError)),
+      ("importance_samples", .integer(likelihood?.samples ?? 0)), ("bits_per_dimension", optional(bitsPerDimension)),
+      ("active_units", .integer(elbo.activeUnits)), ("kl_per_unit", .numbers(elbo.klPerUnit)),
+      ("variance_per_unit", .numbers(elbo.variancePerUnit)),
+      (
+        "aggregate_posterior",
+        .object([
+          ("samples", .integer(aggregate.samples)), ("mean", .numbers(aggregate.mean)),
+          ("variance", .numbers(aggregate.variance)), ("largest_correlation", .number(aggregate.largestCorrelation)),
+          ("mutual_information", .number(aggregate.mutualInformation)),
+          ("marginal_kl", .number(aggregate.marginalKL)), ("mmd", .number(aggregate.mmd)),
+        ])
+      ),
+    ])
+  }
+}

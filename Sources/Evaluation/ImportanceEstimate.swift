@@ -1,0 +1,94 @@
+import Autograd
+import Communication
+import Data
+import Foundation
+import Kernels
+import Training
+import VAE
+
+/// -log p(x), nats, as the mean over samples, and the standard error of that mean.
+package struct LikelihoodEstimate: Sendable, Equatable {
+  package var nll: Double
+  package var standardError: Double
+  /// Importance samples for each x.
+  package var samples: Int
+}
+
+/// log p(x) >= E log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k ~ q(z | x): tight as K grows.
+///
+/// Burda et al., "Importance weighted autoencoders", ICLR 2016.
+package final class ImportanceEstimator {
+  private let encoder: ELBOGraph
+  private let decoder: ConditionalGraph
+  private let loader: BatchLoader
+  private let data: Dataset
+  private let communicator: Communicator
+  private let seed: UInt64
+  private let noise: Buffer
+  private let deviation: Buffer
+  private var weights = [StreamingLogSum](repeating: StreamingLogSum(), count: Validator.chunk)
+
+  package init(_ model: TrainedModel, _ data: Dataset, _ communicator: Communicator) {
+    encoder = model.autoencoder.elboGraph(batch: Validator.chunk, gradients: false)
+    encoder.graph.replay.isTraining = false
+    decoder = model.autoencoder.conditionalGraph(batch: Validator.chunk)
+    loader = BatchLoader(data: data, rows: Validator.chunk, configuration: model.configuration.data)
+    self.data = data
+    self.communicator = communicator
+    seed = model.seed
+    noise = Buffer(count: Validator.chunk * encoder.inference.posterior.mu.columns)
+    deviation = Buffer(count: Validator.chunk * encoder.inference.posterior.mu.columns)
+  }
+
+  /// Collective. - progress: about how many samples all ranks have done, and how many there are.
+  package func estimate(
+    samples k: Int, limit: Int = .max, progress: (Int, Int) -> Void = { _, _ in }
+  ) throws(Failure) -> LikelihoodEstimate {
+    let count = min(limit, data.count)
+    let chunks = (count + Validator.chunk - 1) / Validator.chunk
+    var done = 0
+    let sums = try communicator.treeSum(leaves: chunks, width: 3) { chunk, row throws(Failure) in
+      let first = chunk * Validator.chunk
+      let filled = min(Validator.chunk, count - first)
+      try weigh(first..<first + filled, samples: k)
+      for i in 0..<filled {
+        let nll = -weights[i].logMean
+        row[0] += 1
+        row[1] += nll
+        row[2] += nll * nll
+      }
+      done += 1
+      progress(min(count, done * communicator.size * Validator.chunk), count)
+    }
+    let n = max(sums[0], 1), mean = sums[1] / n
+    let variance: Double = n > 1 ? max(0, (sums[2] - n * mean * mean) / (n - 1)) : 0
+    return LikelihoodEstimate(nll: mean, standardError: sqrt(variance / n), samples: k)
+  }
+
+  /// Log weights of K draws for each of these samples.
+  private func weigh(_ range: Range<Int>, samples k: Int) throws(Failure) {
+    let posterior = encoder.inference.posterior, latent = posterior.mu.columns, rows = Validator.chunk
+    try loader.load(range, into: encoder.graph[encoder.x], seed: seed, attempt: 0, epoch: validationEpoch)
+    encoder.graph.forward()
+    let mu = encoder.graph[posterior.mu], logvar = encoder.graph[posterior.logvar]
+    decoder.graph[decoder.x].update(from: encoder.graph[encoder.x], count: rows * encoder.x.columns)
+    for row in 0..<rows { weights[row] = StreamingLogSum() }
+    let generator = KeyedGenerator(seed: seed, stream: "importance")
+    for draw in 0..<k {
+      generator.normal(
+        into: noise.base, samples: loader.samples, rows: rows, columns: latent, epoch: UInt32(draw))
+      let z = decoder.graph[decoder.z], eps = noise.base
+      vd_reparameterize(z, deviation.base, mu, logvar, eps, 1, rows * latent)
+      decoder.graph.forward()
+      let nll = decoder.graph[decoder.reconstruction]
+      for row in 0..<range.count {
+        var ratio = 0.0  // log p(z) - log q(z | x)
+        for i in row * latent..<(row + 1) * latent {
+          let drawn = Double(eps[i]), latent = Double(z[i])
+          ratio += 0.5 * (Double(logvar[i]) + drawn * drawn - latent * latent)
+        }
+        weights[row].add(ratio - Double(nll[row]))
+      }
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import Communication
+import Foundation
+import Kernels
+
+/// The mean of q(z | x) over samples, q(z), against the prior N(0, I).
+package struct AggregatePosterior: Sendable, Equatable {
+  /// Samples that it was estimated from: the first of the set.
+  package var samples: Int
+  /// Of each unit under q(z), in closed form: E[mu], and Var[mu] + E[sigma^2].
+  package var mean: [Double]
+  package var variance: [Double]
+  /// Largest |correlation| of two units' posterior means.
+  package var largestCorrelation: Double
+  /// I(x; z) under q, nats; no estimate from n samples exceeds log n.
+  package var mutualInformation: Double
+  /// KL(q(z) || N(0, I)), nats: what is left of the mean KL without I(x; z).
+  package var marginalKL: Double
+  /// Squared maximum mean discrepancy of q(z) and the prior, unbiased.
+  package var mmd: Double
+
+  package static let limit = 2048
+
+  /// Collective; every rank has all posteriors and takes a share of the pairs.
+  ///
+  /// I = E_x E_q(z|x) [log q(z | x) - log 1/n sum_j q(z | x_j)], one z for each x, over KL: Hoffman and Johnson, "ELBO
+  /// surgery", 2016. MMD: the kernel sum_s 2 d s / (2 d s + |a - b|^2), Tolstikhin et al., "Wasserstein auto-encoders",
+  /// ICLR 2018.
+  package init(_ posteriors: Posteriors, seed: UInt64, _ communicator: Communicator) throws(Failure) {
+    let n = posteriors.count, d = posteriors.latent
+    samples = n
+    let columns = Columns(posteriors)
+    mean = columns.mean
+    variance = (0..<d).map { columns.variance[$0] + columns.sigmaSquared[$0] }
+    largestCorrelation = columns.largestCorrelation(posteriors)
+
+    let z = posteriors.draw(seed: seed)
+    let prior = AggregatePosterior.prior(n, d, seed: seed)
+    let leaves = (n + AggregatePosterior.rows - 1) / AggregatePosterior.rows
+    let sums = try communicator.treeSum(leaves: leaves, width: 5) { leaf, row in
+      let range = leaf * AggregatePosterior.rows..<min(n, (leaf + 1) * AggregatePosterior.rows)
+      for i in range {
+        row[0] += posteriors.logRatio(of: i, z)
+        row[1] += posteriors.divergence(of: i)
+        row[2] += AggregatePosterior.similarity(i, of: z, to: z, n, d, without: i)
+        row[3] += AggregatePosterior.similarity(i, of: prior, to: prior, n, d, without: i)
+        row[4] += AggregatePosterior.similarity(i, of: z, to: prior, n, d, without: nil)
+      }
+    }
+    let count = Double(max(n, 1)), pairs = Double(max(n * (n - 1), 1))
+    mutualInformation = sums[0] / count
+    marginalKL = sums[1] / count - mutualInformation
+    mmd = (sums[2] + sums[3]) / pairs - 2 * sums[4] / (count * count)
+  }
+
+  private static let rows = 64
+
+  private static func prior(_ n: Int, _ d: Int, seed: UInt64) -> [Float] {
+    var prior = [Float](repeating: 0, count: n * d)
+    KeyedGenerator(seed: seed, stream: "prior")
+      .normal(into: &prior, samples: (0..<n).map(UInt64.init), rows: n, columns: d, epoch: 0)
+    return prior
+  }
+
+  private static let scales = [0.1, 0.2, 0.5, 1, 2, 5, 10]
+
+  private static func similarity(
+    _ i: Int, of a: [Float], to b: [Float], _ n: Int, _ d: Int, without left: Int?
+  ) -> Double {
+    var total = 0.0
+    a.withUnsafeBufferPointer { a in
+      b.withUnsafeBufferPointer { b in
+        for j in 0..<n where j != left {
+          var distance: Float = 0
+          for k in 0..<d {
+            let difference = a[i * d + k] - b[j * d + k]
+            distance += difference * difference
+          }
+          for scale in scales { total += 2 * Double(d) * scale / (2 * Double(d) * scale + Double(distance)) }
+        }
+      }
+    }
+    return total
+  }
+}
+
+extension Posteriors {
+  /// log q(z_i | x_i) - log 1/n sum_j q(z_i | x_j), nats.
+  fileprivate func logRatio(of i: Int, _ z: [Float]) -> Double {
+    var sum = StreamingLogSum(), own = 0.0
+    z.withUnsafeBufferPointer { z in
+      mu.withUnsafeBufferPointer { mu in
+        logvar.withUnsafeBufferPointer { logvar in
+          inverse.withUnsafeBufferPointer { inverse in
+            for j in 0..<count {
+              var quadratic: Float = 0, logs: Float = 0
+              for k in 0..<latent {
+                let at = j * latent + k, difference = z[i * latent + k] - mu[at]
+                quadratic += difference * difference * inverse[at]
+                logs += logvar[at]
+              }
+              let density = -0.5 * Double(quadratic + logs)
+              sum.add(density)
+              if j == i { own = density }
+            }
+          }
+        }
+      }
+    }
+    return own - sum.logMean
+  }
+
+  /// KL(q(z | x_i) || N(0, I)), nats.
+  fileprivate func divergence(of i: Int) -> Double {
+    var total = 0.0
+    for at in i * latent..<(i + 1) * latent {
+      let mean = Double(mu[at]), log = Double(logvar[at])
+      total += 0.5 * (mean * mean + exp(log) - log - 1)
+    }
+    return total
+  }
+}
+
+/// Moments of the posteriors' parameters over samples.
+private struct Columns {
+  var mean: [Double]
+  var variance: [Double]
+  var sigmaSquared: [Double]
+
+  init(_ p: Posteriors) {
+    let n = Double(max(p.count, 1)), d = p.latent
+    var mean = [Double](repeating: 0, count: d), variance = mean, sigmaSquared = mean
+    for i in 0..<p.count { for k in 0..<d { mean[k] += Double(p.mu[i * d + k]) / n } }
+    for i in 0..<p.count {
+      for k in 0..<d {
+        let difference = Double(p.mu[i * d + k]) - mean[k]
+        variance[k] += difference * difference / n
+        sigmaSquared[k] += exp(Double(p.logvar[i * d + k])) / n
+      }
+    }
+    (self.mean, self.variance, self.sigmaSquared) = (mean, variance, sigmaSquared)
+  }
+
+  func largestCorrelation(_ p: Posteriors) -> Double {
+    let d = p.latent, n = Double(max(p.count, 1))
+    var largest = 0.0
+    for a in 0..<d where variance[a] > 1e-12 {
+      for b in 0..<a where variance[b] > 1e-12 {
+        var sum = 0.0
+        for i in 0..<p.count {
+          let first = Double(p.mu[i * d + a]) - mean[a], second = Double(p.mu[i * d + b]) - mean[b]
+          sum += first * second
+        }
+        largest = max(largest, abs(sum / n) / (variance[a] * variance[b]).squareRoot())
+      }
+    }
+    return largest
+  }
+}

@@ -1,0 +1,47 @@
+import Evaluation
+import Foundation
+import Training
+
+extension EvaluationReport {
+  /// For people: a figure a line, with its unit and what it means.
+  package func text(_ file: ModelFile) -> String {
+    var lines = [
+      "model      \(file.path), step \(file.step)", "data       \(data), \(samples) samples", "",
+    ]
+    func add(_ name: String, _ value: String, _ meaning: String) {
+      lines.append(name.padding(to: 22) + value.padding(to: 14) + meaning)
+    }
+    add("recon", decimals(elbo.means.reconstruction), "nats a sample: -log p(x | z), z ~ q(z | x)")
+    add("recon of the mean", decimals(elbo.reconstructionOfMean), "the same with z = mu")
+    add("kl", decimals(elbo.means.kl), "nats: KL(q(z | x) || N(0, I))")
+    add("neg_elbo", decimals(elbo.means.negativeELBO), "recon + kl, an upper bound of -log p(x)")
+    if let likelihood {
+      add(
+        "nll", decimals(likelihood.nll),
+        "-log p(x) by \(likelihood.samples) importance samples, +- \(decimals(likelihood.standardError))")
+    } else {
+      add("nll", "-", "--iwae 200 estimates -log p(x)")
+    }
+    if let bitsPerDimension { add("bits per dimension", decimals(bitsPerDimension), "of the line above") }
+    add("active units", "\(elbo.activeUnits) of \(elbo.variancePerUnit.count)", "Var[mu] above 0.01 or as configured")
+    add("mutual information", decimals(aggregate.mutualInformation), "I(x; z), nats")
+    add("marginal KL", decimals(aggregate.marginalKL), "KL(q(z) || N(0, I)), nats: 0 is a perfect match")
+    add("MMD", decimals(aggregate.mmd), "q(z) against N(0, I): 0 is a perfect match")
+    lines += ["", "unit   KL nats   Var[mu]   mean of q(z)   variance of q(z)"]
+    for unit in elbo.klPerUnit.indices.sorted(by: { elbo.klPerUnit[$0] > elbo.klPerUnit[$1] }) {
+      func column(_ value: Double?, _ width: Int) -> String {
+        let text = value.map { decimals($0) } ?? "-"
+        return String(repeating: " ", count: max(0, width - text.count)) + text
+      }
+      let at = { (values: [Double]) in unit < values.count ? values[unit] : nil }
+      lines.append(
+        "\(unit)".padding(to: 4) + column(elbo.klPerUnit[unit], 10) + column(at(elbo.variancePerUnit), 10)
+          + column(at(aggregate.mean), 15) + column(at(aggregate.variance), 19))
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  private func decimals(_ value: Double) -> String {
+    value.isFinite ? String(format: abs(value) >= 100 ? "%.2f" : "%.3f", value) : "\(value)"
+  }
+}

@@ -1,0 +1,45 @@
+import ArgumentParser
+import Evaluation
+import Kernels
+import Reporting
+import Training
+
+struct Evaluate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Say how good a trained model is, on its validation samples or on others.",
+    discussion: """
+      vae-dist evaluate runs/a
+      mpirun -np 8 vae-dist evaluate runs/a --iwae 200 --json
+      vae-dist evaluate runs/a/checkpoints/best --data mnist/
+      """)
+
+  @Argument(help: ArgumentHelp("Run directory, checkpoint directory or .safetensors file.", valueName: "run"))
+  var place: String
+  @Option(help: "What to evaluate on; its held-out samples where it has some (default: what the run was validated on).")
+  var data: String?
+  @Option(help: ArgumentHelp("Importance samples for the estimate of log p(x); 0: none.", valueName: "k"))
+  var iwae = 0
+  @Flag(help: "One JSON object.") var json = false
+
+  func validate() throws {
+    guard (0...1_000_000).contains(iwae) else { throw ValidationError("--iwae \(iwae): write 0 to 1000000") }
+  }
+
+  func run() throws {
+    try VaeDist.withRanks { communicator throws(Failure) in
+      let model = try TrainedModel(place, communicator)
+      if communicator.isRoot {
+        for warning in model.file.warnings { Output.complain("vae-dist: warning: \(warning)\n") }
+      }
+      let evaluator = try Evaluator(model, data: data, communicator)
+      let progress = JobProgress("likelihood")
+      let report = try evaluator.evaluate(importanceSamples: iwae) { done, total in
+        if communicator.isRoot { progress.report(done, of: total) }
+      }
+      progress.end()
+      guard communicator.isRoot else { return 0 }
+      try Output.result((json ? report.json(model.file).text : report.text(model.file)) + "\n")
+      return 0
+    }
+  }
+}
