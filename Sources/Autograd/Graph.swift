@@ -252,7 +252,8 @@ package final class Graph {
     for operation in operations { operation.forward(memory) }
   }
 
-  /// Writes d(sum_i seed[i] root[i]) / d(parameter) to `gradients`, laid out as the parameters are. After each
+  /// Writes d(sum_i seed[i] root[i]) / d(parameter) to `gradients`, laid out as the parameters are; once after a
+  /// forward, because gradients take the memory of values that are no longer needed. After each
   /// operation `finished` is told from which offset on they are final.
   package func backward(
     from root: Tensor, seed: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>,

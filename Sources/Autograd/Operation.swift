@@ -12,6 +12,8 @@ package protocol Operation {
   var workspace: [Tensor] { get }
   /// Multiplications and additions of forward, for the whole microbatch; what is not a matrix product counts as none.
   var multiplyAdds: Int { get }
+  /// Whether backward reads what forward wrote: then nobody else may change it.
+  var readsOutput: Bool { get }
   /// What `prepare` takes.
   var tableBytes: Int { get }
   /// Makes what replays read beside tensors; when recording has ended, so that a graph that is only measured has none.
@@ -27,6 +29,7 @@ extension Operation {
   package var kept: [Tensor] { [] }
   package var workspace: [Tensor] { [] }
   package var multiplyAdds: Int { 0 }
+  package var readsOutput: Bool { true }
   package var tableBytes: Int { 0 }
   package func prepare() {}
   package func products(_ memory: Memory) {}

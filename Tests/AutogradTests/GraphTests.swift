@@ -186,6 +186,26 @@ private final class SmallVAE {
     }
   }
 
+  @Test("A residual is added to nothing but the last operation's output, which its backward does not read")
+  func residuals() async {
+    await #expect(processExitsWith: .failure) {
+      let graph = Graph(batch: 2)
+      _ = graph.add(graph.input([2, 3]), to: graph.input([2, 3]))
+    }
+    await #expect(processExitsWith: .failure) {
+      let graph = Graph(batch: 2)
+      let x = graph.input([2, 3]), weight = graph.parameter([3, 3], offset: 0), bias = graph.parameter([3], offset: 9)
+      let y = graph.linear(x, weight: weight, bias: bias)
+      _ = graph.linear(y, weight: weight, bias: bias)
+      _ = graph.add(x, to: y)
+    }
+    await #expect(processExitsWith: .failure) {
+      let graph = Graph(batch: 2)
+      let x = graph.input([2, 3]), weight = graph.parameter([3, 3], offset: 0), bias = graph.parameter([3], offset: 9)
+      _ = graph.add(x, to: graph.linear(x, weight: weight, bias: bias, activation: .tanh))
+    }
+  }
+
   @Test("A finalized graph takes no more operations, and one that is not cannot be replayed")
   func order() async {
     await #expect(processExitsWith: .failure) {

@@ -90,6 +90,19 @@ private func values(_ store: ParameterStore, _ name: String) -> [Float] {
     }
   }
 
+  @Test("Normalising layers start as torch.nn's: weight 1, bias 0")
+  func normalizations() {
+    let store = ParameterStore(), graph = Graph(batch: 2), scope = ParameterScope(graph: graph, store: store)
+    let x = graph.input([2, 3, 5, 4])
+    let y = scope["row"].layerNorm(scope["image"].groupNorm(x, groups: 2, activation: .silu))
+    store.allocate(seed: 1)
+    #expect(y.shape == x.shape && graph.scopeName == "")
+    #expect(store.parameters.map(\.name) == ["image.weight", "image.bias", "row.weight", "row.bias"])
+    for layer in ["image", "row"] {
+      #expect(values(store, layer + ".weight") == [1, 1, 1, 1] && values(store, layer + ".bias") == [0, 0, 0, 0])
+    }
+  }
+
   @Test("Layers of a perceptron drop out on their own")
   func dropoutStreams() {
     let store = ParameterStore(), graph = Graph(batch: 1)

@@ -20,6 +20,7 @@ package enum Activation: String, CaseIterable, Sendable {
 
   /// Whether the derivative needs the value before the activation; the others follow from the output.
   var needsInput: Bool { self == .silu || self == .gelu }
+  var needsOutput: Bool { self != .identity && !needsInput }
 }
 
 /// y = f(x), elementwise.

@@ -16,6 +16,7 @@ struct Convolution: Operation {
   var kept: [Tensor] { beforeActivation.map { [$0] } ?? [] }
   var workspace: [Tensor] { [packed, patches] }
   var multiplyAdds: Int { x.rows * map.multiplyAdds }
+  var readsOutput: Bool { f.needsOutput }
   var tableBytes: Int { map.tableBytes }
 
   func prepare() { map.prepare() }

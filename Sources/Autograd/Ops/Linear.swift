@@ -10,6 +10,7 @@ struct Linear: Operation {
   var outputs: [Tensor] { [y] }
   var kept: [Tensor] { beforeActivation.map { [$0] } ?? [] }
   var multiplyAdds: Int { x.rows * weight.count }
+  var readsOutput: Bool { f.needsOutput }
 
   func forward(_ memory: Memory) {
     let rows = x.rows, columns = y.columns

@@ -111,6 +111,41 @@ void vd_fill_rows(float *y, const float *row, size_t rows, size_t columns);
 // with 0, where the CPU has not as much.
 int vd_conv_choose_level(int cpu_level);
 
+// ---- normalization.c: (sample, pixel, channel), eps inside the root as torch.nn -----------------------------------
+// Floats of `work`.
+size_t vd_group_norm_work(size_t channels);
+// y = f((x - mean) / deviation * weight[c] + bias[c]) over the pixels and the channels of a group of a sample;
+// statistics keeps (mean, 1 / deviation) of each. Vectors are loaded whole: x and gy are followed by 64 readable bytes.
+void vd_group_norm(float *y, float *statistics, float *work, const float *x, const float *weight, const float *bias,
+                   size_t samples, size_t pixels, size_t channels, size_t groups, float epsilon, int f);
+// gy becomes the gradient before f; gx = (accumulate ? gx : 0) + ...; gweight and gbias are added to. Null: not wanted.
+void vd_group_norm_backward(float *gx, float *gweight, float *gbias, float *gy, float *work, const float *y,
+                            const float *statistics, const float *x, const float *weight, const float *bias,
+                            size_t samples, size_t pixels, size_t channels, size_t groups, int accumulate, int f);
+// The same over the columns of a row, without f.
+void vd_layer_norm(float *y, float *statistics, const float *x, const float *weight, const float *bias, size_t rows,
+                   size_t columns, float epsilon);
+void vd_layer_norm_backward(float *gx, float *gweight, float *gbias, const float *gy, const float *statistics,
+                            const float *x, const float *weight, size_t rows, size_t columns, int accumulate);
+
+// ---- resampling.c: (sample, row, column, channel); rows are those of all samples ----------------------------------
+// y[r, c] = x[r / factor, c / factor] for every pixel; gx = (accumulate ? gx : 0) + sums over the copies.
+void vd_upsample(float *y, const float *x, size_t rows, size_t columns, size_t channels, size_t factor);
+void vd_upsample_backward(float *gx, const float *gy, size_t rows, size_t columns, size_t channels, size_t factor,
+                          int accumulate);
+// y[r factor + i, c factor + j, k] = x[r, c, (k factor + i) factor + j] for `channels` k, as torch.nn.PixelShuffle.
+void vd_pixel_shuffle(float *y, const float *x, size_t rows, size_t columns, size_t channels, size_t factor);
+void vd_pixel_shuffle_backward(float *gx, const float *gy, size_t rows, size_t columns, size_t channels,
+                               size_t factor, int accumulate);
+// Means over windows; padding is at most half the kernel, so that every window holds a pixel. With counts_padding a
+// zero around the image counts as a value.
+typedef struct {
+  size_t rows, columns, channels, to_rows, to_columns, kernel, stride, padding;
+  int counts_padding;
+} vd_pool;
+void vd_average_pool(float *y, const float *x, size_t samples, const vd_pool *pool);
+void vd_average_pool_backward(float *gx, const float *gy, size_t samples, const vd_pool *pool); // gx +=
+
 // ---- distributions.c: fused densities, one value per sample -----------------------------------------------------
 // loss[i] = sum_j max(l, 0) - l x + log1p(exp(-|l|)); residual[i, j] = sigmoid(l) - x, the gradient for loss[i].
 void vd_bernoulli(float *loss, float *residual, const float *logits, const float *x, size_t rows, size_t columns);

@@ -1,0 +1,35 @@
+import Kernels
+
+/// y = the mean of x under a window. x (batch, rows, columns, channels), y (batch, rows', columns', channels)
+struct AveragePool: Operation {
+  static let name = "average pool"
+  let x, y: Tensor
+  let pool: vd_pool
+  var inputs: [Tensor] { [x] }
+  var outputs: [Tensor] { [y] }
+
+  func forward(_ memory: Memory) {
+    withUnsafePointer(to: pool) { vd_average_pool(memory[y], memory[x], x.rows, $0) }
+  }
+
+  func backward(_ memory: Memory) {
+    guard let gy = memory.gradient(y), let gx = memory.gradient(x) else { return }
+    withUnsafePointer(to: pool) { vd_average_pool_backward(gx, gy, x.rows, $0) }
+  }
+}
+
+extension Graph {
+  /// As torch.nn.AvgPool2d; `countsPadding`: a zero around the image is a value of the mean (count_include_pad).
+  /// (batch, rows, columns, channels) -> (batch, rows', columns', channels)
+  package func averagePool(_ x: Tensor, window: ConvolutionWindow, countsPadding: Bool = true) -> Tensor {
+    guard x.shape.rank == 4, window.groups == 1, 2 * window.padding <= window.kernel,
+      let rows = window.reduced(x.shape[1]), let columns = window.reduced(x.shape[2])
+    else { preconditionFailure("average pool \(scopeName): \(window) over \(x.shape)") }
+    let y = output([x.rows, rows, columns, x.shape[3]], of: [x])
+    let pool = vd_pool(
+      rows: x.shape[1], columns: x.shape[2], channels: x.shape[3], to_rows: rows, to_columns: columns,
+      kernel: window.kernel, stride: window.stride, padding: window.padding, counts_padding: countsPadding ? 1 : 0)
+    record(AveragePool(x: x, y: y, pool: pool))
+    return y
+  }
+}

@@ -1,0 +1,35 @@
+import Kernels
+
+/// y[f r + i, f c + j, k] = x[r, c, (k f + i) f + j]: channels become pixels (Shi et al., 2016).
+/// x (batch, rows, columns, f f channels), y (batch, f rows, f columns, channels)
+struct PixelShuffle: Operation {
+  static let name = "pixel shuffle"
+  let x, y: Tensor
+  let factor: Int
+  var inputs: [Tensor] { [x] }
+  var outputs: [Tensor] { [y] }
+  private var rows: Int { x.rows * x.shape[1] }
+
+  func forward(_ memory: Memory) {
+    vd_pixel_shuffle(memory[y], memory[x], rows, x.shape[2], y.shape[3], factor)
+  }
+
+  func backward(_ memory: Memory) {
+    guard let gy = memory.gradient(y), let gx = memory.product(into: x) else { return }
+    vd_pixel_shuffle_backward(gx.base, gy, rows, x.shape[2], y.shape[3], factor, gx.beta == 1 ? 1 : 0)
+  }
+}
+
+extension Graph {
+  /// As torch.nn.PixelShuffle: of the channels of x the column within the new pixels varies fastest, then their row,
+  /// then the channel of y. (batch, rows, columns, factor^2 channels) -> (batch, factor rows, factor columns, channels)
+  package func pixelShuffle(_ x: Tensor, by factor: Int) -> Tensor {
+    precondition(
+      x.shape.rank == 4 && factor > 0 && x.shape[3] % (factor * factor) == 0,
+      "pixel shuffle \(scopeName): \(x.shape) by \(factor)")
+    let y = output(
+      [x.rows, factor * x.shape[1], factor * x.shape[2], x.shape[3] / (factor * factor)], of: [x])
+    record(PixelShuffle(x: x, y: y, factor: factor))
+    return y
+  }
+}

@@ -1,0 +1,35 @@
+import Kernels
+
+/// y += x in place, where y is what the operation before has just written: neither y nor its gradient is copied.
+struct Residual: Operation {
+  static let name = "residual"
+  let x, y: Tensor
+  var inputs: [Tensor] { [x, y] }
+  var outputs: [Tensor] { [y] }
+
+  func forward(_ memory: Memory) { vd_add(memory[y], memory[x], y.count) }
+
+  func backward(_ memory: Memory) {
+    guard let gy = memory.gradient(y), let gx = memory.product(into: x) else { return }
+    if gx.beta == 0 {
+      gx.base.update(from: gy, count: y.count)
+    } else {
+      vd_add(gx.base, gy, y.count)
+    }
+  }
+}
+
+extension Graph {
+  /// y + x in y's place: y is the output of the last operation recorded, whose backward does not read it, and which
+  /// has parameters, so that gradients pass.
+  package func add(_ x: Tensor, to y: Tensor) -> Tensor {
+    guard let last = operations.last, last.outputs.contains(where: { $0.index == y.index }), !last.readsOutput else {
+      preconditionFailure("residual \(scopeName): \(y.shape) is not the last operation's to change")
+    }
+    precondition(
+      x.shape == y.shape && x.index != y.index && (needsGradient(y) || !needsGradient(x)),
+      "residual \(scopeName): \(x.shape) added to \(y.shape)")
+    record(Residual(x: x, y: y))
+    return y
+  }
+}
