@@ -25,23 +25,16 @@ package enum DryRun {
 
   /// Every layer with what comes out of it for one sample, its parameters, and its multiply-adds.
   private static func layers(_ setup: TrainingSetup) -> [String] {
-    let autoencoder = setup.autoencoder, store = autoencoder.store
-    let table = autoencoder.layers
+    let table = setup.autoencoder.layers
     let width = max(12, table.map(\.name.count).max() ?? 0)
     func row(_ name: String, _ cells: [String]) -> String {
       name.padding(to: width)
         + cells.map { String(repeating: " ", count: max(2, 16 - $0.count)) + $0 }.joined()
     }
     var lines = [row("layer", ["output", "parameters", "multiply-adds"])]
-    for layer in table {
-      let own = store.parameters.filter {
-        $0.name.hasPrefix(layer.name + ".") && !$0.name.dropFirst(layer.name.count + 1).contains(".")
-      }
-      lines.append(
-        row(layer.name, [layer.output, "\(own.reduce(0) { $0 + $1.shape.count })", "\(layer.multiplyAdds)"]))
-    }
+    lines += table.map { row($0.name, [$0.output, "\($0.parameters)", "\($0.multiplyAdds)"]) }
     let total = table.reduce(0) { $0 + $1.multiplyAdds }
-    lines.append(row("total", ["", "\(store.count)", "\(total)"]))
+    lines.append(row("total", ["", "\(setup.autoencoder.store.count)", "\(total)"]))
     return lines
   }
 }

@@ -48,11 +48,14 @@ package final class VariationalAutoencoder {
   /// Memory of a `decoderGraph`, without making it.
   package func decoderArenaBytes(batch: Int) -> Int { recordDecoder(batch: batch).graph.arenaBytes }
 
-  /// The layers with products, in order: what comes out for one sample, and its multiply-adds.
-  package var layers: [(name: String, output: String, multiplyAdds: Int)] {
-    recordELBO(batch: 1, gradients: false).graph.layers.filter { $0.multiplyAdds > 0 }.map { layer in
+  /// The layers with parameters, in order: what comes out for one sample, how many they are, and its multiply-adds.
+  package var layers: [(name: String, output: String, parameters: Int, multiplyAdds: Int)] {
+    recordELBO(batch: 1, gradients: false).graph.layers.compactMap { layer in
+      let name = layer.label.split(separator: " ")[0]
+      let own = store.parameters.filter { $0.name.split(separator: ".").dropLast().joined(separator: ".") == name }
+      guard !own.isEmpty else { return nil }
       let extents = layer.shape.dimensions.dropFirst().map(String.init).joined(separator: "x")
-      return (String(layer.label.split(separator: " ")[0]), extents, layer.multiplyAdds)
+      return (String(name), extents, own.reduce(0) { $0 + $1.shape.count }, layer.multiplyAdds)
     }
   }
 
