@@ -3,18 +3,21 @@ import Kernels
 extension Format {
   /// Uniformly random bytes of a given shape: what speed is measured on.
   static let random = Format(
-    summary: "random:HxW or random:N (noise, for measuring speed)",
+    summary: "random:HxW, random:HxWxC or random:N (noise, for measuring speed)",
     matches: { $0.spec.hasPrefix("random:") && $0.file == nil && !$0.isFolder },
     open: { candidate throws(Failure) in
       let extents = candidate.spec.dropFirst("random:".count).split(separator: "x", omittingEmptySubsequences: false)
       let sizes = extents.compactMap { Int($0) }
-      guard sizes.count == extents.count, (1...2).contains(sizes.count), sizes.allSatisfy({ (1...65_536).contains($0) })
+      guard sizes.count == extents.count, (1...3).contains(sizes.count), sizes.allSatisfy({ (1...65_536).contains($0) })
       else {
         throw Failure(
-          .missingInput, "\(candidate.spec): not a shape of random data", hint: "write random:28x28 or random:784")
+          .missingInput, "\(candidate.spec): not a shape of random data",
+          hint: "write random:28x28, random:32x32x3 or random:784")
       }
       let shape =
-        sizes.count == 2 ? SampleShape.image(height: sizes[0], width: sizes[1], channels: 1) : .vector(sizes[0])
+        sizes.count > 1
+        ? SampleShape.image(height: sizes[0], width: sizes[1], channels: sizes.count > 2 ? sizes[2] : 1)
+        : .vector(sizes[0])
       return Opened(Source(RandomReader(candidate.spec, shape: shape)))
     })
 }

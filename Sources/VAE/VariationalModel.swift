@@ -37,9 +37,12 @@ package struct ModelSettings: Sendable, Equatable {
   package var hidden = [400]
   /// Widths of the decoder, first to last; empty: those of the encoder, reversed.
   package var decoderHidden: [Int] = []
-  /// Channels after each convolution of the encoder; the decoder mirrors them.
+  /// Channels after each convolution or in each stage of the encoder; the decoder mirrors them.
   package var channels: [Int] = []
   package var window = ConvolutionWindow(kernel: 4, stride: 2, padding: 1)
+  /// Residual blocks of a stage, and groups of channels that are normalised together.
+  package var blocks = 2
+  package var normGroups = 8
   package var latent = 20
   package var activation = Activation.relu
   package var dropout: Float = 0
@@ -55,6 +58,15 @@ package struct ModelSettings: Sendable, Equatable {
   /// Values of a sample.
   package var elements: Int { image.count }
   package var pixels: Int { image.rows * image.columns }
+
+  /// For models of images: a vector is none.
+  func requireImages() throws(Failure) {
+    guard image.rows == 1 && image.channels == 1 else { return }
+    throw Failure(
+      .badConfiguration, "model.kind is \(kind), and the samples are rows of \(image.columns) values, not images",
+      hint: "model.kind mlp is for them; images are arrays of (samples, rows, columns), with channels behind or without"
+    )
+  }
 }
 
 /// The models by name: one line each.
@@ -63,6 +75,7 @@ package enum ModelRegistry {
     [
       ("mlp", { MLP(settings: $0) }),
       ("conv", { settings throws(Failure) in try Convolutional(settings: settings) }),
+      ("resnet", { settings throws(Failure) in try ResidualNetwork(settings: settings) }),
     ]
 
   package static func make(_ settings: ModelSettings) throws(Failure) -> any VariationalModel {

@@ -44,13 +44,18 @@ extension CommandTests {
       #expect(try digest(scratch.path + "/other") != expected)
     }
 
-    /// Of the digits, and a preset on noise of its size.
+    /// Of the digits, a preset on noise of its size, and residual blocks on coloured noise.
     static let convolutional = [
       [
         "--max-epochs", "2", "--batch-size", "50", "--microbatch", "9", "--set", "model.kind=conv",
         "--set", "model.channels=[8, 16]", "--set", "model.dropout=0.2",
       ],
       ["--preset", "conv28", "--data", "random:28x28", "--max-steps", "40", "--batch-size", "24", "--microbatch", "5"],
+      [
+        "--preset", "resnet32", "--data", "random:8x8x3", "--max-steps", "40", "--batch-size", "24", "--microbatch",
+        "5",
+        "--set", "model.channels=[8, 16]", "--set", "model.norm_groups=4", "--set", "model.dropout=0.1",
+      ],
     ]
 
     @Test("Convolutions on 1 to 3 ranks, of one node and of as many, undisturbed and killed", arguments: convolutional)

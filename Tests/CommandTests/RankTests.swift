@@ -117,7 +117,11 @@ extension CommandTests {
 
     @Test("A steady step allocates nothing", arguments: [1, 2])
     func allocations(ranks: Int) throws {
-      for settings in [[], ["data.binarize=dynamic", "model.dropout=0.1", "optimizer.kind=adamw"]] {
+      let residual = [
+        "data.source=random:8x8x3", "model.kind=resnet", "model.channels=[8, 16]", "model.activation=silu",
+        "model.likelihood=logistic_mixture",
+      ]
+      for settings in [[], ["data.binarize=dynamic", "model.dropout=0.1", "optimizer.kind=adamw"], residual] {
         let outcome = try run(
           ["allocations"] + settings, program: "RankProbe", ranks: ranks, environment: Self.quietKernels)
         #expect(outcome.lines == (0..<ranks).map { "rank \($0): 0 allocations in 50 steps" })

@@ -25,6 +25,8 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
   ("model.kernel", ["1", "64"], ["0", "65", "3.5"]),
   ("model.stride", ["1", "64"], ["0", "65", "two"]),
   ("model.padding", ["0", "63"], ["-1", "64", "same"]),
+  ("model.blocks", ["1", "64"], ["0", "65", "two"]),
+  ("model.norm_groups", ["1", "4096"], ["0", "4097", "all"]),
   ("model.latent", ["1", "65536"], ["0", "-1", "65537", "1.5", "ten", "", "99999999999999999999"]),
   (
     "model.activation",

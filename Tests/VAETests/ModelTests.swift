@@ -178,10 +178,10 @@ private func make(
   @Test("An unknown model is refused with the list of those there are")
   func unknownModel() {
     #expect {
-      _ = try make(settings { $0.kind = "resnet" })
+      _ = try make(settings { $0.kind = "transformer" })
     } throws: { error in
       guard let failure = error as? Failure else { return false }
-      return failure.status == .badConfiguration && failure.message.contains("resnet")
+      return failure.status == .badConfiguration && failure.message.contains("transformer")
         && failure.hint?.contains("mlp") == true
     }
   }

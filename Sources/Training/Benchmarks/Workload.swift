@@ -46,7 +46,7 @@ package final class Workload {
 extension Configuration {
   /// Extent of the random data that stands in for a preset's own.
   private static func shape(ofPreset preset: String) -> String {
-    ["digits": "8x8", "conv64": "64x64", "tabular": "32"][preset] ?? "28x28"
+    ["digits": "8x8", "conv64": "64x64", "resnet32": "32x32x3", "tabular": "32"][preset] ?? "28x28"
   }
 
   /// A preset with random data of the shape that it is meant for, to be measured.

@@ -26,6 +26,8 @@ package struct Configuration: Sendable, Equatable {
     package var kernel = 4
     package var stride = 2
     package var padding = 1
+    package var blocks = 2
+    package var normGroups = 8
     package var latent = 20
     package var activation = Activation.relu
     package var dropout = 0.0
@@ -159,6 +161,8 @@ extension Configuration {
     settings.decoderHidden = model.decoderHidden
     settings.channels = model.channels
     settings.window = ConvolutionWindow(kernel: model.kernel, stride: model.stride, padding: model.padding)
+    settings.blocks = model.blocks
+    settings.normGroups = model.normGroups
     settings.latent = model.latent
     settings.activation = model.activation
     settings.dropout = Float(model.dropout)

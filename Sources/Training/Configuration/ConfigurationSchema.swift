@@ -75,7 +75,7 @@ package enum ConfigurationSchema {
       "data.prefetch", \.data.prefetch,
       "load the next microbatch in a thread: auto (if slow and a core is free), on, off"),
 
-    key("model.kind", \.model.kind, "mlp, conv"),
+    key("model.kind", \.model.kind, "mlp, conv, resnet"),
     key(
       "model.hidden", \.model.hidden, "widths of the encoder's layers, first to last", "a list of widths of 1 to 65536"
     ) {
@@ -86,7 +86,8 @@ package enum ConfigurationSchema {
       "a list of widths of 1 to 65536"
     ) { $0.allSatisfy((1...65_536).contains) && $0.count <= 64 },
     key(
-      "model.channels", \.model.channels, "channels after each convolution of the encoder (conv)",
+      "model.channels", \.model.channels,
+      "channels after each convolution (conv), or in each stage of half the size (resnet)",
       "a list of 1 to 4096 channels"
     ) { $0.allSatisfy((1...4096).contains) && (1...32).contains($0.count) },
     key("model.kernel", \.model.kernel, "rows and columns of a convolution's window (conv)", "between 1 and 64") {
@@ -96,6 +97,14 @@ package enum ConfigurationSchema {
     key("model.padding", \.model.padding, "zeros around the image (conv)", "between 0 and 63") {
       (0...63).contains($0)
     },
+    key("model.blocks", \.model.blocks, "residual blocks of a stage (resnet)", "between 1 and 64") {
+      (1...64).contains($0)
+    },
+    key(
+      "model.norm_groups", \.model.normGroups,
+      "groups of channels that are normalised together; divides all of model.channels (resnet)",
+      "between 1 and 4096"
+    ) { (1...4096).contains($0) },
     key("model.latent", \.model.latent, "size of z", "between 1 and 65536") { (1...65_536).contains($0) },
     key(
       "model.activation", \.model.activation,
@@ -289,6 +298,16 @@ package enum ConfigurationSchema {
       [
         ("data.source", "data/images"), ("model.kind", "conv"), ("model.channels", "[32, 32, 64, 64]"),
         ("model.hidden", "[256]"), ("model.latent", "10"), ("train.batch_size", "64"), ("train.max_epochs", "50"),
+      ]
+    ),
+    (
+      "resnet32", "residual blocks of 32, 64 and 128 channels on colour images of 32x32, latent 128; give --data",
+      [
+        ("data.source", "data/cifar10"), ("data.flip", "true"), ("model.kind", "resnet"),
+        ("model.channels", "[32, 64, 128]"),
+        ("model.hidden", "[]"), ("model.latent", "128"), ("model.activation", "silu"),
+        ("model.likelihood", "logistic_mixture"), ("model.mixtures", "5"), ("train.batch_size", "64"),
+        ("train.max_epochs", "50"),
       ]
     ),
     (

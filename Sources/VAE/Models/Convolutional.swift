@@ -54,13 +54,7 @@ extension ModelSettings {
   /// The images before and after each convolution; refused where there are none, where a window does not fit, with the
   /// chain so far, and where a convolution is too large to be counted.
   func reductions() throws(Failure) -> [ImageShape] {
-    guard image.rows > 1 || image.channels > 1 else {
-      throw Failure(
-        .badConfiguration, "model.kind is \(kind), and the samples are rows of \(image.columns) values, not images",
-        hint:
-          "model.kind mlp is for them; images are arrays of (samples, rows, columns), with channels behind or without"
-      )
-    }
+    try requireImages()
     var chain = [image]
     for (i, channels) in channels.enumerated() {
       let last = chain[i]
