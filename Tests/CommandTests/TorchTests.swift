@@ -24,6 +24,13 @@ extension CommandTests {
             "model.likelihood=gaussian_learned", "data.scale=standardize",
           ]
         ),
+        (
+          "12x8x3",
+          [
+            "model.kind=resnet", "model.channels=[6, 4, 10]", "model.norm_groups=2", "model.activation=silu",
+            "model.hidden=[19]", "model.likelihood=gaussian", "model.dropout=0.1", "model.latent=7",
+          ]
+        ),
         ("9x7", ["model.hidden=[20, 11]", "model.likelihood=gaussian", "model.sigma=0.3", "model.dropout=0.1"]),
       ])
     func elbo(image: String, keys: [String]) throws {
