@@ -9,7 +9,7 @@ import VAE
 
 /// What all measuring commands take.
 struct MeasuringOptions: ParsableArguments {
-  @Option(help: "Which model: digits, mnist-mlp or tabular.") var preset = "mnist-mlp"
+  @Option(help: "Which model: \(ConfigurationSchema.presetNames).") var preset = "mnist-mlp"
   @Option(help: "BLAS threads per rank.") var threads: String?
   @Option(
     name: .customLong("set"), help: ArgumentHelp("Any key of the configuration.", valueName: "section.key=value"))

@@ -20,7 +20,7 @@ struct Train: ParsableCommand {
 
   @Argument(help: ArgumentHelp("Configuration in YAML.", valueName: "config.yaml"))
   var file: String?
-  @Option(help: "Starting point: digits, mnist-mlp or tabular.") var preset: String?
+  @Option(help: "Starting point: \(ConfigurationSchema.presetNames).") var preset: String?
   @Option(help: "digits, shapes[:N], or a path: folder of images, IDX, MNIST's or CIFAR-10's folder, .npy, .npz, .csv.")
   var data: String?
   @Option(help: "What to validate on: a fraction of the rows, or another source.") var valid: String?

@@ -143,7 +143,7 @@ extension Configuration {
         guard let name = value.scalar?.string, ConfigurationSchema.presets.contains(where: { $0.name == name }) else {
           throw Failure(
             .badConfiguration, "\(file)\(line(value)): there is no preset '\(value.scalar?.string ?? "")'",
-            hint: "presets: " + ConfigurationSchema.presets.map(\.name).joined(separator: ", "))
+            hint: "presets: " + ConfigurationSchema.presetNames)
         }
         preset = name
         continue

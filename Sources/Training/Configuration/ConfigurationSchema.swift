@@ -268,6 +268,8 @@ package enum ConfigurationSchema {
   private static let byPath = Dictionary(uniqueKeysWithValues: keys.map { ($0.path, $0) })
   package static func find(_ path: String) -> ConfigurationKey? { byPath[path] }
 
+  package static var presetNames: String { presets.map(\.name).joined(separator: ", ") }
+
   /// What a preset changes of the defaults.
   package static let presets: [(name: String, help: String, values: [(String, String)])] = [
     (
