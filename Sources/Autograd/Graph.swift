@@ -35,6 +35,8 @@ package final class Graph {
   private var keptTensors: Set<Int> = []
   package var replay: Replay
   private let ownSamples: UnsafeMutablePointer<UInt64>
+  /// Where replays say what each operation took; nil: nobody asks.
+  package var times: OperationTimes?
   /// Name of the layer being recorded, for messages.
   package var scopeName = ""
 
@@ -249,7 +251,11 @@ package final class Graph {
 
   package func forward() {
     let memory = memory
-    for operation in operations { operation.forward(memory) }
+    times?.begin()
+    for (index, operation) in operations.enumerated() {
+      operation.forward(memory)
+      times?.mark(index)
+    }
   }
 
   /// Writes d(sum_i seed[i] root[i]) / d(parameter) to `gradients`, laid out as the parameters are; once after a
@@ -267,8 +273,10 @@ package final class Graph {
       preconditionFailure("the objective depends on no parameter")
     }
     start.update(from: seed, count: root.count)
+    times?.begin()
     for (place, index) in backwardOrder.enumerated() {
       operations[index].backward(memory)
+      times?.mark(index)
       finished(finalFrom[place])
     }
     // A parameter that nothing depends on has gradient 0, not what stood there before.
@@ -280,7 +288,11 @@ package final class Graph {
     let memory = memory
     guard let gradientTable else { return }
     for (index, offset) in parameterIndices { gradientTable[index].base = gradients + offset }
-    for operation in operations { operation.products(memory) }
+    times?.begin()
+    for (index, operation) in operations.enumerated() {
+      operation.products(memory)
+      times?.mark(index)
+    }
   }
 
   // MARK: Diagnosis

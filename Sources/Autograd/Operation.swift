@@ -34,3 +34,6 @@ extension Operation {
   package func prepare() {}
   package func products(_ memory: Memory) {}
 }
+
+/// One that draws random numbers: counted apart where time is split.
+package protocol NoiseOperation: Operation {}

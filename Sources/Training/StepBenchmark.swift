@@ -1,3 +1,4 @@
+import Autograd
 import Communication
 import Kernels
 
@@ -12,6 +13,8 @@ package struct StepBenchmark: Sendable {
   package var blasCore: String
   /// Of this rank's step, by phase.
   package var phases: [(phase: Phase, milliseconds: Double)]
+  /// Of this rank's step, by what the time is spent on; the whole is their sum.
+  package var parts: [(name: String, milliseconds: Double)] = []
   package var exchangeMilliseconds: Double { milliseconds(in: .reduce) }
   package var waitMilliseconds: Double { milliseconds(in: .wait) }
   package var dataMilliseconds: Double { milliseconds(in: .data) }
@@ -57,11 +60,43 @@ package struct StepBenchmark: Sendable {
       }
       floors.append(try seconds(count) { () throws(Failure) in try products() })
     }
+    let graph = trainer.training.graph
+    let all = OperationTimes(graph), floor = OperationTimes(graph)
+    graph.times = all
+    for _ in 0..<count { try trainer.benchmarkStep() }
+    graph.times = floor
+    for _ in 0..<count { try products() }
+    graph.times = nil
     func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] * 1_000 }
-    return StepBenchmark(
+    var result = StepBenchmark(
       milliseconds: median(wholes), samplesPerSecond: Double(trainer.plan.batchSize) / median(wholes) * 1_000,
       productsMilliseconds: median(floors), isPrefetching: trainer.feed.isAhead, ranks: communicator.size,
       blasCore: Products.description, phases: zip(parts, byPart).map { ($0, median($1)) })
+    result.parts = result.split(graph, all, floor, steps: count)
+    return result
+  }
+
+  /// Operations with products are split by what those take alone; what no operation and no phase accounts for is "rest".
+  private func split(
+    _ graph: Graph, _ all: OperationTimes, _ floor: OperationTimes, steps: Int
+  ) -> [(name: String, milliseconds: Double)] {
+    var products = 0.0, noise = 0.0, passes = 0.0
+    for (i, operation) in graph.operations.enumerated() {
+      let whole = all[i] / Double(steps) * 1_000, alone = min(whole, floor[i] / Double(steps) * 1_000)
+      if operation is any NoiseOperation {
+        noise += whole
+      } else {
+        products += alone
+        passes += whole - alone
+      }
+    }
+    let update = milliseconds(in: .update), data = milliseconds(in: .data)
+    let exchange = milliseconds(in: .merge) + milliseconds(in: .reduce) + milliseconds(in: .wait)
+    let known = products + passes + noise + update + data + exchange
+    return [
+      ("products", products), ("passes", passes), ("noise", noise), ("optimizer", update), ("exchange", exchange),
+      ("data", data), ("rest", max(0, milliseconds - known)),
+    ]
   }
 }
 

@@ -58,6 +58,7 @@ struct Bench: ParsableCommand {
           ("p50_milliseconds", .number(jitter.median * 1_000)), ("p99_milliseconds", .number(jitter.p99 * 1_000)),
           ("jitter_milliseconds", .number(jitter.sigma * 1_000)),
           ("data_milliseconds", .number(result.dataMilliseconds)), ("prefetch", .flag(result.isPrefetching)),
+          ("parts", .object(result.parts.map { ($0.name, .number($0.milliseconds)) })),
           ("phases", .object(result.phases.map { ("\($0.phase)", .number($0.milliseconds)) })),
         ]).text
       }
@@ -68,7 +69,7 @@ struct Bench: ParsableCommand {
         exchange            \(fixed(result.exchangeMilliseconds, 3)) ms   waiting \(fixed(result.waitMilliseconds, 3)) ms
         of single steps     p50 \(milliseconds(jitter.median)) ms   p99 \(milliseconds(jitter.p99)) ms   \
         jitter \(milliseconds(jitter.sigma)) ms
-        loading data        \(fixed(result.dataMilliseconds, 3)) ms
+        of the step         \(result.parts.map { "\($0.name) \(fixed($0.milliseconds, 3))" }.joined(separator: "   ")) ms
         ranks \(result.ranks), batch \(setup.plan.batchSize) = \(setup.plan.slots) x \(setup.plan.microbatch), \
         products by \(result.blasCore), CPU level \(vd_cpu_level())
         """

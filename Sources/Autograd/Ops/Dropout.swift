@@ -1,7 +1,7 @@
 import Kernels
 
 /// y = x m / (1 - p), m ~ Bernoulli(1 - p) keyed by sample; y = x outside training (Srivastava et al., 2014).
-struct Dropout: Operation {
+struct Dropout: NoiseOperation {
   static let name = "dropout"
   let x, mask, y: Tensor
   let probability: Float

@@ -1,7 +1,7 @@
 import Kernels
 
 /// eps ~ N(0, I), keyed by sample, so that a sample's noise does not depend on its place in a batch. (batch, n)
-struct StandardNormal: Operation {
+struct StandardNormal: NoiseOperation {
   static let name = "standard normal"
   let eps: Tensor
   let streamHash: UInt64

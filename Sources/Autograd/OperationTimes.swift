@@ -1,0 +1,34 @@
+import Glibc
+
+/// Seconds spent in each operation of a graph since it was attached to it, forward and backward together.
+package final class OperationTimes {
+  private let seconds: UnsafeMutablePointer<Double>
+  private let count: Int
+  private var since = OperationTimes.now
+
+  package init(_ graph: Graph) {
+    count = graph.operations.count
+    seconds = .allocate(capacity: max(count, 1))
+    seconds.initialize(repeating: 0, count: max(count, 1))
+  }
+
+  deinit { seconds.deallocate() }
+
+  package subscript(_ operation: Int) -> Double { seconds[operation] }
+
+  /// A replay begins.
+  func begin() { since = OperationTimes.now }
+
+  /// An operation has ended; the next begins.
+  func mark(_ operation: Int) {
+    let now = OperationTimes.now
+    seconds[operation] += now - since
+    since = now
+  }
+
+  private static var now: Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
+  }
+}
