@@ -59,15 +59,22 @@ package final class Dataset {
   /// False where no stored value can fail.
   private var checksRows = true
 
-  init(_ source: Source, _ map: RowMap) {
+  init(_ source: Source, _ map: RowMap, limit: Int = .max) {
     self.source = source
     self.map = map
-    count = map.count
+    count = min(map.count, limit)
     shape = source.reader.shape
     let digest = SHA256()
     digest.update("\(source.reader.fingerprint) \(map.rows) \(map.part)")
     fingerprint = digest.finish()
     decideChecks()
+  }
+
+  /// Its first samples alone, scaled and checked alike.
+  package func prefix(_ count: Int) -> Dataset {
+    let first = Dataset(source, map, limit: count)
+    (first.scaling, first.requirement) = (scaling, requirement)
+    return first
   }
 
   /// Of bytes under one scale all values are known.

@@ -24,11 +24,13 @@ package final class Evaluator {
   private let data: Dataset
   private let communicator: Communicator
 
-  /// Collective: opens and checks this rank's share of the data.
-  package init(_ model: TrainedModel, data spec: String?, _ communicator: Communicator) throws(Failure) {
+  /// Collective: opens and checks this rank's share of the data. - limit: the first samples alone.
+  package init(
+    _ model: TrainedModel, data spec: String?, limit: Int? = nil, _ communicator: Communicator
+  ) throws(Failure) {
     self.model = model
     self.communicator = communicator
-    let data = try communicator.together { () throws(Failure) in try model.open(spec) }
+    let data = try communicator.together { () throws(Failure) in try model.open(spec).prefix(limit ?? .max) }
     try communicator.agree(
       on: [("samples", "\(data.count)"), ("digest of the data", data.fingerprint)], when: "before evaluation",
       status: .badData, hint: "give every host the same data files")

@@ -19,10 +19,12 @@ struct Evaluate: ParsableCommand {
   var data: String?
   @Option(help: ArgumentHelp("Importance samples for the estimate of log p(x); 0: none.", valueName: "k"))
   var iwae = 0
+  @Option(name: [.customShort("n"), .long], help: "The first samples alone.") var samples: Int?
   @Flag(help: "One JSON object.") var json = false
 
   func validate() throws {
     guard (0...1_000_000).contains(iwae) else { throw ValidationError("--iwae \(iwae): write 0 to 1000000") }
+    guard samples ?? 1 > 0 else { throw ValidationError("--samples \(samples ?? 0): write 1 or more") }
   }
 
   func run() throws {
@@ -31,7 +33,7 @@ struct Evaluate: ParsableCommand {
       if communicator.isRoot {
         for warning in model.file.warnings { Output.complain("vae-dist: warning: \(warning)\n") }
       }
-      let evaluator = try Evaluator(model, data: data, communicator)
+      let evaluator = try Evaluator(model, data: data, limit: samples, communicator)
       let progress = JobProgress("likelihood")
       let report = try evaluator.evaluate(importanceSamples: iwae) { done, total in
         if communicator.isRoot { progress.report(done, of: total) }

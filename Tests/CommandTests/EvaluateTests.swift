@@ -95,6 +95,10 @@ extension CommandTests {
       let now = try evaluate(place, [])
       for key in ["recon", "kl", "neg_elbo"] { #expect(now[key] as? Double == epoch[key], "as in training: \(key)") }
       #expect(now["nll"] is NSNull)
+      // Chunks are replayed whole: the first of a set have the same terms, whatever follows them.
+      let first = try evaluate(place, ["-n", "130"]), again = try evaluate(place, ["-n", "130"], ranks: 2)
+      #expect(first["samples"] as? Int == 130 && first["recon"] as? Double != now["recon"] as? Double)
+      #expect(first["recon"] as? Double == again["recon"] as? Double)
       let text = try run(["evaluate", place])
       #expect(text.status == 0 && text.output.contains("neg_elbo"))
     }
@@ -103,7 +107,7 @@ extension CommandTests {
       "What cannot be evaluated is refused",
       arguments: [
         (["--data", "shapes:20"], 65, "its samples are 64x64, but the model was trained on 8x8"),
-        (["--data", "/nowhere"], 66, "/nowhere"), (["--iwae=-1"], 64, "--iwae -1"),
+        (["--data", "/nowhere"], 66, "/nowhere"), (["-n", "0"], 64, "--samples 0"), (["--iwae=-1"], 64, "--iwae -1"),
       ] as [([String], Int32, String)])
     func refused(arguments: [String], status: Int32, text: String) throws {
       let scratch = try Scratch()
