@@ -67,6 +67,7 @@ package struct EpochReport: Sendable {
   package var slowestRank: Int
   package var slowestHost: String
   package var waitShare: Double
+  package var rankSeconds = RankSeconds()
   /// For images, where the likelihood is one.
   package var bits: BitsPerDimension?
 }

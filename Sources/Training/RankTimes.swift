@@ -1,5 +1,6 @@
 import Communication
 import Kernels
+import Persistence
 
 /// Whom the ranks wait for, epoch by epoch.
 final class RankTimes {
@@ -9,6 +10,7 @@ final class RankTimes {
     var slowestHost: String
     /// Part of all ranks' time in steps that was spent waiting for others.
     var waitShare: Double
+    var seconds: RankSeconds
   }
 
   private let clock: PhaseClock
@@ -40,6 +42,52 @@ final class RankTimes {
     let waited = hosts.indices.reduce(0) { $0 + all[2 * $1 + 1] }
     let total = hosts.indices.reduce(waited) { $0 + all[2 * $1] }
     return Report(
-      slowestRank: slowest, slowestHost: hosts[slowest], waitShare: total > 0 ? waited / total : 0)
+      slowestRank: slowest, slowestHost: hosts[slowest], waitShare: total > 0 ? waited / total : 0,
+      seconds: communicator.isRoot
+        ? RankSeconds(UnsafeBufferPointer(start: all, count: 2 * hosts.count)) : RankSeconds())
+  }
+}
+
+/// Seconds of every rank in steps, for people: with many ranks, of each group of neighbours the one that was busy longest.
+package struct RankSeconds: Sendable, Equatable, Codable {
+  /// Ranks of an entry; 1 up to `most` ranks.
+  package private(set) var group = 1
+  package private(set) var busy: [Double] = []
+  package private(set) var wait: [Double] = []
+  static let most = 64
+
+  init() {}
+
+  /// From (busy, waiting) of each rank.
+  init(_ all: UnsafeBufferPointer<Double>) {
+    let ranks = all.count / 2
+    group = max(1, (ranks + RankSeconds.most - 1) / RankSeconds.most)
+    for first in stride(from: 0, to: ranks, by: group) {
+      let busiest = (first..<min(first + group, ranks)).max { all[2 * $0] < all[2 * $1] } ?? first
+      busy.append(RankSeconds.rounded(all[2 * busiest]))
+      wait.append(RankSeconds.rounded(all[2 * busiest + 1]))
+    }
+  }
+
+  /// To a tenth of a millisecond.
+  private static func rounded(_ seconds: Double) -> Double { (seconds * 10_000).rounded() / 10_000 }
+
+  var json: JSON { .object([("group", .integer(group)), ("busy", .numbers(busy)), ("wait", .numbers(wait))]) }
+
+  /// Whether it makes sense as read from a file.
+  var isSound: Bool {
+    group > 0 && group < 1 << 32 && busy.count == wait.count && busy.count <= 4_096
+      && (busy + wait).allSatisfy { $0 >= 0 && $0 < 1e12 }
+  }
+
+  /// The sum; the later one alone where the ranks were others.
+  func adding(_ later: RankSeconds) -> RankSeconds {
+    guard group == later.group, busy.count == later.busy.count else { return later }
+    var sum = self
+    for rank in busy.indices {
+      sum.busy[rank] += later.busy[rank]
+      sum.wait[rank] += later.wait[rank]
+    }
+    return sum
   }
 }

@@ -72,7 +72,6 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     epochs = try LineLog(path: path + "/epochs.csv")
     try cut(to: step ?? 0, epochs: finished)
     try writeHeader()
-    if let step { try metrics.append(JSON.object([("kind", .text("resume")), ("step", .integer(step))]).text) }
     seen.withLock { $0 = (step ?? 0, step == nil ? 0 : finished) }
     try writeStatus()
     let timer = DispatchSource.makeTimerSource(queue: queue)
@@ -176,7 +175,6 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
   package func observe(_ event: TrainingEvent) throws(Failure) {
     switch event {
     case .step(let report): try note(report)
-    case .warning: break
     default: try inTurn { () throws(Failure) in try after { () throws(Failure) in try write(event) } }
     }
   }
@@ -222,6 +220,7 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     switch event {
     case .started(let report):
       seen.withLock { $0 = (report.resumedFrom ?? 0, report.resumedEpoch) }
+      try metrics.append(RunDirectory.line(report))
       state = "training"
       try writeStatus()
     case .epoch(let report):
@@ -255,7 +254,14 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
       heartbeat?.cancel()
       state = reason == .finished ? "finished" : "stopped"
       try writeStatus(reason: reason.word)
-    case .pictures, .warning, .step: break
+    case .warning(let message):
+      let at = seen.withLock { $0 }
+      try metrics.append(
+        JSON.object([
+          ("kind", .text("warning")), ("step", .integer(at.step)), ("epoch", .integer(at.epoch)),
+          ("message", .text(message)),
+        ]).text)
+    case .pictures, .step: break
     }
   }
 
@@ -297,6 +303,16 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
       + (bits.map { [("bits_per_dimension", .number($0(nats: means.negativeELBO)))] } ?? [])
   }
 
+  private static func line(_ report: StartReport) -> String {
+    JSON.object([
+      ("kind", .text(report.resumedFrom == nil ? "start" : "resume")), ("step", .integer(report.resumedFrom ?? 0)),
+      ("epoch", .integer(report.resumedEpoch)), ("time", .text(now())), ("ranks", .integer(report.ranks)),
+      ("data", .text(report.dataName)), ("shape", .text("\(report.shape)")),
+      ("train_samples", .integer(report.trainSamples)), ("valid_samples", .integer(report.validSamples)),
+      ("parameters", .integer(report.parameters)), ("total_steps", .integer(report.totalSteps)),
+    ]).text
+  }
+
   private static func line(_ report: StepReport) -> String {
     JSON.object(
       [
@@ -329,10 +345,11 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
           means(report.valid.means, report.bits) + [("recon_of_mean", .number(report.valid.reconstructionOfMean))])
       ),
       ("active_units", .integer(report.valid.activeUnits)), ("kl_per_unit", .numbers(report.valid.klPerUnit)),
+      ("variance_per_unit", .numbers(report.valid.variancePerUnit)),
       ("grad_norm", .number(report.gradientNorm)), ("samples_per_second", .number(report.samplesPerSecond)),
       ("seconds", .number(report.seconds)), ("ranks", .integer(report.ranks)), ("skipped", .integer(report.skipped)),
       ("rollbacks", .integer(report.rollbacks)), ("slowest_rank", .integer(report.slowestRank)),
-      ("wait_share", .number(report.waitShare)),
+      ("wait_share", .number(report.waitShare)), ("rank_seconds", report.rankSeconds.json),
     ]).text
   }
 

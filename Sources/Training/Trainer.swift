@@ -233,7 +233,8 @@ package final class Trainer {
       gradientNorm: sums.gradientNorm / Double(max(sums.steps, 1)),
       samplesPerSecond: sums.seconds > 0 ? sums.weight / sums.seconds : 0, seconds: sums.seconds,
       ranks: communicator.size, skipped: conductor.state.skipped, rollbacks: conductor.state.rollbacks, isBest: isBest,
-      slowestRank: times.slowestRank, slowestHost: times.slowestHost, waitShare: times.waitShare, bits: bits)
+      slowestRank: times.slowestRank, slowestHost: times.slowestHost, waitShare: times.waitShare,
+      rankSeconds: times.seconds, bits: bits)
     if isWhole {
       state.epoch += 1
       state.stepInEpoch = 0

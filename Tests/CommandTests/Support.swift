@@ -90,7 +90,7 @@ func metrics(_ run: String, kind: String? = nil) -> [[String: Any]] {
 /// The epochs' lines without what the clock and the number of ranks decide: equal as text means equal to the last bit.
 func epochNumbers(_ run: String) throws -> [String] {
   try metrics(run, kind: "epoch").map { line in
-    let clocked = ["seconds", "samples_per_second", "ranks", "slowest_rank", "wait_share"]
+    let clocked = ["seconds", "samples_per_second", "ranks", "slowest_rank", "wait_share", "rank_seconds"]
     let kept = line.filter { !clocked.contains($0.key) }
     return String(decoding: try JSONSerialization.data(withJSONObject: kept, options: .sortedKeys), as: UTF8.self)
   }

@@ -1,0 +1,246 @@
+import Foundation
+import Kernels
+import Persistence
+import VAE
+
+/// An epoch of `metrics.jsonl`. A number that was not finite, or is missing, is NaN.
+package struct RunEpoch: Sendable {
+  package var epoch: Int
+  package var step: Int
+  package var beta: Double
+  package var learningRate: Double
+  package var train: ELBOMeans
+  package var valid: ELBOMeans
+  package var reconstructionOfMean: Double
+  package var trainBits: Double?
+  package var validBits: Double?
+  package var activeUnits: Int?
+  package var gradientNorm: Double
+  package var samplesPerSecond: Double
+  package var seconds: Double
+  package var ranks: Int
+  package var skipped: Int
+  package var rollbacks: Int
+  package var slowestRank: Int?
+  package var waitShare: Double
+}
+
+/// A line of kind `step`.
+package struct RunStep: Sendable {
+  package var step: Int
+  package var epoch: Int
+  package var beta: Double
+  package var learningRate: Double
+  package var train: ELBOMeans
+  package var gradientNorm: Double
+}
+
+/// Whatever else happened: start, resume, rollback, collapse, warning, stop, and kinds that this program does not know.
+package struct RunEvent: Sendable, Equatable {
+  package var kind: String
+  package var step: Int
+  package var epoch: Int?
+  /// ISO 8601, where the line has it.
+  package var time: String?
+  /// What happened, for people.
+  package var message: String
+}
+
+/// What the run trains, as its line of kind `start` (or the last `resume`) says.
+package struct RunStart: Sendable {
+  package var data: String?
+  package var shape: String?
+  package var trainSamples: Int?
+  package var validSamples: Int?
+  package var parameters: Int?
+  package var ranks: Int?
+  package var totalSteps: Int?
+  package var time: String?
+}
+
+/// What `metrics.jsonl` holds, kept small whatever its length: the last epoch's units, steps thinned, events capped.
+package struct RunMetrics: Sendable {
+  package private(set) var epochs: [RunEpoch] = []
+  /// At most 4,096, evenly spread.
+  package private(set) var steps: [RunStep] = []
+  package private(set) var events: [RunEvent] = []
+  /// Events beyond the first thousand.
+  package private(set) var furtherEvents = 0
+  package private(set) var start: RunStart?
+  /// Of the last epoch: KL of each unit in nats, and Var_x[mu].
+  package private(set) var klPerUnit: [Double] = []
+  package private(set) var variancePerUnit: [Double] = []
+  /// Summed over the epochs since the number of ranks last changed.
+  package private(set) var rankSeconds: RankSeconds?
+  package private(set) var checkpoints = 0
+  /// Lines that are no JSON object of a known form.
+  package private(set) var damagedLines = 0
+
+  private var lastEpochLine: [UInt8] = []
+  private var stride = 1
+  private var stepsSeen = 0
+  private static let mostSteps = 4_096, mostEvents = 1_000
+
+  package init() {}
+
+  package var damage: [String] {
+    damagedLines == 0 ? [] : ["metrics.jsonl: \(damagedLines) damaged line\(damagedLines == 1 ? "" : "s") left out"]
+  }
+
+  mutating func add(_ batch: LineReader.Batch) {
+    damagedLines += batch.overlong
+    let decoder = JSONDecoder()
+    for line in batch.lines {
+      guard let entry = try? decoder.decode(MetricsLine.self, from: Foundation.Data(line)) else {
+        damagedLines += 1
+        continue
+      }
+      add(entry.content, line)
+    }
+  }
+
+  private mutating func add(_ content: MetricsLine.Content, _ line: [UInt8]) {
+    switch content {
+    case .epoch(let row, let seconds):
+      // One that went back writes its epochs again.
+      while let last = epochs.last, last.epoch >= row.epoch { epochs.removeLast() }
+      epochs.append(row)
+      lastEpochLine = line
+      if let seconds { rankSeconds = rankSeconds.map { $0.adding(seconds) } ?? seconds }
+    case .step(let row):
+      stepsSeen += 1
+      guard stepsSeen % stride == 0 else { return }
+      steps.append(row)
+      if steps.count == RunMetrics.mostSteps {
+        steps = steps.enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
+        stride *= 2
+      }
+    case .checkpoint: checkpoints += 1
+    case .event(let event, let start):
+      if let start { self.start = start }
+      if events.count < RunMetrics.mostEvents { events.append(event) } else { furtherEvents += 1 }
+    }
+  }
+
+  /// Units cost most of the reading, and the last epoch's are enough.
+  mutating func finishBatch() {
+    guard !lastEpochLine.isEmpty else { return }
+    struct Units: Decodable {
+      let kl: [Double?]?
+      let variance: [Double?]?
+      enum CodingKeys: String, CodingKey {
+        case kl = "kl_per_unit"
+        case variance = "variance_per_unit"
+      }
+    }
+    let units = try? JSONDecoder().decode(Units.self, from: Foundation.Data(lastEpochLine))
+    klPerUnit = units?.kl?.map { $0 ?? .nan } ?? []
+    variancePerUnit = units?.variance?.map { $0 ?? .nan } ?? []
+    lastEpochLine = []
+  }
+}
+
+/// One line, by its kind.
+private struct MetricsLine: Decodable {
+  enum Content {
+    case epoch(RunEpoch, RankSeconds?)
+    case step(RunStep)
+    case checkpoint
+    case event(RunEvent, RunStart?)
+  }
+
+  let content: Content
+
+  init(from decoder: any Decoder) throws {
+    let fields = Fields(try decoder.container(keyedBy: Key.self))
+    let step = fields.integer("step") ?? 0
+    guard let kind = fields.text("kind"), step >= 0 else { throw Unreadable() }
+    switch kind {
+    case "epoch":
+      guard let epoch = fields.integer("epoch"), epoch > 0 else { throw Unreadable() }
+      content = .epoch(MetricsLine.epoch(epoch, step, fields), fields.rankSeconds)
+    case "step":
+      content = .step(
+        RunStep(
+          step: step, epoch: fields.integer("epoch") ?? 0, beta: fields.number("beta"),
+          learningRate: fields.number("learning_rate"), train: fields.means, gradientNorm: fields.number("grad_norm")))
+    case "checkpoint": content = .checkpoint
+    default:
+      let event = RunEvent(
+        kind: kind, step: step, epoch: fields.integer("epoch"), time: fields.text("time"),
+        message: MetricsLine.message(kind, step, fields))
+      content = .event(event, ["start", "resume"].contains(kind) ? MetricsLine.start(fields) : nil)
+    }
+  }
+
+  private static func epoch(_ epoch: Int, _ step: Int, _ fields: Fields) -> RunEpoch {
+    let train = fields.nested("train"), valid = fields.nested("valid")
+    return RunEpoch(
+      epoch: epoch, step: step, beta: fields.number("beta"), learningRate: fields.number("learning_rate"),
+      train: train.means, valid: valid.means, reconstructionOfMean: valid.number("recon_of_mean"),
+      trainBits: train.optional("bits_per_dimension"), validBits: valid.optional("bits_per_dimension"),
+      activeUnits: fields.integer("active_units"), gradientNorm: fields.number("grad_norm"),
+      samplesPerSecond: fields.number("samples_per_second"), seconds: fields.number("seconds"),
+      ranks: fields.integer("ranks") ?? 1, skipped: fields.integer("skipped") ?? 0,
+      rollbacks: fields.integer("rollbacks") ?? 0, slowestRank: fields.integer("slowest_rank"),
+      waitShare: fields.number("wait_share"))
+  }
+
+  private static func start(_ fields: Fields) -> RunStart {
+    RunStart(
+      data: fields.text("data"), shape: fields.text("shape"), trainSamples: fields.integer("train_samples"),
+      validSamples: fields.integer("valid_samples"), parameters: fields.integer("parameters"),
+      ranks: fields.integer("ranks"), totalSteps: fields.integer("total_steps"), time: fields.text("time"))
+  }
+
+  private static func message(_ kind: String, _ step: Int, _ fields: Fields) -> String {
+    if let message = fields.text("message") { return message }
+    let ranks = fields.integer("ranks").map { " on \($0) rank\($0 == 1 ? "" : "s")" } ?? ""
+    switch kind {
+    case "start": return "training began\(ranks)"
+    case "resume": return "resumed at step \(step)\(ranks)"
+    case "stop": return "stopped: \(fields.text("reason") ?? "reason unknown")"
+    case "rollback":
+      let place = fields.integer("rank").map { $0 >= 0 ? ", rank \($0)" : "" } ?? ""
+      return "step \(fields.integer("failing_step") ?? step) was not finite: first in "
+        + "\(fields.text("operation") ?? "?")\(place); back to step \(step), learning rate x "
+        + decimalText(fields.number("learning_rate_factor"))
+    default: return fields.text("reason") ?? kind
+    }
+  }
+}
+
+private struct Unreadable: Error {}
+
+private struct Key: CodingKey {
+  let stringValue: String
+  var intValue: Int? { nil }
+  init(_ name: String) { stringValue = name }
+  init?(stringValue: String) { self.init(stringValue) }
+  init?(intValue: Int) { nil }
+}
+
+/// The fields of an object, whatever their kinds are.
+private struct Fields {
+  private let container: KeyedDecodingContainer<Key>?
+
+  init(_ container: KeyedDecodingContainer<Key>?) { self.container = container }
+
+  func text(_ name: String) -> String? { try? container?.decode(String.self, forKey: Key(name)) }
+  func integer(_ name: String) -> Int? {
+    guard let value = try? container?.decode(Int.self, forKey: Key(name)), value.magnitude < 1 << 53 else { return nil }
+    return value
+  }
+  func optional(_ name: String) -> Double? { try? container?.decode(Double.self, forKey: Key(name)) }
+  func number(_ name: String) -> Double { optional(name) ?? .nan }
+  func nested(_ name: String) -> Fields {
+    Fields(try? container?.nestedContainer(keyedBy: Key.self, forKey: Key(name)))
+  }
+  var means: ELBOMeans { ELBOMeans(reconstruction: number("recon"), kl: number("kl")) }
+  var rankSeconds: RankSeconds? {
+    guard let seconds = try? container?.decode(RankSeconds.self, forKey: Key("rank_seconds")), seconds.isSound else {
+      return nil
+    }
+    return seconds
+  }
+}
