@@ -17,12 +17,15 @@ extension Communicator {
 
   private func compareNotes<T>(on work: Work<T>, _ clock: PhaseClock) throws(Failure) {
     var before = work.progress
+    var waiting: Activity?
+    defer { waiting?.end() }
     while true {
       let isDone = work.wait(seconds: 1), now = work.progress
       let all = try maximum([isDone ? 0 : 1, now > before ? 1 : 0])
       if all[1] > 0 { clock.enter(.start) }
       if all[0] == 0 { return }
       before = now
+      if isDone, waiting == nil { waiting = Activity("waiting for other ranks") }
     }
   }
 }

@@ -57,6 +57,8 @@ final class ArrayReader: SampleReader {
     let ranges = merged(ranges)
     if let store, store.ranges == ranges { return }
     store = nil
+    let activity = Activity("reading \(name)", of: count * layout.rowBytes)
+    defer { activity.end() }
     let stream = try open()
     let fresh = try RowStore(ranges, rowBytes: layout.rowBytes, name: name)
     if layout.columnMajor {

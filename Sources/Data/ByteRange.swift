@@ -15,6 +15,7 @@ extension Dataset {
         vd_range(scratch.base, width, &low, &high)
         most = max(most, UInt8(min(255, max(0, high))))
       }
+      Activity.advance()
       if most > 1 { break }  // that it is not binary is all that anyone asks
     }
     return Int(most)

@@ -2,7 +2,7 @@ import CZlib
 import Glibc
 import Kernels
 
-/// Bytes in order, from a mapping or a decompressor.
+/// Bytes in order, from a mapping or a decompressor; what it has handed over counts for the activity that it serves.
 protocol ByteStream: AnyObject {
   var name: String { get }
   /// Exactly `count` bytes, or a failure.
@@ -56,6 +56,7 @@ final class MappedStream: ByteStream {
       throw .malformed(name, "the file ends early, at byte \(file.size)", hint: "copy or download it again")
     }
     offset += count
+    Activity.advance(by: count)
   }
 
   func finish() throws(Failure) {
@@ -64,6 +65,9 @@ final class MappedStream: ByteStream {
     }
   }
 }
+
+/// Bytes that are read at a time.
+let streamPart = 1 << 22
 
 /// A gzip-compressed file.
 final class GzipStream: ByteStream {
@@ -86,9 +90,10 @@ final class GzipStream: ByteStream {
   func read(into target: UnsafeMutableRawPointer, count: Int) throws(Failure) {
     var done = 0
     while done < count {
-      let got = gzread(handle, target + done, UInt32(min(count - done, 1 << 30)))
+      let got = gzread(handle, target + done, UInt32(min(count - done, streamPart)))
       guard got > 0 else { throw broken() }
       done += Int(got)
+      Activity.advance(by: Int(got))
     }
   }
 

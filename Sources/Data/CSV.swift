@@ -52,8 +52,13 @@ final class CSVReader: SampleReader {
     firstLine = columnNames == nil ? 1 : 2
     let data = columnNames == nil ? text.start : min(first.upperBound + 1, text.end)
     var (marks, rows, offset): ([Int], Int, Int) = ([], 0, data)
+    let activity = Activity("finding the lines of \(name)", of: text.end - data)
+    defer { activity.end() }
     while offset < text.end {
-      if rows % Self.markSpacing == 0 { marks.append(offset) }
+      if rows % Self.markSpacing == 0 {
+        Activity.advance(by: offset - (marks.last ?? data))
+        marks.append(offset)
+      }
       rows += 1
       offset = text.line(at: offset).upperBound + 1
     }
@@ -69,6 +74,8 @@ final class CSVReader: SampleReader {
     if let store, store.ranges == ranges { return }
     let width = shape.elementCount
     let fresh = try RowStore(ranges, rowBytes: 4 * width, name: name)
+    let activity = Activity("reading \(name)", of: ranges.reduce(0) { $0 + $1.count })
+    defer { activity.end() }
     for range in ranges {
       var offset = marks[range.lowerBound / Self.markSpacing]
       for _ in 0..<range.lowerBound % Self.markSpacing { offset = text.line(at: offset).upperBound + 1 }
@@ -77,6 +84,7 @@ final class CSVReader: SampleReader {
         let target = fresh.row(row).bindMemory(to: Float.self, capacity: width)
         try text.parse(line, number: firstLine + row, row: row, columnNames: columnNames, into: target, width: width)
         offset = line.upperBound + 1
+        Activity.advance()
       }
     }
     store = fresh

@@ -182,6 +182,7 @@ package final class Dataset {
     for index in range {
       try source.reader.read(row: map.row(index), into: row)
       try body(index, row)
+      Activity.advance()
     }
   }
 

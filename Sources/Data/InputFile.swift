@@ -82,9 +82,12 @@ final class InputFile {
     digest.update("\(salt)\n\(size)\n")
     let blocks = (size + InputFile.block - 1) / InputFile.block
     let read = min(blocks, InputFile.blockLimit)
+    let activity = Activity("reading \(name)", of: read)
+    defer { activity.end() }
     for i in 0..<read {
       let at = read == blocks ? i : i * (blocks - 1) / (read - 1)
       try bytes(at: at * InputFile.block, count: InputFile.block).withUnsafeBytes { digest.update($0) }
+      Activity.advance()
     }
     return digest.finish()
   }

@@ -34,8 +34,7 @@ package struct Inspection {
 
   private static let shown = 10
 
-  /// - progress: called now and then with the number of rows that have been read.
-  package init(_ data: Dataset, progress: (Int) -> Void = { _ in }) throws(Failure) {
+  package init(_ data: Dataset) throws(Failure) {
     name = data.name
     count = data.count
     shape = data.shape
@@ -53,8 +52,10 @@ package struct Inspection {
     let row = Buffer(count: shape.elementCount)
     var seen: [UInt64: Int] = [:]
     seen.reserveCapacity(count)
+    let activity = Activity("inspecting \(name)", of: count)
+    defer { activity.end() }
     for index in 0..<count {
-      if index % 256 == 0 { progress(index) }
+      Activity.advance()
       do throws(Failure) { try data.readStored(index, into: row.base) } catch {
         unreadableRows += 1
         if unreadable.count < Self.shown { unreadable.append(error) }
@@ -69,7 +70,6 @@ package struct Inspection {
         seen[key] = index
       }
     }
-    progress(count)
   }
 
   private mutating func add(_ row: UnsafePointer<Float>, _ index: Int) {

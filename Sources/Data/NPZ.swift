@@ -132,10 +132,11 @@ private final class MemberStream: ByteStream {
   func read(into target: UnsafeMutableRawPointer, count: Int) throws(Failure) {
     var done = 0
     while done < count {
-      let got = zip_fread(member, target + done, zip_uint64_t(count - done))
+      let got = zip_fread(member, target + done, zip_uint64_t(min(count - done, streamPart)))
       guard got >= 0 else { throw damaged() }
       guard got > 0 else { throw .malformed(name, "the compressed data end early: the file is truncated") }
       done += Int(got)
+      Activity.advance(by: Int(got))
     }
   }
 

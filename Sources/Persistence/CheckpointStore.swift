@@ -51,6 +51,8 @@ package final class CheckpointStore {
   package func save(step: Int, files: [CheckpointFile], best: Bool, protecting: Set<Int>) throws(Failure) {
     precondition(step >= 0 && files.allSatisfy { Checksums.isPlain($0.name) }, "a step or a file name is impossible")
     precondition(!files.isEmpty && Set(files.map(\.name)).count == files.count, "files must be named apart")
+    let activity = Activity("writing the checkpoint of step \(step)")
+    defer { activity.end() }
     try Posix.makeDirectory(directory)
     let temporary = temporaryName()
     do throws(Failure) {

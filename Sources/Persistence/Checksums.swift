@@ -73,6 +73,8 @@ enum Checksums {
     var rest = Int(try file.status().st_size)
     var offset = 0
     var block = [UInt8](repeating: 0, count: min(rest, 1 << 20))
+    let activity = Activity("verifying \(file.path)", of: rest)
+    defer { activity.end() }
     while rest > 0 {
       let count = min(rest, block.count)
       try block.withUnsafeMutableBufferPointer { buffer throws(Failure) in
@@ -82,6 +84,7 @@ enum Checksums {
       }
       offset += count
       rest -= count
+      Activity.advance(by: count)
     }
     return hash.finish()
   }

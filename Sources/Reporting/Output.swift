@@ -1,5 +1,6 @@
 import Glibc
 import Kernels
+import Synchronization
 
 /// Text to the terminal's two streams.
 package enum Output {
@@ -7,6 +8,24 @@ package enum Output {
   package static func say(_ text: String) { _ = write(text, to: 1) }
   /// Messages: standard error.
   package static func complain(_ text: String) { _ = write(text, to: 2) }
+
+  /// Where a line that is rewritten can be shown: standard output if that is a terminal, else standard error.
+  private static let screen: Int32? = Terminal.size != nil ? 1 : isatty(2) == 1 ? 2 : nil
+  private static let isLineShown = Atomic<Bool>(false)
+  static var hasTerminal: Bool { screen != nil }
+
+  /// Shows a line that the next text takes the place of.
+  static func showLine(_ text: String) {
+    guard let screen else { return }
+    let columns = Terminal.columns(of: screen)
+    isLineShown.store(true, ordering: .relaxed)
+    _ = put("\r" + text.prefix(max(10, columns - 1)) + "\u{1b}[K", to: screen)
+  }
+
+  static func clearLine() {
+    guard let screen, isLineShown.exchange(false, ordering: .relaxed) else { return }
+    _ = put("\r\u{1b}[K", to: screen)
+  }
 
   /// What a command was run for, on standard output: lost, the command has failed. A reader that has seen enough
   /// (`| head`) has not lost it.
@@ -21,6 +40,11 @@ package enum Output {
 
   /// 0, or the error that ended it.
   private static func write(_ text: String, to descriptor: Int32) -> Int32 {
+    clearLine()
+    return put(text, to: descriptor)
+  }
+
+  private static func put(_ text: String, to descriptor: Int32) -> Int32 {
     var text = text
     return text.withUTF8 { bytes in
       var sent = 0

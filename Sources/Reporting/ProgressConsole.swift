@@ -20,16 +20,8 @@ package final class ProgressConsole: TrainingObserver {
   private var samples = 0
 
   package init(style: ProgressStyle, isVerbose: Bool) {
-    // mpirun gives every rank a terminal, though one without columns when its own output goes elsewhere.
-    let terminal = ProgressConsole.terminalColumns > 0
-    self.style = style == .auto ? (terminal ? .bar : .plain) : style
+    self.style = style == .auto ? (Terminal.size != nil ? .bar : .plain) : style
     self.isVerbose = isVerbose
-  }
-
-  private static var terminalColumns: Int {
-    var size = winsize()
-    guard isatty(1) == 1, ioctl(1, UInt(TIOCGWINSZ), &size) == 0 else { return 0 }
-    return Int(size.ws_col)
   }
 
   package func observe(_ event: TrainingEvent) {
@@ -153,7 +145,7 @@ package final class ProgressConsole: TrainingObserver {
   }
 
   private func draw(_ text: String) {
-    let columns = ProgressConsole.terminalColumns
+    let columns = Terminal.size?.columns ?? 0
     let cut = columns > 4 && text.count >= columns ? String(text.prefix(columns - 1)) : text
     Output.say("\r\u{1b}[K" + cut)
     barIsDrawn = true
@@ -188,7 +180,7 @@ private func short(_ value: Double) -> String {
 }
 
 /// h:mm:ss
-private func clock(_ seconds: Double) -> String {
+func clock(_ seconds: Double) -> String {
   guard seconds.isFinite, seconds >= 0, seconds < 1e8 else { return "-:--:--" }
   let whole = Int(seconds.rounded())
   return String(format: "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60)

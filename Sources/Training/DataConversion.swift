@@ -29,14 +29,10 @@ package struct DataConversion {
 
   private static func labels(_ path: String) -> String { String(path.dropLast(4)) + "-labels.npy" }
 
-  /// - progress: rows written, and of how many.
-  package func run(progress: (Int, Int) -> Void) throws(Failure) -> [Output] {
+  package func run() throws(Failure) -> [Output] {
     var outputs: [Output] = []
-    let total = sets.reduce(0) { $0 + $1.data.count }
-    var before = 0
     for (data, path) in sets {
-      outputs.append(try Self.writeSamples(of: data, to: path) { progress(before + $0, total) })
-      before += data.count
+      outputs.append(try Self.writeSamples(of: data, to: path))
       let labels = Self.labels(path)
       if try data.loadLabels() {
         outputs.append(try Self.writeLabels(of: data, to: labels))
@@ -50,15 +46,15 @@ package struct DataConversion {
 
   private static let blockBytes = 4 << 20
 
-  private static func writeSamples(
-    of data: Dataset, to path: String, progress: (Int) -> Void
-  ) throws(Failure) -> Output {
+  private static func writeSamples(of data: Dataset, to path: String) throws(Failure) -> Output {
     let shape = data.shape, width = shape.elementCount, isBytes = data.element == .u8
     let sizes = shape.isImage ? [data.count, shape.height, shape.width] : [data.count, shape.width]
     let dimensions = shape.channels > 1 ? sizes + [shape.channels] : sizes
     let rowBytes = isBytes ? width : 4 * width
     let rows = max(1, blockBytes / rowBytes)
     try data.prepare(0..<data.count)
+    let activity = Activity("writing \(path)", of: data.count)
+    defer { activity.end() }
     try DurableFile.write(to: path) { write throws(Failure) in
       try hand(header(isBytes ? "|u1" : "<f4", dimensions)[...], to: write)
       let values = Buffer(count: width)
@@ -79,7 +75,7 @@ package struct DataConversion {
           }
         }
         try hand(block.prefix(count * rowBytes), to: write)
-        progress(first + count)
+        Activity.advance(by: count)
       }
     }
     return Output(path: path, summary: "\(data.count) x \(shape) \(isBytes ? "uint8" : "float32")")

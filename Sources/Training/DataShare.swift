@@ -42,6 +42,8 @@ struct DataShare {
       set.requirement = requirement
     }
     try communicator.together(moving: clock) { () throws(Failure) in
+      let activity = Activity("checking \(data.train.name)", of: train.count + validShare.count)
+      defer { activity.end() }
       // What is read once anyway is checked now; a share beyond this is checked as it is used.
       if train.count * data.train.shape.elementCount <= DataShare.checkedElements { try data.train.check(train) }
       if validShare.count * data.valid.shape.elementCount <= DataShare.checkedElements {
@@ -61,7 +63,9 @@ struct DataShare {
     case .auto where data.train.element != .u8: return .identity
     case .auto:
       let largest = try communicator.together(moving: clock) { () throws(Failure) in
-        try data.train.largestByte(of: plan.strata(slots))
+        let activity = Activity("finding the scale of \(data.train.name)", of: plan.strata(slots).count)
+        defer { activity.end() }
+        return try data.train.largestByte(of: plan.strata(slots))
       }
       return defaultScaling(element: data.train.element, maximum: Double(try communicator.maximum([Int64(largest)])[0]))
     case .minmax, .standardize: break

@@ -29,7 +29,7 @@ package struct ModelFile {
     tensors = file.tensors
     step = file.metadata["vae_dist.step"].flatMap { Int($0) } ?? 0
     epoch = file.metadata["vae_dist.epoch"].flatMap { Int($0) } ?? 0
-    digest = try ModelFile.digest(file)
+    digest = try ModelFile.digest(file, path: path)
   }
 
   private static func find(in folder: String, warnings: inout [String]) throws(Failure) -> String {
@@ -50,13 +50,17 @@ package struct ModelFile {
   }
 
   /// SHA-256 over the bytes of all parameters, in the order of the file, which is the order of the store.
-  private static func digest(_ file: SafetensorsFile) throws(Failure) -> String {
+  private static func digest(_ file: SafetensorsFile, path: String) throws(Failure) -> String {
     let hash = SHA256()
+    let total = file.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
+    let activity = Activity("computing the digest of \(path)", of: total)
+    defer { activity.end() }
     for tensor in file.tensors {
       let count = tensor.shape.reduce(1, *)  // checked against the file's length when it was opened
       let values = Buffer(count: count)
       try file.copy(tensor.name, shape: tensor.shape, into: values.base)
       hash.update(UnsafeRawBufferPointer(rebasing: values.bytes[..<(count * MemoryLayout<Float>.stride)]))
+      Activity.advance(by: count)
     }
     return "sha256:" + hash.finish()
   }

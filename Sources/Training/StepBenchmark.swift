@@ -51,6 +51,8 @@ package struct StepBenchmark: Sendable {
     let clock = trainer.clock
     let parts: [Phase] = [.data, .forward, .backward, .merge, .wait, .reduce, .update]
     var byPart = [[Double]](repeating: [], count: parts.count)
+    let activity = Activity("timing steps", of: rounds)
+    defer { activity.end() }
     for _ in 0..<rounds {
       let before = parts.map(clock.seconds)
       wholes.append(try seconds(count) { () throws(Failure) in try trainer.benchmarkStep() })
@@ -59,6 +61,7 @@ package struct StepBenchmark: Sendable {
         byPart[i].append((clock.seconds(in: part) - before[i]) / Double(count))
       }
       floors.append(try seconds(count) { () throws(Failure) in try products() })
+      Activity.advance()
     }
     let graph = trainer.training.graph
     let all = OperationTimes(graph), floor = OperationTimes(graph)

@@ -54,6 +54,9 @@ package final class Validator {
     let klUnits = graph.terms.klPerUnit.columns
     let width = 4 + klUnits + 2 * units
     let memory = graph.graph
+    let share = Validator.share(of: count, rank: communicator.rank, size: communicator.size)
+    let activity = Activity("validating", of: Validator.chunks(of: share.count))
+    defer { activity.end() }
     let sums = try communicator.treeSum(leaves: chunks, width: width) { chunk, row throws(Failure) in
       clock.enter(.validate)
       let first = chunk * Validator.chunk
@@ -75,6 +78,7 @@ package final class Validator {
       vd_weighted_column_sums(
         row + 4 + klUnits, row + 4 + klUnits + units, memory[graph.inference.posterior.mu], loader.weights,
         Validator.chunk, units)
+      Activity.advance()
     }
     let n = max(sums[0], 1)
     let variance = (0..<units).map { unit in

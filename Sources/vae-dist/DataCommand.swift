@@ -42,12 +42,10 @@ struct DataCommand: ParsableCommand {
 
     func run() throws {
       guard Launcher.expectedRank == 0 else { return }
-      let progress = JobProgress("inspect")
+      ActivityLine.start()
       let sets = try openWhole(source.spec, images: try source.images())
-      let total = sets.train.count + (sets.valid?.count ?? 0)
-      let train = try Inspection(sets.train) { progress.report($0, of: total) }
-      let valid = try sets.valid.map { try Inspection($0) { progress.report(sets.train.count + $0, of: total) } }
-      progress.end()
+      let train = try Inspection(sets.train)
+      let valid = try sets.valid.map { data throws(Failure) in try Inspection(data) }
       let report = InspectionReport(train: train, valid: valid)
       try Output.result((json ? report.json.text : report.text) + "\n")
       if !report.isSound { Foundation.exit(Failure.Status.badData.rawValue) }
@@ -69,11 +67,10 @@ struct DataCommand: ParsableCommand {
 
     func run() throws {
       guard Launcher.expectedRank == 0 else { return }
-      let progress = JobProgress("convert")
+      ActivityLine.start()
       let conversion = try DataConversion(
         source.spec, images: try source.images(), to: output, overwrites: force)
-      let written = try conversion.run { progress.report($0, of: $1) }
-      progress.end()
+      let written = try conversion.run()
       try Output.result(written.map { "\($0.path)  \($0.summary)\n" }.joined())
     }
   }

@@ -18,6 +18,7 @@ struct Inspect: ParsableCommand {
 
   func run() throws {
     guard Launcher.expectedRank == 0 else { return }
+    ActivityLine.start()
     let model = try ModelFile(place)
     for warning in model.warnings { Output.complain("vae-dist: warning: \(warning)\n") }
     try Output.result((json ? model.json.text : model.text) + "\n")

@@ -23,13 +23,18 @@ struct MeasuringOptions: ParsableArguments {
       assignments: assignments, environment: ProcessInfo.processInfo.environment)
   }
 
+  /// Says what takes long, on rank 0.
+  private func show(_ communicator: Communicator) { if communicator.isRoot { ActivityLine.start() } }
+
   func setup(_ communicator: Communicator, _ more: [(String, String?)] = []) throws(Failure) -> TrainingSetup {
+    show(communicator)
     let configuration = try communicator.together { () throws(Failure) in try self.configuration(more) }
     return try TrainingSetup(configuration, communicator, checkpointDirectory: nil, resume: .none)
   }
 
   /// The model alone: no data, no batch, so that any number of ranks will do.
   func model(_ communicator: Communicator) throws(Failure) -> (Configuration, VariationalAutoencoder) {
+    show(communicator)
     let configuration = try communicator.together { () throws(Failure) in try self.configuration() }
     let model = try communicator.together { () throws(Failure) in try configuration.measuredModel() }
     return (configuration, model)

@@ -100,6 +100,7 @@ struct Train: ParsableCommand {
     try VaeDist.withRanks { communicator throws(Failure) in
       // Together: what is wrong on one host only must be said, too.
       let configuration = try communicator.together { () throws(Failure) in try resolve() }
+      if communicator.isRoot, ![.none, .json].contains(configuration.log.progress) { ActivityLine.start() }
       try communicator.agree(
         on: [
           ("--dry-run", "\(dryRun)"), ("--fast-dev-run", "\(fastDevRun)"), ("--profile", "\(profile)"),

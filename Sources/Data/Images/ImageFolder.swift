@@ -52,11 +52,14 @@ final class ImageReader: SampleReader {
     let digest = SHA256()
     digest.update("images \(options.size) \(options.channels)\n")
     var entries: [Entry] = []
+    let activity = Activity("reading the headers of \(name)", of: listing.images.count)
+    defer { activity.end() }
     for image in listing.images {
       let file = try InputFile(image.path)
       entries.append(Entry(path: image.path, size: file.size, modified: file.modified, header: try ImageHeader(file)))
       digest.update("\(image.path.dropFirst(listing.folder.count))\n\(image.label ?? -1) \(file.size)\n")
       try file.bytes(at: 0, count: 4096).withUnsafeBytes { digest.update($0) }
+      Activity.advance()
     }
     self.entries = entries
     fingerprint = digest.finish()

@@ -45,6 +45,8 @@ package struct CommunicationBenchmark: Sendable {
     result.nodes = nodes.count
     let message = max(count, leastMessage)
     let a = Buffer(count: message), b = Buffer(count: message)
+    let activity = Activity("timing messages and sums")
+    defer { activity.end() }
     if communicator.size > 1 {
       result.barrier = try slowest(watch.median(of: 0.002) { () throws(Failure) in try communicator.barrier() }, watch)
       if let pair = nodes.first(where: { $0.count > 1 }) {

@@ -59,8 +59,11 @@ package struct ProductBenchmark: Sendable {
     // Values of ordinary size: products of zeros or denormals would time something else.
     for buffer in [x.base, y.base] { for i in 0..<most * widest { buffer[i] = Float(i % 17) / 17 - 0.4 } }
     for i in 0..<weight.count { weight.base[i] = Float(i % 13) / 13 - 0.5 }
+    let activity = Activity("timing products of \(Products.description)", of: rows.count * Kind.allCases.count)
+    defer { activity.end() }
     for m in rows {
       for kind in Kind.allCases {
+        defer { Activity.advance() }
         let layers = layers.filter { kind != .inputGradient || !$0.isFirst }
         guard !layers.isEmpty else { continue }
         let (xs, ys, ws) = (x.base, y.base, weight.base)

@@ -42,10 +42,13 @@ package struct Stopwatch {
     try body()
     try communicator.barrier()
     var mark = ContinuousClock.now
+    let activity = Activity("timing single runs", of: count)
+    defer { activity.end() }
     for i in 0..<count {
       try body()
       let now = ContinuousClock.now
       times[i] = (now - mark) / .seconds(1)
+      Activity.advance()
       mark = now
     }
     return times

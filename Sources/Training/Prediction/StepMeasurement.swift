@@ -44,10 +44,13 @@ package struct StepMeasurement: Sendable {
     for _ in 0..<3 { try trainer.benchmarkStep() }
     let parts = StepPartTimer(setup, workload)
     var turns = [StepPartTimer.Turn](), steps = [Double]()
+    let activity = Activity("timing the parts of a step", of: rounds)
+    defer { activity.end() }
     for _ in 0..<rounds {
       turns.append(try parts.turn())
       steps.append(
         try parts.watch.median(rounds: 1, of: 0.1) { () throws(Failure) in try trainer.benchmarkStep() })
+      Activity.advance()
     }
     let jitter = try Jitter.measure(communicator, samples: 500) { () throws(Failure) in try workload.microbatch() }
     exchange = trainer.exchange.routeName
