@@ -82,6 +82,6 @@ let package = Package(
     .testTarget(
       name: "TrainingTests", dependencies: ["Training", "Persistence", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: swift),
-    .testTarget(name: "ReportingTests", dependencies: ["Reporting"], swiftSettings: swift),
+    .testTarget(name: "ReportingTests", dependencies: ["Reporting", "TestSupport"], swiftSettings: swift),
   ]
 )

@@ -130,18 +130,36 @@ package struct PictureGrid {
     }
   }
 
-  /// Writes the picture as PNG, whole or not at all.
-  package func write(to path: String) throws(Failure) {
+  /// The picture as a PNG file's bytes.
+  package func encoded() throws(Failure) -> EncodedPicture {
     guard size != nil else {
       throw Failure(
         .cannotCreate,
-        "cannot write \(path.printable): \(cells.count) images of \(width) x \(height) make a picture of "
-          + "more than \(Self.mostPixels) pixels", hint: "draw fewer images")
+        "\(cells.count) images of \(width) x \(height) make a picture of more than \(Self.mostPixels) pixels",
+        hint: "draw fewer images")
     }
     let picture = render()
-    try PNG.write(
-      pixels: picture.pixels, width: picture.width, height: picture.height, channels: picture.channels, to: path)
+    let png = try PNG.encode(
+      pixels: picture.pixels, width: picture.width, height: picture.height, channels: picture.channels)
+    return EncodedPicture(png: png, width: picture.width, height: picture.height, channels: picture.channels)
   }
+
+  /// Writes the picture as PNG, whole or not at all.
+  package func write(to path: String) throws(Failure) {
+    let picture: EncodedPicture
+    do throws(Failure) { picture = try encoded() } catch {
+      throw Failure(error.status, "cannot write \(path.printable): \(error.message)", hint: error.hint)
+    }
+    try DurableFile.write(picture.png, to: path)
+  }
+}
+
+/// A PNG file and what is in it.
+package struct EncodedPicture {
+  package let png: [UInt8]
+  package let width: Int
+  package let height: Int
+  package let channels: Int
 }
 
 enum Picture {

@@ -9,19 +9,27 @@ package final class PictureWriter: TrainingObserver {
   package init(runDirectory path: String) { self.path = path }
 
   package func observe(_ event: TrainingEvent) throws(Failure) {
-    guard case .pictures(let report) = event, [1, 3].contains(report.shape.channels) else { return }
-    let shape = report.shape, name = String(format: "epoch-%05d.png", report.epoch)
+    guard case .pictures(let report) = event, report.canBeDrawn else { return }
+    let name = String(format: "epoch-%05d.png", report.epoch)
     try RunDirectory.make(path + "/samples")
-    try PictureGrid(
-      images: report.samples, count: report.samples.count / shape.elementCount, height: shape.height,
-      width: shape.width,
-      channels: shape.channels, columns: 8
-    ).write(to: path + "/samples/" + name)
+    try report.sampleGrid.write(to: path + "/samples/" + name)
     try RunDirectory.make(path + "/reconstructions")
-    try PictureGrid.reconstructions(
-      inputs: report.originals, reconstructions: report.reconstructions,
-      count: report.originals.count / shape.elementCount, height: shape.height, width: shape.width,
-      channels: shape.channels, columns: 8
-    ).write(to: path + "/reconstructions/" + name)
+    try report.reconstructionGrid.write(to: path + "/reconstructions/" + name)
+  }
+}
+
+extension PictureReport {
+  var canBeDrawn: Bool { [1, 3].contains(shape.channels) }
+
+  var sampleGrid: PictureGrid {
+    PictureGrid(
+      images: samples, count: samples.count / shape.elementCount, height: shape.height, width: shape.width,
+      channels: shape.channels, columns: 8)
+  }
+
+  var reconstructionGrid: PictureGrid {
+    .reconstructions(
+      inputs: originals, reconstructions: reconstructions, count: originals.count / shape.elementCount,
+      height: shape.height, width: shape.width, channels: shape.channels, columns: 8)
   }
 }

@@ -41,7 +41,7 @@ package final class ProgressConsole: TrainingObserver {
     case .collapse(let epoch, _, let message): warn("epoch \(epoch): \(message)")
     case .warning(let message): warn(message)
     case .stopped(let reason, let step, let epoch): stopped(reason, step, epoch)
-    case .pictures: break
+    case .pictures, .embedding: break
     }
   }
 

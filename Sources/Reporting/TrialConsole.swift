@@ -29,6 +29,7 @@ package final class TrialConsole: TrainingObserver {
       warn(message)
     case .rollback(let report):
       warn("step \(report.failingStep) was not finite: first in \(report.operation)")
+    case .embedding: break
     case .stopped:
       let seconds = fixed((ContinuousClock.now - began) / .seconds(1), 2)
       Output.say((hasWarned ? "see the warnings" : "all works") + "  (\(seconds) s, nothing kept)\n")

@@ -28,9 +28,13 @@ struct DataShare {
     let train = plan.strata(slots)
     var valid = Validator.share(
       of: Validator.count(of: data.valid, configuration), rank: communicator.rank, size: communicator.size)
-    if communicator.isRoot, data.train.shape.isImage, configuration.monitor.picturesEvery > 0 {
-      // Its pictures show the first samples, whoever validates on them.
-      valid = 0..<max(valid.upperBound, min(PictureMaker.stripCount, data.valid.count))
+    if communicator.isRoot {
+      // Its pictures and its embedding show the first samples, whoever validates on them.
+      let hasPictures = data.train.shape.isImage && configuration.monitor.picturesEvery > 0
+      let shown = max(
+        hasPictures ? min(PictureMaker.stripCount, data.valid.count) : 0,
+        EmbeddingMaker.count(of: data.valid, configuration))
+      if shown > 0 { valid = 0..<max(valid.upperBound, shown) }
     }
     let validShare = valid
     try communicator.together(moving: clock) { () throws(Failure) in
@@ -71,6 +75,8 @@ struct DataShare {
     case .minmax, .standardize: break
     }
     let mine = try communicator.together(moving: clock) { () throws(Failure) -> [Double] in
+      let activity = Activity("finding the scale of \(data.train.name)", of: plan.strata(slots).count)
+      defer { activity.end() }
       var all = [Double]()
       for slot in slots { all += try data.train.moments(of: plan.stratum(slot)).serialized }
       return all

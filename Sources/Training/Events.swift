@@ -37,15 +37,21 @@ package struct ValidationReport: Sendable {
   /// Var_x[mu] of each unit.
   package var variancePerUnit: [Double]
   package var activeUnits: Int
+  /// Of the posterior, over all units and samples.
+  package var mu: Histogram
+  package var sigma: Histogram
 
   package init(
-    means: ELBOMeans, reconstructionOfMean: Double, klPerUnit: [Double], variancePerUnit: [Double], activeUnits: Int
+    means: ELBOMeans, reconstructionOfMean: Double, klPerUnit: [Double], variancePerUnit: [Double], activeUnits: Int,
+    mu: Histogram = Histogram(edges: [], counts: []), sigma: Histogram = Histogram(edges: [], counts: [])
   ) {
     self.means = means
     self.reconstructionOfMean = reconstructionOfMean
     self.klPerUnit = klPerUnit
     self.variancePerUnit = variancePerUnit
     self.activeUnits = activeUnits
+    self.mu = mu
+    self.sigma = sigma
   }
 }
 
@@ -103,6 +109,7 @@ package struct StartReport: Sendable {
 /// Pictures in [0, 1], row-major NHWC.
 package struct PictureReport: Sendable {
   package var epoch: Int
+  package var step: Int
   package var shape: SampleShape
   /// (64, elements): E[x | z] of fixed z from the prior.
   package var samples: [Float]
@@ -121,6 +128,7 @@ package enum TrainingEvent: Sendable {
   case step(StepReport)
   case epoch(EpochReport)
   case pictures(PictureReport)
+  case embedding(EmbeddingReport)
   case checkpoint(step: Int, epoch: Int, seconds: Double)
   case rollback(RollbackReport)
   case collapse(epoch: Int, step: Int, message: String)

@@ -22,11 +22,12 @@ package final class PictureMaker {
       into: decoder.graph[decoder.z], samples: indices, rows: indices.count, columns: decoder.z.columns, epoch: 0)
   }
 
-  package func make(epoch: Int) throws(Failure) -> PictureReport {
+  package func make(epoch: Int, step: Int) throws(Failure) -> PictureReport {
     decoder.graph.forward()
     let samples = Array(UnsafeBufferPointer(start: decoder.graph[decoder.mean], count: decoder.mean.count))
     let strip = try validator.reconstructions(PictureMaker.stripCount, seed: seed)
     return PictureReport(
-      epoch: epoch, shape: shape, samples: samples, originals: strip.originals, reconstructions: strip.means)
+      epoch: epoch, step: step, shape: shape, samples: samples, originals: strip.originals, reconstructions: strip.means
+    )
   }
 }

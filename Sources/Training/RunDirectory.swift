@@ -261,7 +261,7 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
           ("kind", .text("warning")), ("step", .integer(at.step)), ("epoch", .integer(at.epoch)),
           ("message", .text(message)),
         ]).text)
-    case .pictures, .step: break
+    case .pictures, .embedding, .step: break
     }
   }
 

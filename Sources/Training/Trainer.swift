@@ -20,6 +20,8 @@ package final class Trainer {
   let checkpoints: Checkpoints
   private let validator: Validator
   private let pictures: PictureMaker?
+  private let embedding: EmbeddingMaker?
+  private var embedded = ContinuousClock.now
   private let observers: [any TrainingObserver]
   private let injection: NaNInjection?
   private let delay: RankDelay?
@@ -64,6 +66,9 @@ package final class Trainer {
     pictures =
       communicator.isRoot && setup.data.train.shape.isImage && configuration.monitor.picturesEvery > 0
       ? PictureMaker(autoencoder, validator: validator, shape: setup.data.train.shape, seed: seed) : nil
+    embedding =
+      communicator.isRoot && configuration.log.tensorboard
+      ? EmbeddingMaker(validator, data: setup.data.valid, configuration: configuration) : nil
     self.observers = observers
     self.injection = injection
     self.delay = delay
@@ -243,17 +248,30 @@ package final class Trainer {
     emit(.epoch(report))
     if let pictures, isLast || epoch % configuration.monitor.picturesEvery == 0 {
       clock.enter(.pictures)
-      emit(.pictures(try pictures.make(epoch: epoch)))
+      emit(.pictures(try pictures.make(epoch: epoch, step: state.step)))
     }
+    if ContinuousClock.now - embedded > Trainer.embeddingInterval { embed() }
     let fails = collapse != nil && configuration.monitor.failOnCollapse
     if isDue { save(best: isBest, isLast: isLast || stops || fails) }
     if let collapse { emit(.collapse(epoch: epoch, step: state.step, message: collapse)) }
     return fails ? try stop(.collapsed) : nil
   }
 
+  /// The embedding shows one moment: the end, and now and then the present.
+  private static let embeddingInterval = Swift.Duration.seconds(300)
+
+  /// On rank 0. Nothing that a training should end for.
+  private func embed() {
+    guard let embedding else { return }
+    clock.enter(.pictures)
+    do throws(Failure) { emit(.embedding(try embedding.make())) } catch { emit(.warning("no embedding: \(error)")) }
+    embedded = .now
+  }
+
   private func stop(_ reason: StopReason) throws(Failure) -> StopReason {
     save(best: false, isLast: true, unlessSaved: true)
     try checkpoints.requireSaved(step: state.step, communicator)
+    embed()
     emit(.stopped(reason, step: state.step, epoch: state.epoch))
     try communicator.barrier()
     return reason

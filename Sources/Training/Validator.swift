@@ -1,6 +1,7 @@
 import Autograd
 import Communication
 import Data
+import Glibc
 import Kernels
 import VAE
 
@@ -52,7 +53,8 @@ package final class Validator {
   package func validate(seed: UInt64) throws(Failure) -> ValidationReport {
     let units = graph.inference.posterior.mu.columns
     let klUnits = graph.terms.klPerUnit.columns
-    let width = 4 + klUnits + 2 * units
+    let inference = graph.inference, counted = 4 + klUnits + 2 * units
+    let width = counted + Bins.mu.count + Bins.logvar.count
     let memory = graph.graph
     let share = Validator.share(of: count, rank: communicator.rank, size: communicator.size)
     let activity = Activity("validating", of: Validator.chunks(of: share.count))
@@ -76,8 +78,10 @@ package final class Validator {
       vd_weighted_column_sums(
         row + 4, nil, memory[graph.terms.klPerUnit], loader.weights, Validator.chunk, klUnits)
       vd_weighted_column_sums(
-        row + 4 + klUnits, row + 4 + klUnits + units, memory[graph.inference.posterior.mu], loader.weights,
+        row + 4 + klUnits, row + 4 + klUnits + units, memory[inference.posterior.mu], loader.weights,
         Validator.chunk, units)
+      Bins.mu.add(memory[inference.posterior.mu], filled * units, to: row + counted)
+      Bins.logvar.add(memory[inference.posterior.logvar], filled * units, to: row + counted + Bins.mu.count)
       Activity.advance()
     }
     let n = max(sums[0], 1)
@@ -88,7 +92,29 @@ package final class Validator {
     return ValidationReport(
       means: ELBOMeans(reconstruction: sums[1] / n, kl: sums[2] / n), reconstructionOfMean: sums[3] / n,
       klPerUnit: (0..<klUnits).map { sums[4 + $0] / n }, variancePerUnit: variance,
-      activeUnits: variance.count { $0 > activeVariance })
+      activeUnits: variance.count { $0 > activeVariance },
+      mu: Histogram(edges: Bins.mu.edges, counts: Array(sums[counted..<counted + Bins.mu.count])),
+      sigma: Histogram(
+        edges: Bins.logvar.edges.map { exp($0 / 2) }, counts: Array(sums.suffix(Bins.logvar.count))))
+  }
+
+  /// Hands over x and the posterior means of the first `n` validation samples, chunk by chunk, as validation computes
+  /// them; root only.
+  func encode(
+    first n: Int, seed: UInt64,
+    _ body: (_ count: Int, _ x: UnsafePointer<Float>, _ mu: UnsafePointer<Float>) -> Void
+  ) throws(Failure) {
+    let memory = graph.graph, n = min(n, count)
+    memory.replay.samples = UnsafePointer(loader.samples)
+    memory.replay.seed = seed
+    memory.replay.epoch = validationEpoch
+    memory.replay.noiseScale = 0
+    for first in stride(from: 0, to: n, by: Validator.chunk) {
+      let filled = min(Validator.chunk, n - first)
+      try loader.load(first..<first + filled, into: memory[graph.x], seed: seed, attempt: 0, epoch: validationEpoch)
+      memory.forward()
+      body(filled, memory[graph.x], memory[graph.inference.posterior.mu])
+    }
   }
 
   /// The first validation samples and E[x | z] at their posterior mean; root only. (n, elements) each

@@ -189,8 +189,7 @@ private struct TrainingRun {
     defer { record?.close() }
     do {
       let trainer = try Trainer(
-        setup, observers: record.map { [console, $0, PictureWriter(runDirectory: directory)] } ?? [],
-        injection: injection, delay: delay)
+        setup, observers: record.map { [console, $0] + writers } ?? [], injection: injection, delay: delay)
       let recording = isProfiled ? try PhaseRecording(clock, communicator) : nil
       let reason = try trainer.run()
       if let recording { try TraceFile.write(recording, to: directory + "/trace.json", communicator) }
@@ -210,6 +209,13 @@ private struct TrainingRun {
   }
 
   private var checkpoints: String { directory + "/checkpoints" }
+
+  /// What keeps pictures and curves.
+  private var writers: [any TrainingObserver] {
+    let pictures = PictureWriter(runDirectory: directory)
+    guard configuration.log.tensorboard else { return [pictures] }
+    return [pictures, TensorBoardWriter(runDirectory: directory, everySteps: configuration.log.everySteps)]
+  }
 
   /// On rank 0: the lock of a run directory that exists, before anything in it is looked at.
   private func lockIfThere() throws(Failure) -> RunLock? {

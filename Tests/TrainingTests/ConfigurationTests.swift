@@ -93,6 +93,7 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
   ("checkpoint.keep", ["1", "10"], ["0"]),
   ("log.progress", ["auto", "bar", "plain", "json", "none"], ["quiet"]),
   ("log.every_steps", ["0", "10"], ["-1"]),
+  ("log.tensorboard", ["true", "false"], ["auto", "1", ""]),
 ]
 
 /// Reads YAML into the defaults.

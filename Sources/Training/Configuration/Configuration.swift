@@ -103,6 +103,7 @@ package struct Configuration: Sendable, Equatable {
   package struct Log: Sendable, Equatable {
     package var progress = ProgressStyle.auto
     package var everySteps = 0
+    package var tensorboard = true
   }
 
   package var data = Data()

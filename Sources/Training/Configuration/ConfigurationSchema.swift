@@ -263,6 +263,7 @@ package enum ConfigurationSchema {
     {
       $0 >= 0
     },
+    key("log.tensorboard", \.log.tensorboard, "write events for TensorBoard to the run directory's tensorboard/"),
   ]
 
   private static let byPath = Dictionary(uniqueKeysWithValues: keys.map { ($0.path, $0) })
