@@ -175,7 +175,7 @@ package func fixed(_ value: Double, _ decimals: Int) -> String {
 private func rounded(_ value: Double) -> Double { Double(String(format: "%.3g", value)) ?? value }
 
 /// 12.4k, 3.1M
-private func short(_ value: Double) -> String {
+func short(_ value: Double) -> String {
   value >= 1e6 ? fixed(value / 1e6, 1) + "M" : value >= 1e3 ? fixed(value / 1e3, 1) + "k" : fixed(value, 0)
 }
 

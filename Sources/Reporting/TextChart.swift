@@ -1,0 +1,131 @@
+import Foundation
+
+/// Curves drawn in braille, each character two dots wide and four high.
+struct TextChart {
+  struct Curve {
+    /// Evenly spaced; what is not finite is left out.
+    let values: [Double]
+    /// The eye must tell two curves apart where there are no colours.
+    var isDotted = false
+    /// Of the terminal's own.
+    var color = 6
+  }
+
+  let curves: [Curve]
+  /// In characters, with the scale at the left.
+  let width: Int
+  let height: Int
+  /// What the scale shows at least.
+  var within: ClosedRange<Double>?
+  var ends: (first: String, last: String) = ("", "")
+
+  /// `height` lines of the plot, and one for the ends of the horizontal axis. Nothing where no value is finite.
+  func lines(isColored: Bool) -> [String] {
+    guard let range, height > 0 else { return [] }
+    let scale = [range.upperBound, range.lowerBound].map(axisText)
+    let margin = scale.map(\.count).max() ?? 0
+    let columns = max(2, width - margin - 2)
+    var canvas = Canvas(columns: columns, rows: height)
+    for (number, curve) in curves.enumerated() { draw(curve, number, range, into: &canvas) }
+    var lines = (0..<height).map { row in
+      let label = row == 0 ? scale[0] : row == height - 1 ? scale[1] : ""
+      let edge = row == 0 || row == height - 1 ? "┤" : "│"
+      return String(repeating: " ", count: margin - label.count) + label + " " + edge
+        + canvas.text(row, colors: isColored ? curves.map(\.color) : nil)
+    }
+    let gap = columns - ends.first.count - ends.last.count
+    if gap > 0 {
+      let axis = ends.first + String(repeating: " ", count: gap) + ends.last
+      lines.append(String(repeating: " ", count: margin + 2) + axis)
+    }
+    return lines
+  }
+
+  private var range: ClosedRange<Double>? {
+    let values = curves.flatMap(\.values).filter(\.isFinite)
+    guard let low = values.min(), let high = values.max() else { return nil }
+    let bottom = min(low, within?.lowerBound ?? low), top = max(high, within?.upperBound ?? high)
+    // A curve that does not move lies in the middle.
+    let room = top > bottom ? 0 : max(abs(top) * 0.01, 1e-12)
+    return bottom - room...top + room
+  }
+
+  private func draw(_ curve: Curve, _ number: Int, _ range: ClosedRange<Double>, into canvas: inout Canvas) {
+    let wide = 2 * canvas.columns, high = 4 * canvas.rows
+    // Halves, because the difference of two numbers may be none.
+    let extent = range.upperBound / 2 - range.lowerBound / 2
+    var last: Int?
+    for x in 0..<wide {
+      guard let value = value(of: curve, at: x, of: wide) else {
+        last = nil
+        continue
+      }
+      let part = (value / 2 - range.lowerBound / 2) / extent
+      let y = high - 1 - Int((max(0, min(1, part)) * Double(high - 1)).rounded())
+      if !curve.isDotted {
+        // From beside the dot before, so that a slope is as thin as a level.
+        let from = last.map { $0 == y ? y : $0 + (y - $0).signum() } ?? y
+        for between in min(from, y)...max(from, y) { canvas.set(x, between, number) }
+      } else if x % 3 == 0 {
+        canvas.set(x, y, number)
+      }
+      last = y
+    }
+  }
+
+  /// The mean of the values that share a column of dots, or, where there are fewer values, the line between two.
+  private func value(of curve: Curve, at x: Int, of wide: Int) -> Double? {
+    let values = curve.values
+    guard values.count > 1 else { return values.first.flatMap { $0.isFinite ? $0 : nil } }
+    let step = Double(values.count - 1) / Double(wide - 1), place = Double(x) * step
+    if step <= 1 {
+      let left = min(Int(place), values.count - 2), part = place - Double(left)
+      let ends = (values[left], values[left + 1])
+      if part == 0 || !ends.1.isFinite { return ends.0.isFinite ? ends.0 : nil }
+      return ends.0.isFinite ? ends.0 + (ends.1 - ends.0) * part : nil
+    }
+    let first = max(0, Int((place - step / 2).rounded(.up))), last = min(values.count - 1, Int(place + step / 2))
+    let shown = values[first...max(first, last)].filter(\.isFinite)
+    return shown.isEmpty ? nil : shown.reduce(0) { $0 + $1 / Double(shown.count) }
+  }
+
+  private func axisText(_ value: Double) -> String { String(format: "%.4g", value) }
+}
+
+/// Dots in characters of braille (U+2800).
+private struct Canvas {
+  let columns: Int
+  let rows: Int
+  private var cells: [UInt32]
+  /// Whose dots a character shows: the curve's that was drawn first.
+  private var owners: [Int]
+  private static let bits: [[UInt32]] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]]
+
+  init(columns: Int, rows: Int) {
+    self.columns = columns
+    self.rows = rows
+    cells = Array(repeating: 0, count: columns * rows)
+    owners = Array(repeating: -1, count: columns * rows)
+  }
+
+  mutating func set(_ x: Int, _ y: Int, _ curve: Int) {
+    let cell = y / 4 * columns + x / 2
+    cells[cell] |= Canvas.bits[y % 4][x % 2]
+    if owners[cell] < 0 { owners[cell] = curve }
+  }
+
+  /// A row of characters, blanks at its end left out.
+  func text(_ row: Int, colors: [Int]?) -> String {
+    let line = row * columns..<(row + 1) * columns
+    guard let last = line.last(where: { cells[$0] != 0 }) else { return "" }
+    var text = "", color = -1
+    for cell in line.lowerBound...last {
+      if let colors, owners[cell] >= 0, colors[owners[cell]] != color {
+        color = colors[owners[cell]]
+        text += "\u{1b}[3\(color)m"
+      }
+      text.unicodeScalars.append(cells[cell] == 0 ? " " : Unicode.Scalar(0x2800 + cells[cell]) ?? " ")
+    }
+    return color >= 0 ? text + "\u{1b}[0m" : text
+  }
+}

@@ -1,0 +1,98 @@
+import ArgumentParser
+import Communication
+import Foundation
+import Kernels
+import Reporting
+import Training
+
+struct Watch: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Follow a run in the terminal: recon, KL, beta and active units as curves, until it ends.",
+    discussion: """
+      vae-dist watch runs/a
+      vae-dist watch runs/a --once            as it stands, for scripts
+      vae-dist watch runs/a --wait            from before it has begun
+
+      Ends with the run: with status 0 if it has finished, 75 if it was stopped with a checkpoint, its own if it failed,
+      1 if it died. Where standard output is no terminal, it prints a line for each epoch, and the curves at the end.
+      """)
+
+  @Argument(help: ArgumentHelp("Run directory.", valueName: "run")) var place: String
+  @Flag(help: "Show the run as it stands, and leave with status 0.") var once = false
+  @Flag(help: "Wait for the run to begin.") var wait = false
+  @Option(help: "Seconds between looks.") var interval = 1.0
+
+  func validate() throws {
+    guard (0.1...3_600).contains(interval) else { throw ValidationError("--interval is between 0.1 and 3600 seconds") }
+    guard !place.isEmpty else { throw ValidationError("'' names no run") }
+  }
+
+  func run() throws {
+    guard Launcher.expectedRank == 0 else { return }
+    var record = try open()
+    if once { return try show(record) }
+    let screen = Terminal.size != nil, began = ContinuousClock.now
+    var lastEpoch = 0
+    while true {
+      if screen {
+        try draw(record)
+      } else if let epoch = record.epochs.last?.epoch, epoch != lastEpoch {
+        lastEpoch = epoch
+        try Output.result(RunScreen(record, columns: .max, rows: 0, isColored: false).line + "\n")
+      }
+      // A run that begins has a lock before it has a status.
+      let begins = record.status == nil && isLocked && ContinuousClock.now - began < .seconds(RunRecord.patience)
+      guard begins || record.standing() == .going else { break }
+      usleep(UInt32(interval * 1e6))
+      record.refresh()
+    }
+    if screen { try Output.result("\n") } else { try show(record) }
+    Foundation.exit(status(record))
+  }
+
+  private var isLocked: Bool { FileManager.default.fileExists(atPath: place + "/lock") }
+
+  private func open() throws(Failure) -> RunRecord {
+    var hasSaid = false
+    while true {
+      do throws(Failure) { return try RunRecord(place) } catch {
+        guard error.status == .missingInput else { throw error }
+        // Training makes the directory, and a moment later the first file in it.
+        guard wait || isLocked else {
+          throw Failure(
+            .missingInput, error.message,
+            hint:
+              "training writes once its data is read: --wait waits for that; `vae-dist runs list` shows what there is")
+        }
+        if !hasSaid { Output.complain("vae-dist: \(place.printable): nothing is written yet; waiting\n") }
+        hasSaid = true
+      }
+      usleep(UInt32(interval * 1e6))
+    }
+  }
+
+  private func show(_ record: RunRecord) throws(Failure) {
+    let size = Terminal.size ?? Terminal.assumedSize
+    let screen = RunScreen(
+      record, columns: size.columns, rows: size.rows, isColored: Terminal.size != nil && Terminal.wantsColor)
+    try Output.result(screen.lines.map { $0 + "\n" }.joined())
+  }
+
+  /// Over what was drawn before, without a flicker.
+  private func draw(_ record: RunRecord) throws(Failure) {
+    let size = Terminal.size ?? Terminal.assumedSize
+    let screen = RunScreen(record, columns: size.columns, rows: size.rows - 1, isColored: Terminal.wantsColor)
+    let lines = screen.lines.prefix(max(1, size.rows - 1))
+    try Output.result("\u{1b}[H" + lines.map { $0 + "\u{1b}[K\n" }.joined() + "\u{1b}[J")
+  }
+
+  private func status(_ record: RunRecord) -> Int32 {
+    switch record.standing() {
+    case .finished: 0
+    case .stopped(let reason):
+      (reason == StopReason.collapsed.word ? Failure.Status.collapsed : .stopped).rawValue
+    case .failed: Int32(clamping: min(255, max(1, record.status?.exit ?? 1)))
+    case .going, .cutOff: Failure.Status.failure.rawValue
+    }
+  }
+}
