@@ -70,3 +70,14 @@ package final class TrainedModel {
       autoencoder.likelihood.nature, dimensions: shape.elementCount, scale: file.metadata.scaling.scale)
   }
 }
+
+extension TrainedModel {
+  /// Whether its samples are pictures of one or three channels.
+  package var canBeDrawn: Bool { shape.isImage && [1, 3].contains(shape.channels) }
+
+  /// In the units of the data, as it was before scaling. x (count, elements)
+  package func unscaled(_ x: [Float]) -> [Float] {
+    let scaling = file.metadata.scaling, width = scaling.offset.count
+    return x.indices.map { x[$0] / scaling.scale[$0 % width] + scaling.offset[$0 % width] }
+  }
+}

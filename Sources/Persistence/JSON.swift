@@ -8,6 +8,8 @@ package enum JSON: Sendable {
   case object([(String, JSON)])
   case null
 
+  package static func optional(_ value: Double?) -> JSON { value.map(JSON.number) ?? .null }
+
   package static func numbers(_ values: some Sequence<Double>) -> JSON { .array(values.map(JSON.number)) }
 
   /// One line. A number that is not finite becomes null, since JSON has no word for it.

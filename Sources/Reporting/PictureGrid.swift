@@ -22,6 +22,8 @@ package struct PictureGrid {
   /// So many rows belong together; the gap after them is wider.
   private let band: Int
   private let background: UInt8
+  /// Beside the rows, in reading order.
+  private var rowLabels: [String] = []
 
   /// images: (count, height, width, channels) in [0, 1], others are clamped; 1 channel is grey, 3 are RGB.
   /// `scale`: whole magnification, by default such that a cell is at least about 56 pixels high.
@@ -72,6 +74,13 @@ package struct PictureGrid {
     self.background = background
   }
 
+  /// With a word to the left of each row.
+  package func labelled(_ rowLabels: [String]) -> PictureGrid {
+    var grid = self
+    grid.rowLabels = rowLabels
+    return grid
+  }
+
   private var rows: Int { max(1, (cells.count + columns - 1) / columns) }
 
   /// Where a row begins: every row has a gap above it, the first of a later band three more.
@@ -111,7 +120,22 @@ package struct PictureGrid {
         }
       }
     }
-    return (pixels, size.width, size.height, depth)
+    return rowLabels.isEmpty
+      ? (pixels, size.width, size.height, depth) : beside(pixels, size.width, size.height, depth)
+  }
+
+  /// The grid with its labels to the left of it.
+  private func beside(
+    _ grid: [UInt8], _ width: Int, _ height: Int, _ depth: Int
+  ) -> (pixels: [UInt8], width: Int, height: Int, channels: Int) {
+    let margin = 12 + (rowLabels.map { Font.width($0, scale: 2) }.max() ?? 0)
+    var canvas = Canvas(width: margin + width, height: height, background: .grey(background))
+    canvas.paste(grid, width: width, height: height, channels: depth, x: margin, y: 0)
+    for (row, label) in rowLabels.prefix(rows).enumerated() {
+      let middle = top(row) + (self.height * scale - 2 * Font.height) / 2
+      canvas.text(label, x: 8, y: max(0, middle), .grey(220))
+    }
+    return (canvas.pixels, canvas.width, canvas.height, 3)
   }
 
   /// One row of an image, magnified along it.

@@ -45,13 +45,13 @@ package final class BatchLoader {
     uniforms.deallocate()
   }
 
-  /// Consecutive samples, as they are. x (rows, elements)
+  /// These samples, as they are. x (rows, elements)
   package func load(
-    _ range: Range<Int>, into x: UnsafeMutablePointer<Float>, seed: UInt64, attempt: Int, epoch: UInt32
+    _ chosen: some Collection<Int>, into x: UnsafeMutablePointer<Float>, seed: UInt64, attempt: Int, epoch: UInt32
   ) throws(Failure) {
-    for (row, index) in range.enumerated() { indices[row] = index }
-    try fill(range.count, x)
-    draw(range.count, x, seed: seed, attempt: attempt, epoch: epoch)
+    for (row, index) in chosen.enumerated() { indices[row] = index }
+    try fill(chosen.count, x)
+    draw(chosen.count, x, seed: seed, attempt: attempt, epoch: epoch)
   }
 
   /// A slot's microbatch of a step, augmented; returns the number of real samples. x (rows, elements)

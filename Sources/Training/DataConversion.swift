@@ -56,7 +56,7 @@ package struct DataConversion {
     let activity = Activity("writing \(path)", of: data.count)
     defer { activity.end() }
     try DurableFile.write(to: path) { write throws(Failure) in
-      try hand(header(isBytes ? "|u1" : "<f4", dimensions)[...], to: write)
+      try hand(NPYFile.header(isBytes ? "|u1" : "<f4", dimensions)[...], to: write)
       let values = Buffer(count: width)
       var block = [UInt8](repeating: 0, count: rows * rowBytes)
       for first in stride(from: 0, to: data.count, by: rows) {
@@ -84,7 +84,7 @@ package struct DataConversion {
   private static func writeLabels(of data: Dataset, to path: String) throws(Failure) -> Output {
     let labels = (0..<data.count).map { Int64(data.label(at: $0) ?? 0).littleEndian }
     try DurableFile.write(to: path) { write throws(Failure) in
-      try hand(header("<i8", [labels.count])[...], to: write)
+      try hand(NPYFile.header("<i8", [labels.count])[...], to: write)
       try hand(labels[...], to: write)
     }
     return Output(path: path, summary: "\(labels.count) labels")
@@ -94,15 +94,5 @@ package struct DataConversion {
     _ values: ArraySlice<T>, to write: (UnsafeRawBufferPointer) throws(Failure) -> Void
   ) throws(Failure) {
     try values.withUnsafeBufferPointer { values throws(Failure) in try write(UnsafeRawBufferPointer(values)) }
-  }
-
-  /// NPY 1.0: the values begin at a multiple of 64 bytes.
-  private static func header(_ type: String, _ dimensions: [Int]) -> [UInt8] {
-    let sizes = dimensions.map(String.init).joined(separator: ", ") + (dimensions.count == 1 ? "," : "")
-    let text = "{'descr': '\(type)', 'fortran_order': False, 'shape': (\(sizes)), }"
-    let padded = (10 + text.utf8.count + 1 + 63) / 64 * 64
-    let length = UInt16(padded - 10)
-    return [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(length & 255), UInt8(length >> 8)] + Array(text.utf8)
-      + Array(repeating: 0x20, count: padded - 11 - text.utf8.count) + [0x0a]
   }
 }

@@ -116,6 +116,41 @@ package struct PictureReport: Sendable {
   /// (n, elements): validation samples and their reconstructions.
   package var originals: [Float]
   package var reconstructions: [Float]
+  package var space: LatentSpaceReport?
+}
+
+/// The latent space of a moment, decoded.
+package struct LatentSpaceReport: Sendable {
+  /// (pairs, LatentPaths.steps, elements): from one validation sample's mu to another's, in a straight line.
+  package var interpolations: [Float]
+  /// Units with the largest KL first, as many as are shown, and the KL of each, nats.
+  package var units: [Int]
+  package var klPerUnit: [Double]
+  /// (units, LatentPaths.traversalSteps, elements): each unit from -3 to 3, the others at 0.
+  package var traversals: [Float]
+  /// (LatentPaths.manifoldSide^2, elements), rows from the top, of two units; else empty.
+  package var manifold: [Float]
+  package var codes: LatentCodes
+}
+
+/// Where the encoder puts samples.
+package struct LatentCodes: Sendable {
+  package var latent: Int
+  /// Posterior means. (count, latent)
+  package var mu: [Float]
+  /// One for each, where all are known, and what the labels 0, 1, ... are called.
+  package var labels: [Int]?
+  package var labelNames: [String]?
+  package var count: Int { mu.count / max(1, latent) }
+
+  package init(latent: Int, mu: [Float], labels: [Int]? = nil, labelNames: [String]? = nil) {
+    self.latent = latent
+    self.mu = mu
+    self.labels = labels
+    self.labelNames = labelNames
+  }
+
+  package subscript(index: Int) -> ArraySlice<Float> { mu[index * latent..<(index + 1) * latent] }
 }
 
 package enum StopReason: Int, Sendable {

@@ -44,7 +44,7 @@ package struct MemoryNeed: Sendable {
     graphs =
       autoencoder.arenaBytes(batch: plan.microbatch, gradients: true)
       + autoencoder.arenaBytes(batch: Validator.chunk, gradients: false)
-      + (hasPictures ? autoencoder.decoderArenaBytes(batch: PictureMaker.sampleCount) : 0)
+      + (hasPictures ? autoencoder.decoderArenaBytes(batch: LatentDecoder.rows) : 0)
     window = exchange.window + (isShared && neighbours > 1 ? 3 * buffer : 0)
     ranks = topology.machineSize
     nodes = (topology.machineSize + neighbours - 1) / neighbours

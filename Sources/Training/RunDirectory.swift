@@ -139,6 +139,15 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     return stat(path, &status) == 0 ? [UInt64(status.st_dev), UInt64(status.st_ino)] : []
   }
 
+  /// The run that a model file belongs to: for one that stands alone, the directory it is in.
+  package static func of(_ model: String) -> String {
+    let folder = (model as NSString).deletingLastPathComponent
+    let above = (folder as NSString).deletingLastPathComponent
+    guard (above as NSString).lastPathComponent == "checkpoints" else { return folder.isEmpty ? "." : folder }
+    let run = (above as NSString).deletingLastPathComponent
+    return run.isEmpty ? "." : run
+  }
+
   /// Makes a directory and its parents.
   package static func make(_ path: String) throws(Failure) {
     do {

@@ -19,6 +19,8 @@ package final class Trainer {
   package let clock: PhaseClock
   let checkpoints: Checkpoints
   private let validator: Validator
+  private let hasPictures: Bool
+  /// On rank 0.
   private let pictures: PictureMaker?
   private let embedding: EmbeddingMaker?
   private var embedded = ContinuousClock.now
@@ -63,9 +65,10 @@ package final class Trainer {
     validator = Validator(
       autoencoder, data: setup.data.valid, communicator: communicator, configuration: configuration,
       clock: clock)
+    hasPictures = setup.data.train.shape.isImage && configuration.monitor.picturesEvery > 0
     pictures =
-      communicator.isRoot && setup.data.train.shape.isImage && configuration.monitor.picturesEvery > 0
-      ? PictureMaker(autoencoder, validator: validator, shape: setup.data.train.shape, seed: seed) : nil
+      communicator.isRoot && hasPictures
+      ? PictureMaker(autoencoder, validator: validator, data: setup.data.valid, configuration) : nil
     embedding =
       communicator.isRoot && configuration.log.tensorboard
       ? EmbeddingMaker(validator, data: setup.data.valid, configuration: configuration) : nil
@@ -220,7 +223,9 @@ package final class Trainer {
     exchange.awaitRelease()
     clock.enter(.validate)
     let times = try rankTimes.report()
-    let valid = try validator.validate(seed: seed)
+    let isLast = state.step >= totalSteps
+    let isShown = hasPictures && (isLast || epoch % configuration.monitor.picturesEvery == 0)
+    let valid = try validator.validate(seed: seed, keepingCodes: isShown)
     guard valid.means.negativeELBO.isFinite else {
       // The last update made parameters that no step has used yet: the same as a step that is not finite.
       try rollBack(failing: state.step - 1)
@@ -229,7 +234,6 @@ package final class Trainer {
     try communicator.agree(
       on: [("parameters after epoch \(epoch)", autoencoder.store.digest())], when: "after an epoch")
     let elements = autoencoder.elements
-    let isLast = state.step >= totalSteps
     let isDue = isLast || epoch % configuration.checkpoint.everyEpochs == 0
     let isBest = isDue && conductor.isBest(valid, step: state.step)  // the best of those that are kept
     let collapse = conductor.collapse(valid, step: state.step, beta: last.beta, elements: elements)
@@ -246,9 +250,9 @@ package final class Trainer {
       state.sums = EpochSums()
     }
     emit(.epoch(report))
-    if let pictures, isLast || epoch % configuration.monitor.picturesEvery == 0 {
+    if let pictures, isShown {
       clock.enter(.pictures)
-      emit(.pictures(try pictures.make(epoch: epoch, step: state.step)))
+      emit(.pictures(try pictures.make(epoch: epoch, step: state.step, klPerUnit: valid.klPerUnit)))
     }
     if ContinuousClock.now - embedded > Trainer.embeddingInterval { embed() }
     let fails = collapse != nil && configuration.monitor.failOnCollapse

@@ -14,11 +14,14 @@ package final class Validator {
   private let graph: ELBOGraph
   private let data: Dataset
   private let communicator: Communicator
-  private let count: Int
+  /// Samples validated on.
+  let count: Int
   private let chunks: Int
   private let loader: BatchLoader
   private let activeVariance: Double
   private let clock: PhaseClock
+  /// mu of evenly spaced samples, as the last validation that was asked for it found it; on every rank.
+  package private(set) var codes: [Float] = []
 
   package init(
     _ autoencoder: VariationalAutoencoder, data: Dataset, communicator: Communicator, configuration: Configuration,
@@ -49,9 +52,20 @@ package final class Validator {
     return min(count, range.lowerBound * chunk)..<min(count, range.upperBound * chunk)
   }
 
+  /// Validation samples that pictures of the latent space show: evenly spaced, because many sets are sorted.
+  package static func codeIndices(of count: Int, latent: Int) -> [Int] {
+    Array(stride(from: 0, to: count, by: codeStride(of: count, latent: latent)))
+  }
+
+  private static func codeStride(of count: Int, latent: Int) -> Int {
+    let most = max(1, min(2_000, (1 << 22) / latent))
+    return max(1, (count + most - 1) / most)
+  }
+
   /// Collective. Noise depends on seed and sample only, so that epochs are compared on the same draws.
-  package func validate(seed: UInt64) throws(Failure) -> ValidationReport {
+  package func validate(seed: UInt64, keepingCodes: Bool = false) throws(Failure) -> ValidationReport {
     let units = graph.inference.posterior.mu.columns
+    codes = []
     let klUnits = graph.terms.klPerUnit.columns
     let inference = graph.inference, counted = 4 + klUnits + 2 * units
     let width = counted + Bins.mu.count + Bins.logvar.count
@@ -83,7 +97,9 @@ package final class Validator {
       Bins.mu.add(memory[inference.posterior.mu], filled * units, to: row + counted)
       Bins.logvar.add(memory[inference.posterior.logvar], filled * units, to: row + counted + Bins.mu.count)
       Activity.advance()
+      if keepingCodes { keepCodes(first..<first + filled) }
     }
+    if keepingCodes { try gatherCodes() }
     let n = max(sums[0], 1)
     let variance = (0..<units).map { unit in
       let mean = sums[4 + klUnits + unit] / n
@@ -115,6 +131,20 @@ package final class Validator {
       memory.forward()
       body(filled, memory[graph.x], memory[graph.inference.posterior.mu])
     }
+  }
+
+  private func keepCodes(_ range: Range<Int>) {
+    let mu = graph.inference.posterior.mu, values = graph.graph[mu]
+    let spacing = Validator.codeStride(of: count, latent: mu.columns)
+    for index in range where index % spacing == 0 {
+      codes += UnsafeBufferPointer(start: values + (index - range.lowerBound) * mu.columns, count: mu.columns)
+    }
+  }
+
+  /// Ranks hold consecutive chunks, so theirs in turn are all in order.
+  private func gatherCodes() throws(Failure) {
+    let parts = try communicator.gather(codes.withUnsafeBytes { [UInt8]($0) })
+    codes = parts.flatMap { part in part.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) } }
   }
 
   /// The first validation samples and E[x | z] at their posterior mean; root only. (n, elements) each

@@ -66,9 +66,9 @@ package final class VariationalAutoencoder {
     return recorded
   }
 
-  /// The decoder alone, ready to replay.
-  package func decoderGraph(batch: Int) -> DecoderGraph {
-    let recorded = recordDecoder(batch: batch)
+  /// The decoder alone, ready to replay. `draws`: gives x ~ p(x | z) instead of E[x | z].
+  package func decoderGraph(batch: Int, draws: Bool = false) -> DecoderGraph {
+    let recorded = recordDecoder(batch: batch, draws: draws)
     recorded.graph.replay.isTraining = false
     recorded.graph.finalize(parameters: store.values)
     return recorded
@@ -87,12 +87,15 @@ package final class VariationalAutoencoder {
     return ConditionalGraph(graph: graph, z: z, x: x, reconstruction: reconstruction)
   }
 
-  private func recordDecoder(batch: Int) -> DecoderGraph {
+  private func recordDecoder(batch: Int, draws: Bool = false) -> DecoderGraph {
     let graph = Graph(batch: batch, recordsGradients: false)
     let scope = ParameterScope(graph: graph, store: store)
     let z = graph.input([batch, model.latent])
-    let mean = likelihood.mean(
-      location: model.decode(z, in: scope), channels: image.channels, in: graph)
+    let location = model.decode(z, in: scope)
+    let mean =
+      draws
+      ? likelihood.sample(location: location, channels: image.channels, stream: "draw", in: scope)
+      : likelihood.mean(location: location, channels: image.channels, in: graph)
     graph.keep([mean])
     return DecoderGraph(graph: graph, z: z, mean: mean)
   }
@@ -124,12 +127,12 @@ package struct ELBOGraph {
   package let mean: Tensor?
 }
 
-/// z -> E[x | z].
+/// z -> E[x | z], or x ~ p(x | z).
 package struct DecoderGraph {
   package let graph: Graph
   /// (batch, latent)
   package let z: Tensor
-  /// (batch, elements)
+  /// Or the draw. (batch, elements)
   package let mean: Tensor
 }
 

@@ -59,7 +59,3 @@ func milliseconds(_ seconds: Double) -> String { fixed(seconds * 1_000, 3) }
 func microseconds(_ seconds: Double) -> String { fixed(seconds * 1e6, 2) }
 /// GB/s of so many seconds per byte.
 func gigabytes(_ secondsPerByte: Double) -> String { fixed(1e-9 / max(secondsPerByte, 1e-15), 2) }
-
-extension JSON {
-  static func optional(_ value: Double?) -> JSON { value.map(JSON.number) ?? .null }
-}

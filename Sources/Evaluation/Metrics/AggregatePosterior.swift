@@ -4,7 +4,7 @@ import Kernels
 
 /// The mean of q(z | x) over samples, q(z), against the prior N(0, I).
 package struct AggregatePosterior: Sendable, Equatable {
-  /// Samples that it was estimated from: the first of the set.
+  /// Samples that it was estimated from, evenly spaced in the set.
   package var samples: Int
   /// Of each unit under q(z), in closed form: E[mu], and Var[mu] + E[sigma^2].
   package var mean: [Double]

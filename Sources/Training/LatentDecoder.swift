@@ -1,0 +1,40 @@
+import Autograd
+import Kernels
+import VAE
+
+/// E[x | z], or draws of x, for as many latents as one likes.
+package final class LatentDecoder {
+  /// Of a replay: a product's bits depend on it.
+  package static let rows = 64
+
+  private let decoder: DecoderGraph
+  private let samples: UnsafeMutablePointer<UInt64>
+
+  /// - drawing: the seed of x ~ p(x | z), keyed by place; nil for E[x | z].
+  package init(_ autoencoder: VariationalAutoencoder, drawing seed: UInt64? = nil) {
+    decoder = autoencoder.decoderGraph(batch: LatentDecoder.rows, draws: seed != nil)
+    samples = Buffer.allocate(UInt64.self, count: LatentDecoder.rows)
+    decoder.graph.replay.samples = UnsafePointer(samples)
+    decoder.graph.replay.seed = seed ?? 0
+  }
+
+  deinit { samples.deallocate() }
+
+  /// z (count, latent) -> (count, elements)
+  package func decode(_ z: [Float]) -> [Float] {
+    let latent = decoder.z.columns, elements = decoder.mean.columns, count = z.count / latent
+    precondition(z.count == count * latent, "\(z.count) values for latents of \(latent)")
+    var x: [Float] = []
+    x.reserveCapacity(count * elements)
+    let input = decoder.graph[decoder.z]
+    for first in stride(from: 0, to: count, by: LatentDecoder.rows) {
+      let filled = min(LatentDecoder.rows, count - first)
+      input.zero(LatentDecoder.rows * latent)
+      for (place, value) in z[first * latent..<(first + filled) * latent].enumerated() { input[place] = value }
+      for row in 0..<LatentDecoder.rows { samples[row] = UInt64(first + row) }
+      decoder.graph.forward()
+      x += UnsafeBufferPointer(start: decoder.graph[decoder.mean], count: filled * elements)
+    }
+    return x
+  }
+}

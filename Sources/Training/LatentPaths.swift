@@ -1,0 +1,126 @@
+import Foundation
+
+/// How one goes from one latent to another.
+package enum InterpolationPath: String, CaseIterable, Sendable {
+  case linear
+  /// Along the great circle, which keeps to the shell where a Gaussian of many dimensions has its mass: Shoemake, 1985;
+  /// White, "Sampling generative networks", 2016.
+  case spherical
+}
+
+/// Latents worth decoding, in rows.
+package enum LatentPaths {
+  /// Pictures of an interpolation, and pairs that are shown.
+  package static let steps = 10
+  package static let pairs = 10
+  /// Pictures of a traversal: the middle one is where the unit is 0.
+  package static let traversalSteps = 11
+  /// Standard deviations of the prior.
+  package static let reach: Float = 3
+  package static let manifoldSide = 20
+
+  /// From a to b, both included. (steps, latent)
+  package static func interpolate(
+    _ a: ArraySlice<Float>, _ b: ArraySlice<Float>, steps: Int, _ path: InterpolationPath
+  ) -> [Float] {
+    let angle = path == .spherical ? angle(a, b) : 0
+    return (0..<steps).flatMap { step -> [Float] in
+      let t = steps > 1 ? Double(step) / Double(steps - 1) : 0
+      // Of parallel or opposite latents there is no one circle.
+      let bends = sin(angle) > 1e-6
+      let first = bends ? sin((1 - t) * angle) / sin(angle) : 1 - t
+      let second = bends ? sin(t * angle) / sin(angle) : t
+      return zip(a, b).map { Float(first * Double($0) + second * Double($1)) }
+    }
+  }
+
+  private static func angle(_ a: ArraySlice<Float>, _ b: ArraySlice<Float>) -> Double {
+    func product(_ a: ArraySlice<Float>, _ b: ArraySlice<Float>) -> Double {
+      zip(a, b).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+    }
+    let length = (product(a, a) * product(b, b)).squareRoot()
+    return length > 0 ? acos(max(-1, min(1, product(a, b) / length))) : 0
+  }
+
+  /// Each of `units` from -reach to reach, the others as in `base`. (units.count, steps, latent)
+  package static func traverse(_ base: [Float], units: [Int], steps: Int = traversalSteps) -> [Float] {
+    units.flatMap { unit in
+      (0..<steps).flatMap { step -> [Float] in
+        var z = base
+        z[unit] = steps > 1 ? reach * (2 * Float(step) / Float(steps - 1) - 1) : 0
+        return z
+      }
+    }
+  }
+
+  /// Of two units, the quantiles of the prior in the middle of each of `side` parts of equal probability: the first unit
+  /// from left to right, the second from the bottom up. (side, side, 2)
+  package static func manifold(side: Int = manifoldSide) -> [Float] {
+    let quantiles = (0..<side).map { Float(normalQuantile((Double($0) + 0.5) / Double(side))) }
+    return quantiles.reversed().flatMap { second in quantiles.flatMap { [$0, second] } }
+  }
+
+  /// Where the standard normal distribution reaches p, by bisection.
+  static func normalQuantile(_ p: Double) -> Double {
+    var low = -10.0, high = 10.0
+    for _ in 0..<60 {
+      let middle = (low + high) / 2
+      if 0.5 * erfc(-middle / 2.0.squareRoot()) < p { low = middle } else { high = middle }
+    }
+    return (low + high) / 2
+  }
+}
+
+extension LatentCodes {
+  /// Which to interpolate between: of different label where labels are known, else far apart.
+  package func pairs(_ n: Int) -> [(Int, Int)] {
+    let differing = differingPairs(n)
+    return differing.isEmpty ? distantPairs(n) : differing
+  }
+
+  /// Neighbouring classes first: 0 and 1, 1 and 2, ..., then those with one between them. A sample is in one pair only.
+  package func differingPairs(_ n: Int) -> [(Int, Int)] {
+    guard let labels else { return [] }
+    var waiting = Dictionary(grouping: labels.indices, by: { labels[$0] }).mapValues { ArraySlice($0) }
+    let classes = waiting.keys.sorted()
+    var pairs: [(Int, Int)] = []
+    guard classes.count > 1 else { return [] }
+    for turn in 0..<n * classes.count where pairs.count < n {
+      let first = classes[turn % classes.count]
+      let second = classes[(turn + 1 + turn / classes.count % (classes.count - 1)) % classes.count]
+      if let a = waiting[first]?.first, let b = waiting[second]?.first {
+        waiting[first]?.removeFirst()
+        waiting[second]?.removeFirst()
+        pairs.append((a, b))
+      }
+    }
+    return pairs
+  }
+
+  /// The first sample that is left, and the one farthest from it.
+  private func distantPairs(_ n: Int) -> [(Int, Int)] {
+    var free = Array(0..<count)
+    var pairs: [(Int, Int)] = []
+    while pairs.count < n, free.count > 1 {
+      let a = free.removeFirst()
+      let distances = free.map { b in zip(self[a], self[b]).reduce(0 as Float) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } }
+      guard let place = distances.indices.max(by: { distances[$0] < distances[$1] }) else { break }
+      pairs.append((a, free.remove(at: place)))
+    }
+    return pairs
+  }
+
+  /// Without labels, pairs that stay the same while mu moves: half of all samples lie between the two.
+  func fixedPairs(_ n: Int) -> [(Int, Int)] {
+    let differing = differingPairs(n)
+    return differing.isEmpty ? (0..<min(n, count / 2)).map { ($0, $0 + count / 2) } : differing
+  }
+}
+
+extension Sequence<Double> {
+  /// Places of the largest first.
+  package var descending: [Int] {
+    let values = Array(self)
+    return values.indices.sorted { (values[$0], $1) > (values[$1], $0) }
+  }
+}

@@ -1,0 +1,64 @@
+import ArgumentParser
+import Evaluation
+import Kernels
+import Persistence
+import Reporting
+import Training
+
+struct Interpolate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Walk from one validation sample to another through the latent space.",
+    discussion: """
+      vae-dist interpolate runs/a                     pairs of different classes where labels are known, else far apart
+      vae-dist interpolate runs/a --path spherical
+      """)
+
+  @OptionGroup var options: PictureOptions
+  @Option(name: .short, help: "How many pairs.") var n = LatentPaths.pairs
+  @Option(help: "Pictures of each, both ends included.") var steps = LatentPaths.steps
+  @Option(help: "linear, or spherical: along the great circle.") var path = InterpolationPath.linear
+  @Option(help: "Samples of what (default: what the run was validated on).") var data: String?
+
+  /// Samples that pairs are chosen from.
+  private static let choice = 1_000
+
+  func validate() throws {
+    try requireCount(n)
+    guard (2...1_000).contains(steps) else { throw ValidationError("--steps \(steps): write 2 to 1000") }
+  }
+
+  func run() throws {
+    try VaeDist.withRanks { communicator throws(Failure) in
+      let session = try PictureSession(options, communicator)
+      let (data, encoder) = try session.open(self.data)
+      let posteriors = try encoder.encode(session.draw(max(2 * n, Interpolate.choice), of: data))
+      return try session.onRoot { () throws(Failure) in
+        let model = session.model, codes = posteriors.codes(data), pairs = codes.pairs(n)
+        guard !pairs.isEmpty else {
+          throw Failure(.badData, "\(data.name): one sample makes no pair", hint: "give more samples (--data)")
+        }
+        let z = pairs.flatMap { LatentPaths.interpolate(codes[$0.0], codes[$0.1], steps: steps, path) }
+        let x = LatentDecoder(model.autoencoder).decode(z)
+        let file = try session.target("interpolations", "-\(path.rawValue)")
+        try file.write(x, [pairs.count, steps], of: model) { PictureGrid(x, model.shape, columns: steps) }
+        let smoothness = InterpolationSmoothness(x, pairs: pairs.count, steps: steps)
+        try session.tell(
+          file,
+          [
+            (
+              "smoothness", .optional(smoothness.mean),
+              "largest step over the median of \(steps - 1), mean of \(pairs.count) pairs: "
+                + (smoothness.mean.map { fixed($0, 2) } ?? "-") + " (1 is even)"
+            ),
+            ("ratios", .array(smoothness.ratios.map(JSON.optional)), ""),
+            (
+              "pairs",
+              .array(pairs.map { .array([$0.0, $0.1].map { .integer(posteriors.indices[$0]) }) }), ""
+            ),
+          ])
+      }
+    }
+  }
+}
+
+extension InterpolationPath: ExpressibleByArgument {}

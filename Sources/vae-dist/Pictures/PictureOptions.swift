@@ -1,0 +1,132 @@
+import ArgumentParser
+import Communication
+import Data
+import Evaluation
+import Foundation
+import Kernels
+import Persistence
+import Reporting
+import Training
+
+/// What all commands take that show what a model makes.
+struct PictureOptions: ParsableArguments {
+  @Argument(help: ArgumentHelp("Run directory, checkpoint directory or .safetensors file.", valueName: "run"))
+  var place: String
+  @Option(help: ArgumentHelp("Of what is drawn at random (default: the model's).", valueName: "n")) var seed: UInt64?
+  @Option(
+    name: [.short, .customLong("output")],
+    help: ArgumentHelp("FILE.png, .npy or .csv (default: a picture in the run directory).", valueName: "file"))
+  var output: String?
+  @Flag(help: "What was done as one JSON object.") var json = false
+}
+
+/// A model opened for a command, and where its result goes.
+struct PictureSession {
+  let model: TrainedModel
+  let communicator: Communicator
+  let seed: UInt64
+  private let options: PictureOptions
+
+  /// Collective.
+  init(_ options: PictureOptions, _ communicator: Communicator) throws(Failure) {
+    model = try TrainedModel(options.place, communicator)
+    self.communicator = communicator
+    self.options = options
+    seed = options.seed ?? model.seed
+    if communicator.isRoot {
+      for warning in model.file.warnings { Output.complain("vae-dist: warning: \(warning)\n") }
+    }
+  }
+
+  var latent: Int { model.autoencoder.model.latent }
+
+  /// Collective: what is encoded, and the encoder.
+  func open(_ spec: String?) throws(Failure) -> (data: Dataset, encoder: Encoder) {
+    let data = try communicator.together { () throws(Failure) in try model.open(spec) }
+    try communicator.agree(
+      on: [("samples", "\(data.count)"), ("digest of the data", data.fingerprint)], when: "before encoding",
+      status: .badData, hint: "give every host the same data files")
+    return (data, Encoder(model, data, communicator))
+  }
+
+  /// `count` different samples in ascending order, drawn at random.
+  func draw(_ count: Int, of data: Dataset) -> [Int] {
+    let order = KeyedPermutation(
+      count: data.count, generator: KeyedGenerator(seed: seed, stream: "choice"), epoch: 0, part: 0)
+    return (0..<min(count, data.count)).map { order[$0] }.sorted()
+  }
+
+  /// Does on rank 0 what only one can do, and tells all how it went.
+  func onRoot(_ body: () throws(Failure) -> Void) throws(Failure) -> Int32 {
+    try communicator.together { () throws(Failure) in if communicator.isRoot { try body() } }
+    return 0
+  }
+
+  /// Where the result goes: as asked, or into a folder of the run, named after the step. - name: such as "-linear".
+  func target(_ folder: String, _ name: String = "", otherwise suffix: String? = nil) throws(Failure) -> ResultFile {
+    if let output = options.output { return try ResultFile(output) }
+    let directory = "\(RunDirectory.of(model.file.path))/\(folder)"
+    try RunDirectory.make(directory)
+    let step = String(format: "step-%08d", model.file.step)
+    return try ResultFile("\(directory)/\(step)\(name).\(suffix ?? (model.canBeDrawn ? "png" : "csv"))")
+  }
+
+  /// Says what was done.
+  func tell(_ file: ResultFile, _ facts: [(name: String, value: JSON, text: String)] = []) throws(Failure) {
+    if options.json {
+      let pairs = [("output", JSON.text(file.path))] + facts.map { ($0.name, $0.value) }
+      return try Output.result(JSON.object(pairs).text + "\n")
+    }
+    try Output.result((facts.map(\.text).filter { !$0.isEmpty } + [file.path]).joined(separator: "\n") + "\n")
+  }
+}
+
+/// A file to be written, its format told by its name.
+struct ResultFile {
+  enum Format: String, CaseIterable { case png, npy, csv }
+  let path: String
+  let format: Format
+
+  init(_ path: String) throws(Failure) {
+    let suffix = path.split(separator: ".").last.map(String.init) ?? ""
+    guard let format = Format(rawValue: suffix), path.count > 4 else {
+      throw Failure(
+        .usage, "-o \(path.printable): in no format that is written",
+        hint: "give a name that ends in .png, .npy or .csv")
+    }
+    (self.path, self.format) = (path, format)
+  }
+
+  /// Samples as a picture or, in the units of the data, as numbers. x (count, elements), its extents `leading`.
+  func write(
+    _ x: [Float], _ leading: [Int], of model: TrainedModel, picture: () -> PictureGrid
+  ) throws(Failure) {
+    let shape = model.shape
+    switch format {
+    case .png:
+      guard model.canBeDrawn else {
+        throw Failure(
+          .usage, "\(path.printable): samples of \(shape) are no pictures",
+          hint: "give a name that ends in .csv or .npy")
+      }
+      try picture().write(to: path)
+    case .npy:
+      let extents = shape.isImage ? [shape.height, shape.width, shape.channels] : [shape.elementCount]
+      try NPYFile.write(model.unscaled(x), leading + (extents.last == 1 ? extents.dropLast() : extents), to: path)
+    case .csv:
+      let names = (0..<shape.elementCount).map { "x\($0)" }
+      try writeTable(model.unscaled(x), columns: names)
+    }
+  }
+
+  /// CSV. values (count, columns); labels are a last column.
+  func writeTable(_ values: [Float], columns: [String], labels: [String]? = nil) throws(Failure) {
+    var text = (columns + (labels == nil ? [] : ["label"])).joined(separator: ",") + "\n"
+    for (row, first) in stride(from: 0, to: values.count, by: columns.count).enumerated() {
+      text += values[first..<first + columns.count].map { "\($0)" }.joined(separator: ",")
+      text += labels.map { "," + $0[row] } ?? ""
+      text += "\n"
+    }
+    try DurableFile.write(text, to: path)
+  }
+}
