@@ -14,6 +14,8 @@ package struct EvaluationReport: Sendable {
   package var likelihood: LikelihoodEstimate?
   package var aggregate: AggregatePosterior
   package var bits: BitsPerDimension?
+  package var generation: GenerationReport
+  package var interpolation: InterpolationReport
 
   /// Of the tightest bound there is.
   package var bitsPerDimension: Double? { bits.map { $0(nats: likelihood?.nll ?? elbo.means.negativeELBO) } }
@@ -49,6 +51,7 @@ package final class Evaluator {
     let elbo = try validator.validate(seed: model.seed)
     let posteriors = try Encoder(model, data, communicator).encode(limit: AggregatePosterior.limit)
     let aggregate = try AggregatePosterior(posteriors, seed: model.seed, communicator)
+    let generation = try GenerationMetrics(model, data, communicator).measure(posteriors)
     var likelihood: LikelihoodEstimate?
     if importanceSamples > 0 {
       likelihood = try ImportanceEstimator(model, data, communicator).estimate(
@@ -56,21 +59,21 @@ package final class Evaluator {
     }
     return EvaluationReport(
       data: data.name, samples: data.count, elbo: elbo, likelihood: likelihood, aggregate: aggregate,
-      bits: model.bits)
+      bits: model.bits, generation: generation,
+      interpolation: InterpolationReport(posteriors.codes(data), LatentDecoder(model.autoencoder)))
   }
 }
 
 extension EvaluationReport {
   /// Stable names: programs rely on them.
   package func json(_ file: ModelFile) -> JSON {
-    func optional(_ value: Double?) -> JSON { value.map(JSON.number) ?? .null }
     return .object([
       ("model", .text(file.path)), ("digest", .text(file.digest)), ("step", .integer(file.step)),
       ("epoch", .integer(file.epoch)), ("data", .text(data)), ("samples", .integer(samples)),
       ("recon", .number(elbo.means.reconstruction)), ("kl", .number(elbo.means.kl)),
       ("neg_elbo", .number(elbo.means.negativeELBO)), ("recon_of_mean", .number(elbo.reconstructionOfMean)),
-      ("nll", optional(likelihood?.nll)), ("nll_standard_error", optional(likelihood?.standardError)),
-      ("importance_samples", .integer(likelihood?.samples ?? 0)), ("bits_per_dimension", optional(bitsPerDimension)),
+      ("nll", .optional(likelihood?.nll)), ("nll_standard_error", .optional(likelihood?.standardError)),
+      ("importance_samples", .integer(likelihood?.samples ?? 0)), ("bits_per_dimension", .optional(bitsPerDimension)),
       ("active_units", .integer(elbo.activeUnits)), ("kl_per_unit", .numbers(elbo.klPerUnit)),
       ("variance_per_unit", .numbers(elbo.variancePerUnit)),
       (
@@ -82,6 +85,7 @@ extension EvaluationReport {
           ("marginal_kl", .number(aggregate.marginalKL)), ("mmd", .number(aggregate.mmd)),
         ])
       ),
+      ("generation", generation.json), ("interpolation", interpolation.json),
     ])
   }
 }

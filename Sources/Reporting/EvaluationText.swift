@@ -27,6 +27,7 @@ extension EvaluationReport {
     add("mutual information", decimals(aggregate.mutualInformation), "I(x; z), nats")
     add("marginal KL", decimals(aggregate.marginalKL), "KL(q(z) || N(0, I)), nats: 0 is a perfect match")
     add("MMD", decimals(aggregate.mmd), "q(z) against N(0, I): 0 is a perfect match")
+    addGeneration(add)
     lines += ["", "unit   KL nats   Var[mu]   mean of q(z)   variance of q(z)"]
     for unit in elbo.klPerUnit.indices.sorted(by: { elbo.klPerUnit[$0] > elbo.klPerUnit[$1] }) {
       func column(_ value: Double?, _ width: Int) -> String {
@@ -39,6 +40,21 @@ extension EvaluationReport {
           + column(at(aggregate.mean), 15) + column(at(aggregate.variance), 19))
     }
     return lines.joined(separator: "\n")
+  }
+
+  private func addGeneration(_ add: (String, String, String) -> Void) {
+    let ratio = { (value: Double?) in value.map { decimals($0) } ?? "-" }
+    let drawn = "E[x | z], z from the prior,"
+    add(
+      "sharpness, recon", ratio(generation.sharpnessOfReconstructions), "E[x | z = mu] over the data's: below 1 blurs")
+    add("sharpness, samples", ratio(generation.sharpnessOfSamples), "\(drawn) over the data's")
+    add("variance of samples", ratio(generation.varianceRatio), "\(drawn) over the data's: below 1 they are more alike")
+    add(
+      "Frechet distance", ratio(generation.frechetDistance),
+      "of mu, data against samples, on the model's own features: compare within one model")
+    add(
+      "smoothness", ratio(interpolation.linear.mean) + " " + ratio(interpolation.spherical.mean),
+      "linear, spherical: largest step over the median, \(interpolation.pairs) pairs: 1 is even")
   }
 
   private func decimals(_ value: Double) -> String {

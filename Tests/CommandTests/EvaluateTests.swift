@@ -101,6 +101,17 @@ extension CommandTests {
       #expect(first["recon"] as? Double == again["recon"] as? Double)
       let text = try run(["evaluate", place])
       #expect(text.status == 0 && text.output.contains("neg_elbo"))
+      // Blurred and less varied than data, as a young model's pictures are.
+      let generation = try #require(now["generation"] as? [String: Double])
+      for key in ["sharpness_of_reconstructions", "sharpness_of_samples", "variance_ratio"] {
+        let value = try #require(generation[key])
+        #expect(value > 0 && value < 1, "\(key) \(value)")
+      }
+      #expect(generation["data_samples"] == 297 && generation["prior_samples"] == 2048)
+      #expect(try #require(generation["frechet_distance"]) > 0)
+      let interpolation = try #require(now["interpolation"] as? [String: Double])
+      #expect(interpolation["pairs"] == 10)
+      #expect(try #require(interpolation["smoothness_linear"]) >= 1)
     }
 
     @Test(

@@ -1,0 +1,179 @@
+import Autograd
+import Communication
+import Data
+import Kernels
+import Persistence
+import Training
+import VAE
+
+/// What the decoder makes of the prior, and of data, beside the data.
+package struct GenerationReport: Sendable, Equatable {
+  /// Samples of the data, evenly spaced, and as many reconstructions; and samples of the prior.
+  package var dataSamples: Int
+  package var priorSamples: Int
+  /// Mean `Sharpness` of E[x | z = mu], and of E[x | z] for z from the prior, over that of the data; of images.
+  package var sharpnessOfReconstructions: Double?
+  package var sharpnessOfSamples: Double?
+  /// Total variance of E[x | z] for z from the prior over that of the data: 1 where samples are as varied.
+  package var varianceRatio: Double
+  /// Between mu of the data and mu of samples: `frechetDistance` on the model's own features, comparable only with
+  /// itself.
+  package var frechetDistance: Double
+}
+
+extension GenerationReport {
+  var json: JSON {
+    .object([
+      ("data_samples", .integer(dataSamples)), ("prior_samples", .integer(priorSamples)),
+      ("sharpness_of_reconstructions", .optional(sharpnessOfReconstructions)),
+      ("sharpness_of_samples", .optional(sharpnessOfSamples)), ("variance_ratio", .number(varianceRatio)),
+      ("frechet_distance", .number(frechetDistance)),
+    ])
+  }
+}
+
+/// Decodes the prior and encodes what comes out; samples are shared out among ranks in chunks of fixed size.
+package final class GenerationMetrics {
+  package static let most = 2_048
+  /// Of more units, those that vary most count.
+  private static let mostUnits = 256
+
+  private let graph: ELBOGraph
+  private let mean: Tensor
+  private let decoder: DecoderGraph
+  private let encoder: BatchLoader
+  private let data: Dataset
+  private let communicator: Communicator
+  private let sharpness: Sharpness?
+  private let binarizes: Bool
+  private let seed: UInt64
+  /// Of a model that is shown bits: samples before they are drawn from, or uniforms to draw with.
+  private let plain: Buffer
+
+  package init(_ model: TrainedModel, _ data: Dataset, _ communicator: Communicator) {
+    graph = model.autoencoder.elboGraph(batch: Validator.chunk, gradients: false)
+    graph.graph.replay.isTraining = false
+    graph.graph.replay.noiseScale = 0
+    guard let mean = graph.mean else { preconditionFailure("a graph without gradients has a mean") }
+    self.mean = mean
+    decoder = model.autoencoder.decoderGraph(batch: Validator.chunk)
+    encoder = BatchLoader(data: data, rows: Validator.chunk, configuration: model.configuration.data)
+    self.data = data
+    self.communicator = communicator
+    sharpness = Sharpness(model.shape)
+    binarizes = model.configuration.data.binarize == .dynamic
+    seed = model.seed
+    plain = Buffer(count: binarizes ? Validator.chunk * mean.columns : 1)
+  }
+
+  /// Collective. - posteriors: of the data, to choose units by.
+  package func measure(_ posteriors: Posteriors) throws(Failure) -> GenerationReport {
+    let units = varying(posteriors.mu, dimensions: posteriors.latent, most: GenerationMetrics.mostUnits)
+    let indices = Encoder.spaced(GenerationMetrics.most, of: data.count)
+    let share = indices[Validator.share(of: indices.count, rank: communicator.rank, size: communicator.size)]
+    try communicator.together { () throws(Failure) in
+      if let low = share.first, let high = share.last { try data.prepare(low..<high + 1) }
+    }
+    let real = try sums(of: indices.count, units) { chunk, row throws(Failure) in
+      try addData(indices[chunk], units, to: row)
+    }
+    let drawn = try sums(of: GenerationMetrics.most, units) { chunk, row throws(Failure) in
+      addSamples(chunk, units, to: row)
+    }
+    let variance = real.totalVariance(of: mean.columns)
+    return GenerationReport(
+      dataSamples: indices.count, priorSamples: GenerationMetrics.most,
+      sharpnessOfReconstructions: sharpness == nil ? nil : real.otherSharpness / real.sharpness,
+      sharpnessOfSamples: sharpness == nil
+        ? nil : drawn.sharpness / drawn.count / (real.sharpness / real.count),
+      varianceRatio: drawn.totalVariance(of: mean.columns) / variance,
+      frechetDistance: frechetDistance(
+        real.codes(mean.columns, units.count), drawn.codes(mean.columns, units.count)))
+  }
+
+  private func sums(
+    of count: Int, _ units: [Int], _ add: (Range<Int>, UnsafeMutablePointer<Double>) throws(Failure) -> Void
+  ) throws(Failure) -> GenerationSums {
+    let width = GenerationSums.firstElement + mean.columns + units.count * (1 + units.count)
+    let leaves = (count + Validator.chunk - 1) / Validator.chunk
+    return GenerationSums(
+      values: try communicator.treeSum(leaves: leaves, width: width) { leaf, row throws(Failure) in
+        try add(leaf * Validator.chunk..<min(count, (leaf + 1) * Validator.chunk), row)
+      })
+  }
+
+  private func addData(
+    _ chosen: ArraySlice<Int>, _ units: [Int], to row: UnsafeMutablePointer<Double>
+  ) throws(Failure) {
+    try encoder.load(chosen, into: graph.graph[graph.x], seed: seed, attempt: 0, epoch: validationEpoch)
+    graph.graph.forward()
+    if binarizes {
+      try Array(chosen).withUnsafeBufferPointer { chosen throws(Failure) in try data.fill(chosen, into: plain.base) }
+    }
+    add(chosen.count, binarizes ? UnsafePointer(plain.base) : UnsafePointer(graph.graph[graph.x]), units, to: row)
+    if let sharpness {
+      for i in 0..<chosen.count {
+        row[GenerationSums.otherSharpness] += sharpness(graph.graph[mean] + i * mean.columns)
+      }
+    }
+  }
+
+  private func addSamples(_ chunk: Range<Int>, _ units: [Int], to row: UnsafeMutablePointer<Double>) {
+    let samples = (0..<Validator.chunk).map { UInt64(chunk.lowerBound + $0) }
+    KeyedGenerator(seed: seed, stream: "generation").normal(
+      into: decoder.graph[decoder.z], samples: samples, rows: Validator.chunk, columns: decoder.z.columns, epoch: 0)
+    decoder.graph.forward()
+    let x = graph.graph[graph.x]
+    x.update(from: decoder.graph[decoder.mean], count: Validator.chunk * mean.columns)
+    if binarizes {
+      // The encoder knows nothing but bits.
+      KeyedGenerator(seed: seed, stream: "generation bits").uniform(
+        into: plain.base, samples: samples, rows: Validator.chunk, columns: mean.columns, epoch: 0)
+      vd_binarize(x, plain.base, Validator.chunk * mean.columns)
+    }
+    graph.graph.forward()
+    add(chunk.count, decoder.graph[decoder.mean], units, to: row)
+  }
+
+  /// Samples, and the mu that the encoder has just found for them. x (count, elements)
+  private func add(_ count: Int, _ x: UnsafePointer<Float>, _ units: [Int], to row: UnsafeMutablePointer<Double>) {
+    let elements = mean.columns, memory = graph.graph, latent = graph.inference.posterior.mu.columns
+    let pixels = row + GenerationSums.firstElement, codes = pixels + elements, products = codes + units.count
+    row[GenerationSums.count] += Double(count)
+    for i in 0..<count {
+      let x = x + i * elements, mu = memory[graph.inference.posterior.mu] + i * latent
+      row[GenerationSums.squares] += vd_sum_of_squares(x, elements)
+      for j in 0..<elements { pixels[j] += Double(x[j]) }
+      if let sharpness { row[GenerationSums.sharpness] += sharpness(x) }
+      for (a, unit) in units.enumerated() {
+        let value = Double(mu[unit])
+        codes[a] += value
+        for (b, other) in units.enumerated() { products[a * units.count + b] += value * Double(mu[other]) }
+      }
+    }
+  }
+}
+
+/// Sums over samples: count, sharpness, that of reconstructions, squares of all values; then each value, each unit, and
+/// each product of two units.
+private struct GenerationSums {
+  static let count = 0, sharpness = 1, otherSharpness = 2, squares = 3, firstElement = 4
+  let values: [Double]
+
+  var count: Double { max(1, values[GenerationSums.count]) }
+  var sharpness: Double { values[GenerationSums.sharpness] }
+  var otherSharpness: Double { values[GenerationSums.otherSharpness] }
+
+  /// Summed over values, of which there are `elements`.
+  func totalVariance(of elements: Int) -> Double {
+    let first = GenerationSums.firstElement
+    let means = values[first..<first + elements].reduce(0) { $0 + ($1 / count) * ($1 / count) }
+    return max(0, values[GenerationSums.squares] / count - means)
+  }
+
+  func codes(_ elements: Int, _ units: Int) -> CodeMoments {
+    let first = GenerationSums.firstElement + elements
+    return CodeMoments(
+      count: count, sums: values[first..<first + units], products: values[(first + units)...])
+  }
+}
