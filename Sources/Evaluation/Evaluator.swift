@@ -16,6 +16,8 @@ package struct EvaluationReport: Sendable {
   package var bits: BitsPerDimension?
   package var generation: GenerationReport
   package var interpolation: InterpolationReport
+  /// Of data that says what it was made from.
+  package var disentanglement: DisentanglementReport?
 
   /// Of the tightest bound there is.
   package var bitsPerDimension: Double? { bits.map { $0(nats: likelihood?.nll ?? elbo.means.negativeELBO) } }
@@ -49,8 +51,11 @@ package final class Evaluator {
       model.autoencoder, data: data, communicator: communicator, configuration: model.configuration,
       clock: PhaseClock())
     let elbo = try validator.validate(seed: model.seed)
-    let posteriors = try Encoder(model, data, communicator).encode(limit: AggregatePosterior.limit)
-    let aggregate = try AggregatePosterior(posteriors, seed: model.seed, communicator)
+    let hasFactors = data.factorNames != nil
+    let posteriors = try Encoder(model, data, communicator).encode(
+      limit: hasFactors ? DisentanglementReport.most : AggregatePosterior.limit)
+    let aggregate = try AggregatePosterior(
+      posteriors.spaced(AggregatePosterior.limit), seed: model.seed, communicator)
     let generation = try GenerationMetrics(model, data, communicator).measure(posteriors)
     var likelihood: LikelihoodEstimate?
     if importanceSamples > 0 {
@@ -60,14 +65,16 @@ package final class Evaluator {
     return EvaluationReport(
       data: data.name, samples: data.count, elbo: elbo, likelihood: likelihood, aggregate: aggregate,
       bits: model.bits, generation: generation,
-      interpolation: InterpolationReport(posteriors.codes(data), LatentDecoder(model.autoencoder)))
+      interpolation: InterpolationReport(posteriors.codes(data), LatentDecoder(model.autoencoder)),
+      disentanglement: DisentanglementReport(
+        posteriors, data, activeVariance: model.configuration.monitor.activeVariance, seed: model.seed))
   }
 }
 
 extension EvaluationReport {
   /// Stable names: programs rely on them.
   package func json(_ file: ModelFile) -> JSON {
-    return .object([
+    let known: [(String, JSON)] = [
       ("model", .text(file.path)), ("digest", .text(file.digest)), ("step", .integer(file.step)),
       ("epoch", .integer(file.epoch)), ("data", .text(data)), ("samples", .integer(samples)),
       ("recon", .number(elbo.means.reconstruction)), ("kl", .number(elbo.means.kl)),
@@ -86,6 +93,7 @@ extension EvaluationReport {
         ])
       ),
       ("generation", generation.json), ("interpolation", interpolation.json),
-    ])
+    ]
+    return .object(known + (disentanglement.map { [("disentanglement", $0.json)] } ?? []))
   }
 }

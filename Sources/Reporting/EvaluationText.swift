@@ -28,6 +28,10 @@ extension EvaluationReport {
     add("marginal KL", decimals(aggregate.marginalKL), "KL(q(z) || N(0, I)), nats: 0 is a perfect match")
     add("MMD", decimals(aggregate.mmd), "q(z) against N(0, I): 0 is a perfect match")
     addGeneration(add)
+    if let disentanglement {
+      lines += ["", "disentanglement of \(disentanglement.samples) samples"]
+      addDisentanglement(disentanglement, add)
+    }
     lines += ["", "unit   KL nats   Var[mu]   mean of q(z)   variance of q(z)"]
     for unit in elbo.klPerUnit.indices.sorted(by: { elbo.klPerUnit[$0] > elbo.klPerUnit[$1] }) {
       func column(_ value: Double?, _ width: Int) -> String {
@@ -55,6 +59,17 @@ extension EvaluationReport {
     add(
       "smoothness", ratio(interpolation.linear.mean) + " " + ratio(interpolation.spherical.mean),
       "linear, spherical: largest step over the median, \(interpolation.pairs) pairs: 1 is even")
+  }
+
+  private func addDisentanglement(_ report: DisentanglementReport, _ add: (String, String, String) -> Void) {
+    add(
+      "MIG", decimals(report.gap.mean),
+      zip(report.factors, report.gap.gaps).map { "\($0) \(decimals($1))" }.joined(separator: ", "))
+    add("DCI disentanglement", decimals(report.dci.disentanglement), "1: each unit says something of one factor only")
+    add("DCI completeness", decimals(report.dci.completeness), "1: each factor is said by one unit only")
+    add("DCI informativeness", decimals(report.dci.informativeness), "share of right answers from mu, by a forest")
+    add("beta-VAE score", decimals(report.scores.betaVAE), "a linear classifier names the factor held fixed")
+    add("FactorVAE score", decimals(report.scores.factorVAE), "the unit that varies least names it")
   }
 
   private func decimals(_ value: Double) -> String {

@@ -112,6 +112,36 @@ extension CommandTests {
       let interpolation = try #require(now["interpolation"] as? [String: Double])
       #expect(interpolation["pairs"] == 10)
       #expect(try #require(interpolation["smoothness_linear"]) >= 1)
+      #expect(now["disentanglement"] == nil)
+    }
+
+    @Test("Data with factors is told how far they are disentangled, on 1, 2 and 3 ranks alike")
+    func factors() throws {
+      let scratch = try Scratch()
+      let place = scratch.path + "/run"
+      try train(
+        place,
+        ["--data", "shapes:3000", "--max-epochs", "1", "--set", "data.binarize=dynamic", "--set", "model.latent=4"])
+      let outputs = try [nil, 2, 3].map { ranks in
+        let outcome = try run(["evaluate", place, "--json", "--data", "shapes:2600"], ranks: ranks)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        return outcome.output
+      }
+      #expect(Set(outputs).count == 1)
+      let report = try #require(try JSONSerialization.jsonObject(with: Data(outputs[0].utf8)) as? [String: Any])
+      let found = try #require(report["disentanglement"] as? [String: Any])
+      #expect(found["factors"] as? [String] == ["shape", "scale", "orientation", "x", "y"])
+      #expect(found["samples"] as? Int == 2600)
+      let aggregate = try #require(report["aggregate_posterior"] as? [String: Any])
+      #expect(aggregate["samples"] as? Int == 2048)
+      let shares = [
+        "mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "beta_vae_score", "factor_vae_score",
+      ]
+      for key in shares {
+        let value = try #require(found[key] as? Double)
+        #expect(value > 0 && value < 1, "\(key) \(value)")
+      }
+      #expect(try run(["evaluate", place]).output.contains("disentanglement of 300 samples"))
     }
 
     @Test(

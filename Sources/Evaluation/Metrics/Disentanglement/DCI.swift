@@ -1,0 +1,48 @@
+import Foundation
+
+/// Whether each unit says something of one factor only (disentanglement), each factor is said by one unit only
+/// (completeness), and how well factors are known from units (informativeness): Eastwood and Williams, ICLR 2018.
+/// Importance is that of a `DecisionForest` on four fifths of the samples, informativeness its share of right answers
+/// on the rest, both means over factors.
+package struct DCI: Sendable, Equatable {
+  package let disentanglement: Double
+  package let completeness: Double
+  package let informativeness: Double
+
+  package init(_ codes: FactorizedCodes, seed: UInt64) {
+    let train = (0..<codes.count).filter { $0 % 5 != 4 }, test = (0..<codes.count).filter { $0 % 5 == 4 }
+    let features = train.flatMap { codes.mu[$0 * codes.units..<($0 + 1) * codes.units] }
+    // Of each factor, over units.
+    var importance: [[Double]] = [], right = 0.0
+    for factor in codes.names.indices {
+      let forest = DecisionForest(
+        features, width: codes.units, labels: train.map { codes.value($0, factor) }, classes: codes.sizes[factor],
+        seed: seed)
+      importance.append(forest.importance)
+      let hits = test.count { row in
+        forest.classify(codes.mu[row * codes.units..<(row + 1) * codes.units]) == codes.value(row, factor)
+      }
+      right += Double(hits) / Double(max(1, test.count))
+    }
+    self.init(importance: importance, informativeness: right / Double(max(1, codes.names.count)))
+  }
+
+  /// - importance: of each factor, over units.
+  init(importance: [[Double]], informativeness: Double) {
+    let units = importance.first?.count ?? 0
+    let rows = (0..<units).map { unit in importance.map { $0[unit] } }
+    let total = importance.reduce(0) { $0 + $1.reduce(0, +) }
+    disentanglement =
+      total > 0 ? rows.reduce(0) { $0 + $1.reduce(0, +) / total * (1 - DCI.entropy($1)) } : 0
+    completeness =
+      total > 0 ? importance.reduce(0) { $0 + $1.reduce(0, +) / total * (1 - DCI.entropy($1)) } : 0
+    self.informativeness = informativeness
+  }
+
+  /// Of shares of a whole, 1 where all are equal.
+  private static func entropy(_ values: [Double]) -> Double {
+    let sum = values.reduce(0, +)
+    guard sum > 0, values.count > 1 else { return 0 }
+    return values.reduce(0) { $1 > 0 ? $0 - $1 / sum * log($1 / sum) : $0 } / log(Double(values.count))
+  }
+}

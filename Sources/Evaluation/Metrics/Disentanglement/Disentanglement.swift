@@ -1,0 +1,33 @@
+import Data
+import Persistence
+
+/// How far units and factors go together one by one, of data that says what each sample was made from.
+package struct DisentanglementReport: Sendable, Equatable {
+  /// Samples that count at most.
+  package static let most = 10_000
+
+  package var samples: Int
+  package var factors: [String]
+  package var gap: MutualInformationGap
+  package var dci: DCI
+  package var scores: FixedFactorScores
+
+  /// nil where nothing is known of factors, or there are fewer than 100 samples.
+  package init?(_ posteriors: Posteriors, _ data: Dataset, activeVariance: Double, seed: UInt64) {
+    guard let codes = FactorizedCodes(posteriors, data) else { return nil }
+    samples = codes.count
+    factors = codes.names
+    gap = MutualInformationGap(codes)
+    dci = DCI(codes, seed: seed)
+    scores = FixedFactorScores(codes, activeVariance: activeVariance, seed: seed)
+  }
+
+  var json: JSON {
+    .object([
+      ("samples", .integer(samples)), ("factors", .array(factors.map(JSON.text))), ("mig", .number(gap.mean)),
+      ("mig_per_factor", .numbers(gap.gaps)), ("dci_disentanglement", .number(dci.disentanglement)),
+      ("dci_completeness", .number(dci.completeness)), ("dci_informativeness", .number(dci.informativeness)),
+      ("beta_vae_score", .number(scores.betaVAE)), ("factor_vae_score", .number(scores.factorVAE)),
+    ])
+  }
+}
