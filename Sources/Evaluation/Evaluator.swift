@@ -43,10 +43,8 @@ package final class Evaluator {
     self.data = data
   }
 
-  /// Collective. - importanceSamples: 0 for no likelihood estimate. - progress: samples done, of all, by the longest part.
-  package func evaluate(
-    importanceSamples: Int, progress: (Int, Int) -> Void = { _, _ in }
-  ) throws(Failure) -> EvaluationReport {
+  /// Collective. - importanceSamples: 0 for no likelihood estimate.
+  package func evaluate(importanceSamples: Int) throws(Failure) -> EvaluationReport {
     let validator = Validator(
       model.autoencoder, data: data, communicator: communicator, configuration: model.configuration,
       clock: PhaseClock())
@@ -59,8 +57,7 @@ package final class Evaluator {
     let generation = try GenerationMetrics(model, data, communicator).measure(posteriors)
     var likelihood: LikelihoodEstimate?
     if importanceSamples > 0 {
-      likelihood = try ImportanceEstimator(model, data, communicator).estimate(
-        samples: importanceSamples, progress: progress)
+      likelihood = try ImportanceEstimator(model, data, communicator).estimate(samples: importanceSamples)
     }
     return EvaluationReport(
       data: data.name, samples: data.count, elbo: elbo, likelihood: likelihood, aggregate: aggregate,

@@ -40,13 +40,13 @@ package final class ImportanceEstimator {
     deviation = Buffer(count: Validator.chunk * encoder.inference.posterior.mu.columns)
   }
 
-  /// Collective. - progress: about how many samples all ranks have done, and how many there are.
-  package func estimate(
-    samples k: Int, limit: Int = .max, progress: (Int, Int) -> Void = { _, _ in }
-  ) throws(Failure) -> LikelihoodEstimate {
+  /// Collective.
+  package func estimate(samples k: Int, limit: Int = .max) throws(Failure) -> LikelihoodEstimate {
     let count = min(limit, data.count)
     let chunks = (count + Validator.chunk - 1) / Validator.chunk
-    var done = 0
+    let share = Validator.share(of: count, rank: communicator.rank, size: communicator.size)
+    let activity = Activity("estimating log p(x)", of: share.count * k)
+    defer { activity.end() }
     let sums = try communicator.treeSum(leaves: chunks, width: 3) { chunk, row throws(Failure) in
       let first = chunk * Validator.chunk
       let filled = min(Validator.chunk, count - first)
@@ -57,8 +57,6 @@ package final class ImportanceEstimator {
         row[1] += nll
         row[2] += nll * nll
       }
-      done += 1
-      progress(min(count, done * communicator.size * Validator.chunk), count)
     }
     let n = max(sums[0], 1), mean = sums[1] / n
     let variance: Double = n > 1 ? max(0, (sums[2] - n * mean * mean) / (n - 1)) : 0
@@ -80,6 +78,7 @@ package final class ImportanceEstimator {
       let z = decoder.graph[decoder.z], eps = noise.base
       vd_reparameterize(z, deviation.base, mu, logvar, eps, 1, rows * latent)
       decoder.graph.forward()
+      Activity.advance(by: range.count)
       let nll = decoder.graph[decoder.reconstruction]
       for row in 0..<range.count {
         var ratio = 0.0  // log p(z) - log q(z | x)

@@ -25,7 +25,7 @@ struct TextChart {
     let scale = [range.upperBound, range.lowerBound].map(axisText)
     let margin = scale.map(\.count).max() ?? 0
     let columns = max(2, width - margin - 2)
-    var canvas = Canvas(columns: columns, rows: height)
+    var canvas = DotCanvas(columns: columns, rows: height)
     for (number, curve) in curves.enumerated() { draw(curve, number, range, into: &canvas) }
     var lines = (0..<height).map { row in
       let label = row == 0 ? scale[0] : row == height - 1 ? scale[1] : ""
@@ -50,7 +50,7 @@ struct TextChart {
     return bottom - room...top + room
   }
 
-  private func draw(_ curve: Curve, _ number: Int, _ range: ClosedRange<Double>, into canvas: inout Canvas) {
+  private func draw(_ curve: Curve, _ number: Int, _ range: ClosedRange<Double>, into canvas: inout DotCanvas) {
     let wide = 2 * canvas.columns, high = 4 * canvas.rows
     // Halves, because the difference of two numbers may be none.
     let extent = range.upperBound / 2 - range.lowerBound / 2
@@ -93,7 +93,7 @@ struct TextChart {
 }
 
 /// Dots in characters of braille (U+2800).
-private struct Canvas {
+private struct DotCanvas {
   let columns: Int
   let rows: Int
   private var cells: [UInt32]
@@ -110,7 +110,7 @@ private struct Canvas {
 
   mutating func set(_ x: Int, _ y: Int, _ curve: Int) {
     let cell = y / 4 * columns + x / 2
-    cells[cell] |= Canvas.bits[y % 4][x % 2]
+    cells[cell] |= DotCanvas.bits[y % 4][x % 2]
     if owners[cell] < 0 { owners[cell] = curve }
   }
 

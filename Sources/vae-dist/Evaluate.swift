@@ -29,16 +29,13 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     try VaeDist.withRanks { communicator throws(Failure) in
+      if communicator.isRoot { ActivityLine.start() }
       let model = try TrainedModel(place, communicator)
       if communicator.isRoot {
         for warning in model.file.warnings { Output.complain("vae-dist: warning: \(warning)\n") }
       }
       let evaluator = try Evaluator(model, data: data, limit: samples, communicator)
-      let progress = JobProgress("likelihood")
-      let report = try evaluator.evaluate(importanceSamples: iwae) { done, total in
-        if communicator.isRoot { progress.report(done, of: total) }
-      }
-      progress.end()
+      let report = try evaluator.evaluate(importanceSamples: iwae)
       guard communicator.isRoot else { return 0 }
       try Output.result((json ? report.json(model.file).text : report.text(model.file)) + "\n")
       return 0

@@ -18,12 +18,14 @@ package struct TSNE {
 
   /// (count, 2)
   package static func map(
-    _ points: [Float], dimensions: Int, perplexity: Double = 30, progress: (Int, Int) -> Void = { _, _ in }
+    _ points: [Float], dimensions: Int, perplexity: Double = 30
   ) -> [Float] {
     let n = points.count / dimensions
     guard n > 2 else { return PrincipalComponents(points, dimensions: dimensions, components: 2).points }
     var layout = TSNE(points, dimensions: dimensions, perplexity: min(perplexity, Double(n - 1) / 3))
-    layout.run(progress)
+    let activity = Activity("t-SNE", of: iterations)
+    layout.run()
+    activity.end()
     return (0..<n).flatMap { [layout.x[$0], layout.y[$0]] }
   }
 
@@ -42,7 +44,7 @@ package struct TSNE {
 
   private typealias Lanes = SIMD8<Float>
 
-  private mutating func run(_ progress: (Int, Int) -> Void) {
+  private mutating func run() {
     let rate = max(50, Float(n) / TSNE.exaggeration / 4)
     var force = [Float](repeating: 0, count: 2 * n), step = force
     var gains = [Float](repeating: 1, count: 2 * n)
@@ -55,7 +57,7 @@ package struct TSNE {
         step[i] = momentum * step[i] - rate * gains[i] * force[i]
         if i < n { x[i] += step[i] } else { y[i - n] += step[i] }
       }
-      progress(iteration + 1, TSNE.iterations)
+      Activity.advance()
     }
   }
 

@@ -293,14 +293,16 @@ package enum ConfigurationSchema {
       "conv28", "convolutions to 32 and 64 channels on 28x28 images, latent 20; give --data",
       [
         ("data.source", "data/mnist"), ("model.kind", "conv"), ("model.channels", "[32, 64]"),
-        ("model.hidden", "[256]"), ("model.latent", "20"), ("train.batch_size", "128"), ("train.max_epochs", "50"),
+        ("model.hidden", "[256]"), ("model.latent", "20"), ("optimizer.clip_norm", "0.0"), ("train.batch_size", "128"),
+        ("train.max_epochs", "50"),
       ]
     ),
     (
       "conv64", "convolutions to 32, 32, 64, 64 channels on 64x64 images, latent 10; give --data",
       [
         ("data.source", "data/images"), ("model.kind", "conv"), ("model.channels", "[32, 32, 64, 64]"),
-        ("model.hidden", "[256]"), ("model.latent", "10"), ("train.batch_size", "64"), ("train.max_epochs", "50"),
+        ("model.hidden", "[256]"), ("model.latent", "10"), ("optimizer.clip_norm", "0.0"), ("train.batch_size", "64"),
+        ("train.max_epochs", "50"),
       ]
     ),
     (

@@ -32,6 +32,7 @@ struct Embed: ParsableCommand {
 
   func run() throws {
     try VaeDist.withRanks { communicator throws(Failure) in
+      if communicator.isRoot { ActivityLine.start() }
       let session = try PictureSession(options, communicator)
       let (data, encoder) = try session.open(self.data)
       let isMap = map != nil || options.output?.hasSuffix(".png") ?? false
@@ -60,9 +61,7 @@ struct Embed: ParsableCommand {
       plot = ScatterPlot(principal: codes)
       points = plot.points
     case .tsne:
-      let progress = JobProgress("t-SNE")
-      points = TSNE.map(codes.mu, dimensions: codes.latent) { progress.report($0, of: $1) }
-      progress.end()
+      points = TSNE.map(codes.mu, dimensions: codes.latent)
       plot = ScatterPlot(
         points: points, labels: codes.labels, names: codes.labelNames,
         caption: "mu of \(codes.count) samples, t-SNE of perplexity 30")
