@@ -145,7 +145,7 @@ private func seedVector(_ count: Int) -> [Float] { (0..<count).map { Float(sin(D
     var declared = Set<String>()
     for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil) {
       let text = try String(contentsOf: file, encoding: .utf8)
-      for match in text.matches(of: #/(?:struct|class|enum)\s+(\w+)(?:<[^>]*>)?\s*:[^{]*\bOperation\b/#) {
+      for match in text.matches(of: #/(?:struct|class|enum)\s+(\w+)(?:<[^>]*>)?\s*:[^{]*\b(?:Noise)?Operation\b/#) {
         declared.insert(String(match.1))
       }
     }
