@@ -84,6 +84,8 @@ package struct Replay {
   package var epoch: UInt32
   /// Standard deviation of the latent noise: 1, or 0 for the posterior mean.
   package var noiseScale: Float = 1
+  /// How many rows, the first, are samples: what compares samples with each other leaves out the rest.
+  package var filled = Int.max
   /// Whether dropout drops.
   package var isTraining = true
 
@@ -93,4 +95,7 @@ package struct Replay {
     self.attempt = attempt
     self.epoch = epoch
   }
+
+  /// Rows of a tensor that are samples.
+  func rows(of tensor: Tensor) -> Int { min(filled, tensor.rows) }
 }

@@ -34,6 +34,18 @@ VD_INLINE float sum_floats(const float *x, size_t n) {
   return sum_lanes(&s) + tail;
 }
 
+VD_INLINE float squared_distance(const float *a, const float *b, size_t n) {
+  lanes squares = {0};
+  size_t j = 0;
+  for (; j + LANES <= n; j += LANES) {
+    lanes d = *(const lanes *)(a + j) - *(const lanes *)(b + j);
+    squares += d * d;
+  }
+  float tail = 0;
+  for (; j < n; j++) tail += (a[j] - b[j]) * (a[j] - b[j]);
+  return sum_lanes(&squares) + tail;
+}
+
 VD_INLINE uint32_t bits_of(float x) { uint32_t b; memcpy(&b, &x, 4); return b; }
 VD_INLINE float float_of(uint32_t b) { float x; memcpy(&x, &b, 4); return x; }
 

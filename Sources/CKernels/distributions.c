@@ -1,17 +1,5 @@
 #include "likelihood_math.h"
 
-VD_INLINE float squared_distance(const float *a, const float *b, size_t n) {
-  lanes squares = {0};
-  size_t j = 0;
-  for (; j + LANES <= n; j += LANES) {
-    lanes d = *(const lanes *)(a + j) - *(const lanes *)(b + j);
-    squares += d * d;
-  }
-  float tail = 0;
-  for (; j < n; j++) tail += (a[j] - b[j]) * (a[j] - b[j]);
-  return sum_lanes(&squares) + tail;
-}
-
 VD_INLINE float bernoulli_element(float l, float x, float *residual) {
   float softplus, s = sigmoid_softplus(l, &softplus);
   *residual = s - x;

@@ -176,6 +176,7 @@ package final class Trainer {
       graph[training.x][0] = .nan
     }
     graph.replay.samples = UnsafePointer(loader.samples)
+    graph.replay.filled = filled
     graph.replay.seed = seed
     graph.replay.attempt = state.attempt
     graph.replay.epoch = UInt32(truncatingIfNeeded: state.epoch)

@@ -79,6 +79,7 @@ package final class Validator {
       let filled = min(Validator.chunk, count - first)
       try loader.load(first..<first + filled, into: memory[graph.x], seed: seed, attempt: 0, epoch: validationEpoch)
       memory.replay.samples = UnsafePointer(loader.samples)
+      memory.replay.filled = filled
       memory.replay.seed = seed
       memory.replay.epoch = validationEpoch
       memory.replay.noiseScale = 0

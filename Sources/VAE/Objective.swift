@@ -9,8 +9,8 @@ package enum Reduction: String, CaseIterable, Sendable {
   case mean
 }
 
-/// loss_i = recon_i + beta * sum_j max(free bits, kl_ij) + perceptual * D * (1 - MS-SSIM(x_i, E[x_i | z])), D the
-/// dimensions of x: the only place with beta and free bits.
+/// loss_i = recon_i + beta * sum_j max(free bits, kl_ij) + perceptual * D * (1 - MS-SSIM(x_i, E[x_i | z]))
+/// + totalCorrelation * tc_i + discrepancy * d_i, D the dimensions of x: the only place with beta and free bits.
 ///
 /// Higgins et al., "beta-VAE", ICLR 2017; free bits: Kingma et al., "Inverse autoregressive flow", 2016.
 package struct Objective: Sendable, Equatable {
@@ -18,6 +18,10 @@ package struct Objective: Sendable, Equatable {
   package var reduction = Reduction.sum
   /// Weight of the structural dissimilarity, which training minimises and no report counts.
   package var perceptual: Float = 0
+  /// Weight of the total correlation of q(z), beside that which the KL has; beta-TCVAE's beta less 1.
+  package var totalCorrelation: Float = 0
+  /// Weight of MMD^2 between q(z) and the prior: InfoVAE's alpha + lambda - 1.
+  package var discrepancy: Float = 0
 
   package init() {}
 
@@ -41,6 +45,15 @@ package struct Objective: Sendable, Equatable {
       let weight = graph.constant(perceptual * scale * Float(x.columns))
       weighted.append((weight, graph.dissimilarity(x, mean, image: image)))
     }
+    if totalCorrelation > 0 {
+      let posterior = inference.posterior
+      weighted.append(
+        (
+          graph.constant(totalCorrelation),
+          graph.totalCorrelation(inference.z, mu: posterior.mu, logvar: posterior.logvar)
+        ))
+    }
+    if discrepancy > 0 { weighted.append((graph.constant(discrepancy), graph.priorDiscrepancy(inference.z))) }
     let loss = graph.weightedSum(weighted)
     graph.keep([reconstruction, klPerUnit, kl, loss])
     return Terms(reconstruction: reconstruction, klPerUnit: klPerUnit, kl: kl, loss: loss, beta: beta)

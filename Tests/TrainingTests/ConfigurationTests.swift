@@ -54,6 +54,8 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
   ("objective.free_bits", ["0", "0.25"], ["-0.1", "1e39"]),
   ("objective.reconstruction", ["sum", "mean"], ["average"]),
   ("objective.perceptual", ["0", "0.25"], ["-1", "nan"]),
+  ("objective.total_correlation", ["0", "3"], ["-1", "nan"]),
+  ("objective.mmd", ["0", "1000"], ["-1", "1e39"]),
   ("optimizer.kind", ["adam", "adamw"], ["sgd", "Adam"]),
   ("optimizer.learning_rate", ["0.001", "1e-5", "10"], ["0", "-1", "inf", "1e39", "fast"]),
   ("optimizer.beta1", ["0", "0.9"], ["1", "-0.1"]),

@@ -217,6 +217,21 @@ void vd_dissimilarity(float *loss, const float *x, const float *y, float *work, 
 void vd_dissimilarity_backward(float *gy, const float *g, const float *x, const float *y, float *work, size_t samples,
                                size_t rows, size_t columns, size_t channels);
 
+// ---- aggregate.c: samples of a microbatch compared with each other --------------------------------------------------
+// tc[i] = log (1/rows) sum_k prod_j r_kj, r_kj = q(z_ij | x_k) over its mean over k: total correlation of the posteriors
+// N(mu_k, exp(logvar_k)), each row of z once. weights (rows, rows) and marginals (rows, columns) are kept for backward;
+// work has room for (rows + 2) columns. Gradients may be null.
+void vd_total_correlation(float *tc, float *weights, float *marginals, float *work, const float *z, const float *mu,
+                          const float *logvar, size_t rows, size_t columns);
+void vd_total_correlation_backward(float *gz, float *gmu, float *glogvar, const float *g, const float *weights,
+                                   const float *marginals, float *work, const float *z, const float *mu,
+                                   const float *logvar, size_t rows, size_t columns);
+// Mean of loss[i]: the unbiased estimate of MMD^2 between z (2 rows or more) and N(0, I) with the kernel
+// exp(-|a - b|^2 / columns), the prior's side in closed form. pairs (rows, rows) and prior (rows) are kept for backward.
+void vd_prior_discrepancy(float *loss, float *pairs, float *prior, const float *z, size_t rows, size_t columns);
+void vd_prior_discrepancy_backward(float *gz, const float *g, const float *pairs, const float *prior, const float *z,
+                                   size_t rows, size_t columns);
+
 // ---- random.c: Philox4x32-10 (Salmon et al., SC'11), the same bits on every CPU -----------------------------------
 void vd_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
 // Row i draws `columns` values from counters (block, epoch, index[i] low, index[i] high): standard normals,

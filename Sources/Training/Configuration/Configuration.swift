@@ -49,6 +49,8 @@ package struct Configuration: Sendable, Equatable {
     package var freeBits = 0.0
     package var reconstruction = Reduction.sum
     package var perceptual = 0.0
+    package var totalCorrelation = 0.0
+    package var mmd = 0.0
   }
 
   package struct Optimizer: Sendable, Equatable {
@@ -188,6 +190,8 @@ extension Configuration {
     settings.freeBits = Float(objective.freeBits)
     settings.reduction = objective.reconstruction
     settings.perceptual = Float(objective.perceptual)
+    settings.totalCorrelation = Float(objective.totalCorrelation)
+    settings.discrepancy = Float(objective.mmd)
     return settings
   }
 }

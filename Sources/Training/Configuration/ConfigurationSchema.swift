@@ -162,6 +162,18 @@ package enum ConfigurationSchema {
     ) {
       moderate.contains($0)
     },
+    key(
+      "objective.total_correlation", \.objective.totalCorrelation,
+      "adds this times the total correlation of q(z) in a microbatch (beta-TCVAE: its beta less 1)", "between 0 and 1e9"
+    ) {
+      moderate.contains($0)
+    },
+    key(
+      "objective.mmd", \.objective.mmd,
+      "adds this times MMD^2 between q(z) in a microbatch and the prior (InfoVAE)", "between 0 and 1e9"
+    ) {
+      moderate.contains($0)
+    },
 
     key("optimizer.kind", \.optimizer.kind, "adam, adamw"),
     key("optimizer.learning_rate", \.optimizer.learningRate, "Adam's step size", "between 1e-30 and 1e9") {

@@ -1,0 +1,45 @@
+import Kernels
+
+/// tc_i = log q(z_i) - sum_j log q(z_ij), the aggregate posterior q(z) estimated by the posteriors of this microbatch:
+/// q(z) = (1/M) sum_k q(z | x_k). z, mu, logvar (batch, latent), tc (batch)
+///
+/// Minibatch-weighted sampling of Chen et al., "Isolating sources of disentanglement in VAEs", NeurIPS 2018, but for
+/// the constant (latent - 1) log N, which has no gradient.
+struct TotalCorrelation: Operation {
+  static let name = "total correlation"
+  let z, mu, logvar, weights, marginals, work, tc: Tensor
+  var inputs: [Tensor] { [z, mu, logvar] }
+  var outputs: [Tensor] { [tc] }
+  var kept: [Tensor] { [weights, marginals] }
+  var workspace: [Tensor] { [work] }
+
+  func forward(_ memory: Memory) {
+    let rows = memory.replay.rows(of: tc)
+    memory[tc].zero(tc.count)
+    vd_total_correlation(
+      memory[tc], memory[weights], memory[marginals], memory[work], memory[z], memory[mu], memory[logvar], rows,
+      z.columns)
+  }
+
+  func backward(_ memory: Memory) {
+    guard let g = memory.gradient(tc) else { return }
+    vd_total_correlation_backward(
+      memory.gradient(z), memory.gradient(mu), memory.gradient(logvar), g, memory[weights], memory[marginals],
+      memory[work], memory[z], memory[mu], memory[logvar], memory.replay.rows(of: tc), z.columns)
+  }
+}
+
+extension Graph {
+  /// Total correlation of q(z), as the microbatch shows it: 0 for rows that are no samples. (batch, latent) -> (batch)
+  package func totalCorrelation(_ z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor {
+    precondition(
+      z.shape == mu.shape && z.shape == logvar.shape,
+      "total correlation: z \(z.shape), mu \(mu.shape), logvar \(logvar.shape)")
+    let tc = output([z.rows], of: [z, mu, logvar])
+    record(
+      TotalCorrelation(
+        z: z, mu: mu, logvar: logvar, weights: scratch([z.rows, z.rows]), marginals: scratch(z.shape),
+        work: scratch([z.rows + 2, z.columns]), tc: tc))
+    return tc
+  }
+}
