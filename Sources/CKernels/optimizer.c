@@ -1,14 +1,24 @@
 #include "common.h"
 
+// The new value of a parameter; m and v become its new moments.
+VD_INLINE float adam_element(float p, float *m, float *v, float g, const vd_adam_settings *s) {
+  float gradient = g * s->scale + s->l2 * p;
+  *m += s->rest1 * (gradient - *m);
+  *v = s->beta2 * *v + s->rest2 * gradient * gradient;
+  return s->keep * p - s->step * *m / (__builtin_sqrtf(*v) * s->root + s->epsilon);
+}
+
 VD_CLONES void vd_adam(float *restrict p, float *restrict m, float *restrict v, const float *restrict g, size_t n,
                        const vd_adam_settings *settings) {
   const vd_adam_settings s = *settings;
+  for (size_t i = 0; i < n; i++) p[i] = adam_element(p[i], &m[i], &v[i], g[i], &s);
+}
+
+VD_CLONES void vd_adam_averaged(float *restrict p, float *restrict m, float *restrict v, float *restrict a,
+                                const float *restrict g, size_t n, const vd_adam_settings *settings) {
+  const vd_adam_settings s = *settings;
   for (size_t i = 0; i < n; i++) {
-    float gradient = g[i] * s.scale + s.l2 * p[i];
-    float first = m[i] + s.rest1 * (gradient - m[i]);
-    float second = s.beta2 * v[i] + s.rest2 * gradient * gradient;
-    m[i] = first;
-    v[i] = second;
-    p[i] = s.keep * p[i] - s.step * first / (__builtin_sqrtf(second) * s.root + s.epsilon);
+    p[i] = adam_element(p[i], &m[i], &v[i], g[i], &s);
+    a[i] += s.average * (p[i] - a[i]);
   }
 }

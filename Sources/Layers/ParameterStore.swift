@@ -97,10 +97,11 @@ package final class ParameterStore {
   /// Floats that have to be laid out anew to be written to a file.
   package var turnedCount: Int { parameters.reduce(0) { $0 + ($1.layout == nil ? 0 : $1.shape.count) } }
 
-  /// SHA-256 over the bytes of all parameters, in order: "sha256:...".
-  package func digest() -> String {
+  /// SHA-256 over the bytes of all parameters, in order: "sha256:..."; or of other values laid out as they are.
+  package func digest(of other: UnsafePointer<Float>? = nil) -> String {
     let hash = SHA256()
-    hash.update(UnsafeRawBufferPointer(start: values, count: count * MemoryLayout<Float>.stride))
+    hash.update(
+      UnsafeRawBufferPointer(start: other ?? UnsafePointer(values), count: count * MemoryLayout<Float>.stride))
     return "sha256:" + hash.finish()
   }
 }

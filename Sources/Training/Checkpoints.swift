@@ -61,6 +61,9 @@ package final class Checkpoints {
     URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path
   }
 
+  /// In the optimiser's file, before the names of the parameters that training goes on from; where they are averaged.
+  private static let trained = "trained"
+
   /// Whether both are the same directory; root only.
   func isSamePlace(as other: Checkpoints) -> Bool { place == other.place }
 
@@ -87,14 +90,17 @@ package final class Checkpoints {
     metadata["vae_dist.step"] = "\(state.step)"
     metadata["vae_dist.epoch"] = "\(state.epoch)"
     let header = Safetensors.encodeHeader(described, metadata: metadata)
+    // The model is what validation saw: the average, where there is one. What training goes on from is the optimiser's.
+    let values = FileValues(parameters, optimizer.average ?? parameters.values)
+    var kinds = [
+      ("first", FileValues(parameters, optimizer.first)), ("second", FileValues(parameters, optimizer.second)),
+    ]
+    if optimizer.average != nil { kinds.append((Checkpoints.trained, FileValues(parameters, parameters.values))) }
+    defer { withExtendedLifetime((values, kinds)) {} }
     let momentsHeader = Safetensors.encodeHeader(
-      ["first", "second"].flatMap { kind in
-        described.map { TensorDescription(name: "\(kind).\($0.name)", shape: $0.shape) }
-      }, metadata: [:])
+      kinds.flatMap { kind, _ in described.map { TensorDescription(name: "\(kind).\($0.name)", shape: $0.shape) } },
+      metadata: [:])
     let text = try state.encoded()
-    let values = FileValues(parameters, parameters.values)
-    let first = FileValues(parameters, optimizer.first), second = FileValues(parameters, optimizer.second)
-    defer { withExtendedLifetime((values, first, second)) {} }
     var failure: Failure?
     header.withUnsafeBytes { header in
       momentsHeader.withUnsafeBytes { momentsHeader in
@@ -105,7 +111,7 @@ package final class Checkpoints {
               files: [
                 CheckpointFile(name: "model.safetensors", chunks: [header] + values.chunks),
                 CheckpointFile(
-                  name: "optimizer.safetensors", chunks: [momentsHeader] + first.chunks + second.chunks),
+                  name: "optimizer.safetensors", chunks: [momentsHeader] + kinds.flatMap(\.1.chunks)),
                 CheckpointFile(name: "state.json", chunks: [text]),
               ], best: best, protecting: Set([proven].compactMap { $0 }))
           } catch let error as Failure { failure = error } catch {}
@@ -218,13 +224,17 @@ package final class Checkpoints {
       guard let store else { return }
       let model = try SafetensorsFile(path: store.path(step: step) + "/model.safetensors")
       let moments = try SafetensorsFile(path: store.path(step: step) + "/optimizer.safetensors")
+      let trained = Checkpoints.trained + "."
+      let isAveraged = moments.tensors.contains { $0.name.hasPrefix(trained) }
       for parameter in parameters.parameters {
-        try model.copy(parameter, into: parameters.values)
+        if let average = optimizer.average { try model.copy(parameter, into: average) }
+        try (isAveraged ? moments : model).copy(
+          parameter, prefix: isAveraged ? trained : "", into: parameters.values)
         try moments.copy(parameter, prefix: "first.", into: optimizer.first)
         try moments.copy(parameter, prefix: "second.", into: optimizer.second)
       }
     }
-    for base in [parameters.values, optimizer.first, optimizer.second] {
+    for base in [parameters.values, optimizer.first, optimizer.second, optimizer.average].compactMap({ $0 }) {
       let bytes = UnsafeMutableRawBufferPointer(start: base, count: parameters.count * MemoryLayout<Float>.stride)
       try optimizer.isShared ? communicator.broadcastToNodes(bytes) : communicator.broadcast(bytes)
     }

@@ -10,9 +10,11 @@ package final class LatentDecoder {
   private let decoder: DecoderGraph
   private let samples: UnsafeMutablePointer<UInt64>
 
-  /// - drawing: the seed of x ~ p(x | z), keyed by place; nil for E[x | z].
-  package init(_ autoencoder: VariationalAutoencoder, drawing seed: UInt64? = nil) {
-    decoder = autoencoder.decoderGraph(batch: LatentDecoder.rows, draws: seed != nil)
+  /// - drawing: the seed of x ~ p(x | z), keyed by place; nil for E[x | z]. - parameters: other values than the store's.
+  package init(
+    _ autoencoder: VariationalAutoencoder, drawing seed: UInt64? = nil, parameters: UnsafeMutablePointer<Float>? = nil
+  ) {
+    decoder = autoencoder.decoderGraph(batch: LatentDecoder.rows, draws: seed != nil, parameters: parameters)
     samples = Buffer.allocate(UInt64.self, count: LatentDecoder.rows)
     decoder.graph.replay.samples = UnsafePointer(samples)
     decoder.graph.replay.seed = seed ?? 0

@@ -32,8 +32,9 @@ package struct MemoryNeed: Sendable {
       route: configuration.train.exchange, wire: configuration.train.wire, nodes: topology.nodes,
       rank: communicator.rank)
     let isShared = configuration.sharesParameters(topology)
-    let turned = communicator.isRoot ? 3 * autoencoder.store.turnedCount * MemoryLayout<Float>.stride : 0
-    parameters = (isShared ? buffer + 3 * buffer / neighbours : 3 * buffer) + turned
+    let buffers = 1 + Optimizer.buffers(configuration.optimizer)
+    let turned = communicator.isRoot ? buffers * autoencoder.store.turnedCount * MemoryLayout<Float>.stride : 0
+    parameters = (isShared ? buffer + buffers * buffer / neighbours : buffers * buffer) + turned
     gradients = exchange.own + exchange.window / neighbours + buffer
     let width = autoencoder.elements, binarize = configuration.data.binarize
     let microbatch = width * plan.microbatch * MemoryLayout<Float>.stride
@@ -45,7 +46,7 @@ package struct MemoryNeed: Sendable {
       autoencoder.arenaBytes(batch: plan.microbatch, gradients: true)
       + autoencoder.arenaBytes(batch: Validator.chunk, gradients: false)
       + (hasPictures ? autoencoder.decoderArenaBytes(batch: LatentDecoder.rows) : 0)
-    window = exchange.window + (isShared && neighbours > 1 ? 3 * buffer : 0)
+    window = exchange.window + (isShared && neighbours > 1 ? buffers * buffer : 0)
     ranks = topology.machineSize
     nodes = (topology.machineSize + neighbours - 1) / neighbours
   }

@@ -23,14 +23,15 @@ package final class PictureMaker {
   private lazy var labels = data.labels(of: Validator.codeIndices(of: validator.count, latent: latent))
 
   package init(
-    _ autoencoder: VariationalAutoencoder, validator: Validator, data: Dataset, _ configuration: Configuration
+    _ autoencoder: VariationalAutoencoder, validator: Validator, data: Dataset, _ configuration: Configuration,
+    parameters: UnsafeMutablePointer<Float>? = nil
   ) {
     self.validator = validator
     self.data = data
     shape = data.shape
     latent = autoencoder.model.latent
     seed = UInt64(configuration.train.seed)
-    decoder = LatentDecoder(autoencoder)
+    decoder = LatentDecoder(autoencoder, parameters: parameters)
     noise = LatentPaths.prior(PictureMaker.sampleCount, latent: latent, seed: seed, stream: "pictures")
   }
 

@@ -64,11 +64,12 @@ package final class Trainer {
       into: training.x, of: training.graph, communicator)
     validator = Validator(
       autoencoder, data: setup.data.valid, communicator: communicator, configuration: configuration,
-      clock: clock)
+      clock: clock, parameters: optimizer.average)
     hasPictures = setup.data.train.shape.isImage && configuration.monitor.picturesEvery > 0
     pictures =
       communicator.isRoot && hasPictures
-      ? PictureMaker(autoencoder, validator: validator, data: setup.data.valid, configuration) : nil
+      ? PictureMaker(
+        autoencoder, validator: validator, data: setup.data.valid, configuration, parameters: optimizer.average) : nil
     embedding =
       communicator.isRoot && configuration.log.tensorboard
       ? EmbeddingMaker(validator, data: setup.data.valid, configuration: configuration) : nil
@@ -233,7 +234,10 @@ package final class Trainer {
       return nil
     }
     try communicator.agree(
-      on: [("parameters after epoch \(epoch)", autoencoder.store.digest())], when: "after an epoch")
+      on: [
+        ("parameters after epoch \(epoch)", autoencoder.store.digest()),
+        ("their average", optimizer.average.map { autoencoder.store.digest(of: $0) } ?? ""),
+      ], when: "after an epoch")
     let elements = autoencoder.elements
     let isDue = isLast || epoch % configuration.checkpoint.everyEpochs == 0
     let isBest = isDue && conductor.isBest(valid, step: state.step)  // the best of those that are kept

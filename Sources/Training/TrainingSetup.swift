@@ -125,19 +125,20 @@ package final class TrainingSetup {
   ) throws(Failure) -> (NodeMemory?, Optimizer) {
     let topology = communicator.topology, count = store.count
     guard configuration.sharesParameters(topology) else {
-      return (nil, Optimizer(configuration.optimizer, count: count))
+      let optimizer = Optimizer(configuration.optimizer, count: count)
+      optimizer.begin(with: store.values)
+      return (nil, optimizer)
     }
-    let stride = (count + 15) & ~15
+    let stride = (count + 15) & ~15, buffers = 1 + Optimizer.buffers(configuration.optimizer)
     let isFirst = topology.nodeRank == 0
-    let memory = try NodeMemory(topology, bytes: isFirst ? 3 * stride * 4 : 0)
+    let memory = try NodeMemory(topology, bytes: isFirst ? buffers * stride * 4 : 0)
     let base = memory.parts[0].assumingMemoryBound(to: Float.self)
     store.move(to: base, copies: isFirst)
-    try topology.barrier()
     let share = ExchangePlan.share(of: count, neighbour: topology.nodeRank, neighbours: topology.neighbours.count)
-    return (
-      memory,
-      Optimizer(
-        configuration.optimizer, count: count, first: base + stride, second: base + 2 * stride, share: share)
-    )
+    let optimizer = Optimizer(
+      configuration.optimizer, count: count, memory: base + stride, stride: stride, share: share)
+    if isFirst { optimizer.begin(with: base) }
+    try topology.barrier()
+    return (memory, optimizer)
   }
 }

@@ -23,9 +23,10 @@ package final class Validator {
   /// mu of evenly spaced samples, as the last validation that was asked for it found it; on every rank.
   package private(set) var codes: [Float] = []
 
+  /// - parameters: other values than the store's.
   package init(
     _ autoencoder: VariationalAutoencoder, data: Dataset, communicator: Communicator, configuration: Configuration,
-    clock: PhaseClock
+    clock: PhaseClock, parameters: UnsafeMutablePointer<Float>? = nil
   ) {
     self.clock = clock
     self.autoencoder = autoencoder
@@ -33,7 +34,7 @@ package final class Validator {
     self.communicator = communicator
     count = Validator.count(of: data, configuration)
     chunks = Validator.chunks(of: count)
-    graph = autoencoder.elboGraph(batch: Validator.chunk, gradients: false)
+    graph = autoencoder.elboGraph(batch: Validator.chunk, gradients: false, parameters: parameters)
     graph.graph.replay.isTraining = false
     activeVariance = configuration.monitor.activeVariance
     loader = BatchLoader(data: data, rows: Validator.chunk, configuration: configuration.data)

@@ -59,18 +59,22 @@ package final class VariationalAutoencoder {
     }
   }
 
-  /// The whole ELBO of a microbatch, ready to replay.
-  package func elboGraph(batch: Int, gradients: Bool) -> ELBOGraph {
+  /// The whole ELBO of a microbatch, ready to replay. `parameters`: other values than the store's, laid out as they are.
+  package func elboGraph(
+    batch: Int, gradients: Bool, parameters: UnsafeMutablePointer<Float>? = nil
+  ) -> ELBOGraph {
     let recorded = recordELBO(batch: batch, gradients: gradients)
-    recorded.graph.finalize(parameters: store.values)
+    recorded.graph.finalize(parameters: parameters ?? store.values)
     return recorded
   }
 
   /// The decoder alone, ready to replay. `draws`: gives x ~ p(x | z) instead of E[x | z].
-  package func decoderGraph(batch: Int, draws: Bool = false) -> DecoderGraph {
+  package func decoderGraph(
+    batch: Int, draws: Bool = false, parameters: UnsafeMutablePointer<Float>? = nil
+  ) -> DecoderGraph {
     let recorded = recordDecoder(batch: batch, draws: draws)
     recorded.graph.replay.isTraining = false
-    recorded.graph.finalize(parameters: store.values)
+    recorded.graph.finalize(parameters: parameters ?? store.values)
     return recorded
   }
 

@@ -252,7 +252,7 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
           scale: 1, rest1: Float(1 - trace.betas[0]), beta2: Float(trace.betas[1]), rest2: Float(1 - trace.betas[1]),
           epsilon: Float(trace.eps),
           step: Float(rate / (1 - pow(trace.betas[0], n))), root: Float(1 / (1 - pow(trace.betas[1], n)).squareRoot()),
-          keep: isDecoupled ? Float(1 - rate * decay) : 1, l2: isDecoupled ? 0 : Float(decay))
+          keep: isDecoupled ? Float(1 - rate * decay) : 1, l2: isDecoupled ? 0 : Float(decay), average: 0)
         vd_adam(&p, &m, &v, gradient, p.count, &settings)
         for i in p.indices {
           let exact = reference.afterFloat64[t][i]
@@ -273,7 +273,8 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
     var random = Random(state: UInt64(n))
     let start = random.floats(n + 1), gradient = random.floats(n + 1)
     var settings = vd_adam_settings(
-      scale: 0.25, rest1: 0.1, beta2: 0.999, rest2: 0.001, epsilon: 1e-8, step: 0.01, root: 1, keep: 1, l2: 0)
+      scale: 0.25, rest1: 0.1, beta2: 0.999, rest2: 0.001, epsilon: 1e-8, step: 0.01, root: 1, keep: 1, l2: 0,
+      average: 0)
     var p = start, m = [Float](repeating: 0, count: n + 1), v = m
     vd_adam(&p, &m, &v, gradient, n, &settings)
     #expect(p[n] == start[n] && m[n] == 0 && v[n] == 0)
@@ -281,5 +282,11 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
     var q = start, m2 = [Float](repeating: 0, count: n + 1), v2 = m2
     vd_adam(&q, &m2, &v2, gradient.map { $0 * 0.25 }, n, &settings)  // a power of two: exact
     #expect(p == q && m == m2 && v == v2)
+    // With an average the update is the same, and its neighbour is left alone, too.
+    var r = start, m3 = [Float](repeating: 0, count: n + 1), v3 = m3, average = start
+    settings.average = 0.25
+    vd_adam_averaged(&r, &m3, &v3, &average, gradient.map { $0 * 0.25 }, n, &settings)
+    #expect(r == p && m3 == m && v3 == v && average[n] == start[n])
+    for i in 0..<n { #expect(abs(average[i] - (start[i] + 0.25 * (p[i] - start[i]))) <= 1e-6) }
   }
 }

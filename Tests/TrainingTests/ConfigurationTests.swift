@@ -63,6 +63,7 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
   ("optimizer.epsilon", ["1e-8", "1"], ["0", "-1", "1e-300"]),
   ("optimizer.weight_decay", ["0", "0.01"], ["-0.01", "1e39"]),
   ("optimizer.clip_norm", ["0", "5.0"], ["-1"]),
+  ("optimizer.ema", ["0", "0.999"], ["1", "-0.1", "true"]),
   ("optimizer.sharding", ["auto", "node", "none"], ["all"]),
   ("schedule.kind", ["constant", "warmup_cosine", "step"], ["cosine"]),
   ("schedule.warmup_steps", ["0", "1000"], ["-1", "1.5"]),

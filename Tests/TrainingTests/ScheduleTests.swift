@@ -164,6 +164,28 @@ import Training
     idle.step(&q, gradient: [0], rate: 0.01, scale: 1)
     #expect(q == [0.5])
   }
+
+  @Test("The moving average begins at the parameters and follows them, slower as updates go on; it changes no update")
+  func average() throws {
+    var settings = Configuration().optimizer
+    let plain = Optimizer(settings, count: 3)
+    #expect(plain.average == nil)
+    settings.ema = 0.6
+    let optimizer = Optimizer(settings, count: 3)
+    let average = try #require(optimizer.average)
+    var p: [Float] = [1, 1, -2], q = p
+    optimizer.begin(with: p)
+    var expected = p.map(Double.init)
+    for update in 1...40 {
+      let gradient: [Float] = [1, -0.5, Float(update % 3) - 1]
+      optimizer.step(&p, gradient: gradient, rate: 0.01, scale: 1)
+      plain.step(&q, gradient: gradient, rate: 0.01, scale: 1)
+      let decay = min(0.6, Double(1 + update) / Double(10 + update))
+      for i in p.indices { expected[i] = decay * expected[i] + (1 - decay) * Double(p[i]) }
+      for i in p.indices { #expect(abs(Double(average[i]) - expected[i]) < 1e-6, "update \(update), element \(i)") }
+    }
+    #expect(p == q)
+  }
 }
 
 @Suite struct ConductorTests {

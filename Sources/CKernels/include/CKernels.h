@@ -260,6 +260,9 @@ void vd_resize_columns(uint8_t *y, const uint8_t *x, size_t width, size_t rows, 
 // rest2 are 1 - beta1 and 1 - beta2, rounded once: 1.0f - 0.999f is 5e-5 off, and the bias correction would not cancel
 // it.
 typedef struct {
-  float scale, rest1, beta2, rest2, epsilon, step, root, keep, l2;
+  float scale, rest1, beta2, rest2, epsilon, step, root, keep, l2, average;
 } vd_adam_settings;
 void vd_adam(float *p, float *m, float *v, const float *g, size_t n, const vd_adam_settings *settings);
+// The same, and a += average (p - a) of the new p: an exponential moving average.
+void vd_adam_averaged(float *p, float *m, float *v, float *a, const float *g, size_t n,
+                      const vd_adam_settings *settings);

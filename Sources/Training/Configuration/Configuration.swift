@@ -61,6 +61,7 @@ package struct Configuration: Sendable, Equatable {
     package var epsilon = 0.00000001
     package var weightDecay = 0.0
     package var clipNorm = 1.0
+    package var ema = 0.0
     package var sharding = Sharding.auto
   }
 

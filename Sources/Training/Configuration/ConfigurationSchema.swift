@@ -193,6 +193,10 @@ package enum ConfigurationSchema {
       $0 >= 0
     },
     key(
+      "optimizer.ema", \.optimizer.ema,
+      "decay of a moving average of the weights, which is validated and saved as the model; 0: none", "in [0, 1)"
+    ) { $0 >= 0 && $0 < 1 },
+    key(
       "optimizer.sharding", \.optimizer.sharding,
       "auto, node (its ranks share parameters and moments; not with messages), none"),
 

@@ -108,7 +108,7 @@ private final class StepPartTimer {
     memory[0].zero(count)
     var constants = vd_adam_settings(
       scale: 1, rest1: Float(1 - settings.beta1), beta2: Float(settings.beta2), rest2: Float(1 - settings.beta2),
-      epsilon: Float(settings.epsilon), step: 1e-3, root: 1, keep: 1, l2: 0)
+      epsilon: Float(settings.epsilon), step: 1e-3, root: 1, keep: 1, l2: 0, average: 0)
     turn.update = try slowest(0.005) { () throws(Failure) in
       vd_adam(memory[0], memory[1], memory[2], memory[3], count, &constants)
     }
