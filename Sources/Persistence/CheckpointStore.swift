@@ -74,6 +74,13 @@ package final class CheckpointStore {
     try prune(protecting: protecting.union([step]))
   }
 
+  /// The link `best` names this step from here on, and it stays.
+  package func markBest(_ step: Int) throws(Failure) {
+    guard best() != step else { return }
+    knownBest = step
+    try link("best", to: step)
+  }
+
   /// Finds out, before anything depends on it, whether checkpoints can be written here.
   package func requireWritable() throws(Failure) {
     try Posix.makeDirectory(directory)

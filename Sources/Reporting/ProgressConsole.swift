@@ -8,6 +8,7 @@ package final class ProgressConsole: TrainingObserver {
   private let isVerbose: Bool
   private var total = 0
   private var epochs = 0
+  private var monitor = Configuration().monitor
   private var units = 0
   private var active: Int?
   private var start = ContinuousClock.now
@@ -48,6 +49,7 @@ package final class ProgressConsole: TrainingObserver {
   private func started(_ report: StartReport) {
     total = report.totalSteps
     epochs = report.configuration.train.maxEpochs
+    monitor = report.configuration.monitor
     units = report.configuration.model.latent
     startStep = report.resumedFrom ?? 0
     start = .now
@@ -117,6 +119,10 @@ package final class ProgressConsole: TrainingObserver {
     let time = clock((ContinuousClock.now - start) / .seconds(1))
     switch reason {
     case .finished: say("done: \(epoch) epochs, \(step) steps in \(time)")
+    case .stoppedEarly:
+      say(
+        "done: \(monitor.metric.rawValue) of validation did not get better for \(monitor.patience) epochs: \(epoch) "
+          + "epochs, \(step) steps in \(time); checkpoints/best has the weights to use")
     case .signalled: say("stopped by a signal at step \(step) with a checkpoint; run the same command to go on")
     case .maxTime: say("stopped after its time at step \(step) with a checkpoint; run the same command to go on")
     case .collapsed: say("stopped at step \(step): the posterior has collapsed")

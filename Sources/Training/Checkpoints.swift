@@ -135,6 +135,15 @@ package final class Checkpoints {
   /// Whether this run wrote it or began from it, and it is there still: a directory can vanish; root only.
   package func isSaved(step: Int) -> Bool { saved.contains(step) && store?.steps().contains(step) ?? false }
 
+  /// Whether the weights of a step are on disk; root only.
+  func has(step: Int) -> Bool { store?.steps().contains(step) ?? false }
+
+  /// The name `best` is that of a step, or of another where the weights of that one are gone; root only.
+  func markBest(_ step: Int, or other: Int? = nil) {
+    guard let found = [step, other].compactMap({ $0 }).first(where: has) else { return }
+    try? store?.markBest(found)
+  }
+
   /// A step (counted from 0) had finite sums: the checkpoint before it is valid.
   package func passed(step: Int) {
     guard let candidate = unproven, step >= candidate else { return }

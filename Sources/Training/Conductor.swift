@@ -43,8 +43,7 @@ package struct Conductor: Sendable {
     package var quietEpochs = 0
     package var deadEpochs = 0
     package var collapseReported = false
-    package var bestNegativeELBO: Double?
-    package var bestStep = -1
+    package var epochs = EpochJudge.State()
 
     mutating func keepFailures(of other: State) {
       learningRateFactor = other.learningRateFactor
@@ -62,12 +61,22 @@ package struct Conductor: Sendable {
   private let configuration: Configuration
   private let beta: BetaSchedule
   private let rate: RateSchedule
+  private let epochs: EpochJudge
   private let started = ContinuousClock.now
 
   package init(_ configuration: Configuration, stepsPerEpoch: Int, totalSteps: Int) throws(Failure) {
     self.configuration = configuration
     beta = try BetaSchedule(configuration.objective, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
     rate = try RateSchedule(configuration, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
+    epochs = EpochJudge(configuration.monitor, warmup: beta.settled)
+  }
+
+  /// What of the configuration comes to nothing in so many steps.
+  func warnings(totalSteps: Int) -> [String] {
+    guard epochs.patience > 0, epochs.warmup >= Double(totalSteps) else { return [] }
+    return [
+      "monitor.patience counts epochs after beta's warm-up, which lasts as long as the training: it will not stop early"
+    ]
   }
 
   /// Beta of a step, counted from 0.
@@ -115,14 +124,15 @@ package struct Conductor: Sendable {
     state.learningRateFactor *= 0.5
   }
 
-  /// After validation: whether it is the best so far.
-  package mutating func isBest(_ report: ValidationReport, step: Int) -> Bool {
-    let value = report.means.negativeELBO
-    guard value.isFinite, value < state.bestNegativeELBO ?? .infinity else { return false }
-    state.bestNegativeELBO = value
-    state.bestStep = step
-    return true
+  /// After validation: whether it is the best so far, and whether there is use in another epoch.
+  package mutating func judge(
+    _ report: ValidationReport, step: Int, isWhole: Bool, isKept: Bool
+  ) -> EpochJudge.Verdict {
+    epochs.judge(report, step: step, isWhole: isWhole, isKept: isKept, &state.epochs)
   }
+
+  /// Whether the run has stopped early: `monitor.patience` is spent.
+  package var isExhausted: Bool { epochs.isExhausted(state.epochs) }
 
   /// After validation: a message when the posterior has collapsed, said once until it recovers.
   package mutating func collapse(_ report: ValidationReport, step: Int, beta: Double, elements: Int) -> String? {

@@ -33,6 +33,8 @@ package struct ValidationReport: Sendable {
   package var means: ELBOMeans
   /// Reconstruction from the posterior mean instead of a sample.
   package var reconstructionOfMean: Double
+  /// What training minimises, at the beta that was given.
+  package var loss: Double
   package var klPerUnit: [Double]
   /// Var_x[mu] of each unit.
   package var variancePerUnit: [Double]
@@ -42,11 +44,13 @@ package struct ValidationReport: Sendable {
   package var sigma: Histogram
 
   package init(
-    means: ELBOMeans, reconstructionOfMean: Double, klPerUnit: [Double], variancePerUnit: [Double], activeUnits: Int,
+    means: ELBOMeans, reconstructionOfMean: Double, loss: Double, klPerUnit: [Double], variancePerUnit: [Double],
+    activeUnits: Int,
     mu: Histogram = Histogram(edges: [], counts: []), sigma: Histogram = Histogram(edges: [], counts: [])
   ) {
     self.means = means
     self.reconstructionOfMean = reconstructionOfMean
+    self.loss = loss
     self.klPerUnit = klPerUnit
     self.variancePerUnit = variancePerUnit
     self.activeUnits = activeUnits
@@ -155,6 +159,10 @@ package struct LatentCodes: Sendable {
 
 package enum StopReason: Int, Sendable {
   case finished = 0, signalled, maxTime, collapsed
+  /// No epoch was better for as long as `monitor.patience` says: a run that has finished, too.
+  case stoppedEarly
+
+  package var isFinish: Bool { self == .finished || self == .stoppedEarly }
 }
 
 /// What happens in a run, as rank 0 tells it.

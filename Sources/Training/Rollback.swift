@@ -17,6 +17,7 @@ extension Trainer {
       try conductor.fail(at: failing, restored: chosen.step, cause: finding.text)
       // What it knows of failures stays; what it judged of epochs that are undone goes.
       chosen.conductor.keepFailures(of: conductor.state)
+      if !checkpoints.has(step: chosen.conductor.epochs.bestStep) { chosen.conductor.epochs.forgetBest() }
       return try chosen.encoded()
     }
     restored = try TrainingState.decode(try communicator.broadcast(bytes), from: "rollback")
@@ -31,6 +32,7 @@ extension Trainer {
             microbatch: finding.microbatch,
             operation: finding.operation, samples: finding.samples)))
       checkpoints.discard(above: restored.step)
+      checkpoints.markBest(restored.conductor.epochs.bestStep)
     }
     state = restored
     clock.step = state.step

@@ -261,7 +261,7 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
       try epochs.sync()
       seen.withLock { $0 = (step, epoch) }
       heartbeat?.cancel()
-      state = reason == .finished ? "finished" : "stopped"
+      state = reason.isFinish ? "finished" : "stopped"
       try writeStatus(reason: reason.word)
     case .warning(let message):
       let at = seen.withLock { $0 }
@@ -351,7 +351,9 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
       (
         "valid",
         .object(
-          means(report.valid.means, report.bits) + [("recon_of_mean", .number(report.valid.reconstructionOfMean))])
+          means(report.valid.means, report.bits) + [
+            ("recon_of_mean", .number(report.valid.reconstructionOfMean)), ("loss", .number(report.valid.loss)),
+          ])
       ),
       ("active_units", .integer(report.valid.activeUnits)), ("kl_per_unit", .numbers(report.valid.klPerUnit)),
       ("variance_per_unit", .numbers(report.valid.variancePerUnit)),
@@ -383,6 +385,7 @@ extension StopReason {
     case .signalled: "signal"
     case .maxTime: "max_time"
     case .collapsed: "collapse"
+    case .stoppedEarly: "early_stopping"
     }
   }
 }

@@ -32,6 +32,9 @@ package struct BetaSchedule: Sendable {
     }
   }
 
+  /// The first step at which beta, or the capacity, has come to its end.
+  var settled: Double { shape == .constant ? 0 : warmup }
+
   /// Beta of a step, counted from 0.
   package func value(at step: Int) -> Double {
     let progress = warmup > 0 ? Double(step) / warmup : 1

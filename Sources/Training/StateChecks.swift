@@ -14,7 +14,9 @@ extension TrainingState {
       ("conductor.rollbacks", conductor.rollbacks, few), ("conductor.skipped", conductor.skipped, counters),
       ("conductor.failingStep", conductor.failingStep, -1...counters.upperBound),
       ("conductor.failures", conductor.failures, few), ("conductor.quietEpochs", conductor.quietEpochs, counters),
-      ("conductor.deadEpochs", conductor.deadEpochs, counters), ("conductor.bestStep", conductor.bestStep, -1...step),
+      ("conductor.deadEpochs", conductor.deadEpochs, counters),
+      ("conductor.epochs.bestStep", conductor.epochs.bestStep, -1...step),
+      ("conductor.epochs.staleEpochs", conductor.epochs.staleEpochs, 0...step),
       ("origin.step", origin?.step ?? 0, counters),
     ]
     if let bad = numbers.first(where: { !$0.range.contains($0.value) }) {
@@ -29,7 +31,8 @@ extension TrainingState {
         "conductor.learningRateFactor", conductor.learningRateFactor,
         conductor.learningRateFactor > 0 && conductor.learningRateFactor <= 1
       ),
-      ("conductor.bestNegativeELBO", conductor.bestNegativeELBO ?? 0, conductor.bestNegativeELBO?.isFinite ?? true),
+      ("conductor.epochs.best", conductor.epochs.best ?? 0, conductor.epochs.best?.isFinite ?? true),
+      ("conductor.epochs.reference", conductor.epochs.reference ?? 0, conductor.epochs.reference?.isFinite ?? true),
     ]
     return reals.first { !$0.isSound }.map { "\($0.name) is \($0.value), which no run arrives at" }
   }

@@ -110,6 +110,7 @@ package final class Trainer {
     emit(.started(start))
     try announceBeta()
     try begin()
+    if conductor.isExhausted { return try stop(.stoppedEarly) }
     var clock = ContinuousClock.now
     while state.step < totalSteps {
       let outcome = try step()
@@ -227,7 +228,7 @@ package final class Trainer {
     let times = try rankTimes.report()
     let isLast = state.step >= totalSteps
     let isShown = hasPictures && (isLast || epoch % configuration.monitor.picturesEvery == 0)
-    let valid = try validator.validate(seed: seed, keepingCodes: isShown)
+    let valid = try validator.validate(seed: seed, beta: last.beta, keepingCodes: isShown)
     guard valid.means.negativeELBO.isFinite else {
       // The last update made parameters that no step has used yet: the same as a step that is not finite.
       try rollBack(failing: state.step - 1)
@@ -239,14 +240,17 @@ package final class Trainer {
         ("their average", optimizer.average.map { autoencoder.store.digest(of: $0) } ?? ""),
       ], when: "after an epoch")
     let elements = autoencoder.elements
-    let isDue = isLast || epoch % configuration.checkpoint.everyEpochs == 0
-    let isBest = isDue && conductor.isBest(valid, step: state.step)  // the best of those that are kept
+    let isPlanned = isLast || epoch % configuration.checkpoint.everyEpochs == 0
+    var verdict = conductor.judge(valid, step: state.step, isWhole: isWhole, isKept: isPlanned)
+    try communicator.broadcastValue(&verdict)
+    let ends = isLast || verdict.isLast
     let collapse = conductor.collapse(valid, step: state.step, beta: last.beta, elements: elements)
     let report = EpochReport(
       epoch: epoch, step: state.step, beta: last.beta, learningRate: last.learningRate, train: sums.means, valid: valid,
       gradientNorm: sums.gradientNorm / Double(max(sums.steps, 1)),
       samplesPerSecond: sums.seconds > 0 ? sums.weight / sums.seconds : 0, seconds: sums.seconds,
-      ranks: communicator.size, skipped: conductor.state.skipped, rollbacks: conductor.state.rollbacks, isBest: isBest,
+      ranks: communicator.size, skipped: conductor.state.skipped, rollbacks: conductor.state.rollbacks,
+      isBest: verdict.isBest,
       slowestRank: times.slowestRank, slowestHost: times.slowestHost, waitShare: times.waitShare,
       rankSeconds: times.seconds, bits: bits)
     if isWhole {
@@ -261,9 +265,10 @@ package final class Trainer {
     }
     if ContinuousClock.now - embedded > Trainer.embeddingInterval { embed() }
     let fails = collapse != nil && configuration.monitor.failOnCollapse
-    if isDue { save(best: isBest, isLast: isLast || stops || fails) }
+    if isPlanned || ends || verdict.isBest { save(best: verdict.isBest, isLast: ends || stops || fails) }
     if let collapse { emit(.collapse(epoch: epoch, step: state.step, message: collapse)) }
-    return fails ? try stop(.collapsed) : nil
+    if fails { return try stop(.collapsed) }
+    return verdict.isLast ? try stop(.stoppedEarly) : nil
   }
 
   /// The embedding shows one moment: the end, and now and then the present.
@@ -279,6 +284,7 @@ package final class Trainer {
 
   private func stop(_ reason: StopReason) throws(Failure) -> StopReason {
     save(best: false, isLast: true, unlessSaved: true)
+    if communicator.isRoot { checkpoints.markBest(conductor.state.epochs.bestStep, or: state.step) }
     try checkpoints.requireSaved(step: state.step, communicator)
     embed()
     emit(.stopped(reason, step: state.step, epoch: state.epoch))

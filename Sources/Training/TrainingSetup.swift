@@ -91,6 +91,14 @@ package final class TrainingSetup {
       try Conductor(configuration, stepsPerEpoch: steps, totalSteps: planned)
     }
     conductor.state = state.conductor
+    warnings += conductor.warnings(totalSteps: planned)
+    if communicator.isRoot { keepBest() }
+  }
+
+  /// On rank 0: what is known of the best epoch holds while its weights are here, and the name `best` is theirs.
+  private func keepBest() {
+    let best = conductor.state.epochs.bestStep
+    if checkpoints.has(step: best) { checkpoints.markBest(best) } else { conductor.state.epochs.forgetBest() }
   }
 
   /// A smaller batch than this may be larger than the data: the rest of it is padding, and several ranks can share it.

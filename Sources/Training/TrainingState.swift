@@ -22,7 +22,7 @@ package struct EpochSums: Sendable, Equatable, Codable {
 ///
 /// A counter-based generator has no state, and the cursor counts steps, not ranks.
 package struct TrainingState: Sendable, Equatable, Codable {
-  package static let currentFormat = 2
+  package static let currentFormat = 3
   package var format = TrainingState.currentFormat
   package var program = programVersion
   /// Updates done; epochs finished; steps done of the epoch under way.

@@ -63,14 +63,17 @@ package final class Validator {
     return max(1, (count + most - 1) / most)
   }
 
-  /// Collective. Noise depends on seed and sample only, so that epochs are compared on the same draws.
-  package func validate(seed: UInt64, keepingCodes: Bool = false) throws(Failure) -> ValidationReport {
+  /// Collective. Noise depends on seed and sample only, so that epochs are compared on the same draws. `beta`: of the loss.
+  package func validate(seed: UInt64, beta: Double = 1, keepingCodes: Bool = false) throws(Failure) -> ValidationReport
+  {
     let units = graph.inference.posterior.mu.columns
     codes = []
     let klUnits = graph.terms.klPerUnit.columns
-    let inference = graph.inference, counted = 4 + klUnits + 2 * units
+    let inference = graph.inference, firstUnit = 5
+    let firstMean = firstUnit + klUnits, firstSquare = firstMean + units, counted = firstSquare + units
     let width = counted + Bins.mu.count + Bins.logvar.count
     let memory = graph.graph
+    memory[graph.terms.beta][0] = Float(beta)
     let share = Validator.share(of: count, rank: communicator.rank, size: communicator.size)
     let activity = Activity("validating", of: Validator.chunks(of: share.count))
     defer { activity.end() }
@@ -91,11 +94,11 @@ package final class Validator {
       memory.forward()
       row[1] = vd_weighted_sum(memory[graph.terms.reconstruction], loader.weights, Validator.chunk)
       row[2] = vd_weighted_sum(memory[graph.terms.kl], loader.weights, Validator.chunk)
+      row[4] = vd_weighted_sum(memory[graph.terms.loss], loader.weights, Validator.chunk)
       vd_weighted_column_sums(
-        row + 4, nil, memory[graph.terms.klPerUnit], loader.weights, Validator.chunk, klUnits)
+        row + firstUnit, nil, memory[graph.terms.klPerUnit], loader.weights, Validator.chunk, klUnits)
       vd_weighted_column_sums(
-        row + 4 + klUnits, row + 4 + klUnits + units, memory[inference.posterior.mu], loader.weights,
-        Validator.chunk, units)
+        row + firstMean, row + firstSquare, memory[inference.posterior.mu], loader.weights, Validator.chunk, units)
       Bins.mu.add(memory[inference.posterior.mu], filled * units, to: row + counted)
       Bins.logvar.add(memory[inference.posterior.logvar], filled * units, to: row + counted + Bins.mu.count)
       Activity.advance()
@@ -104,12 +107,12 @@ package final class Validator {
     if keepingCodes { try gatherCodes() }
     let n = max(sums[0], 1)
     let variance = (0..<units).map { unit in
-      let mean = sums[4 + klUnits + unit] / n
-      return max(0, sums[4 + klUnits + units + unit] / n - mean * mean)
+      let mean = sums[firstMean + unit] / n
+      return max(0, sums[firstSquare + unit] / n - mean * mean)
     }
     return ValidationReport(
       means: ELBOMeans(reconstruction: sums[1] / n, kl: sums[2] / n), reconstructionOfMean: sums[3] / n,
-      klPerUnit: (0..<klUnits).map { sums[4 + $0] / n }, variancePerUnit: variance,
+      loss: sums[4] / n, klPerUnit: (0..<klUnits).map { sums[firstUnit + $0] / n }, variancePerUnit: variance,
       activeUnits: variance.count { $0 > activeVariance },
       mu: Histogram(edges: Bins.mu.edges, counts: Array(sums[counted..<counted + Bins.mu.count])),
       sigma: Histogram(

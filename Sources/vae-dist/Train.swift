@@ -198,7 +198,7 @@ private struct TrainingRun {
         Output.say("run directory: \(directory)\n")
       }
       switch reason {
-      case .finished: return 0
+      case .finished, .stoppedEarly: return 0
       case .signalled, .maxTime: return Failure.Status.stopped.rawValue
       case .collapsed: return Failure.Status.collapsed.rawValue
       }
@@ -257,12 +257,16 @@ private struct TrainingRun {
   /// A run that has finished says so, which is no failure: a job may be started again after its last checkpoint. One
   /// that was killed before it could say so goes on to its end. Another's run with nothing left to do is no beginning.
   private func hasWork(_ setup: TrainingSetup) throws(Failure) -> Bool {
-    let total = configuration.totalSteps(setup.plan)
-    guard let step = setup.resumedFrom, step >= total else { return true }
+    let total = configuration.totalSteps(setup.plan), isSpent = setup.conductor.isExhausted
+    guard let step = setup.resumedFrom, step >= total || isSpent else { return true }
     let isCutOff = try communicator.together { () throws(Failure) -> Bool in
       guard communicator.isRoot else { return false }
-      let text = "\(directory): nothing left to train: \(step) steps are done, and the limit is \(total)"
-      let hint = "raise --max-epochs (or --max-steps) to go on, or choose another --run for a new training"
+      let text =
+        "\(directory): nothing left to train: "
+        + (isSpent ? "it stopped early at step \(step)" : "\(step) steps are done, and the limit is \(total)")
+      let hint =
+        "raise \(isSpent ? "monitor.patience" : "--max-epochs (or --max-steps)") to go on, "
+        + "or choose another --run for a new training"
       guard FileManager.default.fileExists(atPath: checkpoints) else { throw Failure(.usage, text, hint: hint) }
       if RunDirectory.wasCutOff(directory) { return true }
       Output.complain("vae-dist: \(text)\n  hint: \(hint)\n")

@@ -33,7 +33,7 @@ import Testing
       EpochReport(
         epoch: step / 10, step: step, beta: 1, learningRate: 0.5, train: means,
         valid: ValidationReport(
-          means: means, reconstructionOfMean: 1.5, klPerUnit: [0.75, 0, 0.25], variancePerUnit: [1, 0, 1],
+          means: means, reconstructionOfMean: 1.5, loss: 3, klPerUnit: [0.75, 0, 0.25], variancePerUnit: [1, 0, 1],
           activeUnits: 2),
         gradientNorm: 3, samplesPerSecond: 100, seconds: 1, ranks: 1, skipped: 0, rollbacks: 0, isBest: false,
         slowestRank: 0, slowestHost: "a", waitShare: 0))

@@ -91,6 +91,9 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
   ("monitor.fail_on_collapse", ["true", "false"], ["yes", "1", "True", ""]),
   ("monitor.max_rollbacks", ["0", "5"], ["-1"]),
   ("monitor.pictures_every", ["0", "5"], ["-1"]),
+  ("monitor.metric", ["neg_elbo", "recon", "recon_of_mean", "kl", "loss"], ["accuracy", "val_loss", ""]),
+  ("monitor.patience", ["0", "5"], ["-1", "2.5"]),
+  ("monitor.min_delta", ["0", "0.1"], ["-1", "nan"]),
   ("checkpoint.every_epochs", ["1", "10"], ["0"]),
   ("checkpoint.every_steps", ["0", "10"], ["-1"]),
   ("checkpoint.keep", ["1", "10"], ["0"]),
@@ -207,6 +210,23 @@ private func read(_ yaml: String) throws(Failure) -> Configuration {
       #expect([c.model.latent, c.train.batchSize, c.train.maxEpochs, c.train.seed] == values, "\(layers) layers")
     }
     #expect(try resolve(5).model.likelihood == "gaussian_learned")
+  }
+
+  @Test("A foreign or misspelt choice is told with the right one")
+  func choices() {
+    func message(_ assignment: String) -> String? {
+      failure { () throws(Failure) in
+        _ = try Configuration.resolve(
+          preset: nil, file: nil, environment: [:], assignments: [assignment], flags: [])
+      }?.message
+    }
+    for (given, meant) in [("val_loss", "loss"), ("elbo", "neg_elbo"), ("neg-elbo", "neg_elbo"), ("Recon", "recon")] {
+      let text = message("monitor.metric=\(given)")
+      #expect(
+        text?.hasSuffix("neg_elbo, recon, recon_of_mean, kl, loss; did you mean \(meant)?") == true, "\(text ?? "")")
+    }
+    #expect(message("monitor.metric=accuracy")?.contains("did you mean") == false)
+    #expect(message("model.activation=swish")?.contains("did you mean") == false)
   }
 
   @Test("Later assignments win, and may hold an equals sign")

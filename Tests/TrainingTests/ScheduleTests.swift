@@ -197,7 +197,8 @@ import Training
 
   private func report(kl: Double, active: Int = 3, recon: Double = 80) -> ValidationReport {
     ValidationReport(
-      means: ELBOMeans(reconstruction: recon, kl: kl), reconstructionOfMean: recon, klPerUnit: [kl, 0, 0, 0],
+      means: ELBOMeans(reconstruction: recon, kl: kl), reconstructionOfMean: recon - 1, loss: 2 * recon,
+      klPerUnit: [kl, 0, 0, 0],
       variancePerUnit: [1, 0, 0, 0], activeUnits: active)
   }
 
@@ -309,9 +310,57 @@ import Training
     var conductor = try conductor()
     let values = [(100.0, true), (101, false), (.nan, false), (-.infinity, false), (99, true), (99, false)]
     for (step, (value, isBest)) in values.enumerated() {
-      #expect(conductor.isBest(report(kl: 0, recon: value), step: step) == isBest)
+      let verdict = conductor.judge(report(kl: 0, recon: value), step: step, isWhole: true, isKept: true)
+      #expect(verdict.isBest == isBest && !verdict.isLast)
     }
-    #expect(conductor.state.bestNegativeELBO == 99 && conductor.state.bestStep == 4)
+    #expect(conductor.state.epochs.best == 99 && conductor.state.epochs.bestStep == 4)
+  }
+
+  /// Verdicts of epochs of 100 steps, of a warm-up of 300 steps.
+  private func verdicts(
+    _ values: [Double], kept: (Int) -> Bool = { _ in true }, _ change: (inout Configuration.Monitor) -> Void
+  ) throws -> [(best: Bool, last: Bool)] {
+    var conductor = try conductor { change(&$0.monitor) }
+    return try values.enumerated().map { epoch, value in
+      // Saved and resumed after every epoch.
+      conductor.state = try JSONDecoder().decode(Conductor.State.self, from: try JSONEncoder().encode(conductor.state))
+      let verdict = conductor.judge(
+        report(kl: value, recon: value), step: 100 * (epoch + 1), isWhole: true, isKept: kept(epoch))
+      #expect(verdict.isLast == conductor.isExhausted)
+      return (verdict.isBest, verdict.isLast)
+    }
+  }
+
+  @Test("Patience counts epochs after the warm-up that are not better by min_delta, and begins anew with one that is")
+  func patience() throws {
+    // Better at 100 and 200, before the end of the warm-up at 300: worse from then on is no reason to stop by itself.
+    let falling = try verdicts([5, 4, 9, 8, 8.5, 8.2, 7, 7.2, 7.1, 7.05]) { $0.patience = 3 }
+    #expect(falling.map(\.last) == [false, false, false, false, false, false, false, false, false, true])
+    #expect(falling.map(\.best) == [true, true, false, false, false, false, false, false, false, false])
+    // Less than min_delta at a time adds up.
+    let slow = try verdicts([9, 9, 9, 8.7, 8.4, 8.1, 7.9, 7.8]) { ($0.patience, $0.minimumDelta) = (2, 0.5) }
+    #expect(slow.map(\.last) == [false, false, false, false, false, false, false, false])
+    #expect(try verdicts([9, 9, 9, 8.9, 8.8]) { ($0.patience, $0.minimumDelta) = (2, 0.5) }.last?.last == true)
+    // What is no number is not better.
+    #expect(try verdicts([9, 9, .nan, .nan, .infinity]) { $0.patience = 3 }.map(\.last).last == true)
+    #expect(try verdicts([9] + Array(repeating: 10, count: 50)) { _ in }.allSatisfy { !$0.last })
+  }
+
+  @Test(
+    "With patience the best epoch is kept whenever it comes; metrics that depend on beta begin anew after the warm-up")
+  func metrics() throws {
+    let values: [Double] = [5, 4, 9, 8, 8.5]
+    #expect(try verdicts(values, kept: { $0 == 0 }) { _ in }.map(\.best) == [true, false, false, false, false])
+    #expect(
+      try verdicts(values, kept: { _ in false }) { $0.patience = 9 }.map(\.best) == [true, true, false, false, false])
+    for metric in EpochMetric.allCases where metric != .negativeELBO {
+      #expect(try verdicts(values) { $0.metric = metric }.map(\.best) == [true, true, true, true, false], "\(metric)")
+    }
+    // Half an epoch is compared, and does not count.
+    var conductor = try conductor { $0.monitor.patience = 1 }
+    _ = conductor.judge(report(kl: 1), step: 400, isWhole: true, isKept: true)
+    #expect(!conductor.judge(report(kl: 2), step: 450, isWhole: false, isKept: true).isLast)
+    #expect(conductor.judge(report(kl: 2), step: 500, isWhole: true, isKept: true).isLast)
   }
 }
 

@@ -22,7 +22,8 @@ import Training
       (state.sums.weight, state.sums.reconstruction, state.sums.kl) = (abs(number()), number(), number())
       (state.sums.gradientNorm, state.sums.seconds) = (number(), abs(number()))
       state.conductor.learningRateFactor = Double.random(in: 1e-300...1, using: &random)
-      state.conductor.bestNegativeELBO = Bool.random(using: &random) ? number() : nil
+      state.conductor.epochs.best = Bool.random(using: &random) ? number() : nil
+      state.conductor.epochs.reference = Bool.random(using: &random) ? number() : nil
       state.dataFingerprint = "\"\\\n\u{1}é"
       state.origin = Bool.random(using: &random) ? .init(checkpoints: "/a b/\"", step: 3) : nil
       let again = try TrainingState.decode(try state.encoded(), from: "state.json")
@@ -58,7 +59,7 @@ import Training
     var state = TrainingState()
     (state.step, state.updates, state.stepInEpoch, state.plannedSteps) = (48, 48, 0, 72)
     state.origin = .init(checkpoints: "/a", step: 2)
-    state.conductor.bestNegativeELBO = 3.5
+    (state.conductor.epochs.best, state.conductor.epochs.reference) = (3.5, 3.5)
     let text = String(decoding: try state.encoded(), as: UTF8.self)
     var tried = 0
     for (line, content) in text.split(separator: "\n").enumerated() {
@@ -70,12 +71,12 @@ import Training
       if field == "format" { continue }
       let isReal =
         parts[1].contains(".") || ["weight", "reconstruction", "kl", "seconds"].contains(field)
-        || ["gradientNorm", "learningRateFactor", "bestNegativeELBO"].contains(field)
+        || ["gradientNorm", "learningRateFactor", "best", "reference"].contains(field)
       let bad =
         isReal ? ["1e999", "-1e999", "\"x\"", "null"] : ["-2", "9223372036854775808", "1e30", "0.5", "\"x\"", "null"]
       for value in bad {
         // Optional numbers may be null.
-        if value == "null", field == "bestNegativeELBO" { continue }
+        if value == "null", ["best", "reference"].contains(field) { continue }
         var lines = text.split(separator: "\n").map(String.init)
         lines[line] = "\(parts[0]): \(value)" + (content.hasSuffix(",") ? "," : "")
         let error = refusal(Array(lines.joined(separator: "\n").utf8))
@@ -91,7 +92,7 @@ import Training
     for (name, value) in [
       ("learningRateFactor", "0"), ("learningRateFactor", "1.5"), ("learningRateFactor", "-0.5"), ("epoch", "49"),
       ("stepInEpoch", "49"), ("updates", "49"), ("attempt", "4294967296"), ("productThreads", "0"), ("seconds", "-1"),
-      ("step", "9223372036854775807"), ("failures", "2000000"), ("bestStep", "49"),
+      ("step", "9223372036854775807"), ("failures", "2000000"), ("bestStep", "49"), ("staleEpochs", "49"),
     ] {
       let edited = text.replacingOccurrences(
         of: "\"\(name)\" : [-0-9.]+", with: "\"\(name)\" : \(value)", options: .regularExpression)

@@ -95,6 +95,9 @@ package struct Configuration: Sendable, Equatable {
     package var failOnCollapse = false
     package var maxRollbacks = 3
     package var picturesEvery = 1
+    package var metric = EpochMetric.negativeELBO
+    package var patience = 0
+    package var minimumDelta = 0.0
   }
 
   package struct Checkpoint: Sendable, Equatable {

@@ -33,7 +33,10 @@ private func key<Value: ConfigurationValue>(
   ConfigurationKey(
     path: path, help: help,
     set: { configuration, text in
-      guard let value = Value(configurationText: text) else { return "'\(text)' is not \(Value.expectation)" }
+      guard let value = Value(configurationText: text) else {
+        let near = ConfigurationSchema.choice(meantBy: text, among: Value.choices)
+        return "'\(text)' is not \(Value.expectation)" + (near.map { "; did you mean \($0)?" } ?? "")
+      }
       guard holds(value) else { return "\(text) is not \(requirement)" }
       configuration[keyPath: place] = value
       return nil
@@ -265,6 +268,16 @@ package enum ConfigurationSchema {
       "0 or more"
     ) { $0 >= 0 },
     key("monitor.pictures_every", \.monitor.picturesEvery, "epochs between sample grids; 0: none", "0 or more") {
+      $0 >= 0
+    },
+    key(
+      "monitor.metric", \.monitor.metric,
+      "what makes an epoch the best, of validation: neg_elbo, recon, recon_of_mean, kl, loss"),
+    key(
+      "monitor.patience", \.monitor.patience,
+      "stop when no epoch after beta's warm-up was better for so many; 0: never", "0 or more"
+    ) { $0 >= 0 },
+    key("monitor.min_delta", \.monitor.minimumDelta, "what counts as better for monitor.patience, nats", "0 or more") {
       $0 >= 0
     },
 

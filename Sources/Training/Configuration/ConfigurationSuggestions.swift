@@ -26,6 +26,13 @@ extension ConfigurationSchema {
     return near.flatMap { name in lasts.first { $0.last == name }?.path }
   }
 
+  /// The choice that is meant by a foreign or misspelt one: val_loss is loss.
+  static func choice(meantBy text: String, among choices: [String]) -> String? {
+    let word = text.lowercased()
+    guard word.count > 1 else { return nil }
+    return choices.first { word.hasSuffix($0) || $0.hasSuffix(word) } ?? suggestion(for: word, among: choices)
+  }
+
   /// The known name nearest to a misspelt one, when one is near.
   package static func suggestion(for name: String, among names: [String]) -> String? {
     let near = names.map { ($0, editDistance(name, $0)) }.min { $0.1 < $1.1 }

@@ -8,8 +8,14 @@ import VAE
 package protocol ConfigurationValue: Equatable, Sendable, SendableMetatype {
   /// What is expected, for messages.
   static var expectation: String { get }
+  /// All there are, where they can be counted.
+  static var choices: [String] { get }
   init?(configurationText: String)
   var configurationText: String { get }
+}
+
+extension ConfigurationValue {
+  package static var choices: [String] { [] }
 }
 
 extension Int: ConfigurationValue {
@@ -153,7 +159,8 @@ extension Watchdog.Limit: ConfigurationValue {
 }
 
 extension ConfigurationValue where Self: RawRepresentable & CaseIterable, RawValue == String {
-  package static var expectation: String { "one of " + allCases.map(\.rawValue).joined(separator: ", ") }
+  package static var choices: [String] { allCases.map(\.rawValue) }
+  package static var expectation: String { "one of " + choices.joined(separator: ", ") }
   package init?(configurationText text: String) { self.init(rawValue: text) }
   package var configurationText: String { rawValue }
 }
@@ -170,6 +177,7 @@ extension Reduction: ConfigurationValue {}
 extension ExchangeRoute: ConfigurationValue {}
 extension WireFormat: ConfigurationValue {}
 extension Sharding: ConfigurationValue {}
+extension EpochMetric: ConfigurationValue {}
 extension Products.Library: ConfigurationValue {}
 
 /// A number without an exponent: 0.00001 and not 1e-05, which YAML 1.1 readers take for a text.
