@@ -44,6 +44,7 @@ package struct Conductor: Sendable {
     package var deadEpochs = 0
     package var collapseReported = false
     package var epochs = EpochJudge.State()
+    package var control = BetaControl.State()
 
     mutating func keepFailures(of other: State) {
       learningRateFactor = other.learningRateFactor
@@ -60,14 +61,17 @@ package struct Conductor: Sendable {
   package var state = State()
   private let configuration: Configuration
   private let beta: BetaSchedule
+  private let control: BetaControl?
   private let rate: RateSchedule
   private let epochs: EpochJudge
   private let started = ContinuousClock.now
 
-  package init(_ configuration: Configuration, stepsPerEpoch: Int, totalSteps: Int) throws(Failure) {
+  /// - elements: dimensions of a sample.
+  package init(_ configuration: Configuration, stepsPerEpoch: Int, totalSteps: Int, elements: Int) throws(Failure) {
     self.configuration = configuration
     beta = try BetaSchedule(configuration.objective, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
     rate = try RateSchedule(configuration, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
+    control = BetaControl(configuration.objective, rise: beta.settled, elements: elements)
     epochs = EpochJudge(configuration.monitor, warmup: beta.settled)
   }
 
@@ -79,13 +83,14 @@ package struct Conductor: Sendable {
     ]
   }
 
-  /// Beta of a step, counted from 0.
-  package func beta(at step: Int) -> Double { beta.value(at: step) }
+  /// Beta of the coming step, counted from 0.
+  package func beta(at step: Int) -> Double { control?.value(state.control) ?? beta.value(at: step) }
 
   /// After the sums of a step (counted from 0) are known: what to do with it. `signalled`: some rank was asked to stop.
-  package mutating func direct(step: Int, signalled: Bool) -> Directive {
+  package mutating func direct(step: Int, _ means: ELBOMeans, signalled: Bool) -> Directive {
+    control?.advance(&state.control, after: step, means)
     var directive = Directive(
-      learningRate: rate.value(at: step) * state.learningRateFactor, nextBeta: beta.value(at: step + 1))
+      learningRate: rate.value(at: step) * state.learningRateFactor, nextBeta: beta(at: step + 1))
     let limit = configuration.train.maxTime.seconds
     if signalled {
       directive.action = .stop

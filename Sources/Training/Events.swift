@@ -24,6 +24,8 @@ package struct StepReport: Sendable {
   package var beta: Double
   package var learningRate: Double
   package var train: ELBOMeans
+  /// What was minimised.
+  package var loss: Double
   package var gradientNorm: Double
   package var samples: Int
 }

@@ -5,7 +5,7 @@ import Kernels
 package struct BetaSchedule: Sendable {
   let shape: BetaShape
   let start, end: Double
-  /// Length of the rise, or of all cycles together, in steps.
+  /// Length of the rise, or of all cycles together, in steps; of geco and controlvae, what they are given to settle.
   let warmup: Double
   let cycles: Int
   let rise: Double
@@ -22,12 +22,15 @@ package struct BetaSchedule: Sendable {
     let whole = Double(totalSteps)
     // Cycles fill the training unless told otherwise; a rise takes its first part.
     warmup = isDefault ? (shape == .cyclical ? whole : 0.3 * whole) : objective.betaWarmup * unit
-    if shape != .constant, warmup > whole {
+    if ![.constant, .geco, .controlvae].contains(shape), warmup > whole {
+      let missed =
+        shape == .capacity
+        ? "C would never reach \(decimalText(objective.betaTarget))" : "beta would never reach \(decimalText(end))"
       let given = "\(decimalText(objective.betaWarmup)) \(objective.betaUnit.rawValue)s"
       throw Failure(
         .badConfiguration,
         "the KL warm-up (\(given), \(Int(warmup)) steps) is longer than the training (\(totalSteps) steps): "
-          + "beta would never reach \(decimalText(end))",
+          + missed,
         hint: "lower objective.beta.warmup, or train longer (--max-epochs, --max-steps)")
     }
   }
@@ -40,6 +43,7 @@ package struct BetaSchedule: Sendable {
     let progress = warmup > 0 ? Double(step) / warmup : 1
     switch shape {
     case .constant: return end
+    case .geco, .controlvae, .capacity: return start
     case .linear: return start + (end - start) * min(progress, 1)
     case .sigmoid:
       guard progress < 1 else { return end }

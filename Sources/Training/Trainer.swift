@@ -151,7 +151,7 @@ package final class Trainer {
     }
     let step = state.step
     let sums = try exchange.sum { row in
-      conductor.direct(step: step, signalled: row[StepRow.stop] > 0).words
+      conductor.direct(step: step, StepRow.means(row), signalled: row[StepRow.stop] > 0).words
     }
     let directive = Directive(words: sums.answer)
     let norm = sums.squares.squareRoot()
@@ -198,7 +198,6 @@ package final class Trainer {
   }
 
   private func account(_ sums: UnsafePointer<Double>, norm: Double, _ directive: Directive) -> StepReport {
-    let n = max(sums[StepRow.weight], 1)
     state.sums.weight += sums[StepRow.weight]
     state.sums.reconstruction += sums[StepRow.reconstruction]
     state.sums.kl += sums[StepRow.kl]
@@ -212,8 +211,8 @@ package final class Trainer {
     state.updates = optimizer.updates
     let report = StepReport(
       step: state.step, epoch: state.epoch, beta: beta, learningRate: directive.learningRate,
-      train: ELBOMeans(reconstruction: sums[StepRow.reconstruction] / n, kl: sums[StepRow.kl] / n),
-      gradientNorm: norm, samples: Int(n))
+      train: StepRow.means(sums), loss: sums[StepRow.loss] / max(sums[StepRow.weight], 1), gradientNorm: norm,
+      samples: Int(sums[StepRow.weight]))
     beta = directive.nextBeta
     return report
   }
@@ -347,6 +346,12 @@ package final class Trainer {
 /// What a microbatch adds to the sums of a step.
 enum StepRow {
   static let weight = 0, reconstruction = 1, kl = 2, loss = 3, bad = 4, stop = 5, width = 6
+
+  /// Of the summed rows.
+  static func means(_ sums: UnsafePointer<Double>) -> ELBOMeans {
+    let n = max(sums[weight], 1)
+    return ELBOMeans(reconstruction: sums[reconstruction] / n, kl: sums[kl] / n)
+  }
 
   static func write(
     _ graph: ELBOGraph, _ weights: UnsafePointer<Float>, filled: Int, into row: UnsafeMutablePointer<Double>

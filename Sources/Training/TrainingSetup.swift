@@ -86,9 +86,9 @@ package final class TrainingSetup {
     }
     warnings += resumption.warnings
     self.state = state
-    let (steps, planned) = (plan.stepsPerEpoch, state.plannedSteps)
+    let (steps, planned, elements) = (plan.stepsPerEpoch, state.plannedSteps, autoencoder.elements)
     conductor = try communicator.together { () throws(Failure) in
-      try Conductor(configuration, stepsPerEpoch: steps, totalSteps: planned)
+      try Conductor(configuration, stepsPerEpoch: steps, totalSteps: planned, elements: elements)
     }
     conductor.state = state.conductor
     warnings += conductor.warnings(totalSteps: planned)

@@ -192,8 +192,11 @@ import Training
   private func conductor(_ change: (inout Configuration) -> Void = { _ in }) throws(Failure) -> Conductor {
     var configuration = Configuration()
     change(&configuration)
-    return try Conductor(configuration, stepsPerEpoch: 10, totalSteps: 1_000)
+    return try Conductor(configuration, stepsPerEpoch: 10, totalSteps: 1_000, elements: 100)
   }
+
+  /// The means of a step, where they do not matter.
+  private let none = ELBOMeans(reconstruction: 0, kl: 0)
 
   private func report(kl: Double, active: Int = 3, recon: Double = 80) -> ValidationReport {
     ValidationReport(
@@ -261,7 +264,7 @@ import Training
       try conductor.fail(at: 25, restored: 20, cause: "x")
       #expect(conductor.state.learningRateFactor == pow(0.5, Double(attempt)))
       #expect(conductor.state.rollbacks == attempt && conductor.state.skipped == 6 * attempt)
-      #expect(conductor.direct(step: 20, signalled: false).learningRate == 0.001 * pow(0.5, Double(attempt)))
+      #expect(conductor.direct(step: 20, none, signalled: false).learningRate == 0.001 * pow(0.5, Double(attempt)))
     }
     let before = conductor.state
     let error = failure { () throws(Failure) in try conductor.fail(at: 25, restored: 20, cause: "first in mu (linear)")
@@ -295,14 +298,14 @@ import Training
       ($0.objective.betaStart, $0.objective.betaEnd, $0.objective.betaWarmup) = (0, 1, 10)
     }
     for step in 0..<20 {
-      let directive = conductor.direct(step: step, signalled: false)
+      let directive = conductor.direct(step: step, none, signalled: false)
       #expect(directive.action == ((step + 1) % 4 == 0 ? .checkpoint : .proceed))
       #expect(directive.nextBeta == conductor.beta(at: step + 1) && directive.learningRate == 0.001)
     }
-    let stop = conductor.direct(step: 3, signalled: true)
+    let stop = conductor.direct(step: 3, none, signalled: true)
     #expect(stop.action == .stop && stop.reason == .signalled)
     var timed = try self.conductor { $0.train.maxTime = Training.Duration(seconds: 1e-9) }
-    #expect(timed.direct(step: 0, signalled: false).reason == .maxTime)
+    #expect(timed.direct(step: 0, none, signalled: false).reason == .maxTime)
   }
 
   @Test("The best is the lowest finite -ELBO, the first of equals")

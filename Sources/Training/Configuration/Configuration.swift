@@ -46,6 +46,12 @@ package struct Configuration: Sendable, Equatable {
     package var betaWarmup = 0.0
     package var betaCycles = 4
     package var betaCycleRise = 0.5
+    package var betaTarget = 0.0
+    package var betaRate = 0.1
+    package var betaProportional = 0.01
+    package var betaIntegral = 0.0001
+    package var betaLow = 0.001
+    package var betaHigh = 1000.0
     package var freeBits = 0.0
     package var reconstruction = Reduction.sum
     package var perceptual = 0.0
@@ -145,7 +151,13 @@ package struct Configuration: Sendable, Equatable {
 package enum Scale: String, CaseIterable, Sendable { case auto, none, unit, minmax, standardize }
 /// Whether grey values become 0 or 1: never, or anew each epoch with probability equal to the value.
 package enum Binarization: String, CaseIterable, Sendable { case none, dynamic }
-package enum BetaShape: String, CaseIterable, Sendable { case constant, linear, cyclical, sigmoid }
+package enum BetaShape: String, CaseIterable, Sendable {
+  case constant, linear, cyclical, sigmoid
+  /// Answers to what training does (`BetaControl`).
+  case geco, controlvae, capacity
+
+  var isControlled: Bool { [.geco, .controlvae, .capacity].contains(self) }
+}
 package enum RateShape: String, CaseIterable, Sendable { case constant, warmupCosine = "warmup_cosine", step }
 package enum OptimizerKind: String, CaseIterable, Sendable { case adam, adamw }
 package enum Sharding: String, CaseIterable, Sendable { case auto, node, none }

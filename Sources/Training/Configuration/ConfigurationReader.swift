@@ -34,12 +34,40 @@ extension Configuration {
 
   /// Keys that are right by themselves and wrong together.
   private func requireAgreement() throws(Failure) {
+    try requireTarget()
     guard optimizer.sharding != .node || train.exchange != .messages else {
       throw Failure(
         .badConfiguration,
         "optimizer.sharding is node, and train.exchange is messages: ranks that share parameters must see when "
           + "the others are done with a step, and messages alone do not tell",
         hint: "leave optimizer.sharding at auto, or train.exchange")
+    }
+  }
+
+  /// What a schedule that answers to training needs to be told.
+  private func requireTarget() throws(Failure) {
+    let shape = objective.betaSchedule
+    guard shape.isControlled else { return }
+    let schedule = "objective.beta.schedule is \(shape.rawValue)"
+    func refuse(_ what: String, _ hint: String) throws(Failure) {
+      throw Failure(.badConfiguration, "\(schedule), and \(what)", hint: hint)
+    }
+    let target = "objective.beta.target is \(decimalText(objective.betaTarget))"
+    if shape == .geco, objective.betaTarget <= 0, case .discrete = try likelihood.nature {
+      try refuse(
+        "\(target): the reconstruction of \(model.likelihood) is more than 0 nats",
+        "set objective.beta.target to the reconstruction wanted, in nats per sample, as `recon` of a run shows it")
+    }
+    if shape != .geco, objective.betaTarget <= 0 {
+      try refuse("\(target): no KL to hold", "set objective.beta.target to the KL wanted, in nats per sample")
+    }
+    if objective.betaLow >= objective.betaHigh {
+      try refuse("objective.beta.low is not below objective.beta.high", "leave one of them out")
+    }
+    if monitor.metric == .loss {
+      try refuse(
+        "monitor.metric is loss: with a beta that never comes to an end, no two epochs have the same",
+        "set monitor.metric to neg_elbo, or to recon or kl")
     }
   }
 

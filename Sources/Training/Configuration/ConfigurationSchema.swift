@@ -134,19 +134,50 @@ package enum ConfigurationSchema {
       (0.001...30).contains($0)
     },
 
-    key("objective.beta.schedule", \.objective.betaSchedule, "constant (at end), linear, cyclical, sigmoid"),
+    key(
+      "objective.beta.schedule", \.objective.betaSchedule,
+      "constant (at end), linear, cyclical, sigmoid; by what training does: geco, controlvae, capacity"),
     key("objective.beta.start", \.objective.betaStart, "weight of the KL at the start", "between 0 and 1e9") {
       moderate.contains($0)
     },
-    key("objective.beta.end", \.objective.betaEnd, "weight of the KL after the warm-up", "between 0 and 1e9") {
+    key(
+      "objective.beta.end", \.objective.betaEnd, "weight of the KL after the warm-up; of abs(KL - C) (capacity)",
+      "between 0 and 1e9"
+    ) {
       moderate.contains($0)
     },
     key("objective.beta.unit", \.objective.betaUnit, "what warmup counts: epoch or step"),
     key(
-      "objective.beta.warmup", \.objective.betaWarmup, "length of the warm-up; 0: the first 30 % of training",
+      "objective.beta.warmup", \.objective.betaWarmup,
+      "length of the warm-up, or of the rise of C (capacity); 0: the first 30 % of training",
       "between 0 and 1e9"
     ) {
       moderate.contains($0)
+    },
+    key(
+      "objective.beta.target", \.objective.betaTarget,
+      "nats per sample that recon (geco) or the KL (controlvae, capacity) is brought to", "between -1e9 and 1e9"
+    ) { abs($0) <= moderate.upperBound },
+    key(
+      "objective.beta.rate", \.objective.betaRate,
+      "change of log beta in a step, for each nat per dimension that recon is off (geco)", "between 0 and 1e9"
+    ) {
+      moderate.contains($0)
+    },
+    key(
+      "objective.beta.proportional", \.objective.betaProportional, "proportional gain of controlvae",
+      "between 0 and 1e9"
+    ) {
+      moderate.contains($0)
+    },
+    key("objective.beta.integral", \.objective.betaIntegral, "integral gain of controlvae", "between 0 and 1e9") {
+      moderate.contains($0)
+    },
+    key("objective.beta.low", \.objective.betaLow, "least beta of geco and controlvae", "between 1e-9 and 1e9") {
+      (1e-9...1e9).contains($0)
+    },
+    key("objective.beta.high", \.objective.betaHigh, "largest beta of geco and controlvae", "between 1e-9 and 1e9") {
+      (1e-9...1e9).contains($0)
     },
     key("objective.beta.cycles", \.objective.betaCycles, "cycles of the cyclical schedule", "1 or more") { $0 >= 1 },
     key("objective.beta.cycle_rise", \.objective.betaCycleRise, "rising part of a cycle", "in (0, 1]") {
