@@ -66,6 +66,7 @@ package final class Dataset {
     shape = source.reader.shape
     let digest = SHA256()
     digest.update("\(source.reader.fingerprint) \(map.rows) \(map.part)")
+    if map.limit != .max { digest.update(" \(map.limit)") }
     fingerprint = digest.finish()
     decideChecks()
   }
@@ -83,6 +84,11 @@ package final class Dataset {
     guard element == .u8, scaling.offset.count == 1 else { return }
     let values = (0...255).map { (Float($0) - scaling.offset[0]) * scaling.scale[0] }
     checksRows = !requirement.holds(values, values.count)
+  }
+
+  /// The first samples alone.
+  package func prefix(_ count: Int) -> Dataset {
+    Dataset(source, RowMap(rows: map.rows, part: map.part, limit: min(count, self.count)))
   }
 
   /// The rows of the source that `range` (data set indices) needs.

@@ -5,6 +5,9 @@ package struct DataSplit {
   package var train: Dataset
   package var valid: Dataset
 
+  /// The first training samples as both. Two sets: scaling and checks belong to a set.
+  package func first(_ count: Int) -> DataSplit { DataSplit(train: train.prefix(count), valid: train.prefix(count)) }
+
   /// Prepares a share of each; a compressed file behind both is streamed once instead of twice.
   package func prepare(train trainRange: Range<Int>, valid validRange: Range<Int>) throws(Failure) {
     if train.source === valid.source {

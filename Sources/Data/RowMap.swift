@@ -13,9 +13,13 @@ struct RowMap: Equatable {
   /// The rows of the source that are shared out.
   let rows: Range<Int>
   let part: Part
+  /// At most so many are shown, the first.
+  var limit = Int.max
 
   /// Rows shown.
-  var count: Int {
+  var count: Int { min(limit, partCount) }
+
+  private var partCount: Int {
     switch part {
     case .all: rows.count
     case .training(let validation): rows.count - validation
@@ -29,7 +33,7 @@ struct RowMap: Equatable {
     case .all:
       rows.lowerBound + index
     case .training:
-      rows.lowerBound + quotient(index, rows.count, count).quotient
+      rows.lowerBound + quotient(index, rows.count, partCount).quotient
     case .validation(let validation):
       rows.lowerBound + ceiling(quotient(index + 1, rows.count, validation)) - 1
     }

@@ -45,6 +45,7 @@ package struct Conductor: Sendable {
     package var collapseReported = false
     package var epochs = EpochJudge.State()
     package var control = BetaControl.State()
+    package var overfit = OverfitWatch.State()
 
     mutating func keepFailures(of other: State) {
       learningRateFactor = other.learningRateFactor
@@ -62,7 +63,7 @@ package struct Conductor: Sendable {
   private let configuration: Configuration
   private let beta: BetaSchedule
   private let control: BetaControl?
-  private let rate: RateSchedule
+  private var rate: RateSchedule
   private let epochs: EpochJudge
   private let started = ContinuousClock.now
 
@@ -74,6 +75,9 @@ package struct Conductor: Sendable {
     control = BetaControl(configuration.objective, rise: beta.settled, elements: elements)
     epochs = EpochJudge(configuration.monitor, warmup: beta.settled)
   }
+
+  /// The learning rate is `first`, and grows by a factor a step.
+  mutating func sweepRate(from first: Double, factor: Double) { rate.sweep = (first, factor) }
 
   /// What of the configuration comes to nothing in so many steps.
   func warnings(totalSteps: Int) -> [String] {
@@ -127,6 +131,12 @@ package struct Conductor: Sendable {
     state.rollbacks += 1
     state.skipped += step + 1 - restored
     state.learningRateFactor *= 0.5
+  }
+
+  /// After an epoch on always the same batches: a message when it learns nothing, said once.
+  package mutating func overfitting(_ train: ELBOMeans, epoch: Int, step: Int, isLast: Bool) -> String? {
+    guard configuration.train.overfitBatches > 0 else { return nil }
+    return OverfitWatch.judge(train, epoch: epoch, step: step, isLast: isLast, &state.overfit)
   }
 
   /// After validation: whether it is the best so far, and whether there is use in another epoch.

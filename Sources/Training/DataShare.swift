@@ -123,7 +123,7 @@ extension Configuration {
         data.source, validation: data.validation == "auto" ? nil : data.validation,
         images: ImageOptions(size: data.imageSize, channels: data.channels))
       try data.requireAugmentable(split.train)
-      return split
+      return train.overfitBatches > 0 ? split.first(train.overfitBatches * train.batchSize) : split
     } catch {
       if error.status == .missingInput, data.validation != "auto", error.message.hasPrefix(data.validation + ":") {
         var failure = error

@@ -66,6 +66,8 @@ package struct RateSchedule: Sendable {
   let rate: Double
   let stepsPerEpoch: Int
   let totalSteps: Int
+  /// A rate that grows by a factor a step, to search for the best.
+  var sweep: (first: Double, factor: Double)?
 
   package init(_ configuration: Configuration, stepsPerEpoch: Int, totalSteps: Int) throws(Failure) {
     schedule = configuration.schedule
@@ -82,6 +84,7 @@ package struct RateSchedule: Sendable {
 
   /// Rate of a step, counted from 0.
   package func value(at step: Int) -> Double {
+    if let sweep { return sweep.first * pow(sweep.factor, Double(step)) }
     switch schedule.kind {
     case .constant: return rate
     case .step: return rate * pow(schedule.stepFactor, Double(step / stepsPerEpoch / schedule.stepEpochs))

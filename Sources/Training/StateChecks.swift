@@ -34,6 +34,7 @@ extension TrainingState {
       ("conductor.control.beta", conductor.control.beta ?? 0, conductor.control.beta?.isFinite ?? true),
       ("conductor.control.average", conductor.control.average ?? 0, conductor.control.average?.isFinite ?? true),
       ("conductor.control.integral", conductor.control.integral ?? 0, conductor.control.integral?.isFinite ?? true),
+      ("conductor.overfit.first", conductor.overfit.first ?? 0, conductor.overfit.first?.isFinite ?? true),
       ("conductor.epochs.best", conductor.epochs.best ?? 0, conductor.epochs.best?.isFinite ?? true),
       ("conductor.epochs.reference", conductor.epochs.reference ?? 0, conductor.epochs.reference?.isFinite ?? true),
     ]

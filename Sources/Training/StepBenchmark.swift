@@ -104,14 +104,18 @@ package struct StepBenchmark: Sendable {
 }
 
 extension Trainer {
-  /// A step as training does it, going round the epochs without validation.
+  /// A step as training does it.
   package func benchmarkStep() throws(Failure) {
     guard case .done = try step() else {
       throw Failure(.diverged, "the benchmark's steps stopped being finite", hint: "report this with the preset used")
     }
-    if state.stepInEpoch == plan.stepsPerEpoch {
-      state.epoch += 1
-      state.stepInEpoch = 0
-    }
+    passEpoch()
+  }
+
+  /// Goes round the epochs without validation.
+  func passEpoch() {
+    guard state.stepInEpoch == plan.stepsPerEpoch else { return }
+    state.epoch += 1
+    state.stepInEpoch = 0
   }
 }

@@ -258,6 +258,8 @@ package final class Trainer {
       state.sums = EpochSums()
     }
     emit(.epoch(report))
+    let complaint = conductor.overfitting(sums.means, epoch: epoch, step: state.step, isLast: isLast)
+    if let complaint { emit(.warning(complaint)) }
     if let pictures, isShown {
       clock.enter(.pictures)
       emit(.pictures(try pictures.make(epoch: epoch, step: state.step, klPerUnit: valid.klPerUnit)))
@@ -386,7 +388,10 @@ package struct NaNInjection: Sendable {
 
 extension Configuration {
   /// Steps of the whole training.
-  package func totalSteps(_ plan: BatchPlan) -> Int {
+  package func totalSteps(_ plan: BatchPlan) -> Int { isTrial ? 1 : plannedSteps(plan) }
+
+  /// What schedules are laid out for: a trial has those of the training that it is for.
+  package func plannedSteps(_ plan: BatchPlan) -> Int {
     let (all, overflow) = train.maxEpochs.multipliedReportingOverflow(by: plan.stepsPerEpoch)
     let epochs = overflow ? Int.max : all
     return train.maxSteps > 0 ? min(train.maxSteps, epochs) : epochs

@@ -46,6 +46,10 @@ package final class TrainingSetup {
           + "it is \(plan.batchSize)"
       )
     }
+    if configuration.train.overfitBatches > 0 {
+      warnings.append(
+        "train.overfit_batches: the first \(plan.count) training samples are all that is trained and validated on")
+    }
 
     let shape = data.train.shape
     autoencoder = try communicator.together { () throws(Failure) in
@@ -73,7 +77,7 @@ package final class TrainingSetup {
     state.products = Products.description
     state.productThreads = Products.threads
     state.cpuLevel = Int(vd_cpu_level())
-    state.plannedSteps = configuration.totalSteps(plan)
+    state.plannedSteps = configuration.plannedSteps(plan)
     state.configuration = configuration.texts
     try communicator.agreeOnArithmetic(initial: autoencoder.store.digest())
     (shared, optimizer) = try TrainingSetup.placeParameters(autoencoder.store, configuration, communicator)

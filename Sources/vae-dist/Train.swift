@@ -45,6 +45,12 @@ struct Train: ParsableCommand {
   @Flag(help: "Show model, data and memory, and train nothing.") var dryRun = false
   @Flag(help: "One step, one chunk of validation, a checkpoint and pictures, to see that all works; nothing is kept.")
   var fastDevRun = false
+  @Flag(
+    help:
+      "Try learning rates from 1e-6 to 10 in 200 steps, and suggest one; nothing is kept (--progress json: one object)."
+  )
+  var findLearningRate = false
+  @Option(help: "Train and validate on so many batches, always the same.") var overfitBatches: String?
   @Flag(help: "Print the resolved configuration, ready to be used as a file.") var printConfig = false
   @Option(help: "auto, bar, plain, json or none.") var progress: String?
   @Flag(name: .shortAndLong, help: "No progress.") var quiet = false
@@ -57,7 +63,8 @@ struct Train: ParsableCommand {
     let flags: [(String, String?)] = [
       ("data.source", data), ("data.validation", valid), ("train.seed", seed), ("train.batch_size", batchSize),
       ("train.microbatch", microbatch), ("train.max_epochs", maxEpochs), ("train.max_steps", maxSteps),
-      ("train.max_time", maxTime), ("checkpoint.every_epochs", checkpointEvery), ("checkpoint.keep", keep),
+      ("train.max_time", maxTime), ("train.overfit_batches", overfitBatches),
+      ("checkpoint.every_epochs", checkpointEvery), ("checkpoint.keep", keep),
       ("train.threads", threads), ("monitor.fail_on_collapse", failOnCollapse ? "true" : nil),
       ("log.progress", quiet ? "none" : progress),
     ]
@@ -104,7 +111,9 @@ struct Train: ParsableCommand {
       try communicator.agree(
         on: [
           ("--dry-run", "\(dryRun)"), ("--fast-dev-run", "\(fastDevRun)"), ("--profile", "\(profile)"),
+          ("--find-learning-rate", "\(findLearningRate)"),
         ], status: .badConfiguration, hint: "give every rank the same arguments")
+      if findLearningRate { return try RateSearch.run(configuration, communicator) }
       if fastDevRun { return try TrainingRun.tryOut(configuration.trial(), communicator) }
       return try TrainingRun(
         configuration, communicator, mode, run: directory, isVerbose: verbose, injection: injection,

@@ -121,7 +121,14 @@ extension CommandTests {
         "data.source=random:8x8x3", "model.kind=resnet", "model.channels=[8, 16]", "model.activation=silu",
         "model.likelihood=logistic_mixture",
       ]
-      for settings in [[], ["data.binarize=dynamic", "model.dropout=0.1", "optimizer.kind=adamw"], residual] {
+      for settings in [
+        [],
+        [
+          "data.binarize=dynamic", "model.dropout=0.1", "optimizer.kind=adamw", "optimizer.ema=0.99",
+          "objective.total_correlation=2", "objective.mmd=9", "objective.beta.schedule=geco",
+          "objective.beta.target=80",
+        ], residual,
+      ] {
         let outcome = try run(
           ["allocations"] + settings, program: "RankProbe", ranks: ranks, environment: Self.quietKernels)
         #expect(outcome.lines == (0..<ranks).map { "rank \($0): 0 allocations in 50 steps" })

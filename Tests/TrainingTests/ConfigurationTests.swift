@@ -84,6 +84,7 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
   ("train.microbatch", ["0", "16"], ["-1"]),
   ("train.max_epochs", ["1", "1000000"], ["0", "1000001"]),
   ("train.max_steps", ["0", "100"], ["-1", "1e3"]),
+  ("train.overfit_batches", ["0", "3"], ["-1", "1000001", "0.1"]),
   (
     "train.max_time", ["none", "3h50m", "90s", "2d", "90", "1.5h", "1d2h3m4.25s"],
     ["", "h", "0s", "-5s", "3h50", "5x", "soon", "1e300d"]

@@ -308,6 +308,22 @@ import Training
     #expect(timed.direct(step: 0, none, signalled: false).reason == .maxTime)
   }
 
+  @Test("Overfitting that does not go down is told once, after two hundred steps or at the end")
+  func overfitting() throws {
+    func said(_ values: [Double], batches: Int = 1) throws -> [Int] {
+      var conductor = try conductor { $0.train.overfitBatches = batches }
+      return values.indices.filter {
+        let means = ELBOMeans(reconstruction: values[$0], kl: 1)
+        return conductor.overfitting(means, epoch: $0 + 1, step: 20 * ($0 + 1), isLast: $0 == values.count - 1) != nil
+      }
+    }
+    #expect(try said([100] + Array(repeating: 99, count: 19)) == [9])
+    #expect(try said([100, 97, 96]) == [2])
+    #expect(try said([100, 90, 80]) == [] && said([-100, -106]) == [])
+    #expect(try said([-100, -99]) == [1] && said([100]) == [])
+    #expect(try said(Array(repeating: 100, count: 20), batches: 0) == [])
+  }
+
   @Test("The best is the lowest finite -ELBO, the first of equals")
   func best() throws {
     var conductor = try conductor()

@@ -85,6 +85,7 @@ package struct Configuration: Sendable, Equatable {
     package var microbatch = 0
     package var maxEpochs = 50
     package var maxSteps = 0
+    package var overfitBatches = 0
     package var maxTime = Duration.none
     package var watchdog = Watchdog.Limit.auto
     package var threads = 1
@@ -139,7 +140,6 @@ package struct Configuration: Sendable, Equatable {
   package func trial() -> Configuration {
     var trial = self
     trial.isTrial = true
-    (trial.train.maxEpochs, trial.train.maxSteps) = (1, 1)
     (trial.checkpoint.everyEpochs, trial.checkpoint.everySteps) = (1, 0)
     trial.monitor.picturesEvery = 1
     trial.log.progress = .none

@@ -259,6 +259,11 @@ package enum ConfigurationSchema {
     },
     key("train.max_steps", \.train.maxSteps, "stop after so many steps; 0: no limit", "0 or more") { $0 >= 0 },
     key(
+      "train.overfit_batches", \.train.overfitBatches,
+      "train and validate on so many batches, always the same, to see if it can learn; 0: on all",
+      "between 0 and 1000000"
+    ) { (0...1_000_000).contains($0) },
+    key(
       "train.max_time", \.train.maxTime,
       "checkpoint and stop (exit 75) after this time: 3h50m, 90s (a bare number is seconds), none"),
     key(

@@ -1,0 +1,77 @@
+import Foundation
+import Persistence
+import Training
+
+/// A search for the learning rate as a table, a plot in characters and JSON.
+package struct RateSweepText {
+  private let sweep: RateSweep
+  package init(_ sweep: RateSweep) { self.sweep = sweep }
+
+  package var json: JSON {
+    func optional(_ value: Double?) -> JSON { value.map(JSON.number) ?? .null }
+    return .object([
+      ("suggestion", optional(sweep.suggestion)), ("lowest_at", optional(sweep.lowest?.rate)),
+      ("diverged_at", optional(sweep.divergence)),
+      (
+        "steps",
+        .array(
+          sweep.points.map {
+            .object([
+              ("learning_rate", .number($0.rate)), ("loss", .number($0.loss)), ("smoothed", .number($0.smoothed)),
+            ])
+          })
+      ),
+    ])
+  }
+
+  package var text: String { ([table, plot, verdict].joined(separator: "\n\n")) + "\n" }
+
+  private var table: String {
+    let rows = stride(from: 0, to: sweep.points.count, by: 10).map { i in
+      let point = sweep.points[i]
+      return [short(point.rate), fixed(point.loss, 2), fixed(point.smoothed, 2)]
+    }
+    let all = [["learning rate", "loss", "smoothed"]] + rows
+    return all.map { row in row.map { String(repeating: " ", count: max(0, 14 - $0.count)) + $0 }.joined() }
+      .joined(separator: "\n")
+  }
+
+  /// The smoothed loss over the logarithm of the rate: the fall fills the height, what lies above its beginning is cut.
+  private var plot: String {
+    let width = 64, height = 12
+    guard let first = sweep.points.first, let lowest = sweep.lowest else { return "(no finite step)" }
+    let span = max(first.smoothed - lowest.smoothed, 1e-12), top = first.smoothed + 0.2 * span
+    var lines = [[Character]](repeating: [Character](repeating: " ", count: width), count: height)
+    for (i, point) in sweep.points.enumerated() {
+      let column = i * (width - 1) / (RateSweep.steps - 1)
+      if point.rate != sweep.suggestion, lines.contains(where: { $0[column] == "o" }) { continue }
+      let depth = min(max((top - point.smoothed) / (top - lowest.smoothed), 0), 1)
+      lines[Int((depth * Double(height - 1)).rounded())][column] = point.rate == sweep.suggestion ? "o" : "*"
+    }
+    let margin = String(repeating: " ", count: 11)
+    let labels = lines.indices.map { i in
+      let value = i == 0 ? top : i == height - 1 ? lowest.smoothed : nil
+      return value.map { String(repeating: " ", count: max(0, 10 - fixed($0, 2).count)) + fixed($0, 2) + " " } ?? margin
+    }
+    let ends = (short(RateSweep.range.lowerBound), short(RateSweep.range.upperBound))
+    let axis = ends.0 + String(repeating: " ", count: max(1, width - ends.0.count - ends.1.count)) + ends.1
+    return
+      (zip(labels, lines).map { $0 + "|" + String($1) } + [
+        margin + "+" + String(repeating: "-", count: width), margin + " " + axis,
+      ]).joined(separator: "\n")
+  }
+
+  private var verdict: String {
+    var lines: [String] = []
+    if let lowest = sweep.lowest { lines.append("lowest loss at   \(short(lowest.rate))") }
+    if let divergence = sweep.divergence { lines.append("diverged at      \(short(divergence))") }
+    lines.append(
+      sweep.suggestion.map {
+        "suggestion       \(short($0)): where the loss falls fastest (o); --set optimizer.learning_rate=\(short($0))"
+      } ?? "no suggestion: the loss does not fall at any rate")
+    return lines.joined(separator: "\n")
+  }
+
+  /// Two digits, as a number that configuration reads.
+  private func short(_ value: Double) -> String { String(format: "%.1e", value) }
+}

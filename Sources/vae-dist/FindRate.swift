@@ -1,0 +1,22 @@
+import Communication
+import Kernels
+import Reporting
+import Training
+
+/// `train --find-learning-rate`: no run directory, no checkpoint, nothing left behind.
+enum RateSearch {
+  static func run(_ configuration: Configuration, _ communicator: Communicator) throws(Failure) -> Int32 {
+    let clock = PhaseClock()
+    try Watchdog(clock, rank: communicator.rank, of: communicator.size, limit: configuration.train.watchdog).start()
+    let setup = try TrainingSetup(configuration, communicator, checkpointDirectory: nil, resume: .none, clock: clock)
+    if communicator.isRoot { for warning in setup.warnings { Output.complain("vae-dist: warning: \(warning)\n") } }
+    let trainer = try Trainer(setup, observers: [], injection: nil)
+    let sweep = RateSweepText(try trainer.sweepRates())
+    trainer.close()
+    try communicator.together { () throws(Failure) in
+      guard communicator.isRoot else { return }
+      try Output.result(configuration.log.progress == .json ? sweep.json.text + "\n" : sweep.text)
+    }
+    return 0
+  }
+}

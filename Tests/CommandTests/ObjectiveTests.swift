@@ -1,0 +1,149 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// A way to weigh the KL, or a term beside it, that must not depend on who computes it.
+struct ObjectiveCase: Sendable, CustomTestStringConvertible {
+  let name: String
+  let settings: [String]
+  var testDescription: String { name }
+  var arguments: [String] { settings.flatMap { ["--set", $0] } }
+}
+
+extension CommandTests {
+  /// Schedules that answer to training, and terms over a microbatch: the same bits on any number of ranks and after a stop.
+  @Suite struct ObjectiveTests {
+    static let base = ["--max-epochs", "4", "--batch-size", "50", "--microbatch", "9"]
+    static let cases = [
+      ObjectiveCase(name: "geco", settings: ["objective.beta.schedule=geco", "objective.beta.target=28"]),
+      ObjectiveCase(
+        name: "controlvae",
+        settings: ["objective.beta.schedule=controlvae", "objective.beta.target=5", "objective.beta.integral=0.01"]),
+      ObjectiveCase(
+        name: "capacity",
+        settings: ["objective.beta.schedule=capacity", "objective.beta.target=5", "objective.beta.end=20"]),
+      ObjectiveCase(name: "total correlation", settings: ["objective.total_correlation=5"]),
+      ObjectiveCase(name: "MMD", settings: ["objective.mmd=100", "objective.beta.end=0"]),
+      ObjectiveCase(name: "a few batches", settings: ["train.overfit_batches=3"]),
+    ]
+
+    @Test("1 to 3 ranks, of one node and of as many, undisturbed and killed, end at the same bits", arguments: cases)
+    func ranks(objective: ObjectiveCase) throws {
+      let scratch = try Scratch()
+      let settings = Self.base + objective.arguments, one = scratch.path + "/one"
+      try train(one, settings)
+      let expected = try digest(one), epochs = try epochNumbers(one)
+      try train(scratch.path + "/plain", Self.base)
+      #expect(try digest(scratch.path + "/plain") != expected, "it does something")
+      for (ranks, environment) in [(2, [:]), (3, [:]), (3, ["VAE_DIST_NODE_RANKS": "1"])] {
+        let place = "\(scratch.path)/\(ranks)-\(environment.count)"
+        let outcome = try run(training(place, settings), ranks: ranks, environment: environment)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(try digest(place) == expected && epochNumbers(place) == epochs, "\(ranks) ranks, \(environment)")
+      }
+      let place = scratch.path + "/killed"
+      let child = try start(training(place, settings + ["--set", "checkpoint.every_steps=1"]), ranks: 2)
+      let enough = objective.name == "a few batches" ? 5 : 40
+      try #require(child.wait { metrics(place, kind: "checkpoint").count >= enough }, "\(child.errors)")
+      kill(try #require(rankProcess(1, of: child)), SIGKILL)
+      #expect(child.wait().status == 137)
+      try train(place, settings, ranks: 3)
+      #expect(metrics(place, kind: "resume").count == 1)
+      #expect(try digest(place) == expected && epochNumbers(place) == epochs)
+    }
+
+    private func last(_ place: String, _ name: String) throws -> Double {
+      let line = try #require(metrics(place, kind: "epoch").last)
+      if let value = line[name] as? Double { return value }
+      return try #require((line["train"] as? [String: Double])?[name])
+    }
+
+    @Test("Controllers hold what they are told to: reconstruction, KL, capacity")
+    func targets() throws {
+      let scratch = try Scratch()
+      let settings = ["--max-epochs", "120", "--set", "optimizer.learning_rate=0.002"]
+      for (target, rate) in [(22.0, "0.3"), (26, "0.3")] {
+        let place = "\(scratch.path)/geco-\(target)"
+        try train(
+          place,
+          settings + [
+            "--set", "objective.beta.schedule=geco", "--set", "objective.beta.target=\(target)",
+            "--set", "objective.beta.rate=\(rate)",
+          ])
+        #expect(abs(try last(place, "recon") - target) < 0.5)
+      }
+      for target in [4.0, 8] {
+        let place = "\(scratch.path)/pi-\(target)"
+        try train(
+          place,
+          settings + [
+            "--set", "objective.beta.schedule=controlvae", "--set", "objective.beta.target=\(target)",
+            "--set", "objective.beta.integral=0.002",
+          ])
+        #expect(abs(try last(place, "kl") - target) < 0.3)
+        let capacity = "\(scratch.path)/capacity-\(target)"
+        try train(
+          capacity,
+          settings + [
+            "--set", "objective.beta.schedule=capacity", "--set", "objective.beta.target=\(target)",
+            "--set", "objective.beta.end=20",
+          ])
+        #expect(abs(try last(capacity, "kl") - target) < 0.3)
+      }
+    }
+
+    @Test("A few batches are learned by heart; what cannot learn them says so; a trial works with all of this")
+    func overfit() throws {
+      let scratch = try Scratch()
+      let place = scratch.path + "/run"
+      let settings = ["--overfit-batches", "1", "--batch-size", "50"]
+      let good = try train(place, settings + ["--max-epochs", "300", "--set", "objective.beta.end=0.01"], ranks: 2)
+      #expect(good.count(of: "the first 50 training samples are all") == 1 && good.count(of: "does not go down") == 0)
+      let epochs = metrics(place, kind: "epoch")
+      let first = try #require((epochs.first?["train"] as? [String: Double])?["recon"])
+      #expect(try last(place, "recon") < first / 2)
+      // What is validated on is what is trained on: with a small KL weight, little is between them.
+      let valid = try #require((epochs.last?["valid"] as? [String: Double])?["recon"])
+      #expect(abs(try last(place, "recon") - valid) < 0.1 * valid)
+      let bad = try train(
+        scratch.path + "/bad", settings + ["--max-epochs", "12", "--set", "optimizer.learning_rate=1e-9"], ranks: 3)
+      #expect(bad.count(of: "it does not go down") == 1, "\(bad.errors)")
+      for objective in Self.cases {
+        let trial = try run(
+          ["train", "--fast-dev-run", "--set", "optimizer.ema=0.99", "--set", "monitor.patience=3"]
+            + objective.arguments,
+          ranks: 2, environment: ["TMPDIR": scratch.path], in: scratch.path)
+        #expect(trial.status == 0 && trial.output.contains("step        ok"), "\(objective.name): \(trial.errors)")
+      }
+      // A warm-up longer than one step is that of the training that the trial is for.
+      let warm = try run(
+        ["train", "--fast-dev-run", "--set", "objective.beta.warmup=5"], environment: ["TMPDIR": scratch.path],
+        in: scratch.path)
+      #expect(warm.status == 0, "\(warm.errors)")
+    }
+
+    @Test("The search for a learning rate suggests one, alike on any number of ranks, and leaves nothing behind")
+    func findLearningRate() throws {
+      let scratch = try Scratch()
+      func find(_ arguments: [String], ranks: Int?) throws -> Outcome {
+        let outcome = try run(
+          ["train", "--find-learning-rate", "--set", "model.hidden=[32]", "--run", scratch.path + "/run"] + arguments,
+          ranks: ranks, in: scratch.path)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        return outcome
+      }
+      let text = try find([], ranks: nil)
+      #expect(text.output.contains("learning rate") && text.output.contains("suggestion"), "\(text.output)")
+      #expect(text.lines.allSatisfy { $0.count <= 100 } && text.count(of: "o") > 0)
+      #expect(try find([], ranks: 2).output == text.output)
+      let json = try find(["--progress", "json"], ranks: 3)
+      let object = try #require(try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any])
+      let suggestion = try #require(object["suggestion"] as? Double), steps = object["steps"] as? [[String: Double]]
+      #expect((1e-4...0.1).contains(suggestion) && (steps?.count ?? 0) > 100)
+      #expect(steps?.first?["learning_rate"] == 1e-6)
+      #expect(snapshot(scratch.path).isEmpty)
+      // A rate that was suggested trains.
+      try train(scratch.path + "/run", ["--max-epochs", "5", "--set", "optimizer.learning_rate=\(suggestion)"])
+    }
+  }
+}
