@@ -59,23 +59,16 @@ package final class Dataset {
   /// False where no stored value can fail.
   private var checksRows = true
 
-  init(_ source: Source, _ map: RowMap, limit: Int = .max) {
+  init(_ source: Source, _ map: RowMap) {
     self.source = source
     self.map = map
-    count = min(map.count, limit)
+    count = map.count
     shape = source.reader.shape
     let digest = SHA256()
     digest.update("\(source.reader.fingerprint) \(map.rows) \(map.part)")
     if map.limit != .max { digest.update(" \(map.limit)") }
     fingerprint = digest.finish()
     decideChecks()
-  }
-
-  /// Its first samples alone, scaled and checked alike.
-  package func prefix(_ count: Int) -> Dataset {
-    let first = Dataset(source, map, limit: count)
-    (first.scaling, first.requirement) = (scaling, requirement)
-    return first
   }
 
   /// Of bytes under one scale all values are known.
@@ -86,9 +79,11 @@ package final class Dataset {
     checksRows = !requirement.holds(values, values.count)
   }
 
-  /// The first samples alone.
+  /// The first samples alone, scaled and checked alike.
   package func prefix(_ count: Int) -> Dataset {
-    Dataset(source, RowMap(rows: map.rows, part: map.part, limit: min(count, self.count)))
+    let first = Dataset(source, RowMap(rows: map.rows, part: map.part, limit: min(count, self.count)))
+    (first.scaling, first.requirement) = (scaling, requirement)
+    return first
   }
 
   /// The rows of the source that `range` (data set indices) needs.

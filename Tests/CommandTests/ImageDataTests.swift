@@ -162,7 +162,9 @@ extension CommandTests {
       if status == 66 {
         try FileManager.default.removeItem(atPath: path)
       } else {
-        try writeFile([1, 2, 3], at: path)
+        // At once: a file that is empty for a moment is another failure.
+        try writeFile([1, 2, 3], at: scratch.path + "/short.png")
+        try #require(rename(scratch.path + "/short.png", path) == 0)
       }
       let outcome = child.wait(limit: 30)
       #expect(outcome.status == status && outcome.count(of: path) == 1, "\(outcome.status) \(outcome.errors)")

@@ -80,7 +80,8 @@ extension CommandTests {
         let sum = row.reduce(0) { $0 + $1.ended - $1.began }
         #expect(abs(sum - (row[row.count - 1].ended - row[0].began)) < 1)
       }
-      #expect(rows[0].count { $0.phase == "pictures" } == 3)
+      // Three epochs, and the embedding at the end.
+      #expect(rows[0].count { $0.phase == "pictures" } == 4)
       // The rows are on one time line: nobody is done with a step that another has not begun.
       let lines = (1...steps).map { step in
         rows.map { row in

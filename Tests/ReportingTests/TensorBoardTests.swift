@@ -42,8 +42,8 @@ import Testing
   private func step(_ step: Int) -> TrainingEvent {
     .step(
       StepReport(
-        step: step, epoch: 0, beta: 1, learningRate: 0.5, train: ELBOMeans(reconstruction: 2, kl: 1), gradientNorm: 3,
-        samples: 2))
+        step: step, epoch: 0, beta: 1, learningRate: 0.5, train: ELBOMeans(reconstruction: 2, kl: 1), loss: 3,
+        gradientNorm: 3, samples: 2))
   }
 
   private var files: [String] {
