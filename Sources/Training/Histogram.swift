@@ -11,14 +11,14 @@ package struct Histogram: Sendable, Equatable {
 }
 
 /// Bins of one width, always the same, so that the counts of ranks and epochs add up; the outermost take what lies
-/// beyond.
+/// beyond. 0, where units lie that say nothing, is the middle of one.
 struct Bins: Sendable {
   let low: Float
   let width: Float
   let count: Int
 
-  static let mu = Bins(low: -6.25, width: 0.125, count: 100)
-  static let logvar = Bins(low: -10.25, width: 0.25, count: 82)
+  static let mu = Bins(low: -6.3125, width: 0.125, count: 101)
+  static let logvar = Bins(low: -10.125, width: 0.25, count: 81)
 
   func add(_ values: UnsafePointer<Float>, _ n: Int, to counts: UnsafeMutablePointer<Double>) {
     let last = Float(count - 1)

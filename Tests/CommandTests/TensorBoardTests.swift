@@ -124,6 +124,18 @@ extension CommandTests {
       #expect(found.sprite == Sprite(image: "sprite.png", extent: [8, 8]))
     }
 
+    @Test("The number of ranks does not show in histograms and embedding")
+    func ranks() throws {
+      let scratch = try Scratch()
+      let found = try [1, 3].map { ranks in
+        let place = scratch.path + "/\(ranks)"
+        try train(place, ["--max-epochs", "3"], ranks: ranks)
+        return try read(place)
+      }
+      #expect(found[0].histograms == found[1].histograms && found[0].histograms.count == 3)
+      #expect(found[0].vectors == found[1].vectors && found[0].metadata == found[1].metadata)
+    }
+
     @Test("A table has no pictures; false writes nothing")
     func table() throws {
       let scratch = try Scratch()
