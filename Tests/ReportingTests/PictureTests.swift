@@ -44,6 +44,16 @@ private func names(_ directory: String) -> [String] {
     }
   }
 
+  @Test func holdsWhatDoesNotCompress() throws {
+    var state: UInt64 = 1
+    let pixels = (0..<300 * 400 * 3).map { _ -> UInt8 in
+      state = state &* 6_364_136_223_846_793_005 &+ 1
+      return UInt8(truncatingIfNeeded: state >> 56)
+    }
+    let file = try PNG.encode(pixels: pixels, width: 400, height: 300, channels: 3)
+    #expect(file.count > pixels.count)
+  }
+
   /// libpng's own complaint must arrive, with the file's name.
   @Test(arguments: [(1_000_001, 1, "IHDR"), (0, 0, "IHDR"), (Int(Int32.max) + 1, 0, "too large")])
   func reportsWhatLibpngRefuses(width: Int, height: Int, words: String) throws {
