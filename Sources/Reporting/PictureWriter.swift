@@ -1,6 +1,7 @@
 import Evaluation
 import Foundation
 import Kernels
+import Persistence
 import Training
 
 /// What a run's model makes at the moment, as PNG in its directory: a folder for each kind. Rank 0 only.
@@ -21,7 +22,9 @@ package final class PictureWriter: TrainingObserver {
       try write(PictureGrid(space.manifold, shape, columns: LatentPaths.manifoldSide, gap: 0), "manifold", name)
     }
     try RunDirectory.make(path + "/latent")
-    try ScatterPlot(principal: space.codes).write(to: path + "/latent/" + name)
+    let map = ScatterPlot(principal: space.codes)
+    try map.write(to: path + "/latent/" + name)
+    try DurableFile.write(map.table, to: path + "/latent/map.csv")
   }
 
   private func write(_ grid: PictureGrid, _ folder: String, _ name: String) throws(Failure) {

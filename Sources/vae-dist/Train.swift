@@ -212,7 +212,12 @@ private struct TrainingRun {
       case .collapsed: return Failure.Status.collapsed.rawValue
       }
     } catch {
-      record?.writeFailure(error)
+      if let record {
+        record.writeFailure(error)
+        do throws(Failure) { try ReportWriter(runDirectory: directory).write() } catch {
+          Output.complain("vae-dist: warning: \(error)\n")
+        }
+      }
       throw error
     }
   }
@@ -221,9 +226,12 @@ private struct TrainingRun {
 
   /// What keeps pictures and curves.
   private var writers: [any TrainingObserver] {
-    let pictures = PictureWriter(runDirectory: directory)
-    guard configuration.log.tensorboard else { return [pictures] }
-    return [pictures, TensorBoardWriter(runDirectory: directory, everySteps: configuration.log.everySteps)]
+    var writers: [any TrainingObserver] = [PictureWriter(runDirectory: directory)]
+    if configuration.log.tensorboard {
+      writers.append(TensorBoardWriter(runDirectory: directory, everySteps: configuration.log.everySteps))
+    }
+    // Last: it shows what the others have written.
+    return writers + [ReportWriter(runDirectory: directory)]
   }
 
   /// On rank 0: the lock of a run directory that exists, before anything in it is looked at.

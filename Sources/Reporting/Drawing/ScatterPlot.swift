@@ -1,4 +1,6 @@
+import Foundation
 import Kernels
+import Persistence
 import Training
 
 /// Points of a plane as discs, coloured by label, with a legend.
@@ -61,9 +63,23 @@ package struct ScatterPlot {
   }
 
   private func name(of label: Int) -> String {
-    let name = names.flatMap { $0.indices.contains(label) ? $0[label] : nil } ?? "\(label)"
+    let name = fullName(of: label)
     let most = (Self.legendWidth - 24) / (2 * Font.advance)
     return name.count > most ? name.prefix(most - 2) + ".." : name
+  }
+
+  /// The same as text: what it shows, then a row for each point. The report draws it anew.
+  var table: String {
+    var text = "# \(caption)\nx,y\(labels == nil ? "" : ",label")\n"
+    for i in 0..<points.count / 2 {
+      let label = labels.map { "," + fullName(of: $0[i]).printable.replacingOccurrences(of: ",", with: ";") } ?? ""
+      text += "\(points[2 * i]),\(points[2 * i + 1])\(label)\n"
+    }
+    return text
+  }
+
+  private func fullName(of label: Int) -> String {
+    names.flatMap { $0.indices.contains(label) ? $0[label] : nil } ?? "\(label)"
   }
 
   /// Both axes in one scale, so that distances can be compared; y upwards.

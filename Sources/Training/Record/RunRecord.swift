@@ -44,7 +44,8 @@ package struct RunRecord: Sendable {
   /// Reads what has been written since; true where something has.
   @discardableResult
   package mutating func refresh() -> Bool {
-    let before = status
+    let before = status, activity = Activity("reading \(path)")
+    defer { activity.end() }
     status = text("status.json", isNeeded: false).flatMap {
       try? JSONDecoder().decode(RunStatus.self, from: Data($0.utf8))
     }

@@ -1,0 +1,87 @@
+import Foundation
+
+/// A range of numbers with ticks at round places.
+package struct Axis: Sendable {
+  package enum Kind: Sendable { case linear, integer, logarithmic }
+  package struct Tick: Sendable, Equatable {
+    package var value: Double
+    package var label: String
+  }
+
+  package let low: Double
+  package let high: Double
+  package let ticks: [Tick]
+  private let isLogarithmic: Bool
+  /// Beyond these nothing can be drawn.
+  static let drawable = -1e100...1e100
+
+  /// Of finite values from `low` to `high`. `isLoose`: the range ends at ticks. A logarithmic axis of what is not
+  /// positive, or within one power of ten, is linear.
+  package init(_ low: Double, _ high: Double, kind: Kind = .linear, most: Int = 5, isLoose: Bool = true) {
+    var (low, high) = (min(low, high), max(low, high))
+    precondition(Axis.drawable.contains(low) && Axis.drawable.contains(high), "Axis: \(low)...\(high)")
+    isLogarithmic = kind == .logarithmic && low > 0 && high >= 10 * low
+    if isLogarithmic {
+      (self.low, self.high, ticks) = Axis.logarithmic(low, high, most: most)
+      return
+    }
+    // What differs by rounding alone is one value.
+    if high - low <= max(abs(low), abs(high)) * 1e-9 {
+      let room = kind == .integer ? 1 : max(abs(high) * 0.05, high == 0 ? 1 : 1e-99)
+      (low, high) = (low - room, high + room)
+    }
+    if kind == .integer, isLoose { (low, high) = (low.rounded(.down), high.rounded(.up)) }
+    let step = Axis.step(high - low, most: most, isInteger: kind == .integer)
+    if isLoose {
+      low = (low / step + 1e-9).rounded(.down) * step
+      high = (high / step - 1e-9).rounded(.up) * step
+    }
+    let places = Axis.multiples(of: step, low, high, most: 2 * most + 2)
+    ticks = zip(places, NumberText.ticks(places, step: step)).map(Tick.init)
+    (self.low, self.high) = (low, high)
+  }
+
+  /// 1, 2 or 5 times a power of ten, so that a length has at most so many steps.
+  static func step(_ length: Double, most: Int, isInteger: Bool = false) -> Double {
+    let raw = length / Double(max(1, most)), power = pow(10, log10(raw).rounded(.down))
+    let factors: [Double] = [1, 2, 5]
+    let factor = factors.first { $0 * power >= raw * (1 - 1e-9) } ?? 10
+    let step = factor * power
+    return isInteger ? max(1, step) : step
+  }
+
+  private static func multiples(of step: Double, _ low: Double, _ high: Double, most: Int) -> [Double] {
+    let first = (low / step - 1e-9).rounded(.up)
+    return (0...most).compactMap { index in
+      let place = (first + Double(index)) * step
+      guard place <= high + step * 1e-9 else { return nil }
+      return abs(place) < step * 1e-9 ? 0 : place
+    }
+  }
+
+  private static func logarithmic(_ low: Double, _ high: Double, most: Int) -> (Double, Double, [Tick]) {
+    let bottom = log10(low).rounded(.down), top = max(bottom + 1, (log10(high) - 1e-9).rounded(.up))
+    let decades = top - bottom
+    if decades <= 2 {
+      let factors: [Double] = [1, 2, 5]
+      let places = stride(from: bottom, through: top, by: 1).flatMap { power in factors.map { $0 * pow(10, power) } }
+      let from = places.last { $0 <= low * (1 + 1e-9) } ?? pow(10, bottom)
+      let to = places.first { $0 >= high * (1 - 1e-9) && $0 > from } ?? pow(10, top)
+      return (from, to, places.filter { $0 >= from && $0 <= to }.map { Tick(value: $0, label: label($0)) })
+    }
+    let step = max(1, (decades / Double(max(1, most))).rounded(.up))
+    let places = stride(from: bottom, through: top, by: step).map { pow(10, $0) }
+    return (pow(10, bottom), pow(10, top), places.map { Tick(value: $0, label: label($0)) })
+  }
+
+  private static func label(_ value: Double) -> String {
+    value < 0.000999 || value > 9.99e5
+      ? NumberText.scientific(value) : NumberText.ticks([value], step: value < 1 ? value : 1)[0]
+  }
+
+  /// Where a value lies: 0 at the low end, 1 at the high one, beyond them outside.
+  package func position(_ value: Double) -> Double {
+    guard isLogarithmic else { return (value - low) / (high - low) }
+    return value > 0 ? log10(value / low) / log10(high / low) : -1
+  }
+}

@@ -1,0 +1,168 @@
+/// Lines over a common axis, such as nats over epochs. What is not finite leaves a gap; long series are thinned to what
+/// a screen shows, peaks kept.
+struct LineChart {
+  struct Series {
+    var name: String
+    /// Colour and dash, 0 to 7.
+    var style: Int
+    /// In the order of x.
+    var points: [(x: Double, y: Double)]
+  }
+
+  /// A line across, where something happened.
+  struct Mark {
+    var x: Double
+    /// rollback or resume.
+    var kind: String
+  }
+
+  var title: String
+  /// Of y.
+  var unit: String
+  var xName = "epoch"
+  var kind = Axis.Kind.linear
+  /// Taken into the range of y, such as 0 and the number of units.
+  var including: [Double] = []
+  /// Whether a beginning that would flatten the rest is cut off, which the chart then says.
+  var isCut = false
+  var marks: [Mark] = []
+  /// A point to look at.
+  var best: (x: Double, y: Double)?
+  var series: [Series]
+
+  private static let buckets = 160
+  /// Epochs from which on a beginning may be cut off.
+  private static let leastCut = 10
+  private static let mostMarks = 40
+
+  /// nil where nothing can be drawn.
+  func figure() -> Markup? {
+    let all = series.flatMap { $0.points.filter(LineChart.isDrawable) }
+    guard let first = all.map(\.x).min(), let last = all.map(\.x).max() else { return nil }
+    let range = yRange(all, first, last)
+    let plot = Plot(
+      x: Axis(first, last, kind: .integer, most: 6, isLoose: false), y: Axis(range.low, range.high, kind: kind),
+      unit: unit, xName: xName)
+    var keys = series.compactMap { series in
+      series.points.last(where: LineChart.isDrawable).map {
+        Figure.Key(style: "s\(series.style)", text: series.name, value: text($0.y))
+      }
+    }
+    if let best { keys.append(.init(style: "best", shape: .ring, text: "best", value: text(best.y))) }
+    for kind in ["rollback", "resume"] where marks.contains(where: { $0.kind == kind }) {
+      keys.append(.init(style: "mark \(kind)", text: kind))
+    }
+    return Figure(title: title, keys: keys, note: range.note, description: description(first, last)).markup(
+      plot.axes() + marksAcross(plot) + lines(plot) + points(plot))
+  }
+
+  private func text(_ value: Double) -> String {
+    kind == .integer && abs(value) < 1e15 ? NumberText.count(Int(value)) : NumberText.figure(value)
+  }
+
+  private static func isDrawable(_ point: (x: Double, y: Double)) -> Bool {
+    Axis.drawable.contains(point.x) && Axis.drawable.contains(point.y)
+  }
+
+  private func yRange(_ all: [(x: Double, y: Double)], _ first: Double, _ last: Double)
+    -> (low: Double, high: Double, note: String?)
+  {
+    let low = (all.map(\.y) + including).min() ?? 0, high = (all.map(\.y) + including).max() ?? 1
+    guard isCut, Set(all.map(\.x)).count >= LineChart.leastCut else { return (low, high, nil) }
+    let late = all.filter { $0.x > first + 0.1 * (last - first) }.map(\.y)
+    // What differs by rounding alone does not count as a range.
+    guard let lateLow = late.min(), let lateHigh = late.max(), lateHigh - lateLow > abs(lateLow) * 1e-6,
+      high - low > 3 * (lateHigh - lateLow)
+    else { return (low, high, nil) }
+    let extreme = high - lateHigh > lateLow - low ? high : low
+    let room = 0.1 * (lateHigh - lateLow)
+    return (
+      low < lateLow ? lateLow - room : lateLow, high > lateHigh ? lateHigh + room : lateHigh,
+      "The beginning, as far as \(NumberText.figure(extreme)), is outside of the chart."
+    )
+  }
+
+  private func description(_ first: Double, _ last: Double) -> String {
+    let ends = series.compactMap { series -> String? in
+      let drawn = series.points.filter(LineChart.isDrawable)
+      guard let begin = drawn.first, let end = drawn.last else { return nil }
+      return "\(series.name) from \(NumberText.figure(begin.y)) to \(NumberText.figure(end.y))"
+    }
+    return "\(title), \(unit), over \(xName) \(NumberText.figure(first)) to \(NumberText.figure(last)): "
+      + ends.joined(separator: "; ")
+  }
+
+  private func marksAcross(_ plot: Plot) -> Markup {
+    var markup: Markup = ""
+    for mark in marks.prefix(LineChart.mostMarks) where (0...1).contains(plot.x.position(mark.x)) {
+      let place: Markup = "M\(at: plot.place(mark.x)) \(at: plot.top)V\(at: plot.bottom)"
+      markup += "<path class=\"mark \(mark.kind)\" d=\"\(place)\"/>"
+    }
+    return markup
+  }
+
+  private func lines(_ plot: Plot) -> Markup {
+    var inside: Markup = ""
+    for series in series {
+      inside += "<path class=\"line s\(series.style)\" d=\"\(LineChart.path(series.points, plot))\"/>"
+    }
+    // An svg within an svg cuts off what leaves it; half a line's width may.
+    let (left, top) = (plot.left - 1, plot.top - 1)
+    let corner: Markup = "\(at: left) \(at: top)"
+    let width: Markup = "\(at: plot.right - left + 1)", height: Markup = "\(at: plot.bottom - top + 1)"
+    return "<svg x=\"\(at: left)\" y=\"\(at: top)\" width=\"\(width)\" height=\"\(height)\" "
+      + "viewBox=\"\(corner) \(width) \(height)\">\(inside)</svg>"
+  }
+
+  /// Dots where there are few points, and the best one.
+  private func points(_ plot: Plot) -> Markup {
+    func dot(_ point: (x: Double, y: Double), _ style: String, _ radius: Double) -> Markup {
+      guard LineChart.isDrawable(point), (0...1).contains(plot.y.position(point.y)) else { return "" }
+      let center: Markup = "cx=\"\(at: plot.place(point.x))\" cy=\"\(at: plot.level(point.y))\""
+      return "<circle class=\"\(style)\" \(center) r=\"\(at: radius)\"/>"
+    }
+    var markup: Markup = ""
+    for series in series where series.points.count <= 12 {
+      for point in series.points { markup += dot(point, "dot s\(series.style)", 2.6) }
+    }
+    if let best { markup += dot(best, "best", 4) }
+    return markup
+  }
+
+  /// A subpath for each stretch without a gap; a point alone is drawn by its round cap.
+  private static func path(_ points: [(x: Double, y: Double)], _ plot: Plot) -> Markup {
+    var path: Markup = ""
+    for stretch in points.split(whereSeparator: { !isDrawable($0) }) {
+      let thin = thinned(Array(stretch)) { plot.x.position($0) }
+      for (index, point) in thin.enumerated() {
+        let place: Markup = "\(at: plot.place(point.x)) \(at: plot.level(point.y))"
+        path += index == 0 ? "M\(place)" : "L\(place)"
+      }
+      if thin.count == 1 { path += "h0" }
+    }
+    return path
+  }
+
+  /// At most four points for each piece of the axis: the first, the lowest, the highest and the last.
+  static func thinned(
+    _ points: [(x: Double, y: Double)], position: (Double) -> Double
+  ) -> [(x: Double, y: Double)] {
+    guard points.count > 2 * buckets else { return points }
+    var kept: [(x: Double, y: Double)] = [], piece: [(x: Double, y: Double)] = [], current = -1
+    func flush() {
+      guard let low = piece.indices.min(by: { piece[$0].y < piece[$1].y }),
+        let high = piece.indices.max(by: { piece[$0].y < piece[$1].y })
+      else { return }
+      for index in Set([0, low, high, piece.count - 1]).sorted() { kept.append(piece[index]) }
+      piece = []
+    }
+    for point in points {
+      let bucket = Int((position(point.x) * Double(buckets)).rounded(.down))
+      if bucket != current { flush() }
+      current = bucket
+      piece.append(point)
+    }
+    flush()
+    return kept
+  }
+}

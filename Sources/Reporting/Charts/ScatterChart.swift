@@ -1,0 +1,60 @@
+/// Points in a plane, both axes to the same scale, coloured by group where there are groups.
+struct ScatterChart {
+  struct Point {
+    var x: Double
+    var y: Double
+    /// Its group's place in `groups`.
+    var group = 0
+  }
+
+  var title: String
+  /// Of both axes.
+  var unit: String
+  /// Names of the groups; empty where there are none.
+  var groups: [String] = []
+  var points: [Point]
+  var note: String?
+
+  private static let most = 4_000
+  /// As many as can be told apart.
+  static let mostGroups = 10
+  private static let side = 340.0
+
+  /// nil where nothing can be drawn.
+  func figure() -> Markup? {
+    let all = points.filter { Axis.drawable.contains($0.x) && Axis.drawable.contains($0.y) }
+    guard let left = all.map(\.x).min(), let right = all.map(\.x).max(), let low = all.map(\.y).min(),
+      let high = all.map(\.y).max()
+    else { return nil }
+    let reach = max(right - left, high - low) / 2 * 1.04, middle = ((left + right) / 2, (low + high) / 2)
+    func plot(_ ratio: Double) -> Plot {
+      Plot(
+        x: Axis(middle.0 - reach * ratio, middle.0 + reach * ratio, isLoose: false),
+        y: Axis(middle.1 - reach, middle.1 + reach, isLoose: false), unit: unit, xName: "", height: ScatterChart.side)
+    }
+    // Room for the labels decides on the width.
+    let square = plot(1), plot = plot((square.right - square.left) / (square.bottom - square.top))
+    let stride = (all.count + ScatterChart.most - 1) / ScatterChart.most
+    let drawn = all.enumerated().filter { $0.offset % stride == 0 }.map(\.element)
+    var markup = plot.axes()
+    for group in 0..<max(1, min(groups.count, ScatterChart.mostGroups)) {
+      var path: Markup = ""
+      // A subpath without length is a dot by its round cap: the least that a point can cost.
+      for point in drawn where min(point.group, ScatterChart.mostGroups - 1) == group {
+        path += "M\(at: plot.place(point.x)) \(at: plot.level(point.y))h0"
+      }
+      markup += "<path class=\"cloud g\(group)\" d=\"\(path)\"/>"
+    }
+    let keys = groups.prefix(ScatterChart.mostGroups).enumerated().map { index, name in
+      Figure.Key(
+        style: "g\(index)", shape: .box,
+        text: index == ScatterChart.mostGroups - 1 && groups.count > ScatterChart.mostGroups ? "others" : name)
+    }
+    let thinned = stride > 1 ? "Every \(stride)th of \(NumberText.count(all.count)) points." : nil
+    let note = [note, thinned].compactMap { $0 }.joined(separator: ". ")
+    return Figure(
+      title: title, keys: keys, note: note.isEmpty ? nil : note, height: ScatterChart.side,
+      description: "\(title): \(NumberText.count(all.count)) points"
+    ).markup(markup)
+  }
+}

@@ -1,0 +1,133 @@
+import Foundation
+import Training
+
+/// Several runs side by side: what differs in their settings, what they came to, their curves in one chart.
+struct Comparison {
+  let runs: [RunRecord]
+  /// Colours and dashes there are.
+  private static let mostDrawn = 8
+
+  /// A letter for each run, and its name, or its path where names are alike.
+  private var names: [String] {
+    let isAmbiguous = Set(runs.map(\.name)).count < runs.count
+    return runs.map { isAmbiguous ? $0.path : $0.name }
+  }
+
+  private func letter(_ index: Int) -> String {
+    let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    return index < letters.count ? String(letters[index]) : "\(index + 1)"
+  }
+
+  var markup: Markup {
+    let verdicts = runs.map { Verdict($0) }
+    return header(verdicts) + ReportPage.section("Settings that differ", settings)
+      + ReportPage.section("Results", results) + ReportPage.section("Curves", legend + ReportPage.charts(curves))
+      + ReportPage.section("Samples", samples)
+  }
+
+  private func header(_ verdicts: [Verdict]) -> Markup {
+    let ranked = runs.indices.filter { runs[$0].best != nil }
+      .min { runs[$0].best!.valid.negativeELBO < runs[$1].best!.valid.negativeELBO }
+    let words =
+      ranked.map { index in
+        let value = NumberText.figure(runs[index].best?.valid.negativeELBO ?? .nan)
+        return "\(letter(index)) (\(names[index])) has the lowest validation −ELBO, \(value) nats per sample."
+      } ?? "None of them has a validated epoch."
+    let items = runs.indices.map { index -> Markup in
+      let gravest = verdicts[index].findings.first?.level ?? .ok
+      return "<li class=\"\(gravest.rawValue)\"><b>\(letter(index)) \(names[index])</b><br/>\(verdicts[index].sentence)"
+        + "<br/><b>Next:</b> \(verdicts[index].next).</li>\n"
+    }
+    return "<header><h1>\(runs.count) runs side by side</h1>\n<p class=\"verdict\">\(words)</p>\n"
+      + "<p class=\"soft\">\(caution)</p>\n<ul class=\"findings\">\n\(items)</ul></header>\n"
+  }
+
+  /// Nats of other data or of another likelihood do not compare.
+  private var caution: String {
+    let keys = ["data.source", "data.scale", "data.binarize", "data.image_size", "model.likelihood", "data.validation"]
+    let differing = keys.filter { key in Set(runs.map { $0[setting: key] }).count > 1 }
+    return differing.isEmpty
+      ? "Data and likelihood are the same in all, so their nats can be compared."
+      : "They differ in \(differing.joined(separator: ", ")): their nats measure different things."
+  }
+
+  private var settings: Markup {
+    var keys: [String] = []
+    var seen: Set<String> = []
+    for run in runs { for (key, _) in run.settings where seen.insert(key).inserted { keys.append(key) } }
+    let differing = keys.filter { key in Set(runs.map { $0[setting: key] }).count > 1 }.prefix(200)
+    guard !differing.isEmpty else { return "<p>None: the runs have the same settings.</p>\n" }
+    return ReportPage.table(
+      ["key"] + runs.indices.map(letter),
+      differing.map { key in [key] + runs.map { $0[setting: key]?.printable ?? "–" } },
+      words: runs.count + 1)
+  }
+
+  private var results: Markup {
+    func row(_ name: String, _ value: (RunRecord) -> String?) -> [String] { [name] + runs.map { value($0) ?? "–" } }
+    func best(_ name: String, _ value: @escaping (RunEpoch) -> Double?) -> [String] {
+      row(name) { $0.best.flatMap(value).map(NumberText.figure) }
+    }
+    let rows = [
+      row("state") { Verdict.word($0) }, row("epochs") { $0.epochs.last.map { "\($0.epoch)" } },
+      best("best validation −ELBO, nats") { $0.valid.negativeELBO },
+      best("reconstruction, nats") { $0.valid.reconstruction }, best("KL, nats") { $0.valid.kl },
+      best("bits per dimension") { $0.validBits },
+      row("at epoch") { $0.best.map { "\($0.epoch)" } },
+      row("active units") { run in run.best?.activeUnits.map { "\($0) of \(run.units ?? 0)" } },
+      row("parameters") { $0.metrics.start?.parameters.map(NumberText.count) },
+      row("ranks") { $0.epochs.last.map { "\($0.ranks)" } },
+      row("samples per second, median") { run in
+        let speeds = run.epochs.map(\.samplesPerSecond).filter(\.isFinite).sorted()
+        return speeds.isEmpty ? nil : NumberText.figure(speeds[speeds.count / 2])
+      },
+      row("time in steps") { NumberText.time($0.epochs.map(\.seconds).filter(\.isFinite).reduce(0, +)) },
+      row("rollbacks") { run in "\(run.events.count { $0.kind == "rollback" })" },
+    ].filter { $0.dropFirst().contains { $0 != "–" } }
+    return ReportPage.table([""] + runs.indices.map(letter), rows, words: 1)
+  }
+
+  private var drawn: Range<Int> { 0..<min(runs.count, Comparison.mostDrawn) }
+
+  private var legend: Markup {
+    let keys = drawn.map { index -> Markup in
+      "<span class=\"key\"><svg class=\"swatch\" viewBox=\"0 0 22 10\" aria-hidden=\"true\">"
+        + "<path class=\"line s\(index)\" d=\"M1 5H21\"/></svg> \(letter(index)) \(names[index])</span> "
+    }
+    let rest: Markup =
+      runs.count > drawn.count ? "<p class=\"note\">The first \(drawn.count) of \(runs.count).</p>" : ""
+    return "<p class=\"keys legend\">\(keys)</p>\(rest)\n"
+  }
+
+  private var curves: Markup {
+    func chart(
+      _ title: String, _ unit: String, isCut: Bool = false, including: [Double] = [], kind: Axis.Kind = .linear,
+      _ value: (RunEpoch) -> Double
+    ) -> Markup {
+      let series = drawn.map { index in
+        LineChart.Series(
+          name: letter(index), style: index, points: runs[index].epochs.map { (Double($0.epoch), value($0)) })
+      }
+      return LineChart(title: title, unit: unit, kind: kind, including: including, isCut: isCut, series: series)
+        .figure()
+        ?? ""
+    }
+    let nats = "nats per sample"
+    return chart("Validation −ELBO", nats, isCut: true) { $0.valid.negativeELBO }
+      + chart("Validation reconstruction", nats, isCut: true) { $0.valid.reconstruction }
+      + chart("Validation KL", nats, isCut: true) { $0.valid.kl }
+      + chart("Beta", "weight of the KL", including: [0]) { $0.beta }
+      + chart("Active units", "units", including: [0], kind: .integer) { $0.activeUnits.map(Double.init) ?? .nan }
+      + chart("Throughput", "samples per second", including: [0]) { $0.samplesPerSecond }
+  }
+
+  private var samples: Markup {
+    var pictures = ReportPictures(), figures: Markup = ""
+    for index in drawn {
+      guard let last = runs[index].pictures(in: "samples").last else { continue }
+      let caption = "\(letter(index)) \(names[index])" + (last.epoch.map { ", epoch \($0)" } ?? "")
+      figures += pictures.figure(last, caption) ?? ""
+    }
+    return figures.text.isEmpty ? "" : "<div class=\"pictures\">\(figures)</div>\n"
+  }
+}

@@ -1,0 +1,99 @@
+import Kernels
+import Persistence
+import Training
+
+/// What can be said of a run from its record alone. Each says nothing where it has nothing to go by.
+extension Verdict {
+  @Sendable static func examineEnd(_ run: RunRecord) -> [Finding] {
+    switch run.standing() {
+    case .stopped(let reason) where ["signal", "max_time"].contains(reason):
+      return [Finding(.warning, "end", "it has not reached its planned end", advice: "run the same command to go on")]
+    case .failed(let message):
+      return [
+        Finding(.problem, "failure", message.printable, advice: "mend the cause, then run the same command to go on")
+      ]
+    case .cutOff(let since):
+      let words = since.map { "no sign of life since \($0.printable)" } ?? "it does not say how it ended"
+      return [Finding(.problem, "end", words, advice: "run the same command to go on from its last checkpoint")]
+    case .finished, .going, .stopped: return []
+    }
+  }
+
+  @Sendable static func examineTrend(_ run: RunRecord) -> [Finding] {
+    let more = "train longer: raise train.max_epochs and run the same command"
+    switch Trend(run) {
+    case .unknown: return []
+    case .settled: return [Finding(.ok, "convergence", "validation has stopped falling")]
+    case .falling(let nats, let epochs):
+      let words = "validation fell by \(NumberText.figure(nats)) nats in the last \(epochs) epochs"
+      return [Finding(.ok, "convergence", words, advice: run.standing() == .finished ? more : nil)]
+    case .rising(let since, let nats):
+      let words = "validation is \(NumberText.figure(nats)) nats above its best, that of epoch \(since)"
+      return [
+        Finding(
+          .warning, "overfitting", words, advice: "use checkpoints/best, and train no longer than \(since) epochs")
+      ]
+    }
+  }
+
+  @Sendable static func examineUnits(_ run: RunRecord) -> [Finding] {
+    if let collapse = run.events.last(where: { $0.kind == "collapse" }), run.epochs.last?.activeUnits ?? 0 == 0 {
+      let lines = collapse.message.split(separator: "\n").map { $0.drop { $0 == " " } }
+      let fix = lines.first { $0.hasPrefix("fix: ") }.map { "set " + String($0.dropFirst(5)).printable }
+      let words = lines.filter { !$0.hasPrefix("fix: ") }.joined(separator: "; ").printable
+      return [Finding(.problem, "collapse", words, advice: fix)]
+    }
+    guard let last = run.epochs.last, let active = last.activeUnits, let units = run.units, units > 1 else { return [] }
+    if active == 0 {
+      let words = "none of \(units) units is active: the decoder ignores z, so far"
+      return [Finding(run.epochs.count < 3 ? .ok : .warning, "units", words)]
+    }
+    if 2 * active < units {
+      let words = "\(active) of \(units) units are active: a smaller model.latent would do as well"
+      return [Finding(.ok, "units", words)]
+    }
+    return [Finding(.ok, "units", "\(active) of \(units) units are active")]
+  }
+
+  @Sendable static func examineWarmUp(_ run: RunRecord) -> [Finding] {
+    guard run.standing() == .finished, let end = run.number("objective.beta.end"), let last = run.epochs.last,
+      run[setting: "objective.beta.schedule"] != "cyclical", last.beta < end * 0.999
+    else { return [] }
+    let words =
+      "training ended within the warm-up: beta was \(NumberText.figure(last.beta)) of \(NumberText.figure(end))"
+    return [Finding(.warning, "warm-up", words, advice: "set a shorter objective.beta.warmup, or train longer")]
+  }
+
+  @Sendable static func examineSteps(_ run: RunRecord) -> [Finding] {
+    let rollbacks = run.events.count { $0.kind == "rollback" }
+    guard rollbacks > 0 else { return [] }
+    let words = "\(rollbacks) rollback\(rollbacks == 1 ? "" : "s"): steps that were not finite were undone"
+    return [Finding(.warning, "steps", words, advice: "lower optimizer.learning_rate, or look at the samples named")]
+  }
+
+  @Sendable static func examineRanks(_ run: RunRecord) -> [Finding] {
+    let rows = run.epochs.filter { $0.ranks > 1 && $0.waitShare.isFinite }
+    guard !rows.isEmpty else { return [] }
+    let share = rows.map(\.waitShare).reduce(0, +) / Double(rows.count)
+    let named = Dictionary(grouping: rows.compactMap(\.slowestRank)) { $0 }.max { $0.value.count < $1.value.count }
+    guard share > 0.1, let named else {
+      return [Finding(.ok, "ranks", "ranks waited for one another \(NumberText.percent(share)) of their time")]
+    }
+    // Ranks as fast as each other take turns at being the slowest, and wait for what all of them wait for.
+    let busy = run.metrics.rankSeconds?.busy ?? [], mean = busy.reduce(0, +) / Double(max(1, busy.count))
+    let standsOut = busy.count < 2 || (busy.max() ?? 0) > 1.2 * mean
+    guard standsOut, 3 * named.value.count >= 2 * rows.count else {
+      let words = "ranks waited \(NumberText.percent(share)) of their time, for no rank in particular"
+      let advice = "see whether they have a core each (vae-dist doctor), or use fewer ranks or a larger batch"
+      return [Finding(.warning, "ranks", words, advice: advice)]
+    }
+    let words =
+      "ranks waited \(NumberText.percent(share)) of their time; rank \(named.key) was the slowest in "
+      + "\(named.value.count) of \(rows.count) epochs"
+    return [Finding(.warning, "ranks", words, advice: "look at rank \(named.key)'s host with vae-dist doctor")]
+  }
+
+  @Sendable static func examineFiles(_ run: RunRecord) -> [Finding] {
+    run.damage.map { Finding(.warning, "files", $0.printable) }
+  }
+}

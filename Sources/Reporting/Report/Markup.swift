@@ -1,0 +1,60 @@
+import Foundation
+
+/// XML text that cannot be broken out of: literals are markup, and whatever is interpolated is escaped unless it is
+/// markup itself. `"<p>\(name)</p>"` is safe for any name.
+package struct Markup: ExpressibleByStringInterpolation, Sendable {
+  package private(set) var text: String
+
+  package init(stringLiteral value: String) { text = value }
+  package init(stringInterpolation: StringInterpolation) { text = stringInterpolation.text }
+  private init(trusted text: String) { self.text = text }
+
+  package struct StringInterpolation: StringInterpolationProtocol {
+    fileprivate var text = ""
+
+    package init(literalCapacity: Int, interpolationCount: Int) { text.reserveCapacity(2 * literalCapacity) }
+    package mutating func appendLiteral(_ literal: String) { text += literal }
+    package mutating func appendInterpolation(_ markup: Markup) { text += markup.text }
+    package mutating func appendInterpolation(_ parts: [Markup]) { for part in parts { text += part.text } }
+    package mutating func appendInterpolation(_ string: String) { text += Markup.escaped(string) }
+    package mutating func appendInterpolation(_ number: Int) { text += String(number) }
+    /// A coordinate.
+    package mutating func appendInterpolation(at number: Double) { text += Markup.coordinate(number) }
+  }
+
+  static func += (markup: inout Markup, more: Markup) { markup.text += more.text }
+  static func + (first: Markup, second: Markup) -> Markup { Markup(trusted: first.text + second.text) }
+
+  /// Text and quoted attributes alike; characters that XML 1.0 does not have become a replacement character.
+  package static func escaped(_ string: String) -> String {
+    var text = ""
+    text.reserveCapacity(string.utf8.count)
+    for scalar in string.unicodeScalars {
+      switch scalar {
+      case "&": text += "&amp;"
+      case "<": text += "&lt;"
+      case ">": text += "&gt;"
+      case "\"": text += "&quot;"
+      case "'": text += "&#39;"
+      case "\t", "\n", "\r": text.unicodeScalars.append(scalar)
+      // Controls, noncharacters, and what would turn the direction of the text that follows.
+      case _ where scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value): text += "\u{fffd}"
+      case "\u{202a}"..."\u{202e}", "\u{2066}"..."\u{2069}", "\u{fffe}", "\u{ffff}": text += "\u{fffd}"
+      default: text.unicodeScalars.append(scalar)
+      }
+    }
+    return text
+  }
+
+  /// Two decimals at most; charts are small, and what lies far outside of them need not be exact.
+  static func coordinate(_ value: Double) -> String {
+    guard value.isFinite else { return "0" }
+    let hundredths = Int((max(-1e6, min(1e6, value)) * 100).rounded())
+    let (whole, part) = (abs(hundredths) / 100, abs(hundredths) % 100)
+    let sign = hundredths < 0 ? "-" : ""
+    if part == 0 { return "\(sign)\(whole)" }
+    return part % 10 == 0 ? "\(sign)\(whole).\(part / 10)" : "\(sign)\(whole).\(part < 10 ? "0" : "")\(part)"
+  }
+
+  static func base64(_ bytes: [UInt8]) -> Markup { Markup(trusted: Data(bytes).base64EncodedString()) }
+}

@@ -1,0 +1,83 @@
+import Foundation
+import Kernels
+import Persistence
+import Training
+
+/// `report.html`: one file that needs nothing else, without scripts, well-formed as XML.
+package enum ReportPage {
+  /// Of one run, or of several side by side.
+  package static func text(_ runs: [RunRecord], now: Date = Date()) -> String {
+    precondition(!runs.isEmpty, "ReportPage: no run")
+    let title = runs.count == 1 ? runs[0].name : "\(runs.count) runs"
+    let body = runs.count == 1 ? RunSections(run: runs[0]).markup : Comparison(runs: runs).markup
+    let made = "Made by vae-dist \(programVersion), \(ISO8601DateFormatter().string(from: now))."
+    // Nothing is loaded from elsewhere and no script runs, whatever a name in a run contains.
+    let policy: Markup = "default-src &#39;none&#39;; style-src &#39;unsafe-inline&#39;; img-src data:"
+    let head: Markup = """
+      <head>
+      <meta charset="utf-8"/>
+      <meta http-equiv="Content-Security-Policy" content="\(policy)"/>
+      <meta name="viewport" content="width=device-width, initial-scale=1"/>
+      <title>\(title) – vae-dist</title>
+      <style>
+      \(ReportStyle.sheet)
+      </style>
+      </head>
+      """
+    let page: Markup = """
+      <!DOCTYPE html>
+      <html lang="en" xmlns="http://www.w3.org/1999/xhtml">
+      \(head)
+      <body>
+      \(body)
+      <footer>\(made)</footer>
+      </body>
+      </html>
+
+      """
+    return page.text
+  }
+
+  /// Writes the page whole or not at all.
+  package static func write(_ runs: [RunRecord], to path: String) throws(Failure) {
+    try DurableFile.write(text(runs), to: path)
+  }
+
+  /// Nothing where there is nothing in it.
+  static func section(_ title: String, _ body: Markup) -> Markup {
+    body.text.isEmpty ? "" : "<section><h2>\(title)</h2>\n\(body)</section>\n"
+  }
+
+  static func charts(_ figures: Markup) -> Markup {
+    figures.text.isEmpty ? "" : "<div class=\"charts\">\n\(figures)</div>\n"
+  }
+
+  /// A table that scrolls by itself where it is wider than the page. The first `words` columns are text, the others
+  /// numbers.
+  static func table(_ header: [String], _ rows: [[String]], words: Int = 1) -> Markup {
+    func cells(_ row: [String], _ open: (String) -> Markup, _ close: Markup) -> [Markup] {
+      row.enumerated().map { open($0.offset < words ? "name" : "number") + "\($0.element)" + close }
+    }
+    let head = cells(header, { "<th class=\"\($0)\">" }, "</th>")
+    let body = rows.map { row -> Markup in "<tr>\(cells(row, { "<td class=\"\($0)\">" }, "</td>"))</tr>\n" }
+    return "<div class=\"scroll\"><table><thead><tr>\(head)</tr></thead><tbody>\n\(body)</tbody></table></div>\n"
+  }
+}
+
+/// Writes the report when training stops, and when it fails. Rank 0 only.
+package final class ReportWriter: TrainingObserver {
+  private let path: String
+
+  package init(runDirectory path: String) { self.path = path }
+
+  package func observe(_ event: TrainingEvent) throws(Failure) {
+    if case .stopped = event { try write() }
+  }
+
+  package func write() throws(Failure) {
+    let place = path + "/report.html"
+    do throws(Failure) { try ReportPage.write([try RunRecord(path)], to: place) } catch {
+      throw Failure(error.status, "no report: \(error.message)", hint: "vae-dist report \(path) writes it again")
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import Kernels
+import Persistence
+import Training
+
+/// A run's PNG files as figures, within a page's budget of bytes.
+struct ReportPictures {
+  /// Bytes that are left.
+  private(set) var budget = 3 << 20
+  private static let largest = 1 << 20
+  private static let columns = 4
+
+  /// Pictures of a folder, a few epochs evenly chosen.
+  mutating func figures(_ run: RunRecord, in folder: String, _ what: String, most: Int = columns) -> Markup {
+    var figures: Markup = ""
+    for picture in ReportPictures.chosen(run.pictures(in: folder), most: most) {
+      let caption = "\(what), \(picture.epoch.map { "epoch \($0)" } ?? picture.name)"
+      figures += figure(picture, caption) ?? ""
+    }
+    return figures.text.isEmpty ? "" : "<div class=\"pictures\">\(figures)</div>\n"
+  }
+
+  /// The last epoch's alone, whatever their number.
+  mutating func latest(_ run: RunRecord, in folder: String, _ what: String, most: Int = columns) -> Markup {
+    let all = run.pictures(in: folder), last = all.last?.epoch
+    var figures: Markup = ""
+    for picture in all.filter({ $0.epoch == last }).prefix(most) {
+      figures += figure(picture, "\(what), \(picture.name.dropLast(4))") ?? ""
+    }
+    return figures.text.isEmpty ? "" : "<div class=\"pictures wide\">\(figures)</div>\n"
+  }
+
+  /// nil for what is no PNG.
+  mutating func figure(_ picture: RunPicture, _ caption: String) -> Markup? {
+    guard let bytes = try? DurableFile.read(picture.path), let size = ReportPictures.size(of: bytes) else { return nil }
+    guard bytes.count <= min(budget, ReportPictures.largest) else {
+      let words = "\(caption): \(NumberText.count(bytes.count >> 10)) KiB, left out; see \(picture.name)"
+      return "<figure><figcaption>\(words)</figcaption></figure>"
+    }
+    budget -= bytes.count
+    let extent: Markup = "width=\"\(size.width)\" height=\"\(size.height)\""
+    return "<figure><figcaption>\(caption)</figcaption><img alt=\"\(caption)\" \(extent) "
+      + "src=\"data:image/png;base64,\(Markup.base64(bytes))\"/></figure>"
+  }
+
+  /// The first, the last and as many as may be between them, evenly.
+  static func chosen<Item>(_ all: [Item], most: Int) -> [Item] {
+    guard all.count > most, most > 1 else { return Array(all.suffix(most)) }
+    return (0..<most).map { all[($0 * (all.count - 1) + (most - 1) / 2) / (most - 1)] }
+  }
+
+  /// Width and height as the header has them.
+  static func size(of png: [UInt8]) -> (width: Int, height: Int)? {
+    guard png.count > 24, png[..<8] == [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a],
+      png[12..<16] == [0x49, 0x48, 0x44, 0x52]
+    else { return nil }
+    func number(_ from: Int) -> Int { png[from..<from + 4].reduce(0) { $0 << 8 | Int($1) } }
+    let (width, height) = (number(16), number(20))
+    return (1...100_000).contains(width) && (1...100_000).contains(height) ? (width, height) : nil
+  }
+}

@@ -1,0 +1,159 @@
+import Foundation
+import Training
+
+/// The report on one run, from the verdict down to the environment. A section is there where its data is.
+struct RunSections {
+  let run: RunRecord
+  private static let mostRows = 40, mostEvents = 200
+
+  var markup: Markup {
+    let charts = RunCharts(run: run), verdict = Verdict(run)
+    var pictures = ReportPictures()
+    let samples = pictures.figures(run, in: "samples", "samples")
+    let reconstructions = pictures.figures(run, in: "reconstructions", "reconstructions")
+    let map = charts.map
+    let latent = map.text.isEmpty ? pictures.latest(run, in: "latent", "latent space", most: 2) : ""
+    let others = ["interpolations", "traversals", "manifold"].map { pictures.latest(run, in: $0, $0) }
+    let shown: Markup = "\(samples)\(reconstructions)\(others)"
+    let note: Markup = shown.text.isEmpty ? "" : pictureNote
+    return header(verdict) + RunSections.findings(verdict.findings)
+      + ReportPage.section("Training", ReportPage.charts(charts.curves) + epochTable)
+      + ReportPage.section("Latent space", ReportPage.charts(charts.activeUnits + charts.units + map) + latent)
+      + ReportPage.section("Pictures", note + shown)
+      + ReportPage.section("Speed", ReportPage.charts(charts.speed)) + ReportPage.section("Events", events)
+      + ReportPage.section("Configuration", configuration) + ReportPage.section("Environment", environment)
+  }
+
+  // MARK: What it comes to
+
+  private func header(_ verdict: Verdict) -> Markup {
+    var words: [String] = []
+    if let start = run.metrics.start {
+      if let data = start.data { words.append(data + (start.shape.map { " \($0)" } ?? "")) }
+      if let samples = start.trainSamples { words.append("\(NumberText.count(samples)) training samples") }
+      if let samples = start.validSamples { words.append("\(NumberText.count(samples)) validation samples") }
+      if let parameters = start.parameters { words.append("\(NumberText.count(parameters)) parameters") }
+      if let time = start.time { words.append("began " + RunSections.time(time)) }
+    }
+    let line: Markup = words.isEmpty ? "" : "<p class=\"soft\">\(words.joined(separator: " · "))</p>\n"
+    return "<header><h1>\(run.name)</h1>\n\(line)<p class=\"verdict\">\(verdict.sentence)</p>\n"
+      + "<p class=\"next\"><b>Next:</b> \(verdict.next).</p>\n\(tiles)</header>\n"
+  }
+
+  /// ISO 8601 in a more readable form; anything else as it is.
+  private static func time(_ text: String) -> String {
+    guard text.wholeMatch(of: /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/) != nil else { return text.printable }
+    return text.prefix(16).replacingOccurrences(of: "T", with: " ") + " UTC"
+  }
+
+  private var tiles: Markup {
+    guard let best = run.best else { return "" }
+    var tiles: [(String, String)] = [
+      (NumberText.figure(best.valid.negativeELBO), "nats per sample, best validation −ELBO"),
+      (NumberText.figure(best.valid.reconstruction), "nats of them reconstruction"),
+      (NumberText.figure(best.valid.kl), "nats of them KL"),
+    ]
+    if let bits = best.validBits { tiles.append((NumberText.figure(bits), "bits per dimension")) }
+    if let active = best.activeUnits, let units = run.units { tiles.append(("\(active) of \(units)", "units active")) }
+    let speeds = run.epochs.map(\.samplesPerSecond).filter(\.isFinite).sorted()
+    if !speeds.isEmpty { tiles.append((NumberText.figure(speeds[speeds.count / 2]), "samples per second, median")) }
+    let seconds = run.epochs.map(\.seconds).filter(\.isFinite).reduce(0, +)
+    let ranks = run.epochs.last?.ranks ?? 1
+    tiles.append((NumberText.time(seconds), "in training steps, on \(ranks) rank\(ranks == 1 ? "" : "s")"))
+    return "<ul class=\"tiles\">\(tiles.map { value, what in "<li><b>\(value)</b><span>\(what)</span></li>\n" })</ul>\n"
+  }
+
+  static func findings(_ findings: [Finding]) -> Markup {
+    let items = findings.map { finding -> Markup in
+      let advice: Markup = finding.advice.map { "<br/><b>What to do:</b> \($0)." } ?? ""
+      return "<li class=\"\(finding.level.rawValue)\"><span class=\"level\">\(finding.level.rawValue)</span> "
+        + "<b>\(finding.check)</b>: \(finding.message).\(advice)</li>\n"
+    }
+    return items.isEmpty ? "" : "<ul class=\"findings\">\n\(items)</ul>\n"
+  }
+
+  // MARK: What happened
+
+  private var epochTable: Markup {
+    let rows = ReportPictures.chosen(run.epochs, most: RunSections.mostRows).map { row in
+      [
+        "\(row.epoch)", NumberText.figure(row.train.negativeELBO), NumberText.figure(row.valid.negativeELBO),
+        NumberText.figure(row.valid.reconstruction), NumberText.figure(row.valid.kl), NumberText.figure(row.beta),
+        row.activeUnits.map(String.init) ?? "–", NumberText.figure(row.gradientNorm),
+        NumberText.figure(row.samplesPerSecond), NumberText.figure(row.seconds),
+      ]
+    }
+    guard !rows.isEmpty else { return "" }
+    let header = [
+      "epoch", "train −ELBO", "valid −ELBO", "valid recon", "valid KL", "beta", "active", "gradient norm",
+      "samples/s", "seconds",
+    ]
+    let title =
+      rows.count < run.epochs.count
+      ? "\(rows.count) of \(run.epochs.count) epochs as a table; all are in epochs.csv" : "The epochs as a table"
+    return "<details><summary>\(title)</summary>\(ReportPage.table(header, rows, words: 0))</details>\n"
+  }
+
+  private var pictureNote: Markup {
+    let words =
+      "Samples are decoded from the same noise every time; reconstructions, from validation, stand below their originals."
+    return "<p class=\"note section-note\">\(words)</p>\n"
+  }
+
+  private var events: Markup {
+    var rows: [(event: RunEvent, times: Int)] = []
+    for event in run.events {
+      if let last = rows.last, last.event.kind == event.kind, last.event.message == event.message {
+        rows[rows.count - 1].times += 1
+      } else {
+        rows.append((event, 1))
+      }
+    }
+    let left = run.metrics.furtherEvents + max(0, rows.count - RunSections.mostEvents)
+    let cells = rows.prefix(RunSections.mostEvents).map { event, times in
+      [event.kind + (times > 1 ? " × \(times)" : ""), "\(event.step)", event.message.printable]
+    }
+    guard !cells.isEmpty else { return "" }
+    let more: Markup = left > 0 ? "<p class=\"note\">\(left) more are in metrics.jsonl.</p>\n" : ""
+    return ReportPage.table(["event", "at step", "what"], cells, words: 3) + more
+  }
+
+  // MARK: What it was
+
+  private var configuration: Markup {
+    guard !run.settings.isEmpty else { return "" }
+    let usual = usualTexts
+    var sections: [(name: Substring, rows: [Markup])] = []
+    for (key, value) in run.settings.prefix(500) {
+      let parts = key.split(separator: ".", maxSplits: 1), name = parts.count > 1 ? parts[0] : "run"
+      let isChanged = usual[key].map { $0 != value } ?? false
+      let text: Markup = isChanged ? "<b>\(value.printable)</b>" : "\(value.printable)"
+      if sections.last?.name != name { sections.append((name, [])) }
+      sections[sections.count - 1].rows.append("<div><dt>\(String(parts.last ?? ""))</dt><dd>\(text)</dd></div>\n")
+    }
+    let lists = sections.map { section -> Markup in
+      "<div><h3>\(String(section.name))</h3><dl>\n\(section.rows)</dl></div>\n"
+    }
+    let note: Markup =
+      usual.isEmpty
+      ? ""
+      : "<p class=\"note section-note\">Bold is what differs from the preset \(run.configuration?.preset ?? "").</p>\n"
+    return note + "<div class=\"settings\">\(lists)</div>\n"
+  }
+
+  /// What the run's preset says by itself.
+  private var usualTexts: [String: String] {
+    guard let configuration = run.configuration else { return [:] }
+    var usual = Configuration()
+    guard (try? usual.apply(preset: configuration.preset)) != nil else { return [:] }
+    return usual.texts
+  }
+
+  private var environment: Markup {
+    let command: Markup = run.command.map { "<pre>\($0.printable)</pre>\n" } ?? ""
+    let rows = run.environment.prefix(100).map { key, value -> Markup in
+      "<div><dt>\(key.printable.replacingOccurrences(of: "_", with: " "))</dt><dd>\(value.printable)</dd></div>\n"
+    }
+    return rows.isEmpty ? command : command + "<dl class=\"environment\">\(rows)</dl>\n"
+  }
+}

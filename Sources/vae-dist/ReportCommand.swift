@@ -1,0 +1,34 @@
+import ArgumentParser
+import Communication
+import Kernels
+import Reporting
+import Training
+
+struct ReportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "report", abstract: "Write report.html: how a run went, or several side by side.",
+    discussion: """
+      vae-dist report runs/a                         writes runs/a/report.html, as training does at its end
+      vae-dist report runs/a runs/b runs/c -o compared.html
+      """)
+
+  @Argument(help: ArgumentHelp("Run directories, finished or going.", valueName: "run"))
+  var places: [String]
+  @Option(name: .shortAndLong, help: ArgumentHelp("The page to write.", valueName: "file"))
+  var output: String?
+
+  func run() throws {
+    guard Launcher.expectedRank == 0 else { return }
+    guard places.count == 1 || output != nil else {
+      throw Failure(.usage, "a report on \(places.count) runs belongs to none of them", hint: "say where: -o FILE.html")
+    }
+    ActivityLine.start()
+    let runs = try places.map { place throws(Failure) in try RunRecord(place) }
+    for run in runs {
+      for damage in run.damage { Output.complain("vae-dist: warning: \(run.path.printable): \(damage.printable)\n") }
+    }
+    let file = output ?? places[0] + "/report.html"
+    try ReportPage.write(runs, to: file)
+    try Output.result(file + "\n")
+  }
+}

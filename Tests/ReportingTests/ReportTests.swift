@@ -1,0 +1,236 @@
+import Foundation
+import Kernels
+import TestSupport
+import Testing
+import Training
+
+@testable import Reporting
+
+/// `report.html` is whole, honest and harmless, whatever is in the run directory.
+@Suite struct ReportTests {
+  @Test("A run's page has all its parts, is well-formed, and needs nothing else")
+  func whole() throws {
+    let run = try PlantedRun(events: [
+      #"{"kind": "rollback", "step": 40, "failing_step": 44, "rank": 1, "operation": "exp"}"#,
+      #"{"kind": "resume", "step": 150, "ranks": 2}"#, #"{"kind": "warning", "step": 150, "message": "slow disk"}"#,
+      #"{"kind": "warning", "step": 150, "message": "slow disk"}"#,
+    ])
+    try run.write("latent/map.csv", "x,y,label\n0,0,a\n1,2,b\n-1,0.5,a\nnan,inf,b\nbroken\n")
+    let (text, page) = try run.page()
+    #expect(page.error == nil && page.dangers == [])
+    for title in ["Training", "Latent space", "Pictures", "Speed", "Events", "Configuration", "Environment"] {
+      #expect(text.contains("<h2>\(title)</h2>"), "\(title)")
+    }
+    for chart in [
+      "−ELBO", "Reconstruction", "KL", "Beta", "Active units", "KL per unit", "Map of the latent space", "Throughput",
+      "Waiting", "Time of each rank",
+    ] { #expect(text.contains("<h3>\(chart)</h3>"), "\(chart)") }
+    #expect(page.elements.count { $0.attributes["role"] == "img" } == 11 && page.count("img") == 7)
+    // Every chart names its unit.
+    #expect(text.matches(of: /class="unit"/).count == 11)
+    #expect(text.contains("slow disk") && text.contains("warning × 2") && text.contains("first in exp, rank 1"))
+    #expect(page.elements.contains { $0.attributes["class"] == "mark rollback" })
+    #expect(text.contains("Finished after 30 epochs") && text.contains("at epoch 30, with 6 of 10 units active"))
+    #expect(text.contains("active <b>6</b>") && text.contains("inactive <b>4</b>"))
+    #expect(text.contains("<dt>latent</dt><dd>10</dd>") && text.contains("node-1"))
+    #expect(text.contains("prefers-color-scheme: dark") && text.contains("@media print"))
+  }
+
+  @Test("A section is there where its data is")
+  func parts() throws {
+    let (text, page) = try PlantedRun(ranks: 1, pictures: 0).page()
+    #expect(page.error == nil && !text.contains("<h2>Pictures</h2>") && !text.contains("<h3>Waiting</h3>"))
+    #expect(!text.contains("Map of the latent space") && !text.contains("Time of each rank"))
+    let empty = try PlantedRun(epochs: 0, state: "training", pictures: 0).page()
+    #expect(empty.page.error == nil && !empty.text.contains("<h2>Training</h2>") && empty.text.contains("Cut off"))
+    let single = try PlantedRun(epochs: 1).page()
+    #expect(single.page.error == nil && single.text.contains("<h3>−ELBO</h3>"))
+  }
+
+  @Test(
+    "Nothing that stands in a run is taken for markup",
+    arguments: [
+      "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "' onload='alert(1)",
+      "</title><script>alert(1)</script>",
+      "]]><svg/onload=alert(1)>", "&lt;&#x3c;", "\u{202e}evil\u{0}\u{1}\u{fffe}", "</style><script>alert(1)</script>",
+      "<!--", "javascript:alert(1)",
+    ])
+  func hostile(text: String) throws {
+    let quoted = String(decoding: try JSONEncoder().encode(text), as: UTF8.self)
+    // A directory's name has no slash.
+    let name = text.replacingOccurrences(of: "/", with: "∕").replacingOccurrences(of: "\u{0}", with: "")
+    let run = try PlantedRun(
+      name: name, state: "failed",
+      events: ["warning", "collapse", text].map {
+        "{\"kind\": \(String(decoding: (try? JSONEncoder().encode($0)) ?? Data(), as: UTF8.self)), "
+          + "\"step\": 1, \"message\": \(quoted)}"
+      } + ["{\"kind\": \"resume\", \"step\": 1, \"data\": \(quoted), \"shape\": \(quoted), \"time\": \(quoted)}"])
+    try run.write("environment.json", "{\(quoted): \(quoted), \"host\": \(quoted)}")
+    try run.write("command.txt", text)
+    try run.append("config.yaml", Array("evil: \(text)\n\(text): evil\n".utf8))
+    try run.write("status.json", "{\"state\": \"failed\", \"exit_reason\": \(quoted), \"heartbeat\": \(quoted)}")
+    try run.write("latent/map.csv", "x,y,label\n0,0,\(text.replacingOccurrences(of: ",", with: ""))\n1,1,b\n")
+    try writeFile(Array(text.utf8), at: run.path + "/samples/epoch-00099.png")
+    try FileManager.default.copyItem(
+      atPath: run.path + "/samples/epoch-00030.png", toPath: run.path + "/samples/\(name).png")
+    let (html, page) = try run.page()
+    #expect(page.error == nil, "\(page.error ?? "")")
+    #expect(page.dangers == [] && page.count("script") == 0)
+    #expect(!html.contains("<script") && html.contains("Failed after"))
+    let compared = ParsedPage(ReportPage.text([try run.record(), try PlantedRun().record()]))
+    #expect(compared.error == nil && compared.dangers == [])
+  }
+
+  @Test(
+    "Damage is told, and the rest reported",
+    arguments: [
+      [UInt8]("{\"kind\": \"epoch\", \"epoch\": 31".utf8), [0xff, 0xfe, 0x00, 0x0a],
+      [UInt8](repeating: 0x5b, count: 100_000) + [0x0a],
+      Array("{\"kind\": \"epoch\", \"epoch\": 99, \"valid\": {\"recon\": 1e308, \"kl\": 1e308}, \"ranks\": -3}\n".utf8),
+      Array("{\"kind\": \"epoch\", \"epoch\": 9007199254740991, \"train\": {\"recon\": -1e99}}\n".utf8),
+    ])
+  func damaged(bytes: [UInt8]) throws {
+    let run = try PlantedRun()
+    try run.append("metrics.jsonl", bytes)
+    let (text, page) = try run.page()
+    #expect(page.error == nil && text.contains("<h3>Reconstruction</h3>"))
+    for name in ["config.yaml", "status.json", "environment.json", "command.txt", "samples/epoch-00030.png"] {
+      let file = run.path + "/" + name
+      let whole = Array(FileManager.default.contents(atPath: file) ?? Data())
+      for cut in [0, 1, whole.count / 2] {
+        try writeFile(Array(whole.prefix(cut)) + bytes, at: file)
+        #expect(try run.page().page.error == nil, "\(name) \(cut)")
+      }
+    }
+  }
+
+  @Test("10,000 epochs of 1,000 units and 1,000 ranks fit into a page that a phone can load")
+  func long() throws {
+    let run = try PlantedRun(epochs: 0, units: 1_000, ranks: 1_000, pictures: 0)
+    let units = try #require(FileHandle(forWritingAtPath: run.path + "/metrics.jsonl"))
+    try units.seekToEnd()
+    // The units cost most of the file: the last epochs have them.
+    for epoch in 1...10_000 {
+      let valid = 100 + 100 / Double(epoch) + Double(epoch * 7_919 % 100) / 100
+      let line = PlantedRun.epoch(epoch, units: epoch > 9_900 ? 1_000 : 1, ranks: 1_000, valid: valid)
+      try units.write(contentsOf: Data((line + "\n").utf8))
+    }
+    try units.close()
+    for number in 1...200 { try run.picture("samples", 50 * number) }
+    let began = ContinuousClock.now
+    let (text, page) = try run.page()
+    #expect(page.error == nil && page.count("img") == 4)
+    #expect(text.utf8.count < 2 << 20, "\(text.utf8.count) bytes")
+    #expect(ContinuousClock.now - began < .seconds(30))
+  }
+
+  @Test("Pictures that are too large are named instead")
+  func largePictures() throws {
+    let run = try PlantedRun(pictures: 0)
+    let header: [UInt8] = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13, 0x49, 0x48, 0x44, 0x52]
+    try FileManager.default.createDirectory(atPath: run.path + "/samples", withIntermediateDirectories: true)
+    try writeFile(
+      header + [0, 0, 0, 9, 0, 0, 0, 9] + [UInt8](repeating: 1, count: 2 << 20),
+      at: run.path + "/samples/epoch-00001.png")
+    let (text, page) = try run.page()
+    #expect(page.error == nil && page.count("img") == 0 && text.contains("2,048 KiB, left out; see epoch-00001.png"))
+  }
+
+  @Test("Epochs are chosen evenly, the first and the last among them")
+  func chosen() {
+    #expect(ReportPictures.chosen(Array(1...30), most: 4) == [1, 11, 20, 30])
+    #expect(ReportPictures.chosen([7], most: 4) == [7] && ReportPictures.chosen([Int](), most: 4) == [])
+    #expect(
+      ReportPictures.chosen(Array(1...5), most: 4).count == 4 && ReportPictures.chosen([1, 2, 3], most: 1) == [3])
+  }
+
+  // MARK: Verdicts
+
+  private func verdict(_ run: PlantedRun) throws -> Verdict { Verdict(try run.record()) }
+
+  @Test("The trend is what the last fifth of the epochs says")
+  func trends() throws {
+    let settled = try verdict(PlantedRun(epochs: 50) { 100 + 100 * exp(-Double($0)) })
+    #expect(settled.sentence.hasPrefix("Finished after 50 epochs, with validation converged."))
+    #expect(settled.next == "nothing calls for a change")
+    let falling = try verdict(PlantedRun(epochs: 50) { 200 - Double($0) })
+    #expect(falling.sentence.contains("still falling") && falling.next.contains("train.max_epochs"))
+    let rising = try verdict(PlantedRun(epochs: 50) { 100 + abs(Double($0) - 20) })
+    #expect(rising.sentence.contains("rising again since epoch 20") && rising.next.contains("checkpoints/best"))
+    #expect(rising.findings.first?.check == "overfitting" && rising.findings.first?.level == .warning)
+    let short = try verdict(PlantedRun(epochs: 3))
+    #expect(short.sentence.contains("too few to judge by"))
+  }
+
+  @Test("How a run ended is what it says first")
+  func ends() throws {
+    let stopped = try verdict(PlantedRun(state: "stopped"))
+    #expect(
+      stopped.sentence.hasPrefix("Stopped by a signal after 30 epochs")
+        && stopped.next == "run the same command to go on")
+    #expect(try verdict(PlantedRun(state: "failed")).findings.first?.level == .problem)
+    #expect(try verdict(PlantedRun(state: "training")).sentence.hasPrefix("Cut off after 30 epochs"))
+    let going = try PlantedRun(epochs: 12)
+    try going.write(
+      "status.json", #"{"state": "training", "heartbeat": "\#(ISO8601DateFormatter().string(from: Date()))"}"#)
+    try going.write("config.yaml", Configuration().yaml)
+    #expect(try verdict(going).sentence.hasPrefix("Still training, after 12 of 50 epochs"))
+  }
+
+  @Test("A collapse is named with its cause and the setting to change")
+  func collapse() throws {
+    let run = try PlantedRun(
+      units: 0,
+      events: [
+        #"{"kind": "collapse", "step": 50, "message": "posterior collapse: KL 0 nats.\n  likely cause: beta is 100\n"#
+          + #"  fix: objective.beta.end: 1.0"}"#
+      ])
+    let verdict = try verdict(run)
+    #expect(verdict.sentence.contains("the posterior has collapsed") && verdict.next == "set objective.beta.end: 1.0")
+    let finding = try #require(verdict.findings.first)
+    #expect(finding.check == "collapse" && finding.message.contains("beta is 100") && !finding.message.contains("fix:"))
+  }
+
+  @Test("A warm-up that training ends within, a slow rank and rollbacks are findings")
+  func findings() throws {
+    let run = try PlantedRun(
+      epochs: 5, events: [#"{"kind": "rollback", "step": 2, "failing_step": 3, "operation": "exp"}"#])
+    let text = try String(contentsOfFile: run.path + "/metrics.jsonl", encoding: .utf8)
+    try run.write("metrics.jsonl", text.replacingOccurrences(of: #""wait_share": 0.04"#, with: #""wait_share": 0.4"#))
+    let found = try verdict(run).findings
+    #expect(Set(found.filter { $0.level == .warning }.map(\.check)) == ["warm-up", "ranks", "steps"])
+    #expect(found.first { $0.check == "ranks" }?.message.contains("rank 1 was the slowest in 5 of 5 epochs") == true)
+    // As busy as the others, it is slowest by chance.
+    try run.write(
+      "metrics.jsonl",
+      text.replacingOccurrences(of: #""wait_share": 0.04"#, with: #""wait_share": 0.4"#)
+        .replacingOccurrences(of: #""busy": [1.0, 2.0]"#, with: #""busy": [1.9, 2.0]"#))
+    let even = try verdict(run).findings.first { $0.check == "ranks" }
+    #expect(even?.message.contains("for no rank in particular") == true)
+  }
+
+  // MARK: Several runs
+
+  @Test("Several runs: what differs, what they came to, curves with a legend")
+  func compares() throws {
+    let runs = try [
+      PlantedRun(name: "a", units: 10), PlantedRun(name: "b", units: 20) { 90 + 100 / Double($0) },
+      PlantedRun(name: "c", epochs: 12),
+    ]
+    let text = ReportPage.text(try runs.map { try $0.record() })
+    let page = ParsedPage(text)
+    #expect(page.error == nil && page.dangers == [])
+    #expect(text.contains("<td class=\"name\">model.latent</td><td class=\"name\">10</td><td class=\"name\">20</td>"))
+    #expect(!text.contains(">model.hidden</td>") && text.contains("B (b) has the lowest validation −ELBO"))
+    for style in ["line s0", "line s1", "line s2"] {
+      // Six charts, each with its legend, and the legend of all.
+      #expect(page.elements.count { $0.attributes["class"] == style } == 13, "\(style)")
+    }
+    #expect(text.contains("so their nats can be compared"))
+    try runs[1].write(
+      "config.yaml",
+      try String(contentsOfFile: runs[1].path + "/config.yaml", encoding: .utf8)
+        .replacingOccurrences(of: "likelihood: bernoulli", with: "likelihood: laplace"))
+    #expect(ReportPage.text(try runs.map { try $0.record() }).contains("They differ in model.likelihood"))
+  }
+}
