@@ -18,9 +18,9 @@ extension CommandTests {
       let html = page(place + "/report.html")
       let parts = ["Finished after 6 epochs", "<h3>KL per unit</h3>", "<h3>Time of each rank</h3>"]
       #expect(parts.map { html.contains($0) } == [true, true, ranks != nil])
-      // Pictures of two epochs, of samples and reconstructions each.
+      // Samples and reconstructions of two epochs each, the last interpolations and traversals.
       let pictures = html.matches(of: /data:image\/png;base64,iVBOR/).count
-      #expect(pictures == 4)
+      #expect(pictures == 6)
       let line = try #require(metrics(place, kind: "epoch").last)
       let seconds = try #require(line["rank_seconds"] as? [String: Any])
       #expect(
