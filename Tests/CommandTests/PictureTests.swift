@@ -118,7 +118,9 @@ extension CommandTests {
           place, ["--max-epochs", "4", "--set", "monitor.pictures_every=2", "--set", "model.latent=2"], ranks: ranks)
         return folders.map { snapshot("\(place)/\($0)") }
       }
-      for kind in runs[0] { #expect(kind.keys.sorted() == ["epoch-00002.png", "epoch-00004.png"]) }
+      for kind in runs[0] {
+        #expect(kind.keys.filter { $0 != "map.csv" }.sorted() == ["epoch-00002.png", "epoch-00004.png"])
+      }
       #expect(runs[0] == runs[1])
       let place = scratch.path + "/run-1"
       let outcome = try run(["manifold", place, "-n", "4"])
