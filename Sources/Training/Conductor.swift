@@ -116,9 +116,11 @@ package struct Conductor: Sendable {
     }
   }
 
-  /// Decides on going back after step `step` was not finite; throws when it was tried too often.
-  package mutating func fail(at step: Int, restored: Int, cause: String) throws(Failure) {
-    if state.failingStep < 0 || step > state.failingStep { state.failingStep = step }
+  /// Decides on going back after step `step` was not finite; throws when it was tried too often. - until: the step that
+  /// must have been done for the failure to have passed.
+  package mutating func fail(at step: Int, until passing: Int? = nil, restored: Int, cause: String) throws(Failure) {
+    let passing = passing ?? step
+    if state.failingStep < 0 || passing > state.failingStep { state.failingStep = passing }
     state.failures += 1
     guard state.failures <= configuration.monitor.maxRollbacks else {
       throw Failure(

@@ -5,16 +5,19 @@ import Kernels
 extension Trainer {
   /// All ranks together: find the first operation that was not finite, go back to the last valid checkpoint, halve the
   /// learning rate, and key the noise anew. Collective.
-  func rollBack(failing: Int) throws(Failure) {
+  ///
+  /// - inValidation: the step was finite, and what it made was not; so only the step after it shows that this has passed.
+  func rollBack(failing: Int, inValidation: Bool = false) throws(Failure) {
     exchange.awaitRelease()
-    let finding = try findNonFinite()
+    let finding = inValidation ? Finding(operation: Finding.validation) : try findNonFinite()
     clock.enter(.checkpoint)
     // The root chooses what to go back to, and whether to try at all; the others follow its answer.
     var restored = TrainingState()
     let bytes = try communicator.together { () throws(Failure) -> [UInt8] in
       guard communicator.isRoot else { return [] }
       var chosen = try checkpoints.lastValid()
-      try conductor.fail(at: failing, restored: chosen.step, cause: finding.text)
+      try conductor.fail(
+        at: failing, until: inValidation ? failing + 1 : failing, restored: chosen.step, cause: finding.text)
       // What it knows of failures stays; what it judged of epochs that are undone goes.
       chosen.conductor.keepFailures(of: conductor.state)
       if !checkpoints.has(step: chosen.conductor.epochs.bestStep) { chosen.conductor.epochs.forgetBest() }
@@ -47,6 +50,8 @@ extension Trainer {
     var microbatch = -1
     var operation = "the sum of the gradients"
     var samples: [Int] = []
+
+    static let validation = "validation, on parameters whose steps were finite (outliers in the validation data?)"
 
     var text: String {
       "first in \(operation)" + (rank < 0 ? "" : ", rank \(rank), microbatch \(microbatch)")

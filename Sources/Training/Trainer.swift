@@ -230,7 +230,7 @@ package final class Trainer {
     let valid = try validator.validate(seed: seed, beta: last.beta, keepingCodes: isShown)
     guard valid.means.negativeELBO.isFinite else {
       // The last update made parameters that no step has used yet: the same as a step that is not finite.
-      try rollBack(failing: state.step - 1)
+      try rollBack(failing: state.step - 1, inValidation: true)
       return nil
     }
     try communicator.agree(

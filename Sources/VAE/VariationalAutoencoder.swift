@@ -46,7 +46,10 @@ package final class VariationalAutoencoder {
   }
 
   /// Memory of a `decoderGraph`, without making it.
-  package func decoderArenaBytes(batch: Int) -> Int { recordDecoder(batch: batch).graph.arenaBytes }
+  package func decoderArenaBytes(batch: Int) -> Int {
+    let graph = recordDecoder(batch: batch).graph
+    return graph.arenaBytes + graph.tableBytes
+  }
 
   /// The layers with parameters, in order: what comes out for one sample, how many they are, and its multiply-adds.
   package var layers: [(name: String, output: String, parameters: Int, multiplyAdds: Int)] {

@@ -79,6 +79,24 @@ extension CommandTests {
       }
     }
 
+    @Test("Validation that is never finite ends a run, and is named", arguments: [nil, 2])
+    func validation(ranks: Int?) throws {
+      let scratch = try Scratch()
+      func rows(_ count: Int, last: String) -> [UInt8] {
+        Array(((0..<count - 1).map { "\(Double($0 % 7) / 7),0.5\n" } + [last]).joined().utf8)
+      }
+      let data = try scratch.write("train.csv", rows(64, last: "0.25,0.5\n"))
+      // Finite itself; its square is not.
+      let valid = try scratch.write("valid.csv", rows(16, last: "1e20,0.5\n"))
+      let place = scratch.path + "/run"
+      let outcome = try run(
+        training(
+          place, ["--data", data, "--valid", valid, "--set", "model.likelihood=gaussian", "--batch-size", "16"]),
+        ranks: ranks)
+      #expect(outcome.status == 87 && outcome.count(of: "Rolled back to step") == 3, "\(outcome.errors)")
+      #expect(outcome.count(of: "rollbacks: first in validation") == 1, "\(outcome.errors)")
+    }
+
     @Test("A run that always diverges gives up, says so once, and must not be requeued", arguments: [nil, 3])
     func diverged(ranks: Int?) throws {
       let scratch = try Scratch()

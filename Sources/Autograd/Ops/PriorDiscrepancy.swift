@@ -3,7 +3,7 @@ import Kernels
 /// d_i = (1/(M-1)) sum_k≠i k(z_i, z_k) - 2 E_p k(z_i, p) + E_pp' k(p, p'), p ~ N(0, I), k(a, b) = exp(-|a - b|^2 / latent):
 /// its mean is the unbiased estimate of MMD^2 between the microbatch's z and the prior. z (batch, latent), d (batch)
 ///
-/// Zhao et al., "InfoVAE", AAAI 2019, with the kernel of their code and the prior's expectations in closed form.
+/// Zhao et al., "InfoVAE", AAAI 2019, with a kernel of another width than their code's, and the prior's expectations in closed form.
 struct PriorDiscrepancy: Operation {
   static let name = "prior discrepancy"
   let z, pairs, prior, loss: Tensor

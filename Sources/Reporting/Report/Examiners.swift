@@ -57,7 +57,7 @@ extension Verdict {
 
   @Sendable static func examineWarmUp(_ run: RunRecord) -> [Finding] {
     guard run.standing() == .finished, let end = run.number("objective.beta.end"), let last = run.epochs.last,
-      run[setting: "objective.beta.schedule"] != "cyclical", last.beta < end * 0.999
+      ["linear", "sigmoid"].contains(run[setting: "objective.beta.schedule"]), last.beta < end * 0.999
     else { return [] }
     let words =
       "training ended within the warm-up: beta was \(NumberText.figure(last.beta)) of \(NumberText.figure(end))"
