@@ -134,11 +134,14 @@ package final class Encoder {
   /// Loads samples (ascending) chunk by chunk, and calls with how many there are.
   private func eachChunk(of indices: ArraySlice<Int>, _ body: (Int) -> Void) throws(Failure) {
     guard let low = indices.first, let high = indices.last else { return }
+    let activity = Activity("encoding \(data.name)", of: indices.count)
+    defer { activity.end() }
     try data.prepare(low..<high + 1)
     for first in stride(from: indices.startIndex, to: indices.endIndex, by: Validator.chunk) {
       let chosen = indices[first..<min(first + Validator.chunk, indices.endIndex)]
       try loader.load(chosen, into: graph.graph[graph.x], seed: seed, attempt: 0, epoch: validationEpoch)
       body(chosen.count)
+      Activity.advance(by: chosen.count)
     }
   }
 }

@@ -45,7 +45,8 @@ package struct MemoryNeed: Sendable {
     graphs =
       autoencoder.arenaBytes(batch: plan.microbatch, gradients: true)
       + autoencoder.arenaBytes(batch: Validator.chunk, gradients: false)
-      + (hasPictures ? autoencoder.decoderArenaBytes(batch: LatentDecoder.rows) : 0)
+      + (hasPictures
+        ? autoencoder.decoderArenaBytes(batch: LatentDecoder.rows) + PictureMaker.bytes(elements: width) : 0)
     window = exchange.window + (isShared && neighbours > 1 ? buffers * buffer : 0)
     ranks = topology.machineSize
     nodes = (topology.machineSize + neighbours - 1) / neighbours

@@ -18,7 +18,7 @@ package final class PictureMaker {
   private let seed: UInt64
   private let decoder: LatentDecoder
   /// (sampleCount, latent)
-  private var noise: [Float]
+  private let noise: [Float]
   /// Labels of the samples whose codes are shown, looked up once.
   private lazy var labels = data.labels(of: Validator.codeIndices(of: validator.count, latent: latent))
 
@@ -59,9 +59,20 @@ package final class PictureMaker {
       codes: codes)
   }
 
-  /// Rows of so many pictures that are not too much to show every epoch.
   private func rows(of pictures: Int, _ most: Int) -> Int {
-    max(1, min(most, PictureMaker.mostValues / (pictures * shape.elementCount)))
+    PictureMaker.rows(of: pictures, most, elements: shape.elementCount)
+  }
+
+  /// Rows of so many pictures that are not too much to show every epoch.
+  private static func rows(of pictures: Int, _ most: Int, elements: Int) -> Int {
+    max(1, min(most, mostValues / (pictures * elements)))
+  }
+
+  /// What the pictures of an epoch take, beside the decoder's graph.
+  static func bytes(elements: Int) -> Int {
+    let between = LatentPaths.steps * rows(of: LatentPaths.steps, LatentPaths.pairs, elements: elements)
+    let along = LatentPaths.traversalSteps * rows(of: LatentPaths.traversalSteps, mostUnits, elements: elements)
+    return (sampleCount + 2 * stripCount + between + along) * elements * MemoryLayout<Float>.stride
   }
 }
 

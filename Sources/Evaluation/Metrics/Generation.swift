@@ -96,9 +96,14 @@ package final class GenerationMetrics {
   ) throws(Failure) -> GenerationSums {
     let width = GenerationSums.firstElement + mean.columns + units.count * (1 + units.count)
     let leaves = (count + Validator.chunk - 1) / Validator.chunk
+    let share = Validator.share(of: count, rank: communicator.rank, size: communicator.size)
+    let activity = Activity("decoding and encoding \(count) samples", of: share.count)
+    defer { activity.end() }
     return GenerationSums(
       values: try communicator.treeSum(leaves: leaves, width: width) { leaf, row throws(Failure) in
-        try add(leaf * Validator.chunk..<min(count, (leaf + 1) * Validator.chunk), row)
+        let chunk = leaf * Validator.chunk..<min(count, (leaf + 1) * Validator.chunk)
+        try add(chunk, row)
+        Activity.advance(by: chunk.count)
       })
   }
 

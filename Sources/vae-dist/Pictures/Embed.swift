@@ -32,7 +32,6 @@ struct Embed: ParsableCommand {
 
   func run() throws {
     try VaeDist.withRanks { communicator throws(Failure) in
-      if communicator.isRoot { ActivityLine.start() }
       let session = try PictureSession(options, communicator)
       let (data, encoder) = try session.open(self.data)
       let isMap = map != nil || options.output?.hasSuffix(".png") ?? false

@@ -1,4 +1,5 @@
 import Data
+import Kernels
 import Persistence
 
 /// How far units and factors go together one by one, of data that says what each sample was made from.
@@ -15,6 +16,8 @@ package struct DisentanglementReport: Sendable, Equatable {
   /// nil where nothing is known of factors, or there are fewer than 100 samples.
   package init?(_ posteriors: Posteriors, _ data: Dataset, activeVariance: Double, seed: UInt64) {
     guard let codes = FactorizedCodes(posteriors, data) else { return nil }
+    let activity = Activity("measuring disentanglement")
+    defer { activity.end() }
     samples = codes.count
     factors = codes.names
     gap = MutualInformationGap(codes)

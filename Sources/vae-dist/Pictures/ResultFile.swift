@@ -1,0 +1,54 @@
+import Evaluation
+import Kernels
+import Persistence
+import Reporting
+
+/// A file to be written, its format told by its name.
+struct ResultFile {
+  enum Format: String, CaseIterable { case png, npy, csv }
+  let path: String
+  let format: Format
+
+  init(_ path: String) throws(Failure) {
+    let suffix = path.split(separator: ".").last.map(String.init) ?? ""
+    guard let format = Format(rawValue: suffix), path.count > 4 else {
+      throw Failure(
+        .usage, "-o \(path.printable): in no format that is written",
+        hint: "give a name that ends in .png, .npy or .csv")
+    }
+    (self.path, self.format) = (path, format)
+  }
+
+  /// Samples as a picture or, in the units of the data, as numbers. x (count, elements), its extents `leading`.
+  func write(
+    _ x: [Float], _ leading: [Int], of model: TrainedModel, picture: () -> PictureGrid
+  ) throws(Failure) {
+    let shape = model.shape
+    switch format {
+    case .png:
+      guard model.canBeDrawn else {
+        throw Failure(
+          .usage, "\(path.printable): samples of \(shape) are no pictures",
+          hint: "give a name that ends in .csv or .npy")
+      }
+      try picture().write(to: path)
+    case .npy:
+      let extents = shape.isImage ? [shape.height, shape.width, shape.channels] : [shape.elementCount]
+      try NPYFile.write(model.unscaled(x), leading + (extents.last == 1 ? extents.dropLast() : extents), to: path)
+    case .csv:
+      let names = (0..<shape.elementCount).map { "x\($0)" }
+      try writeTable(model.unscaled(x), columns: names)
+    }
+  }
+
+  /// CSV. values (count, columns); labels are a last column.
+  func writeTable(_ values: [Float], columns: [String], labels: [String]? = nil) throws(Failure) {
+    var text = (columns + (labels == nil ? [] : ["label"])).joined(separator: ",") + "\n"
+    for (row, first) in stride(from: 0, to: values.count, by: columns.count).enumerated() {
+      text += values[first..<first + columns.count].map { "\($0)" }.joined(separator: ",")
+      text += labels.map { "," + $0[row] } ?? ""
+      text += "\n"
+    }
+    try DurableFile.write(text, to: path)
+  }
+}
