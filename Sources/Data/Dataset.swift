@@ -32,6 +32,7 @@ package final class Dataset {
   package let shape: SampleShape
   package var element: ElementType { source.reader.element }
   package var name: String { source.reader.name }
+  package var isDecoded: Bool { source.reader.isDecoded }
   package var columnNames: [String]? { source.reader.columnNames }
   package var classNames: [String]? { source.reader.classNames }
   /// What each sample was made from, where that is known: columns of `factors(of:)`.

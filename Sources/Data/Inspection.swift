@@ -32,6 +32,11 @@ package struct Inspection {
   /// Samples of each label, in their order; nil where there are no labels.
   package private(set) var classes: [(label: Int, count: Int)]?
 
+  /// Of samples spread over the whole set, columns of a table standardised; nil where samples are too few or too large.
+  package private(set) var spectrum: PrincipalSpectrum?
+  /// Those samples as stored, row-major.
+  package private(set) var sampled: [Float] = []
+
   private static let shown = 10
 
   package init(_ data: Dataset) throws(Failure) {
@@ -50,6 +55,7 @@ package struct Inspection {
       classes = counts.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
     let row = Buffer(count: shape.elementCount)
+    let wanted = PrincipalSpectrum.samples(of: count, width: shape.elementCount)
     var seen: [UInt64: Int] = [:]
     seen.reserveCapacity(count)
     let activity = Activity("inspecting \(name)", of: count)
@@ -62,6 +68,8 @@ package struct Inspection {
         continue
       }
       add(row.base, index)
+      // The first of each part of the set.
+      if wanted > 0, index * wanted % count < wanted { keep(row.base) }
       let key = hash(row.base)
       if let first = seen[key] {
         duplicates += 1
@@ -69,6 +77,20 @@ package struct Inspection {
       } else {
         seen[key] = index
       }
+    }
+    spectrum = PrincipalSpectrum(shape.isImage ? sampled : standardised, width: shape.elementCount)
+  }
+
+  private mutating func keep(_ row: UnsafePointer<Float>) {
+    guard vd_all_finite(row, shape.elementCount) != 0 else { return }
+    sampled += UnsafeBufferPointer(start: row, count: shape.elementCount)
+  }
+
+  private var standardised: [Float] {
+    let width = shape.elementCount, deviations = (0..<width).map { moments.variance($0).squareRoot() }
+    return sampled.enumerated().map { at, value in
+      let deviation = deviations[at % width]
+      return deviation > 1e-12 ? Float((Double(value) - moments.mean[at % width]) / deviation) : 0
     }
   }
 

@@ -21,6 +21,8 @@ package protocol SampleReader: AnyObject {
   func bytes(ofRow row: Int) -> UnsafePointer<UInt8>?
   /// The 1-based line of a row in a text file, else nil.
   func line(ofRow row: Int) -> Int?
+  /// Whether a row is decoded whenever it is read: some milliseconds.
+  var isDecoded: Bool { get }
   /// What each sample was made from, where that is known.
   var factorNames: [String]? { get }
   /// A whole number from 0 for each of `factorNames`.
@@ -33,6 +35,7 @@ extension SampleReader {
   package var columnNames: [String]? { nil }
   package func bytes(ofRow row: Int) -> UnsafePointer<UInt8>? { nil }
   package func line(ofRow row: Int) -> Int? { nil }
+  package var isDecoded: Bool { false }
   package var factorNames: [String]? { nil }
   package func factors(ofRow row: Int) -> [Int] { [] }
   package var classNames: [String]? { nil }

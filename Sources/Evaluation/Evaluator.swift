@@ -18,6 +18,9 @@ package struct EvaluationReport: Sendable {
   package var interpolation: InterpolationReport
   /// Of data that says what it was made from.
   package var disentanglement: DisentanglementReport?
+  package var symptoms: Symptoms
+  /// What is wrong with the model, the gravest first.
+  package var findings: [Finding]
 
   /// Of the tightest bound there is.
   package var bitsPerDimension: Double? { bits.map { $0(nats: likelihood?.nll ?? elbo.means.negativeELBO) } }
@@ -59,12 +62,26 @@ package final class Evaluator {
     if importanceSamples > 0 {
       likelihood = try ImportanceEstimator(model, data, communicator).estimate(samples: importanceSamples)
     }
+    let symptoms = try symptoms(elbo, aggregate, posteriors.spaced(AggregatePosterior.limit))
     return EvaluationReport(
       data: data.name, samples: data.count, elbo: elbo, likelihood: likelihood, aggregate: aggregate,
       bits: model.bits, generation: generation,
       interpolation: InterpolationReport(posteriors.codes(data), LatentDecoder(model.autoencoder)),
       disentanglement: DisentanglementReport(
-        posteriors, data, activeVariance: model.configuration.monitor.activeVariance, seed: model.seed))
+        posteriors, data, activeVariance: model.configuration.monitor.activeVariance, seed: model.seed),
+      symptoms: symptoms, findings: Diagnosis.findings(symptoms))
+  }
+
+  private func symptoms(
+    _ elbo: ValidationReport, _ aggregate: AggregatePosterior, _ posteriors: Posteriors
+  ) throws(Failure) -> Symptoms {
+    let share = Validator.share(of: data.count, rank: communicator.rank, size: communicator.size)
+    let rows = try spreadRows(of: data, count: data.count, share: share, communicator, PhaseClock())
+    let elements = model.shape.elementCount
+    return Symptoms(
+      configuration: model.configuration, elements: elements, elbo: elbo, priorMismatch: aggregate.mismatch,
+      use: try LatentProbe(model, data, posteriors, communicator).measure(),
+      spectrum: PrincipalSpectrum(rows, width: elements), training: model.file.training, step: model.file.step)
   }
 }
 
@@ -90,6 +107,7 @@ extension EvaluationReport {
         ])
       ),
       ("generation", generation.json), ("interpolation", interpolation.json),
+      ("diagnosis", symptoms.json), ("findings", .array(findings.map { .object($0.entries) })),
     ]
     return .object(known + (disentanglement.map { [("disentanglement", $0.json)] } ?? []))
   }

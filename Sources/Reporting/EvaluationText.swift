@@ -43,7 +43,22 @@ extension EvaluationReport {
         "\(unit)".padding(to: 4) + column(elbo.klPerUnit[unit], 10) + column(at(elbo.variancePerUnit), 10)
           + column(at(aggregate.mean), 15) + column(at(aggregate.variance), 19))
     }
-    return lines.joined(separator: "\n")
+    return (lines + diagnosis).joined(separator: "\n")
+  }
+
+  private var diagnosis: [String] {
+    let use = symptoms.use
+    var lines = [
+      "",
+      "Diagnosis: another sample's z costs \(decimals(use.gap)) nats, reconstructions have "
+        + "\(decimals(100 * use.varianceRatio)) % of the data's variance",
+    ]
+    if findings.isEmpty { lines.append("  nothing is wrong: the decoder uses z, and q(z) is near the prior") }
+    for (number, finding) in findings.enumerated() {
+      lines.append("\(number + 1). \(finding.level.rawValue)  \(finding.check): \(finding.message)")
+      if let advice = finding.advice { lines.append("   change: \(advice)") }
+    }
+    return lines
   }
 
   private func addGeneration(_ add: (String, String, String) -> Void) {

@@ -30,6 +30,9 @@ package struct InspectionReport {
     }
     let settings = advice.settings.isEmpty ? "" : " with \(advice.settings)"
     line("advised", "model.likelihood=\(advice.advised)\(settings) (\(advice.reason))")
+    if let components = parts[0].inspection.components {
+      line("", "model.latent=\(components) at most: so many principal components hold 99 % of the variance")
+    }
     return lines.joined(separator: "\n")
   }
 
@@ -134,7 +137,7 @@ package struct InspectionReport {
           advice.kinds.map {
             ($0.kind, .object([("suits", .flag($0.suits)), ("reason", .text($0.reason))]))
           })
-      ), ("advised", settings),
+      ), ("advised", settings), ("components", parts[0].inspection.components.map(JSON.integer) ?? .null),
     ])
   }
 

@@ -40,6 +40,11 @@ package final class ProgressConsole: TrainingObserver {
           + "\(samples.isEmpty ? "" : ", samples \(samples)"). Rolled back to step \(report.restoredStep); "
           + "learning rate x \(decimalText(report.learningRateFactor)), new noise (attempt \(report.attempt))")
     case .collapse(let epoch, _, let message): warn("epoch \(epoch): \(message)")
+    case .finding(let report):
+      warn((report.epoch > 0 ? "epoch \(report.epoch): " : "") + report.finding.text)
+    case .treatment(let report):
+      warn(
+        "epoch \(report.epoch): \(report.response.rawValue), \(report.number) of \(report.most): \(report.message)")
     case .warning(let message): warn(message)
     case .stopped(let reason, let step, let epoch): stopped(reason, step, epoch)
     case .pictures, .embedding: break
@@ -66,6 +71,7 @@ package final class ProgressConsole: TrainingObserver {
     say(
       "batch \(plan.batchSize) = \(plan.slots) microbatches of \(plan.microbatch)  ranks \(report.ranks)  "
         + "\(perRank) microbatches a rank  exchange \(report.exchange)")
+    if let task = report.configuration.taskText { say("task \(task)") }
     if let step = report.resumedFrom { say("resumed at step \(step)") }
   }
 

@@ -27,6 +27,8 @@ package final class TrialConsole: TrainingObserver {
       say("checkpoint", "of step \(step)")
     case .warning(let message), .collapse(_, _, let message):
       warn(message)
+    case .finding(let report): warn(report.finding.text)
+    case .treatment: break
     case .rollback(let report):
       warn("step \(report.failingStep) was not finite: first in \(report.operation)")
     case .embedding: break

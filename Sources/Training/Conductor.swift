@@ -43,6 +43,8 @@ package struct Conductor: Sendable {
     package var quietEpochs = 0
     package var deadEpochs = 0
     package var collapseReported = false
+    package var treatments = Treatments()
+    package var signs = Signs()
     package var epochs = EpochJudge.State()
     package var control = BetaControl.State()
     package var overfit = OverfitWatch.State()
@@ -57,7 +59,7 @@ package struct Conductor: Sendable {
   }
 
   /// Updates before units without variance count as dead.
-  static let settlingSteps = 500
+  package static let settlingSteps = 500
 
   package var state = State()
   private let configuration: Configuration
@@ -65,11 +67,14 @@ package struct Conductor: Sendable {
   private let control: BetaControl?
   private var rate: RateSchedule
   private let epochs: EpochJudge
+  private let stepsPerEpoch: Int
+  private let totalSteps: Int
   private let started = ContinuousClock.now
 
   /// - elements: dimensions of a sample.
   package init(_ configuration: Configuration, stepsPerEpoch: Int, totalSteps: Int, elements: Int) throws(Failure) {
     self.configuration = configuration
+    (self.stepsPerEpoch, self.totalSteps) = (stepsPerEpoch, totalSteps)
     beta = try BetaSchedule(configuration.objective, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
     rate = try RateSchedule(configuration, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
     control = BetaControl(configuration.objective, rise: beta.settled, elements: elements)
@@ -88,7 +93,9 @@ package struct Conductor: Sendable {
   }
 
   /// Beta of the coming step, counted from 0.
-  package func beta(at step: Int) -> Double { control?.value(state.control) ?? beta.value(at: step) }
+  package func beta(at step: Int) -> Double {
+    (control?.value(state.control) ?? beta.value(at: step)) * state.treatments.rise(at: step)
+  }
 
   /// After the sums of a step (counted from 0) are known: what to do with it. `signalled`: some rank was asked to stop.
   package mutating func direct(step: Int, _ means: ELBOMeans, signalled: Bool) -> Directive {
@@ -165,42 +172,48 @@ package struct Conductor: Sendable {
       if state.quietEpochs == 0, state.deadEpochs == 0 { state.collapseReported = false }
       return nil
     }
-    guard monitor.failOnCollapse || !state.collapseReported else { return nil }
+    guard isFatal || !state.collapseReported else { return nil }
     state.collapseReported = true
-    let (cause, fix) = likelyCause(beta: beta, elements: elements)
+    let likely = CollapseCause(configuration, beta: beta, elements: elements)
     let kl = (report.means.kl * 10_000).rounded() / 10_000
     return
       "posterior collapse: KL \(decimalText(kl)) nats, \(report.activeUnits) of \(report.klPerUnit.count) units active: "
-      + "the decoder ignores z.\n  likely cause: \(cause)\n  fix: \(fix)"
+      + "the decoder ignores z.\n  likely cause: \(likely.cause)\n  fix: \(likely.fix)"
   }
 
-  private func likelyCause(beta: Double, elements: Int) -> (cause: String, fix: String) {
-    let objective = configuration.objective
-    if objective.reconstruction == .mean, elements > 1 {
-      return (
-        "loss scaling: the reconstruction is averaged over \(elements) dimensions and the KL is summed, so the KL weighs "
-          + "\(elements) times too much",
-        "objective.reconstruction: sum (or divide objective.beta.end by \(elements))"
-      )
+  /// Whether a collapse ends the run, once treatments, if any, are spent.
+  private var isFatal: Bool { configuration.monitor.failOnCollapse || configuration.monitor.onCollapse == .stop }
+
+  /// What to do about a collapse that was told just now.
+  package var response: CollapseResponse {
+    let monitor = configuration.monitor
+    let isTreatable = [.restartAnnealing, .freeBits].contains(monitor.onCollapse)
+    if isTreatable, state.treatments.treatments < monitor.maxTreatments { return monitor.onCollapse }
+    return isFatal ? .stop : .warn
+  }
+
+  /// Treats the collapse, and waits for another before it judges anew. `step`: updates done.
+  package mutating func treat(_ response: CollapseResponse, step: Int) -> String? {
+    let words: String
+    switch response {
+    case .warn, .stop: return nil
+    case .restartAnnealing:
+      // As long as the first rise, but so that as much is left at full weight.
+      let rise = max(stepsPerEpoch, min(Int(beta.warmup), (totalSteps - step) / 2))
+      words = state.treatments.restartAnnealing(at: step, over: rise)
+    case .freeBits: words = state.treatments.raiseFreeBits(from: configuration.objective.freeBits)
     }
-    if beta > 1 {
-      return ("the KL weight beta is \(decimalText(beta))", "objective.beta.end: 1.0, or lower")
-    }
-    if configuration.model.likelihood == "gaussian", configuration.model.sigma >= 0.5 {
-      return (
-        "the likelihood's fixed sigma \(decimalText(configuration.model.sigma)) says that the data is mostly noise",
-        "model.likelihood: gaussian_learned, or a smaller model.sigma"
-      )
-    }
-    if objective.betaSchedule == .constant || objective.betaStart >= objective.betaEnd {
-      return (
-        "the KL has its full weight from the first step",
-        "objective.beta.schedule: linear with objective.beta.start: 0.0, or objective.free_bits: 0.05"
-      )
-    }
-    return (
-      "the decoder can do without z, or the learning rate \(decimalText(configuration.optimizer.learningRate)) is too high",
-      "objective.free_bits: 0.05, a longer objective.beta.warmup, or a lower optimizer.learning_rate"
+    (state.quietEpochs, state.deadEpochs, state.collapseReported) = (0, 0, false)
+    return words
+  }
+
+  /// Free bits of the coming step.
+  package var freeBits: Double { state.treatments.freeBits ?? configuration.objective.freeBits }
+
+  /// After an epoch: what its history shows that has not been said.
+  package mutating func findings(_ report: EpochReport, elements: Int) -> [Finding] {
+    state.signs.news(
+      EpochHistory.Point(report), SignContext(configuration, elements: elements), isCollapseTold: state.collapseReported
     )
   }
 }

@@ -20,6 +20,10 @@ package enum DryRun {
       "memory per rank, beside the data: \(MemoryNeed.text(need.bytes)) (parameters and moments "
         + "\(MemoryNeed.text(need.parameters)), gradients \(MemoryNeed.text(need.gradients)), "
         + "microbatches \(MemoryNeed.text(need.batches)), graphs \(MemoryNeed.text(need.graphs)))")
+    lines.append("")
+    if let task = setup.configuration.taskText { lines.append("task        \(task)") }
+    if setup.findings.isEmpty { lines.append("lint        nothing to complain about") }
+    for finding in setup.findings { lines.append("lint        \(finding.text)") }
     return lines.joined(separator: "\n") + "\n"
   }
 

@@ -159,6 +159,24 @@ package struct LatentCodes: Sendable {
   package subscript(index: Int) -> ArraySlice<Float> { mu[index * latent..<(index + 1) * latent] }
 }
 
+/// Something that was found out about a run; epoch 0 is before the first.
+package struct FindingReport: Sendable {
+  package var epoch: Int
+  package var step: Int
+  package var finding: Finding
+}
+
+/// What was done about a collapse.
+package struct TreatmentReport: Sendable {
+  package var epoch: Int
+  package var step: Int
+  package var response: CollapseResponse
+  /// Of so many at most.
+  package var number: Int
+  package var most: Int
+  package var message: String
+}
+
 package enum StopReason: Int, Sendable {
   case finished = 0, signalled, maxTime, collapsed
   /// No epoch was better for as long as `monitor.patience` says: a run that has finished, too.
@@ -177,6 +195,8 @@ package enum TrainingEvent: Sendable {
   case checkpoint(step: Int, epoch: Int, seconds: Double)
   case rollback(RollbackReport)
   case collapse(epoch: Int, step: Int, message: String)
+  case finding(FindingReport)
+  case treatment(TreatmentReport)
   case warning(String)
   case stopped(StopReason, step: Int, epoch: Int)
 }

@@ -28,6 +28,11 @@ package struct LikelihoodAdvice {
     }
     if fits, inspection.isBinary {
       (advised, settings, reason) = ("bernoulli", "", "every value is 0 or 1")
+    } else if fits, inspection.shape.isImage, inspection.shape.channels == 1, GreyBernoulli.isGrey(inspection.greyShare)
+    {
+      (advised, settings, reason) = (
+        "continuous_bernoulli", "", "grey levels in [0, 1], most of them neither 0 nor 1"
+      )
     } else if fits, inspection.shape.isImage, inspection.shape.channels == 1 {
       (advised, settings, reason) = ("bernoulli", "", "grey levels in [0, 1], taken as probabilities")
     } else if inspection.shape.isImage {
@@ -39,4 +44,15 @@ package struct LikelihoodAdvice {
       (advised, settings, reason) = ("gaussian_learned", "data.scale=standardize", "columns of real numbers")
     }
   }
+}
+
+extension Inspection {
+  /// Part of the values that is neither nearly 0 nor nearly 1, as `data.scale: auto` leaves them.
+  package var greyShare: Double {
+    let scaling = defaultScaling(element: element, maximum: moments.largest)
+    return GreyBernoulli.greyShare(sampled.map { ($0 - scaling.offset[0]) * scaling.scale[0] })
+  }
+
+  /// Principal components that are worth a unit of z.
+  package var components: Int? { spectrum?.components(holding: WideLatent.share) }
 }

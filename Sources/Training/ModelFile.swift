@@ -10,6 +10,8 @@ package struct ModelFile {
   package let step: Int
   package let epoch: Int
   package let digest: String
+  /// The state of training that lies beside the model in a checkpoint.
+  package let training: TrainingState?
   /// Checkpoints that were passed over because they are damaged.
   package let warnings: [String]
 
@@ -30,6 +32,15 @@ package struct ModelFile {
     step = file.metadata["vae_dist.step"].flatMap { Int($0) } ?? 0
     epoch = file.metadata["vae_dist.epoch"].flatMap { Int($0) } ?? 0
     digest = try ModelFile.digest(file, path: path)
+    training = ModelFile.training(beside: path, step: step)
+  }
+
+  private static func training(beside path: String, step: Int) -> TrainingState? {
+    let place = URL(fileURLWithPath: path).deletingLastPathComponent().path + "/state.json"
+    guard let bytes = try? DurableFile.read(place), let state = try? TrainingState.decode(bytes, from: place),
+      state.step == step
+    else { return nil }
+    return state
   }
 
   private static func find(in folder: String, warnings: inout [String]) throws(Failure) -> String {

@@ -252,6 +252,19 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
           ("kind", .text("collapse")), ("epoch", .integer(epoch)), ("step", .integer(step)),
           ("message", .text(message)),
         ]).text)
+    case .finding(let report):
+      try metrics.append(
+        JSON.object(
+          [("kind", .text("finding")), ("epoch", .integer(report.epoch)), ("step", .integer(report.step))]
+            + report.finding.entries
+        ).text)
+    case .treatment(let report):
+      try metrics.append(
+        JSON.object([
+          ("kind", .text("treatment")), ("epoch", .integer(report.epoch)), ("step", .integer(report.step)),
+          ("treatment", .text(report.response.rawValue)), ("number", .integer(report.number)),
+          ("most", .integer(report.most)), ("message", .text(report.message)),
+        ]).text)
     case .stopped(let reason, let step, let epoch):
       try metrics.append(
         JSON.object([

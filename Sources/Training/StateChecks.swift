@@ -25,7 +25,8 @@ extension TrainingState {
     let reals: [(name: String, value: Double, isSound: Bool)] = [
       ("sums.weight", sums.weight, sums.weight >= 0 && sums.weight.isFinite),
       ("sums.reconstruction", sums.reconstruction, sums.reconstruction.isFinite),
-      ("sums.kl", sums.kl, sums.kl.isFinite), ("sums.gradientNorm", sums.gradientNorm, sums.gradientNorm.isFinite),
+      ("sums.kl", sums.kl, sums.kl.isFinite), ("beta", beta ?? 0, beta?.isFinite ?? true),
+      ("sums.gradientNorm", sums.gradientNorm, sums.gradientNorm.isFinite),
       ("sums.seconds", sums.seconds, sums.seconds >= 0 && sums.seconds.isFinite),
       (
         "conductor.learningRateFactor", conductor.learningRateFactor,
@@ -38,6 +39,7 @@ extension TrainingState {
       ("conductor.epochs.best", conductor.epochs.best ?? 0, conductor.epochs.best?.isFinite ?? true),
       ("conductor.epochs.reference", conductor.epochs.reference ?? 0, conductor.epochs.reference?.isFinite ?? true),
     ]
+    if let fault = conductor.signs.fault ?? conductor.treatments.fault { return fault }
     return reals.first { !$0.isSound }.map { "\($0.name) is \($0.value), which no run arrives at" }
   }
 

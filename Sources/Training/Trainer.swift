@@ -31,6 +31,7 @@ package final class Trainer {
   private let seeds: UnsafeMutablePointer<Float>
   private let shared: NodeMemory?
   private let warnings: [String]
+  private let findings: [Finding]
   private let start: StartReport
   private let bits: BitsPerDimension?
   let seed: UInt64
@@ -78,6 +79,7 @@ package final class Trainer {
     self.delay = delay
     rankTimes = try RankTimes(clock, communicator)
     warnings = setup.warnings
+    findings = setup.findings
     start = StartReport(
       configuration: configuration, dataName: setup.data.train.name, shape: setup.data.train.shape,
       trainSamples: setup.data.train.count, validSamples: setup.data.valid.count, parameters: autoencoder.store.count,
@@ -108,6 +110,7 @@ package final class Trainer {
   package func run() throws(Failure) -> StopReason {
     for warning in warnings { emit(.warning(warning)) }
     emit(.started(start))
+    for finding in findings { emit(.finding(FindingReport(epoch: 0, step: state.step, finding: finding))) }
     try announceBeta()
     try begin()
     if conductor.isExhausted { return try stop(.stoppedEarly) }
@@ -183,6 +186,7 @@ package final class Trainer {
     graph.replay.attempt = state.attempt
     graph.replay.epoch = UInt32(truncatingIfNeeded: state.epoch)
     graph[training.terms.beta][0] = Float(beta)
+    if let freeBits = training.terms.freeBits { graph[freeBits][0] = Float(conductor.freeBits) }
     clock.enter(.forward)
     graph.forward()
     return filled
@@ -209,6 +213,7 @@ package final class Trainer {
     clock.step = state.step
     state.stepInEpoch += 1
     state.updates = optimizer.updates
+    state.beta = beta
     let report = StepReport(
       step: state.step, epoch: state.epoch, beta: beta, learningRate: directive.learningRate,
       train: StepRow.means(sums), loss: sums[StepRow.loss] / max(sums[StepRow.weight], 1), gradientNorm: norm,
@@ -257,7 +262,12 @@ package final class Trainer {
       state.stepInEpoch = 0
       state.sums = EpochSums()
     }
+    let findings = conductor.findings(report, elements: elements)
+    let treatment = collapse == nil ? nil : try treat(epoch: epoch)
     emit(.epoch(report))
+    for finding in findings { emit(.finding(FindingReport(epoch: epoch, step: state.step, finding: finding))) }
+    if let collapse { emit(.collapse(epoch: epoch, step: state.step, message: collapse)) }
+    if let treatment, let report = treatment.report { emit(.treatment(report)) }
     let complaint = conductor.overfitting(sums.means, epoch: epoch, step: state.step, isLast: isLast)
     if let complaint { emit(.warning(complaint)) }
     if let pictures, isShown {
@@ -265,9 +275,8 @@ package final class Trainer {
       emit(.pictures(try pictures.make(epoch: epoch, step: state.step, klPerUnit: valid.klPerUnit)))
     }
     if ContinuousClock.now - embedded > Trainer.embeddingInterval { embed() }
-    let fails = collapse != nil && configuration.monitor.failOnCollapse
+    let fails = treatment?.response == .stop
     if isPlanned || ends || verdict.isBest { save(best: verdict.isBest, isLast: ends || stops || fails) }
-    if let collapse { emit(.collapse(epoch: epoch, step: state.step, message: collapse)) }
     if fails { return try stop(.collapsed) }
     return verdict.isLast ? try stop(.stoppedEarly) : nil
   }
@@ -281,6 +290,18 @@ package final class Trainer {
     clock.enter(.pictures)
     do throws(Failure) { emit(.embedding(try embedding.make())) } catch { emit(.warning("no embedding: \(error)")) }
     embedded = .now
+  }
+
+  /// Rank 0 decides what is done about a collapse, and all do it. Collective.
+  private func treat(epoch: Int) throws(Failure) -> (response: CollapseResponse, report: TreatmentReport?) {
+    var response = conductor.response
+    try communicator.broadcastValue(&response)
+    guard let words = conductor.treat(response, step: state.step) else { return (response, nil) }
+    try announceBeta()
+    let report = TreatmentReport(
+      epoch: epoch, step: state.step, response: response, number: conductor.state.treatments.treatments,
+      most: configuration.monitor.maxTreatments, message: words)
+    return (response, report)
   }
 
   private func stop(_ reason: StopReason) throws(Failure) -> StopReason {

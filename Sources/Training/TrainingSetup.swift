@@ -20,6 +20,8 @@ package final class TrainingSetup {
   package private(set) var conductor: Conductor
   package private(set) var resumedFrom: Int?
   package var warnings: [String] = []
+  /// What the configuration and the data show before the first step; on rank 0.
+  package private(set) var findings: [Finding] = []
 
   /// Collective. `checkpointDirectory` is used by rank 0 alone; nil for a run that writes nothing.
   package init(
@@ -97,6 +99,9 @@ package final class TrainingSetup {
     conductor.state = state.conductor
     warnings += conductor.warnings(totalSteps: planned)
     if communicator.isRoot { keepBest() }
+    if resumedFrom == nil {
+      findings = try Lint.findings(configuration, data.train, plan, totalSteps: planned, communicator, clock)
+    }
   }
 
   /// On rank 0: what is known of the best epoch holds while its weights are here, and the name `best` is theirs.

@@ -35,6 +35,8 @@ package struct TrainingState: Sendable, Equatable, Codable {
   /// Steps that the schedules were laid out for.
   package var plannedSteps = 0
   package var sums = EpochSums()
+  /// Weight of the KL in the last step.
+  package var beta: Double?
   package var conductor = Conductor.State()
   // What must be the same for the run to go on to the same bits.
   package var seed = 0

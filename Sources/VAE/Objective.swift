@@ -15,6 +15,8 @@ package enum Reduction: String, CaseIterable, Sendable {
 /// Higgins et al., "beta-VAE", ICLR 2017; free bits: Kingma et al., "Inverse autoregressive flow", 2016.
 package struct Objective: Sendable, Equatable {
   package var freeBits: Float = 0
+  /// Whether training may raise free bits as it goes (`Terms.freeBits`).
+  package var raisesFreeBits = false
   package var reduction = Reduction.sum
   /// Weight of the structural dissimilarity, which training minimises and no report counts.
   package var perceptual: Float = 0
@@ -33,7 +35,8 @@ package struct Objective: Sendable, Equatable {
     let reconstruction = likelihood.negativeLogLikelihood(
       x, location: inference.location, channels: image.channels, in: scope)
     let klPerUnit = graph.concatenate(inference.divergences)
-    let limited = graph.freeBits(klPerUnit, floor: freeBits)
+    let floor = freeBits > 0 || raisesFreeBits ? graph.constant(freeBits) : nil
+    let limited = floor.map { graph.freeBits(klPerUnit, floor: $0) } ?? klPerUnit
     let kl = graph.rowSum(klPerUnit)
     let beta = graph.input([1])
     let scale: Float = reduction == .sum ? 1 : 1 / Float(x.columns)
@@ -56,7 +59,8 @@ package struct Objective: Sendable, Equatable {
     if discrepancy > 0 { weighted.append((graph.constant(discrepancy), graph.priorDiscrepancy(inference.z))) }
     let loss = graph.weightedSum(weighted)
     graph.keep([reconstruction, klPerUnit, kl, loss])
-    return Terms(reconstruction: reconstruction, klPerUnit: klPerUnit, kl: kl, loss: loss, beta: beta)
+    return Terms(
+      reconstruction: reconstruction, klPerUnit: klPerUnit, kl: kl, loss: loss, beta: beta, freeBits: floor)
   }
 }
 
@@ -72,4 +76,6 @@ package struct Terms {
   package let loss: Tensor
   /// Weight of the KL: the caller sets it before a replay. (1)
   package let beta: Tensor
+  /// Free bits where there are or may be some: the caller may set others before a replay. (1)
+  package let freeBits: Tensor?
 }

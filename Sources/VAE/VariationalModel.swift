@@ -79,6 +79,7 @@ package enum ModelRegistry {
     ]
 
   package static func make(_ settings: ModelSettings) throws(Failure) -> any VariationalModel {
+    if settings.kind == DeafDecoder.kind { return DeafDecoder(MLP(settings: settings)) }
     guard let model = models.first(where: { $0.name == settings.kind }) else {
       throw Failure(
         .badConfiguration, "there is no model '\(settings.kind)'",

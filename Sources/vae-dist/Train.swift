@@ -31,6 +31,8 @@ struct Train: ParsableCommand {
   var assignments: [String] = []
   @Option(help: "auto (if the run directory has a checkpoint), none, or a run or checkpoint directory.")
   var resume = "auto"
+  @Option(help: "What the model is for: generation, anomaly or disentanglement; picks beta, and says why.")
+  var task: String?
   @Option(help: "Seed of initial values, order and noise.") var seed: String?
   @Option(help: "Samples per step, over all ranks.") var batchSize: String?
   @Option(help: "Samples of one replay; 0: an eighth of the batch.") var microbatch: String?
@@ -61,7 +63,8 @@ struct Train: ParsableCommand {
 
   func resolve() throws(Failure) -> Configuration {
     let flags: [(String, String?)] = [
-      ("data.source", data), ("data.validation", valid), ("train.seed", seed), ("train.batch_size", batchSize),
+      ("data.source", data), ("data.validation", valid), ("objective.task", task), ("train.seed", seed),
+      ("train.batch_size", batchSize),
       ("train.microbatch", microbatch), ("train.max_epochs", maxEpochs), ("train.max_steps", maxSteps),
       ("train.max_time", maxTime), ("train.overfit_batches", overfitBatches),
       ("checkpoint.every_epochs", checkpointEvery), ("checkpoint.keep", keep),

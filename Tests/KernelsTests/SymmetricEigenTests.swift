@@ -37,4 +37,23 @@ import Testing
     let eigen = SymmetricEigen([-2, 0, 0, 0, 5, 0, 0, 0, 1], n: 3)
     #expect(eigen.values == [5, 1, -2] && eigen.vectors == [0, 1, 0, 0, 0, 1, 1, 0, 0])
   }
+
+  @Test("Values alone are those that come with vectors, of matrices of full rank and not", arguments: [1, 7, 24, 100])
+  func valuesAlone(n: Int) {
+    var random = Random(state: UInt64(n))
+    let rows = (0..<n / 2 + 1).map { _ in (0..<n).map { _ in Double.random(in: -1...1, using: &random) } }
+    let matrix = (0..<n * n).map { at in rows.reduce(0) { $0 + $1[at / n] * $1[at % n] } }
+    let whole = SymmetricEigen(matrix, n: n), alone = SymmetricEigen(matrix, n: n, vectors: false)
+    for (a, b) in zip(whole.values, alone.values) { #expect(abs(a - b) < 1e-12 * max(1, whole.values[0])) }
+    #expect(alone.values.count == n && alone.vectors.isEmpty)
+    #expect(alone.values.dropFirst(rows.count).allSatisfy { abs($0) < 1e-12 * alone.values[0] })
+  }
+
+  @Test("A matrix that is not finite has no eigenvalues, and takes no time")
+  func notFinite() {
+    for wrong in [Double.nan, .infinity] {
+      let eigen = SymmetricEigen([1, wrong, wrong, 1], n: 2)
+      #expect(eigen.values.allSatisfy(\.isNaN) && eigen.vectors == [0, 0, 0, 0])
+    }
+  }
 }

@@ -44,6 +44,7 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
   ("model.mixtures", ["1", "10", "32"], ["0", "33", "1.5"]),
   ("model.logvar_low", ["-30", "0", "-10.5"], ["-31", "0.1", "x"]),
   ("model.logvar_high", ["30", "0.001"], ["0", "31", "-1", "1e-50"]),
+  ("objective.task", ["none", "generation", "anomaly", "disentanglement"], ["", "beta", "Generation"]),
   (
     "objective.beta.schedule", ["constant", "linear", "cyclical", "sigmoid", "geco", "controlvae", "capacity"],
     ["cosine", "GECO"]
@@ -99,6 +100,8 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
   ("monitor.collapse_epochs", ["1", "9"], ["0"]),
   ("monitor.active_variance", ["0", "0.01"], ["-1"]),
   ("monitor.fail_on_collapse", ["true", "false"], ["yes", "1", "True", ""]),
+  ("monitor.on_collapse", ["warn", "stop", "restart-annealing", "free-bits"], ["", "restart", "free_bits", "true"]),
+  ("monitor.max_treatments", ["0", "5"], ["-1", "many"]),
   ("monitor.max_rollbacks", ["0", "5"], ["-1"]),
   ("monitor.pictures_every", ["0", "5"], ["-1"]),
   ("monitor.metric", ["neg_elbo", "recon", "recon_of_mean", "kl", "loss"], ["accuracy", "val_loss", ""]),

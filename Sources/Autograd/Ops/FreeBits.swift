@@ -6,23 +6,23 @@ import Kernels
 struct FreeBits: Operation {
   static let name = "free bits"
   let x, y: Tensor
-  let floor: Float
+  /// Nats, not differentiated. (1)
+  let floor: Tensor
   var inputs: [Tensor] { [x] }
   var outputs: [Tensor] { [y] }
 
-  func forward(_ memory: Memory) { vd_floor(memory[y], memory[x], x.count, floor) }
+  func forward(_ memory: Memory) { vd_floor(memory[y], memory[x], x.count, memory[floor][0]) }
 
   func backward(_ memory: Memory) {
     guard let gx = memory.gradient(x), let gy = memory.gradient(y) else { return }
-    vd_floor_backward(gx, gy, memory[x], x.count, floor)
+    vd_floor_backward(gx, gy, memory[x], x.count, memory[floor][0])
   }
 }
 
 extension Graph {
-  /// max(kl, floor) in nats, elementwise; the tensor itself when the floor is 0, since a KL is never negative.
-  package func freeBits(_ kl: Tensor, floor: Float) -> Tensor {
-    precondition(floor >= 0, "free bits of \(floor)")
-    guard floor > 0 else { return kl }
+  /// max(kl, floor) in nats, elementwise; floor (1), 0 or more.
+  package func freeBits(_ kl: Tensor, floor: Tensor) -> Tensor {
+    precondition(floor.count == 1, "free bits of \(floor.shape)")
     let y = output(kl.shape, of: [kl])
     record(FreeBits(x: kl, y: y, floor: floor))
     return y

@@ -37,6 +37,7 @@ final class ImageReader: SampleReader {
   let name: String
   let shape: SampleShape
   let element = ElementType.u8
+  let isDecoded = true
   let fingerprint: String
   let classNames: [String]?
   private let options: ImageOptions

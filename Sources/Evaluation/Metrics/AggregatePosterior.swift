@@ -83,6 +83,16 @@ package struct AggregatePosterior: Sendable, Equatable {
   }
 }
 
+extension AggregatePosterior {
+  /// KL of a Gaussian with q(z)'s moments from the prior, nats a unit: unlike `marginalKL`, it has no limit of log n.
+  package var mismatch: Double {
+    let units = zip(mean, variance).map { mean, variance in
+      0.5 * (variance + mean * mean - log(max(variance, 1e-30)) - 1)
+    }
+    return units.reduce(0, +) / Double(max(1, units.count))
+  }
+}
+
 extension Posteriors {
   /// log q(z_i | x_i) - log 1/n sum_j q(z_i | x_j), nats.
   fileprivate func logRatio(of i: Int, _ z: [Float]) -> Double {
@@ -110,7 +120,7 @@ extension Posteriors {
   }
 
   /// KL(q(z | x_i) || N(0, I)), nats.
-  fileprivate func divergence(of i: Int) -> Double {
+  func divergence(of i: Int) -> Double {
     var total = 0.0
     for at in i * latent..<(i + 1) * latent {
       let mean = Double(mu[at]), log = Double(logvar[at])

@@ -39,9 +39,9 @@ extension Verdict {
   @Sendable static func examineUnits(_ run: RunRecord) -> [Finding] {
     if let collapse = run.events.last(where: { $0.kind == "collapse" }), run.epochs.last?.activeUnits ?? 0 == 0 {
       let lines = collapse.message.split(separator: "\n").map { $0.drop { $0 == " " } }
-      let fix = lines.first { $0.hasPrefix("fix: ") }.map { "set " + String($0.dropFirst(5)).printable }
+      let fix = lines.first { $0.hasPrefix("fix: ") }.map { String($0.dropFirst(5)).printable }
       let words = lines.filter { !$0.hasPrefix("fix: ") }.joined(separator: "; ").printable
-      return [Finding(.problem, "collapse", words, advice: fix)]
+      return [Finding(.problem, "collapse", words, advice: fix.map { $0.hasPrefix("--set") ? $0 : "set " + $0 })]
     }
     guard let last = run.epochs.last, let active = last.activeUnits, let units = run.units, units > 1 else { return [] }
     if active == 0 {
@@ -53,6 +53,24 @@ extension Verdict {
       return [Finding(.ok, "units", words)]
     }
     return [Finding(.ok, "units", "\(active) of \(units) units are active")]
+  }
+
+  /// What training itself said of its settings and its epochs, where nothing here judges it by the whole of them.
+  @Sendable static func examineSigns(_ run: RunRecord) -> [Finding] {
+    let collapses = ["dead from the start", "collapsing"], others = ["overfitting", "slow rank", "warm-up"]
+    let hasCollapsed = run.events.contains { $0.kind == "collapse" }
+    var said: [Finding] = []
+    for event in run.events {
+      guard var finding = event.finding, !others.contains(finding.check),
+        !(hasCollapsed && collapses.contains(finding.check))
+      else { continue }
+      if let epoch = event.epoch, epoch > 0 {
+        finding = Finding(finding.level, finding.check, "at epoch \(epoch), \(finding.message)", advice: finding.advice)
+      }
+      said.removeAll { $0.check == finding.check }
+      said.append(finding)
+    }
+    return said
   }
 
   @Sendable static func examineWarmUp(_ run: RunRecord) -> [Finding] {

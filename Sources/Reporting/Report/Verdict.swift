@@ -14,7 +14,7 @@ package struct Verdict: Sendable {
   package typealias Examiner = @Sendable (RunRecord) -> [Finding]
 
   package static let examiners: [Examiner] = [
-    examineEnd, examineTrend, examineUnits, examineWarmUp, examineSteps, examineRanks, examineFiles,
+    examineEnd, examineTrend, examineUnits, examineSigns, examineWarmUp, examineSteps, examineRanks, examineFiles,
   ]
 
   package init(_ run: RunRecord) {

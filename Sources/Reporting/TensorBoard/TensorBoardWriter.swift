@@ -64,7 +64,7 @@ package final class TensorBoardWriter: TrainingObserver, @unchecked Sendable {
     case .pictures(let report) where report.canBeDrawn: try write(report.step, try report.values)
     case .embedding(let report): try Projector(directory).write(report)
     case .stopped: try log?.sync()
-    case .pictures, .step, .checkpoint, .collapse, .warning: break
+    case .pictures, .step, .checkpoint, .collapse, .finding, .treatment, .warning: break
     }
   }
 

@@ -39,6 +39,8 @@ package struct Configuration: Sendable, Equatable {
   }
 
   package struct Objective: Sendable, Equatable {
+    /// Another task brings its beta; who names one sets it before beta.
+    package var task = ModelTask.none { didSet { betaEnd = task == oldValue ? betaEnd : task.beta ?? betaEnd } }
     package var betaSchedule = BetaShape.linear
     package var betaStart = 0.1
     package var betaEnd = 1.0
@@ -100,6 +102,8 @@ package struct Configuration: Sendable, Equatable {
     package var collapseEpochs = 5
     package var activeVariance = 0.01
     package var failOnCollapse = false
+    package var onCollapse = CollapseResponse.warn
+    package var maxTreatments = 2
     package var maxRollbacks = 3
     package var picturesEvery = 1
     package var metric = EpochMetric.negativeELBO
@@ -204,6 +208,7 @@ extension Configuration {
   package var objectiveSettings: VAE.Objective {
     var settings = VAE.Objective()
     settings.freeBits = Float(objective.freeBits)
+    settings.raisesFreeBits = monitor.onCollapse == .freeBits
     settings.reduction = objective.reconstruction
     settings.perceptual = Float(objective.perceptual)
     settings.totalCorrelation = Float(objective.totalCorrelation)

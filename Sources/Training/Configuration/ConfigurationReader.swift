@@ -18,19 +18,26 @@ extension Configuration {
       try configuration.apply(preset: preset ?? "digits")
     }
     try configuration.apply(environment: environment)
+    var words: [(path: String, text: String, place: String)] = []
     for assignment in assignments {
       guard let equals = assignment.firstIndex(of: "=") else {
         throw Failure(
           .usage, "--set \(assignment): no '=' in it",
           hint: "write --set section.key=value, such as --set model.latent=10")
       }
-      try configuration.set(
-        String(assignment[..<equals]), String(assignment[assignment.index(after: equals)...]), where: "--set")
+      let text = String(assignment[assignment.index(after: equals)...])
+      words.append((String(assignment[..<equals]), text, "--set"))
     }
-    for (path, text) in flags { try configuration.set(path, text, where: "command line") }
+    words += flags.map { ($0, $1, "command line") }
+    for word in words.filter({ $0.path == task }) + words.filter({ $0.path != task }) {
+      try configuration.set(word.path, word.text, where: word.place)
+    }
     try configuration.requireAgreement()
     return configuration
   }
+
+  /// Picks the value of another key: it is set before what the same source says of that.
+  private static let task = "objective.task"
 
   /// Keys that are right by themselves and wrong together.
   private func requireAgreement() throws(Failure) {
@@ -100,7 +107,10 @@ extension Configuration {
 
   private mutating func apply(environment: [String: String]) throws(Failure) {
     let sections = Set(ConfigurationSchema.keys.map { "VAE_DIST_" + $0.section.uppercased() + "_" })
-    for (name, text) in environment.sorted(by: { $0.key < $1.key }) where sections.contains(where: name.hasPrefix) {
+    let task = "VAE_DIST_OBJECTIVE_TASK"
+    let names = environment.keys.filter { name in name != task && sections.contains(where: name.hasPrefix) }.sorted()
+    for name in (environment[task] == nil ? [] : [task]) + names {
+      let text = environment[name] ?? ""
       guard let key = ConfigurationSchema.keys.first(where: { $0.environmentName == name }) else {
         let near = ConfigurationSchema.suggestion(for: name, among: ConfigurationSchema.keys.map(\.environmentName))
         throw Failure(
@@ -154,6 +164,9 @@ extension Configuration {
     guard case .mapping(let root) = node else {
       throw Failure(
         .badConfiguration, "\(file): not a mapping of sections", hint: "begin with `version: 1`, `model:` ...")
+    }
+    if let task = node["objective"]?["task"], let text = task.scalar?.string {
+      try set(Configuration.task, text, where: file + line(task))
     }
     for (name, value) in root {
       guard case .scalar(let section) = name else {

@@ -15,7 +15,8 @@ package struct ConfigurationKey: Sendable {
   /// Whether a resumed run may change it without a word: it says how long, where to and how it is shown, not what is
   /// computed.
   package var isFreeOnResume: Bool {
-    ["checkpoint", "log", "monitor"].contains(section)
+    ["checkpoint", "log"].contains(section)
+      || section == "monitor" && !["monitor.on_collapse", "monitor.max_treatments"].contains(path)
       || [
         "data.source", "data.validation", "data.prefetch", "train.max_epochs", "train.max_steps", "train.max_time",
         "train.watchdog", "train.exchange", "train.buckets", "optimizer.sharding", "train.threads", "train.products",
@@ -134,6 +135,9 @@ package enum ConfigurationSchema {
       (0.001...30).contains($0)
     },
 
+    key(
+      "objective.task", \.objective.task,
+      "what for: generation, anomaly (beta 1) or disentanglement (beta 4), unless beta is given; none"),
     key(
       "objective.beta.schedule", \.objective.betaSchedule,
       "constant (at end), linear, cyclical, sigmoid; by what training does: geco, controlvae, capacity"),
@@ -299,6 +303,13 @@ package enum ConfigurationSchema {
       $0 >= 0
     },
     key("monitor.fail_on_collapse", \.monitor.failOnCollapse, "exit 3 when the posterior collapses"),
+    key(
+      "monitor.on_collapse", \.monitor.onCollapse,
+      "warn, stop (exit 3), restart-annealing (beta rises anew), free-bits (0.125 nats a unit and more)"),
+    key(
+      "monitor.max_treatments", \.monitor.maxTreatments, "how often on_collapse treats; then it warns, or exits 3",
+      "0 or more"
+    ) { $0 >= 0 },
     key(
       "monitor.max_rollbacks", \.monitor.maxRollbacks, "rollbacks without passing the failing step, then exit 87",
       "0 or more"

@@ -168,6 +168,8 @@ extension ConfigurationValue where Self: RawRepresentable & CaseIterable, RawVal
 extension Scale: ConfigurationValue {}
 extension Binarization: ConfigurationValue {}
 extension BetaShape: ConfigurationValue {}
+extension ModelTask: ConfigurationValue {}
+extension CollapseResponse: ConfigurationValue {}
 extension RateShape: ConfigurationValue {}
 extension OptimizerKind: ConfigurationValue {}
 extension TimeUnit: ConfigurationValue {}

@@ -1,3 +1,5 @@
+import Persistence
+
 /// What an examination found, and what to do about it.
 package struct Finding: Equatable, Sendable {
   package enum Level: String, Comparable, Sendable {
@@ -7,7 +9,7 @@ package struct Finding: Equatable, Sendable {
   }
 
   package let level: Level
-  /// What was looked at: one word.
+  /// What was looked at, or what is wrong: a word or two.
   package let check: String
   package let message: String
   package let advice: String?
@@ -17,4 +19,17 @@ package struct Finding: Equatable, Sendable {
   }
 
   static func ok(_ check: String, _ message: String) -> Finding { Finding(.ok, check, message) }
+}
+
+extension Finding {
+  /// Of what is wrong with a model or a run; stable names: programs rely on them.
+  package var entries: [(String, JSON)] {
+    [
+      ("cause", .text(check)), ("severity", .text(level.rawValue)), ("evidence", .text(message)),
+      ("remedy", advice.map(JSON.text) ?? .null),
+    ]
+  }
+
+  /// For people, on two lines.
+  package var text: String { "\(check): \(message)" + (advice.map { "\n  fix: \($0)" } ?? "") }
 }

@@ -44,6 +44,8 @@ package struct RunEvent: Sendable, Equatable {
   package var time: String?
   /// What happened, for people.
   package var message: String
+  /// Of a line of kind `finding`.
+  package var finding: Finding?
 }
 
 /// What the run trains, as its line of kind `start` (or the last `resume`) says.
@@ -168,7 +170,7 @@ private struct MetricsLine: Decodable {
     default:
       let event = RunEvent(
         kind: kind, step: step, epoch: fields.integer("epoch"), time: fields.text("time"),
-        message: MetricsLine.message(kind, step, fields))
+        message: MetricsLine.message(kind, step, fields), finding: MetricsLine.finding(kind, fields))
       content = .event(event, ["start", "resume"].contains(kind) ? MetricsLine.start(fields) : nil)
     }
   }
@@ -193,9 +195,18 @@ private struct MetricsLine: Decodable {
       ranks: fields.integer("ranks"), totalSteps: fields.integer("total_steps"), time: fields.text("time"))
   }
 
+  private static func finding(_ kind: String, _ fields: Fields) -> Finding? {
+    guard kind == "finding", let cause = fields.text("cause"), let evidence = fields.text("evidence") else {
+      return nil
+    }
+    let level = fields.text("severity").flatMap(Finding.Level.init) ?? .warning
+    return Finding(level, cause.printable, evidence.printable, advice: fields.text("remedy")?.printable)
+  }
+
   private static func message(_ kind: String, _ step: Int, _ fields: Fields) -> String {
     if let message = fields.text("message") { return message }
     let ranks = fields.integer("ranks").map { " on \($0) rank\($0 == 1 ? "" : "s")" } ?? ""
+    if let finding = finding(kind, fields) { return "\(finding.check): \(finding.message)" }
     switch kind {
     case "start": return "training began\(ranks)"
     case "resume": return "resumed at step \(step)\(ranks)"

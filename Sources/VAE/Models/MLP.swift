@@ -9,13 +9,15 @@ struct MLP: VariationalModel {
   var latent: Int { settings.latent }
 
   func infer(_ x: Tensor, noise: (String) -> Noise, in scope: ParameterScope) -> Inference {
-    let h = scope["encoder"].perceptron(
-      x, widths: settings.hidden, activation: settings.activation, dropout: settings.dropout)
-    let posterior = DiagonalGaussian.record(
-      h, latent: latent, bounds: settings.logvarLow...settings.logvarHigh, in: scope)
-    let z = posterior.sample(noise("eps"), in: scope.graph)
+    let posterior = posterior(of: x, in: scope), z = posterior.sample(noise("eps"), in: scope.graph)
     return Inference(
       posterior: posterior, z: z, location: decode(z, in: scope), divergences: [posterior.divergence(in: scope.graph)])
+  }
+
+  func posterior(of x: Tensor, in scope: ParameterScope) -> DiagonalGaussian {
+    let h = scope["encoder"].perceptron(
+      x, widths: settings.hidden, activation: settings.activation, dropout: settings.dropout)
+    return DiagonalGaussian.record(h, latent: latent, bounds: settings.logvarLow...settings.logvarHigh, in: scope)
   }
 
   func decode(_ z: Tensor, in scope: ParameterScope) -> Tensor {

@@ -1,0 +1,57 @@
+import Kernels
+
+/// Variances of samples along their principal components, falling; of few samples with many values, along as many as
+/// there are samples.
+package struct PrincipalSpectrum: Sendable, Equatable {
+  /// Samples that it was estimated from.
+  package let samples: Int
+  /// Values of a sample.
+  package let width: Int
+  package let variances: [Double]
+
+  /// The matrix of the smaller extent: beyond this, its eigenvalues take too long.
+  private static let order = 512
+  private static let elements = 1 << 21
+
+  /// How many samples of a set it is worth to look at: well under a second.
+  package static func samples(of count: Int, width: Int) -> Int {
+    let wanted = width <= order ? 8 * order : order
+    return min(count, wanted, max(64, elements / max(width, 1)))
+  }
+
+  /// nil for fewer than two samples, or samples of millions of values. rows (count, width)
+  package init?(_ rows: [Float], width: Int) {
+    let count = width > 0 ? rows.count / width : 0
+    guard count > 1, width <= 1 << 20, min(count, width) <= PrincipalSpectrum.order else { return nil }
+    (samples, self.width) = (count, width)
+    var means = [Double](repeating: 0, count: width)
+    for i in 0..<count { for j in 0..<width { means[j] += Double(rows[i * width + j]) } }
+    let centred = Buffer(count: rows.count)
+    for i in 0..<count {
+      for j in 0..<width { centred.base[i * width + j] = Float(Double(rows[i * width + j]) - means[j] / Double(count)) }
+    }
+    let byColumns = width <= count, n = min(width, count)
+    let products = Buffer(count: n * n)
+    Products.multiply(
+      n, n, byColumns ? count : width, centred.base, transposedA: byColumns, centred.base, transposedB: !byColumns,
+      beta: 0, into: products.base)
+    let matrix = (0..<n * n).map { Double(products.base[$0]) / Double(count) }
+    variances = SymmetricEigen(matrix, n: n, vectors: false).values.map { max(0, $0) }
+  }
+
+  package var total: Double { variances.reduce(0, +) }
+
+  /// Components that together hold a share of the variance; nil where so few samples cannot tell.
+  package func components(holding share: Double) -> Int? {
+    var sum = 0.0
+    let wanted = share * total
+    guard wanted > 0 else { return nil }
+    let count =
+      1
+      + (variances.firstIndex {
+        sum += $0; return sum >= wanted
+      } ?? variances.count - 1)
+    // Half as many components as samples are fitted to these samples.
+    return width <= samples / 2 || 2 * count <= samples ? count : nil
+  }
+}

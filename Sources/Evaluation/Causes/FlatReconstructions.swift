@@ -1,0 +1,22 @@
+import Training
+
+/// Reconstructions hardly depend on the sample, so that the score is little more than the distance from the mean.
+///
+/// One published benchmark's "VAE" column is the norm of x to a tenth of a point: a model that was never one.
+struct FlatReconstructions: Cause {
+  private static let share = 0.05, correlation = 0.95
+
+  func examine(_ symptoms: Symptoms) -> Finding? {
+    let use = symptoms.use
+    guard !symptoms.isCollapsed, use.dataVariance > 0, use.varianceRatio < FlatReconstructions.share,
+      let correlation = use.distanceCorrelation, correlation > FlatReconstructions.correlation
+    else { return nil }
+    return Finding(
+      .warning, "flat reconstructions",
+      "reconstructions have \(figures(100 * use.varianceRatio)) % of the data's variance, and -ELBO ranks "
+        + "samples as their "
+        + "distance from the mean does (\(figures(correlation)))",
+      advice: symptoms.weight > 1
+        ? "--set objective.beta.end=1.0" : "--set model.likelihood=gaussian_learned, or train longer")
+  }
+}

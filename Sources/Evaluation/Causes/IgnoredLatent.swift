@@ -1,0 +1,20 @@
+import Training
+
+/// Nothing that z is changes what comes out of the decoder: a dead layer, or a decoder that does not read z.
+///
+/// An objective that makes the posterior collapse is a cause of its own.
+struct IgnoredLatent: Cause {
+  func examine(_ symptoms: Symptoms) -> Finding? {
+    guard symptoms.isCollapsed, symptoms.weight <= 1, symptoms.isDeaf else { return nil }
+    let moved = symptoms.use.sampleVariance / symptoms.use.dataVariance
+    let rate = symptoms.configuration.optimizer.learningRate
+    return Finding(
+      .problem, "decoder ignores z",
+      "what the decoder gives for z from all over the prior varies by \(figures(moved)) of the data's variance, "
+        + "though the "
+        + "KL weighs \(figures(symptoms.weight)): \(symptoms.collapse)",
+      advice:
+        "--set model.activation=leaky_relu --set optimizer.learning_rate=\(decimalText(rate / 10)) for dead units; "
+        + "a decoder of your own must read z")
+  }
+}

@@ -1,0 +1,20 @@
+import Training
+
+/// Most of the training was warm-up: the model was never fitted to the objective that it is judged by.
+///
+/// Fu et al. (2019) give half of the steps to full weight, Sonderby et al. (2016) nine tenths; a fifth is little, a
+/// tenth none to speak of.
+struct LateKL: Cause {
+  private static let little = 0.2, none = 0.1
+
+  func examine(_ symptoms: Symptoms) -> Finding? {
+    guard let share = symptoms.settledShare, share < LateKL.little else { return nil }
+    let objective = symptoms.configuration.objective
+    return Finding(
+      share < LateKL.none ? .problem : .warning, "warm-up too long",
+      "beta was where it is to end (\(figures(objective.betaEnd))) in \(figures(100 * share)) % of the "
+        + "\(symptoms.step) "
+        + "steps; in the last it was \(figures(symptoms.beta))",
+      advice: "--set objective.beta.warmup=0, which is the first 30 %, or train longer")
+  }
+}

@@ -1,0 +1,26 @@
+/// A Bernoulli likelihood on values that are mostly neither 0 nor 1: it has no normalising constant for them.
+///
+/// Loaiza-Ganem and Cunningham, "The continuous Bernoulli", NeurIPS 2019. Of MNIST's pixels a tenth is grey, of the 8x8
+/// digits a third: harmless. Of photographs nearly all.
+package struct GreyBernoulli: LintRule {
+  private static let most = 0.5, grey = Float(0.1)...Float(0.9)
+
+  package init() {}
+
+  package static func greyShare(_ values: [Float]) -> Double {
+    Double(values.count(where: grey.contains)) / Double(max(1, values.count))
+  }
+
+  package static func isGrey(_ share: Double) -> Bool { share > most }
+
+  package func examine(_ facts: LintFacts) -> Finding? {
+    guard facts.configuration.model.likelihood == "bernoulli", let share = facts.greyShare, GreyBernoulli.isGrey(share)
+    else { return nil }
+    return Finding(
+      .warning, "grey data",
+      "model.likelihood is bernoulli, a distribution of 0 and 1, and \(figures(100 * share)) % of the values "
+        + "are between "
+        + "0.1 and 0.9",
+      advice: "--set model.likelihood=continuous_bernoulli, or --set data.binarize=dynamic")
+  }
+}

@@ -1,0 +1,22 @@
+/// The KL gets its full weight so late that little training is left with it.
+///
+/// Fu et al., "Cyclical annealing schedule", NAACL 2019, rise for half of a cycle; Sonderby et al., "Ladder VAE", 2016,
+/// for a tenth of training.
+package struct WarmUpLength: LintRule {
+  private static let longest = 0.5
+
+  package init() {}
+
+  package func examine(_ facts: LintFacts) -> Finding? {
+    let objective = facts.configuration.objective
+    guard [.linear, .sigmoid].contains(objective.betaSchedule), objective.betaStart != objective.betaEnd,
+      let schedule = try? BetaSchedule(objective, stepsPerEpoch: facts.stepsPerEpoch, totalSteps: facts.totalSteps)
+    else { return nil }
+    let share = schedule.warmup / Double(max(1, facts.totalSteps))
+    guard share > WarmUpLength.longest else { return nil }
+    return Finding(
+      .warning, "warm-up",
+      "beta rises for \(figures(100 * share)) % of the training, and has its full weight for the rest only",
+      advice: "--set objective.beta.warmup=0, which is the first 30 %")
+  }
+}

@@ -1,0 +1,22 @@
+/// z has more units than the data has directions: the rest stays at the prior, and costs time.
+///
+/// A linear VAE uses one unit for each principal component above the noise (Lucas et al., "Don't blame the ELBO!",
+/// 2019; Dai et al., "The usual suspects?", 2020, for deep ones): those that hold 99 % of the variance are plenty.
+package struct WideLatent: LintRule {
+  package static let share = 0.99
+
+  package init() {}
+
+  package func examine(_ facts: LintFacts) -> Finding? {
+    let latent = facts.configuration.model.latent
+    guard let components = facts.spectrum?.components(holding: WideLatent.share), latent > components else {
+      return nil
+    }
+    return Finding(
+      .warning, "latent too large",
+      "model.latent is \(latent), and \(components) principal components hold "
+        + "\(figures(100 * WideLatent.share)) % of the "
+        + "data's variance",
+      advice: "--set model.latent=\(components)")
+  }
+}

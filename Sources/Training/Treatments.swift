@@ -1,0 +1,50 @@
+/// What is done about a collapse: `monitor.on_collapse`.
+package enum CollapseResponse: String, CaseIterable, BitwiseCopyable, Sendable {
+  case warn, stop
+  /// Beta begins at 0 anew and rises to where its schedule is: the encoder learns again before the KL counts.
+  case restartAnnealing = "restart-annealing"
+  /// A unit's first nats of KL cost nothing: Kingma et al., "Inverse autoregressive flow", 2016.
+  case freeBits = "free-bits"
+}
+
+/// What treatments have left behind: part of a checkpoint, so that a resumed run goes on treated.
+package struct Treatments: Sendable, Equatable, Codable {
+  package private(set) var treatments = 0
+  /// The step, counted from 0, from which beta rises anew, and the steps that it takes.
+  private(set) var riseStart: Int?
+  private(set) var riseSteps: Int?
+  package private(set) var freeBits: Double?
+  /// Kingma et al. found 0.125 to 2 nats to be much alike; the least of it comes first, and twice as much each time.
+  private static let leastFreeBits = 0.125
+
+  package init() {}
+
+  /// What beta is multiplied with.
+  func rise(at step: Int) -> Double {
+    guard let riseStart, let riseSteps else { return 1 }
+    return min(1, max(0, Double(step - riseStart) / Double(max(1, riseSteps))))
+  }
+
+  /// Returns what was done, in words.
+  mutating func restartAnnealing(at step: Int, over steps: Int) -> String {
+    treatments += 1
+    (riseStart, riseSteps) = (step, max(1, steps))
+    return "beta begins at 0 anew, and is back at its schedule in \(max(1, steps)) steps"
+  }
+
+  mutating func raiseFreeBits(from configured: Double) -> String {
+    treatments += 1
+    let raised = max(2 * (freeBits ?? configured), Treatments.leastFreeBits)
+    freeBits = raised
+    return "free bits are \(decimalText(raised)) nats a unit from now on"
+  }
+
+  var fault: String? {
+    let counters = 0...1 << 53
+    guard (0...1_000_000).contains(treatments) else { return "treatments is \(treatments)" }
+    guard counters.contains(riseStart ?? 0), counters.contains(riseSteps ?? 0) else {
+      return "riseStart or riseSteps is negative"
+    }
+    return freeBits.map { $0.isFinite && $0 >= 0 } ?? true ? nil : "freeBits is no number of nats"
+  }
+}

@@ -1,0 +1,180 @@
+import Foundation
+import Kernels
+import Testing
+import Training
+import VAE
+
+/// Signs by histories that show them; a sound history shows none.
+@Suite struct SignTests {
+  private typealias Point = EpochHistory.Point
+
+  /// 100 steps an epoch, beta 1.
+  private func point(
+    _ epoch: Int, recon: Double = 80, kl: Double = 25, train: Double? = nil, active: Int = 8, beta: Double = 1
+  ) -> Point {
+    Point(
+      epoch: epoch, step: 100 * epoch, beta: beta, train: ELBOMeans(reconstruction: train ?? recon, kl: kl),
+      valid: ELBOMeans(reconstruction: recon, kl: kl), activeUnits: active, seconds: 1, ranks: 1, slowestRank: 0,
+      waitShare: 0)
+  }
+
+  /// What is told in which epoch.
+  private func told(_ points: [Point], collapseTold: Bool = false) -> [String] {
+    var signs = Signs()
+    let context = SignContext(Configuration(), elements: 784)
+    return points.flatMap { point in
+      signs.news(point, context, isCollapseTold: collapseTold).map { "\(point.epoch) \($0.check)" }
+    }
+  }
+
+  @Test("A sound run, with beta rising and units switching off, shows nothing")
+  func sound() {
+    let points = (1...60).map { epoch in
+      let rise = min(1, Double(epoch) / 20)
+      return point(
+        epoch, recon: 80 + 120 / Double(epoch), kl: 25 + 40 * (1 - rise), train: 78 + 120 / Double(epoch),
+        active: 50 - epoch / 2, beta: rise)
+    }
+    #expect(told(points) == [])
+  }
+
+  @Test("Dead from the start, once there were enough updates; not where the collapse has been told")
+  func dead() {
+    let points = (1...20).map { point($0, recon: 206, kl: 0.02, active: 0) }
+    #expect(told(points) == ["5 dead from the start"])
+    #expect(told(points, collapseTold: true) == [])
+    #expect(told([point(1, recon: 300)] + (2...20).map { point($0, recon: 206, kl: 1.5, active: 0) }) == [])
+  }
+
+  @Test("Collapsing: from 2 nats to less than 1, and not what initial values gave")
+  func collapsing() {
+    let points = (1...20).map { point($0, recon: 200 - Double($0), kl: 25 / pow(2, max(0, Double($0 - 9))), active: 3) }
+    #expect(told(points) == ["14 collapsing"])
+    #expect(told((1...20).map { point($0, recon: 90 - Double($0), kl: $0 < 3 ? 9 : 0.8) }) == [])
+  }
+
+  @Test("The KL explodes when -ELBO rises with it at one beta; a warm-up from 0 is no such thing")
+  func exploding() {
+    let points = (1...9).map { point($0, recon: 80 - Double($0), kl: 20 * pow(1.5, Double($0)), beta: 0) }
+    #expect(told(points) == ["4 exploding KL"])
+    #expect(told((1...9).map { point($0, recon: 180 - 15 * Double($0), kl: 5 * Double($0)) }) == [])
+    #expect(
+      told((1...9).map { point($0, recon: 80 - Double($0), kl: 20 * pow(1.5, Double($0)), beta: 0.1 * Double($0)) })
+        == [])
+  }
+
+  @Test("The reconstruction is stuck when it never left where it began")
+  func stuck() {
+    #expect(told((1...9).map { point($0, recon: 200 - 0.1 * Double($0)) }) == ["6 reconstruction stuck"])
+    #expect(told((1...9).map { point($0, recon: 200 - Double($0)) }) == [])
+  }
+
+  @Test("Overfitting: training falls on, validation has risen for long; told once, and again after a recovery")
+  func overfitting() {
+    func epoch(_ e: Int, _ valid: Double) -> Point { point(e, recon: valid, train: 180 - Double(e)) }
+    let fall = (1...10).map { epoch($0, 200 - 10 * Double($0)) }
+    let rise = (11...30).map { epoch($0, 100 + 2 * Double($0 - 10)) }
+    #expect(told(fall + rise) == ["15 overfitting"])
+    #expect(told(fall + (11...30).map { epoch($0, 100.5) }) == [], "noise")
+    let recovery = (31...50).map { epoch($0, 90 - Double($0)) }
+    let again = (51...70).map { epoch($0, 60 + Double($0)) }
+    #expect(told(fall + rise + recovery + again) == ["15 overfitting", "62 overfitting"])
+  }
+
+  @Test("A slow rank is always the same one, for long enough")
+  func slow() {
+    func epochs(_ seconds: Double, _ share: Double, _ slowest: (Int) -> Int) -> [Point] {
+      (1...9).map { epoch in
+        var point = point(epoch, recon: 200 - 5 * Double(epoch))
+        (point.ranks, point.slowestRank, point.waitShare, point.seconds) = (4, slowest(epoch), share, seconds)
+        return point
+      }
+    }
+    #expect(told(epochs(5, 0.3) { _ in 2 }) == ["3 slow rank"])
+    #expect(told(epochs(5, 0.3) { $0 % 3 }) == [] && told(epochs(5, 0.1) { _ in 2 }) == [])
+    #expect(told(epochs(1, 0.3) { _ in 2 }) == [])
+  }
+
+  @Test("The history stays small, counts an epoch once, and is read back with the state")
+  func history() throws {
+    var history = EpochHistory()
+    for epoch in 1...100 {
+      history.add(point(epoch, recon: 300 - Double(epoch)))
+      history.add(point(epoch, recon: 200 - Double(epoch)))
+    }
+    history.add(point(101, recon: .nan))
+    #expect(history.recent.count == 12 && history.last?.epoch == 100 && history.best?.valid.reconstruction == 100)
+    #expect(Set(history.recent.map(\.epoch)).count == 12)
+    var state = TrainingState()
+    (state.step, state.epoch) = (10_000, 100)
+    for epoch in 1...4 {
+      _ = state.conductor.signs.news(
+        point(epoch, recon: 206, kl: 0, active: 0), SignContext(Configuration(), elements: 4), isCollapseTold: false)
+    }
+    let bytes = try state.encoded()
+    #expect(try TrainingState.decode(bytes, from: "state.json") == state)
+    let text = String(decoding: bytes, as: UTF8.self)
+    let damaged = text.replacingOccurrences(of: "\"epoch\" : 3,", with: "\"epoch\" : -3,")
+    #expect(damaged != text)
+    let error = failure { () throws(Failure) in _ = try TrainingState.decode(Array(damaged.utf8), from: "state.json") }
+    #expect(error?.message.contains("history") == true)
+  }
+}
+
+@Suite struct TreatmentTests {
+  private func conductor(_ change: (inout Configuration) -> Void) throws -> Conductor {
+    var configuration = Configuration()
+    configuration.monitor.collapseEpochs = 1
+    change(&configuration)
+    return try Conductor(configuration, stepsPerEpoch: 10, totalSteps: 1_000, elements: 4)
+  }
+
+  private let dead = ValidationReport(
+    means: ELBOMeans(reconstruction: 206, kl: 0), reconstructionOfMean: 206, loss: 206, klPerUnit: [0],
+    variancePerUnit: [0],
+    activeUnits: 0)
+
+  @Test("Annealing begins anew: beta is 0, rises with its schedule, and is what it was before in the end")
+  func annealing() throws {
+    var conductor = try conductor { $0.monitor.onCollapse = .restartAnnealing }
+    let plain = try self.conductor { _ in }
+    #expect(conductor.collapse(dead, step: 400, beta: 1, elements: 4) != nil && conductor.response == .restartAnnealing)
+    #expect(conductor.treat(.restartAnnealing, step: 400)?.contains("300 steps") == true)
+    #expect(
+      conductor.beta(at: 400) == 0
+        && conductor.direct(step: 399, ELBOMeans(reconstruction: 206, kl: 0), signalled: false).nextBeta == 0)
+    #expect(abs(conductor.beta(at: 550) - 0.5) < 1e-12)
+    for step in [100, 700, 999] { #expect(conductor.beta(at: step) == (step < 400 ? 0 : plain.beta(at: step))) }
+    // Late in training, half of what is left.
+    #expect(conductor.treat(.restartAnnealing, step: 900)?.contains("50 steps") == true)
+  }
+
+  @Test("Free bits are raised, and twice as much the next time; the epochs are counted anew")
+  func freeBits() throws {
+    var conductor = try conductor { ($0.monitor.onCollapse, $0.monitor.collapseEpochs) = (.freeBits, 2) }
+    #expect(conductor.freeBits == 0)
+    for bits in [0.125, 0.25] {
+      #expect(conductor.collapse(dead, step: 10, beta: 1, elements: 4) == nil)
+      #expect(conductor.collapse(dead, step: 20, beta: 1, elements: 4) != nil)
+      #expect(conductor.treat(conductor.response, step: 20) != nil && conductor.freeBits == bits)
+    }
+    // Two are all there are.
+    #expect(conductor.response == .warn)
+    var fatal = try self.conductor {
+      ($0.monitor.onCollapse, $0.monitor.maxTreatments, $0.monitor.failOnCollapse) = (.freeBits, 1, true)
+    }
+    #expect(fatal.response == .freeBits)
+    _ = fatal.treat(.freeBits, step: 10)
+    #expect(fatal.response == .stop)
+  }
+
+  @Test("To stop is what fail_on_collapse was; to warn is the default, and changes nothing")
+  func plain() throws {
+    #expect(try conductor { $0.monitor.onCollapse = .stop }.response == .stop)
+    #expect(try conductor { $0.monitor.failOnCollapse = true }.response == .stop)
+    var conductor = try conductor { _ in }
+    #expect(
+      conductor.response == .warn && conductor.treat(.warn, step: 5) == nil
+        && conductor.state.treatments == Treatments())
+  }
+}
