@@ -33,7 +33,7 @@ struct LineChart {
   private static let buckets = 160
   /// Epochs from which on a beginning may be cut off.
   private static let leastCut = 10
-  private static let mostMarks = 40
+  static let mostMarks = 40
 
   /// nil where nothing can be drawn.
   func figure() -> Markup? {
@@ -94,7 +94,7 @@ struct LineChart {
 
   private func marksAcross(_ plot: Plot) -> Markup {
     var markup: Markup = ""
-    for mark in marks.prefix(LineChart.mostMarks) where (0...1).contains(plot.x.position(mark.x)) {
+    for mark in marks where (0...1).contains(plot.x.position(mark.x)) {
       let place: Markup = "M\(at: plot.place(mark.x)) \(at: plot.top)V\(at: plot.bottom)"
       markup += "<path class=\"mark \(mark.kind)\" d=\"\(place)\"/>"
     }

@@ -31,7 +31,7 @@ struct RunCharts {
 
   /// Where the run went back or was taken up again, in epochs.
   var marks: [LineChart.Mark] {
-    run.events.filter { ["rollback", "resume"].contains($0.kind) }.map { event in
+    run.events.filter { ["rollback", "resume"].contains($0.kind) }.prefix(LineChart.mostMarks).map { event in
       LineChart.Mark(x: epochs(at: event.step), kind: event.kind)
     }
   }

@@ -96,7 +96,7 @@ struct RunSections {
 
   private var pictureNote: Markup {
     let words =
-      "Samples are decoded from the same noise every time; reconstructions, from validation, stand below their originals."
+      "Samples are decoded from the same noise every time; reconstructions of validation stand below their originals."
     return "<p class=\"note section-note\">\(words)</p>\n"
   }
 
