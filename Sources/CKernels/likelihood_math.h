@@ -58,9 +58,16 @@ VD_INLINE float clipped_mean(float m, float raw, float *slope_mean, float *slope
   const float log_scale = log_scale_of(raw), inverse = exp_f(-log_scale), s = exp_f(log_scale);
   const float a = (m + 1.0f) * inverse, b = (m - 1.0f) * inverse;
   float over, under, sa = sigmoid_softplus(a, &over), sb = sigmoid_softplus(b, &under);
-  *slope_mean = sa - sb;
-  *slope_scale = raw < LOWEST_LOG_SCALE ? 0.0f : s * ((over - under) - (a * sa - b * sb));
-  float y = s * (over - under) - 1.0f;
+  // Of a wide one the differences cancel: there the trapezoid rule for the integral of the sigmoid from b to a, with the
+  // next terms of its series.
+  const int wide = s > 16.0f;
+  const float p = 0.5f * (sa + sb), q = p * (1.0f - p), square = inverse * inverse;
+  const float rest = 0.66666667f * square * q * (2.0f * p - 1.0f);
+  const float wide_slope = 2.0f * inverse * q * (1.0f + square * (q - 0.33333333f));
+  const float ds = wide ? rest - m * wide_slope : s * ((over - under) - (a * sa - b * sb));
+  *slope_mean = wide ? wide_slope : sa - sb;
+  *slope_scale = raw < LOWEST_LOG_SCALE ? 0.0f : ds;
+  float y = wide ? sa + sb - 1.0f + rest : s * (over - under) - 1.0f;
   y = y > 1.0f ? 1.0f : y;
   return (y < -1.0f ? -1.0f : y) + 0.0f * (m + raw);
 }

@@ -164,6 +164,36 @@ private let grid = (0..<256).map { Float($0) / 255 }
     finite(mixture, "mixture")
   }
 
+  @Test("The mean of a clipped logistic and its slopes are exact for narrow and for wide ones, without limit")
+  func clippedMean() {
+    let scales: [Double] = [-7, -2, 0, 2, 2.77, 2.78, 3.5, 5, 8, 12, 40, 86, 90, 500]
+    let means: [Double] = [-1, -0.3, 0, 0.8, 5, 300, -1e5]
+    let cases = scales.flatMap { raw in means.map { (mean: $0, raw: raw) } }
+    /// 0.5 + 0.5 (mean of the sigmoid over the interval, times 2, less 1): wide ones by its middle.
+    func expected(_ mean: Double, _ raw: Double) -> Double {
+      raw > 10 ? 0.5 + 0.5 * tanh(mean / exp(raw) / 2) : 0.5 + 0.5 * Formula.clipped(mean, raw)
+    }
+    let pairs = cases.flatMap { [Float($0.mean), Float($0.raw)] }
+    let n = cases.count, none = [Float](repeating: 0, count: n)
+    let result = evaluate(batch: n, [([n, 1], none), ([n, 2], pairs)]) {
+      $0.likelihoodMean($1[1], .discretizedLogistic)
+    }
+    for (i, c) in cases.enumerated() {
+      // A narrow one's mean far outside is as exact as a float of its size.
+      let tolerance = c.raw > 2.775 ? 1e-6 : 2e-6 + 6e-8 * abs(c.mean)
+      #expect(abs(result.values[i] - expected(c.mean, c.raw)) < tolerance, "\(c): \(result.values[i])")
+      guard c.raw > -7 else { continue }
+      let h = 1e-4, step = max(1, abs(c.mean)) * h
+      let slopes = [
+        (expected(c.mean + step, c.raw) - expected(c.mean - step, c.raw)) / (2 * step),
+        (expected(c.mean, c.raw + h) - expected(c.mean, c.raw - h)) / (2 * h),
+      ]
+      for (ours, theirs) in zip(result.gradients[0][2 * i..<2 * i + 2], slopes) {
+        #expect(abs(Double(ours) - theirs) < tolerance, "\(c): \(ours), \(theirs)")
+      }
+    }
+  }
+
   @Test("What is not a number stays none: the step that meets it is taken back")
   func notANumber() {
     for at in 0..<2 {
