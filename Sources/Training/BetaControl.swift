@@ -64,8 +64,17 @@ package struct BetaControl: Sendable {
   /// Burgess et al., "Understanding disentangling in beta-VAE", 2018: the gradient of gamma |KL - C| is that of the KL,
   /// times gamma and the sign of KL - C; the sign is that of the step before.
   private func capacity(_ kl: Double, at step: Int) -> Double {
-    let capacity = objective.betaTarget * (rise > 0 ? min(1, Double(step) / rise) : 1)
+    let capacity = capacity(at: step)
     return kl == capacity ? 0 : kl > capacity ? objective.betaEnd : -objective.betaEnd
+  }
+
+  private func capacity(at step: Int) -> Double {
+    objective.betaTarget * (rise > 0 ? min(1, Double(step) / rise) : 1)
+  }
+
+  /// gamma |KL - C| after so many steps, which capacity minimises where others have beta KL; nil for those.
+  package func constraint(_ kl: Double, after steps: Int) -> Double? {
+    objective.betaSchedule == .capacity ? objective.betaEnd * abs(kl - capacity(at: steps)) : nil
   }
 
   private func clamped(_ beta: Double) -> Double { min(max(beta, bounds.lowerBound), bounds.upperBound) }

@@ -97,6 +97,9 @@ package struct Conductor: Sendable {
     (control?.value(state.control) ?? beta.value(at: step)) * state.treatments.rise(at: step)
   }
 
+  /// What capacity minimises in place of beta KL; nil for other schedules.
+  package func constraint(_ kl: Double, after steps: Int) -> Double? { control?.constraint(kl, after: steps) }
+
   /// After the sums of a step (counted from 0) are known: what to do with it. `signalled`: some rank was asked to stop.
   package mutating func direct(step: Int, _ means: ELBOMeans, signalled: Bool) -> Directive {
     control?.advance(&state.control, after: step, means)

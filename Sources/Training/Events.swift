@@ -24,7 +24,7 @@ package struct StepReport: Sendable {
   package var beta: Double
   package var learningRate: Double
   package var train: ELBOMeans
-  /// What was minimised.
+  /// What was differentiated: under capacity, beta is the slope of gamma |KL - C|, and this is not what is minimised.
   package var loss: Double
   package var gradientNorm: Double
   package var samples: Int
@@ -35,7 +35,7 @@ package struct ValidationReport: Sendable {
   package var means: ELBOMeans
   /// Reconstruction from the posterior mean instead of a sample.
   package var reconstructionOfMean: Double
-  /// What training minimises, at the beta that was given.
+  /// What training minimises.
   package var loss: Double
   package var klPerUnit: [Double]
   /// Var_x[mu] of each unit.

@@ -232,7 +232,10 @@ package final class Trainer {
     let times = try rankTimes.report()
     let isLast = state.step >= totalSteps
     let isShown = hasPictures && (isLast || epoch % configuration.monitor.picturesEvery == 0)
-    let valid = try validator.validate(seed: seed, beta: last.beta, keepingCodes: isShown)
+    let isConstrained = configuration.objective.betaSchedule == .capacity
+    var valid = try validator.validate(seed: seed, beta: isConstrained ? 0 : last.beta, keepingCodes: isShown)
+    // Its beta is a slope, whose sign changes from step to step.
+    if let constraint = conductor.constraint(valid.means.kl, after: state.step) { valid.loss += constraint }
     guard valid.means.negativeELBO.isFinite else {
       // The last update made parameters that no step has used yet: the same as a step that is not finite.
       try rollBack(failing: state.step - 1, inValidation: true)

@@ -89,6 +89,12 @@ extension CommandTests {
             "--set", "objective.beta.end=20",
           ])
         #expect(abs(try last(capacity, "kl") - target) < 0.3)
+        // Of each epoch, whichever sign beta has; C is at its target after 30 % of the training.
+        for line in metrics(capacity, kind: "epoch").dropFirst(40) {
+          let valid = try #require(line["valid"] as? [String: Double])
+          let loss = try #require(valid["loss"]), recon = try #require(valid["recon"]), kl = try #require(valid["kl"])
+          #expect(abs(loss - recon - 20 * abs(kl - target)) < 1e-3)
+        }
       }
     }
 

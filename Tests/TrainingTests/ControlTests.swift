@@ -71,6 +71,14 @@ import Training
     let betas = try trace(.capacity, rise: 4, kl(4, 11, 14, 21, 19, 20)) { ($0.betaTarget, $0.betaEnd) = (20, 50) }
     // C of the steps that follow: 5, 10, 15, 20, 20, 20.
     #expect(betas == [50, -50, 50, -50, 50, -50, 0])
+    // What is minimised with it does not change its sign: gamma |KL - C|, for C of 10 and 20.
+    var objective = Configuration().objective
+    (objective.betaSchedule, objective.betaTarget, objective.betaEnd) = (.capacity, 20, 50)
+    let control = try #require(BetaControl(objective, rise: 4, elements: 10))
+    #expect([11.0, 10, 7].map { control.constraint($0, after: 2) } == [50, 0, 150])
+    #expect([25.0, 12].map { control.constraint($0, after: 99) } == [250, 400])
+    objective.betaSchedule = .controlvae
+    #expect(try #require(BetaControl(objective, rise: 4, elements: 10)).constraint(7, after: 2) == nil)
   }
 
   @Test("A schedule that answers to training is told what to hold, and by which metric epochs compare")
