@@ -11,7 +11,7 @@ package struct RateSweepText {
     func optional(_ value: Double?) -> JSON { value.map(JSON.number) ?? .null }
     return .object([
       ("suggestion", optional(sweep.suggestion)), ("lowest_at", optional(sweep.lowest?.rate)),
-      ("diverged_at", optional(sweep.divergence)),
+      ("diverged_at", optional(sweep.divergence)), ("complete", .flag(!sweep.isCutShort)),
       (
         "steps",
         .array(
@@ -63,6 +63,9 @@ package struct RateSweepText {
 
   private var verdict: String {
     var lines: [String] = []
+    if sweep.isCutShort, let last = sweep.points.last {
+      lines.append("stopped at       \(short(last.rate)), by a signal or train.max_time: no higher rate was tried")
+    }
     if let lowest = sweep.lowest { lines.append("lowest loss at   \(short(lowest.rate))") }
     if let divergence = sweep.divergence { lines.append("diverged at      \(short(divergence))") }
     lines.append(

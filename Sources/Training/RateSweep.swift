@@ -21,6 +21,8 @@ package struct RateSweep: Sendable {
   package private(set) var points: [Point] = []
   /// The rate at which the loss was not finite any more, or far above where it began.
   package private(set) var divergence: Double?
+  /// Whether a signal or `train.max_time` ended it before its time.
+  package internal(set) var isCutShort = false
   private var average = 0.0
 
   package init() {}
@@ -74,10 +76,11 @@ extension Trainer {
         _ = sweep.add(nil)
         return sweep
       }
-      guard directive.action != .stop else {
-        throw Failure(.stopped, "the search was stopped by a signal or its limit")
-      }
       guard sweep.add(isControlled ? report.train.negativeELBO : report.loss) else { return sweep }
+      guard directive.action != .stop else {
+        sweep.isCutShort = true
+        return sweep
+      }
       passEpoch()
     }
   }

@@ -11,12 +11,12 @@ enum RateSearch {
     let setup = try TrainingSetup(configuration, communicator, checkpointDirectory: nil, resume: .none, clock: clock)
     if communicator.isRoot { for warning in setup.warnings { Output.complain("vae-dist: warning: \(warning)\n") } }
     let trainer = try Trainer(setup, observers: [], injection: nil)
-    let sweep = RateSweepText(try trainer.sweepRates())
+    let sweep = try trainer.sweepRates(), text = RateSweepText(sweep)
     trainer.close()
     try communicator.together { () throws(Failure) in
       guard communicator.isRoot else { return }
-      try Output.result(configuration.log.progress == .json ? sweep.json.text + "\n" : sweep.text)
+      try Output.result(configuration.log.progress == .json ? text.json.text + "\n" : text.text)
     }
-    return 0
+    return sweep.isCutShort ? Failure.Status.stopped.rawValue : 0
   }
 }

@@ -146,7 +146,13 @@ extension CommandTests {
       let object = try #require(try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any])
       let suggestion = try #require(object["suggestion"] as? Double), steps = object["steps"] as? [[String: Double]]
       #expect((1e-4...0.1).contains(suggestion) && (steps?.count ?? 0) > 100)
-      #expect(steps?.first?["learning_rate"] == 1e-6)
+      #expect(steps?.first?["learning_rate"] == 1e-6 && object["complete"] as? Bool == true)
+      // What was found before it had to stop is told.
+      let short = try run(
+        ["train", "--find-learning-rate", "--max-time", "0.001s", "--progress", "json"], ranks: 2, in: scratch.path)
+      let part = try #require(try JSONSerialization.jsonObject(with: Data(short.output.utf8)) as? [String: Any])
+      #expect(short.status == 75 && part["complete"] as? Bool == false, "\(short.errors)")
+      #expect((part["steps"] as? [[String: Double]])?.count == 1)
       #expect(snapshot(scratch.path).isEmpty)
       // A rate that was suggested trains.
       try train(scratch.path + "/run", ["--max-epochs", "5", "--set", "optimizer.learning_rate=\(suggestion)"])
