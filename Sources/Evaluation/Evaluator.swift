@@ -103,7 +103,7 @@ extension EvaluationReport {
           ("samples", .integer(aggregate.samples)), ("mean", .numbers(aggregate.mean)),
           ("variance", .numbers(aggregate.variance)), ("largest_correlation", .number(aggregate.largestCorrelation)),
           ("mutual_information", .number(aggregate.mutualInformation)),
-          ("marginal_kl", .number(aggregate.marginalKL)), ("mmd", .number(aggregate.mmd)),
+          ("marginal_kl", .number(aggregate.marginalKL)), ("mmd_imq", .number(aggregate.mmd)),
         ])
       ),
       ("generation", generation.json), ("interpolation", interpolation.json),

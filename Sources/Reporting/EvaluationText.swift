@@ -26,7 +26,7 @@ extension EvaluationReport {
     add("active units", "\(elbo.activeUnits) of \(elbo.variancePerUnit.count)", "Var[mu] above 0.01 or as configured")
     add("mutual information", decimals(aggregate.mutualInformation), "I(x; z), nats")
     add("marginal KL", decimals(aggregate.marginalKL), "KL(q(z) || N(0, I)), nats: 0 is a perfect match")
-    add("MMD", decimals(aggregate.mmd), "q(z) against N(0, I): 0 is a perfect match")
+    add("MMD", decimals(aggregate.mmd), "q(z) against N(0, I) by inverse multiquadratics: 0 is a perfect match")
     addGeneration(add)
     if let disentanglement {
       lines += ["", "disentanglement of \(disentanglement.samples) samples"]

@@ -77,7 +77,7 @@ extension CommandTests {
         sum + 0.5 * log(q[j] / (pca.variance / pca.values[j] * exp(shift)))
       }
       #expect(abs(information - expected) < 0.15, "\(information), \(expected)")
-      #expect(abs(try #require(aggregate["mmd"] as? Double)) < 0.05)
+      #expect(abs(try #require(aggregate["mmd_imq"] as? Double)) < 0.05)
     }
 
     @Test("The same numbers on 1, 2 and 3 ranks")

@@ -15,7 +15,7 @@ package struct AggregatePosterior: Sendable, Equatable {
   package var mutualInformation: Double
   /// KL(q(z) || N(0, I)), nats: what is left of the mean KL without I(x; z).
   package var marginalKL: Double
-  /// Squared maximum mean discrepancy of q(z) and the prior, unbiased.
+  /// Squared maximum mean discrepancy of q(z) and the prior, unbiased; its kernel is not that of `objective.mmd`.
   package var mmd: Double
 
   package static let limit = 2048
