@@ -14,6 +14,7 @@ package final class Communicator {
   private let launched: OpaquePointer
   /// Found once: who binds ranks does it before they start.
   var coreSharers: Int?
+  private var isFinished = false
 
   /// Starts MPI. One per process.
   package init() throws(Failure) {
@@ -37,8 +38,10 @@ package final class Communicator {
     try Launcher.refuseMismatch(size: self.size)
   }
 
-  /// Ends MPI on every rank; call once, after the last collective.
+  /// Ends MPI on every rank, after the last collective; again, it does nothing.
   package func finish() {
+    guard !isFinished else { return }
+    isFinished = true
     topology.close()
     vd_mpi_free_comm(world)
     vd_mpi_free_comm(launched)

@@ -44,6 +44,12 @@ package final class PhaseClock: @unchecked Sendable {
     word.store(entered << 8 | (isLong ? PhaseClock.long : 0) | UInt64(next.rawValue), ordering: .relaxed)
   }
 
+  /// Nobody waits for this rank any more: the watchdog has nothing to watch.
+  package func finish() { word.store(.max, ordering: .relaxed) }
+
+  /// For another thread.
+  var isFinished: Bool { word.load(ordering: .relaxed) == .max }
+
   /// Keeps the last `capacity` phases from now on; their room is made here.
   func record(capacity: Int) {
     trace = PhaseTrace(capacity: capacity)

@@ -29,7 +29,7 @@ package struct Watchdog: Sendable {
     tick = min(1, max(0.01, Watchdog.floor(limit) / 40))
   }
 
-  /// Watches until the process ends, MPI's own end included.
+  /// Watches until the process ends, MPI's own end included, or the clock is finished.
   package func start() throws(Failure) {
     guard limit != .none, limit != .auto || size > 1 else { return }
     try Background.start("watchdog") { watch() }
@@ -42,7 +42,7 @@ package struct Watchdog: Sendable {
   private func watch() {
     var pause = timespec(tv_sec: Int(tick), tv_nsec: Int((tick - tick.rounded(.down)) * 1e9))
     var pace = Pace(step: clock.step), last = clock.mark, quiet = 0
-    while true {
+    while !clock.isFinished {
       nanosleep(&pause, nil)
       let mark = clock.mark
       quiet = mark.entered == last.entered ? quiet + 1 : 0

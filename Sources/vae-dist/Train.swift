@@ -200,15 +200,16 @@ private struct TrainingRun {
     let record = try communicator.together { () throws(Failure) in try openRecord(setup, early) }
     defer { record?.close() }
     do {
-      let trainer = try Trainer(
-        setup, observers: record.map { [console, $0] + writers } ?? [], injection: injection, delay: delay)
-      let recording = isProfiled ? try PhaseRecording(clock, communicator) : nil
-      let reason = try trainer.run()
-      if let recording { try TraceFile.write(recording, to: directory + "/trace.json", communicator) }
-      trainer.close()
+      let reason = try train(setup, observers: record.map { [console, $0] + writers } ?? [], isProfiled)
       if communicator.isRoot, configuration.log.progress != .none, configuration.log.progress != .json {
         Output.say("run directory: \(directory)\n")
       }
+      // Nobody waits for the report; but with another status, the first rank to leave ends all others.
+      if reason.isFinish {
+        communicator.finish()
+        clock.finish()
+      }
+      if let record { report(record) }
       switch reason {
       case .finished, .stoppedEarly: return 0
       case .signalled, .maxTime: return Failure.Status.stopped.rawValue
@@ -217,11 +218,27 @@ private struct TrainingRun {
     } catch {
       if let record {
         record.writeFailure(error)
-        do throws(Failure) { try ReportWriter(runDirectory: directory).write() } catch {
-          Output.complain("vae-dist: warning: \(error)\n")
-        }
+        report(record)
       }
       throw error
+    }
+  }
+
+  private func train(
+    _ setup: TrainingSetup, observers: [any TrainingObserver], _ isProfiled: Bool
+  ) throws(Failure) -> StopReason {
+    let trainer = try Trainer(setup, observers: observers, injection: injection, delay: delay)
+    let recording = isProfiled ? try PhaseRecording(setup.clock, communicator) : nil
+    let reason = try trainer.run()
+    if let recording { try TraceFile.write(recording, to: directory + "/trace.json", communicator) }
+    trainer.close()
+    return reason
+  }
+
+  private func report(_ record: RunDirectory) {
+    do throws(Failure) { try ReportPage.write(ofRun: directory) } catch {
+      Output.complain("vae-dist: warning: \(error)\n")
+      try? record.observe(.warning("\(error)"))
     }
   }
 
@@ -233,8 +250,7 @@ private struct TrainingRun {
     if configuration.log.tensorboard {
       writers.append(TensorBoardWriter(runDirectory: directory, everySteps: configuration.log.everySteps))
     }
-    // Last: it shows what the others have written.
-    return writers + [ReportWriter(runDirectory: directory)]
+    return writers
   }
 
   /// On rank 0: the lock of a run directory that exists, before anything in it is looked at.

@@ -43,6 +43,13 @@ package enum ReportPage {
     try DurableFile.write(text(runs), to: path)
   }
 
+  /// The page of a run that has ended, in its directory.
+  package static func write(ofRun path: String) throws(Failure) {
+    do throws(Failure) { try write([try RunRecord(path)], to: path + "/report.html") } catch {
+      throw Failure(error.status, "no report: \(error.message)", hint: "vae-dist report \(path) writes it again")
+    }
+  }
+
   /// Nothing where there is nothing in it.
   static func section(_ title: String, _ body: Markup) -> Markup {
     body.text.isEmpty ? "" : "<section><h2>\(title)</h2>\n\(body)</section>\n"
@@ -61,23 +68,5 @@ package enum ReportPage {
     let head = cells(header, { "<th class=\"\($0)\">" }, "</th>")
     let body = rows.map { row -> Markup in "<tr>\(cells(row, { "<td class=\"\($0)\">" }, "</td>"))</tr>\n" }
     return "<div class=\"scroll\"><table><thead><tr>\(head)</tr></thead><tbody>\n\(body)</tbody></table></div>\n"
-  }
-}
-
-/// Writes the report when training stops, and when it fails. Rank 0 only.
-package final class ReportWriter: TrainingObserver {
-  private let path: String
-
-  package init(runDirectory path: String) { self.path = path }
-
-  package func observe(_ event: TrainingEvent) throws(Failure) {
-    if case .stopped = event { try write() }
-  }
-
-  package func write() throws(Failure) {
-    let place = path + "/report.html"
-    do throws(Failure) { try ReportPage.write([try RunRecord(path)], to: place) } catch {
-      throw Failure(error.status, "no report: \(error.message)", hint: "vae-dist report \(path) writes it again")
-    }
   }
 }
