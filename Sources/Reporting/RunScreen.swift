@@ -96,7 +96,7 @@ package struct RunScreen {
   private var figures: String? {
     guard let last = run.epochs.last else { return "no epoch is finished yet" }
     var parts = ["valid -elbo \(fixed(last.valid.negativeELBO, 2))"]
-    if let best = run.best { parts.append("(best \(fixed(best.valid.negativeELBO, 2)) in epoch \(best.epoch))") }
+    if let best = run.lowest { parts.append("(best \(fixed(best.valid.negativeELBO, 2)) in epoch \(best.epoch))") }
     if let bits = last.validBits { parts.append("\(fixed(bits, 3)) bits/dim") }
     parts.append("\(short(last.samplesPerSecond)) samples/s")
     parts.append("ranks \(last.ranks)")
@@ -163,7 +163,7 @@ package struct RunScreen {
 package enum RunText {
   package static func standing(_ run: RunRecord, now: Date = Date()) -> String {
     switch run.standing(now: now) {
-    case .finished: return "finished"
+    case .finished(let isEarly): return isEarly ? "finished (monitor.patience)" : "finished"
     case .stopped(let reason): return "stopped (\(reason.printable))"
     case .failed(let message): return "failed: \(message.printable)"
     case .going: return run.status?.state == "starting" ? "starting" : "training"

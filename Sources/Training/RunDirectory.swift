@@ -368,7 +368,8 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
             ("recon_of_mean", .number(report.valid.reconstructionOfMean)), ("loss", .number(report.valid.loss)),
           ])
       ),
-      ("active_units", .integer(report.valid.activeUnits)), ("kl_per_unit", .numbers(report.valid.klPerUnit)),
+      ("best", .flag(report.isBest)), ("active_units", .integer(report.valid.activeUnits)),
+      ("kl_per_unit", .numbers(report.valid.klPerUnit)),
       ("variance_per_unit", .numbers(report.valid.variancePerUnit)),
       ("grad_norm", .number(report.gradientNorm)), ("samples_per_second", .number(report.samplesPerSecond)),
       ("seconds", .number(report.seconds)), ("ranks", .integer(report.ranks)), ("skipped", .integer(report.skipped)),
@@ -401,4 +402,12 @@ extension StopReason {
     case .stoppedEarly: "early_stopping"
     }
   }
+
+  /// How people say what `word` says.
+  static let words = [
+    StopReason.finished.word: "finished", StopReason.signalled.word: "stopped by a signal",
+    StopReason.maxTime.word: "stopped when its time was up",
+    StopReason.collapsed.word: "stopped by the collapse of its posterior",
+    StopReason.stoppedEarly.word: "stopped by monitor.patience",
+  ]
 }

@@ -50,7 +50,7 @@ struct Runs: ParsableCommand {
       let rows = runs.map { run in
         [
           run.name.printable, run.state(now), "\(run.step)", "\(run.epoch)",
-          run.best.map { fixed($0.valid.negativeELBO, 2) } ?? "-", run.age(now).map(RunText.age) ?? "-",
+          run.lowest.map { fixed($0.valid.negativeELBO, 2) } ?? "-", run.age(now).map(RunText.age) ?? "-",
           run[setting: "preset"]?.printable ?? "-", run.data?.printable ?? "-",
         ]
       }
@@ -129,7 +129,7 @@ private struct RunComparison {
         ("state", runs.map { $0.state(now) }), ("step", runs.map { "\($0.step)" }),
         ("epoch", runs.map { "\($0.epoch)" }),
       ])
-    let best = runs.map { run in run.best.map { "\(fixed($0.valid.negativeELBO, 3)) (\($0.epoch))" } }
+    let best = runs.map { run in run.lowest.map { "\(fixed($0.valid.negativeELBO, 3)) (\($0.epoch))" } }
     let last = RunComparison.figures.map { figure in
       (
         key: figure.name,
@@ -183,7 +183,7 @@ extension RunRecord {
 
   fileprivate func summary(_ now: Date) -> JSON {
     func text(_ text: String?) -> JSON { text.map(JSON.text) ?? .null }
-    let best = best.map { epoch in
+    let best = lowest.map { epoch in
       JSON.object([("epoch", .integer(epoch.epoch)), ("neg_elbo", .number(epoch.valid.negativeELBO))])
     }
     return .object([

@@ -23,6 +23,8 @@ package struct RunEpoch: Sendable {
   package var rollbacks: Int
   package var slowestRank: Int?
   package var waitShare: Double
+  /// Whether `checkpoints/best` became this epoch's.
+  package var isBest: Bool
 }
 
 /// A line of kind `step`.
@@ -82,6 +84,7 @@ package struct RunMetrics: Sendable {
   private var stride = 1
   private var stepsSeen = 0
   private static let mostSteps = 4_096, mostEvents = 1_000
+  private static let stepPrefix = Array(#"{"kind": "step""#.utf8)
 
   package init() {}
 
@@ -93,6 +96,11 @@ package struct RunMetrics: Sendable {
     damagedLines += batch.overlong
     let decoder = JSONDecoder()
     for line in batch.lines {
+      // Of millions of steps a few thousand are kept; the others need not be understood.
+      if line.starts(with: RunMetrics.stepPrefix) {
+        stepsSeen += 1
+        guard stepsSeen % stride == 0 else { continue }
+      }
       guard let entry = try? decoder.decode(MetricsLine.self, from: Foundation.Data(line)) else {
         damagedLines += 1
         continue
@@ -110,8 +118,8 @@ package struct RunMetrics: Sendable {
       lastEpochLine = line
       if let seconds { rankSeconds = rankSeconds.map { $0.adding(seconds) } ?? seconds }
     case .step(let row):
-      stepsSeen += 1
-      guard stepsSeen % stride == 0 else { return }
+      // One that went back does its steps again, too.
+      while let last = steps.last, last.step >= row.step { steps.removeLast() }
       steps.append(row)
       if steps.count == RunMetrics.mostSteps {
         steps = steps.enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
@@ -162,6 +170,7 @@ private struct MetricsLine: Decodable {
       guard let epoch = fields.integer("epoch"), epoch > 0 else { throw Unreadable() }
       content = .epoch(MetricsLine.epoch(epoch, step, fields), fields.rankSeconds)
     case "step":
+      guard step > 0 else { throw Unreadable() }
       content = .step(
         RunStep(
           step: step, epoch: fields.integer("epoch") ?? 0, beta: fields.number("beta"),
@@ -185,7 +194,7 @@ private struct MetricsLine: Decodable {
       samplesPerSecond: fields.number("samples_per_second"), seconds: fields.number("seconds"),
       ranks: fields.integer("ranks") ?? 1, skipped: fields.integer("skipped") ?? 0,
       rollbacks: fields.integer("rollbacks") ?? 0, slowestRank: fields.integer("slowest_rank"),
-      waitShare: fields.number("wait_share"))
+      waitShare: fields.number("wait_share"), isBest: fields.flag("best"))
   }
 
   private static func start(_ fields: Fields) -> RunStart {
@@ -210,11 +219,12 @@ private struct MetricsLine: Decodable {
     switch kind {
     case "start": return "training began\(ranks)"
     case "resume": return "resumed at step \(step)\(ranks)"
-    case "stop": return "stopped: \(fields.text("reason") ?? "reason unknown")"
+    case "stop": return fields.text("reason").map { StopReason.words[$0] ?? "stopped: \($0)" } ?? "stopped"
     case "rollback":
       let place = fields.integer("rank").map { $0 >= 0 ? ", rank \($0)" : "" } ?? ""
+      let samples = fields.integers("samples").prefix(8).map(String.init).joined(separator: ", ")
       return "step \(fields.integer("failing_step") ?? step) was not finite: first in "
-        + "\(fields.text("operation") ?? "?")\(place); back to step \(step), learning rate x "
+        + "\(fields.text("operation") ?? "?")\(place)\(samples.isEmpty ? "" : ", samples \(samples)"); back to step \(step), learning rate x "
         + decimalText(fields.number("learning_rate_factor"))
     default: return fields.text("reason") ?? kind
     }
@@ -242,6 +252,8 @@ private struct Fields {
     guard let value = try? container?.decode(Int.self, forKey: Key(name)), value.magnitude < 1 << 53 else { return nil }
     return value
   }
+  func flag(_ name: String) -> Bool { (try? container?.decode(Bool.self, forKey: Key(name))) ?? false }
+  func integers(_ name: String) -> [Int] { (try? container?.decode([Int].self, forKey: Key(name))) ?? [] }
   func optional(_ name: String) -> Double? { try? container?.decode(Double.self, forKey: Key(name)) }
   func number(_ name: String) -> Double { optional(name) ?? .nan }
   func nested(_ name: String) -> Fields {

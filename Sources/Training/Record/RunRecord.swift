@@ -141,8 +141,9 @@ package struct RunStatus: Sendable, Equatable, Decodable {
 
 /// How a run stands.
 package enum RunStanding: Sendable, Equatable {
-  case finished
-  /// By a signal, after its time, by an early stop, ...: the word of `status.json`.
+  /// `isEarly`: because `monitor.patience` was spent.
+  case finished(isEarly: Bool)
+  /// By a signal, after its time, ...: the word of `status.json`.
   case stopped(reason: String)
   case failed(message: String)
   case going
@@ -156,7 +157,7 @@ extension RunRecord {
 
   package func standing(now: Date = Date()) -> RunStanding {
     switch status?.state {
-    case "finished": return .finished
+    case "finished": return .finished(isEarly: status?.reason == StopReason.stoppedEarly.word)
     case "stopped": return .stopped(reason: status?.reason ?? "unknown")
     case "failed": return .failed(message: status?.reason ?? "unknown")
     default:
@@ -166,10 +167,14 @@ extension RunRecord {
     }
   }
 
-  /// The epoch with the lowest finite validation -ELBO.
-  package var best: RunEpoch? {
+  /// The epoch with the lowest finite validation -ELBO. That of `checkpoints/best` may be another: `kept`.
+  package var lowest: RunEpoch? {
     epochs.filter { $0.valid.negativeELBO.isFinite }.min { $0.valid.negativeELBO < $1.valid.negativeELBO }
   }
+
+  /// The epoch of `checkpoints/best`: of those that were kept, the best by `monitor.metric`. nil where none was, or the
+  /// record does not say.
+  package var kept: RunEpoch? { epochs.last(where: \.isBest) }
 }
 
 /// A scalar of any kind, as text.
