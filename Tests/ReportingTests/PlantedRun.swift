@@ -12,7 +12,8 @@ struct PlantedRun {
 
   init(
     name: String = "run", epochs: Int = 30, units: Int = 10, ranks: Int = 2, state: String = "finished",
-    events: [String] = [], pictures: Int = 3, valid: (Int) -> Double = { 100 + 100 / Double($0) }
+    events: [String] = [], pictures: Int = 3, train: ((Int) -> Double)? = nil,
+    valid: (Int) -> Double = { 100 + 100 / Double($0) }
   ) throws {
     scratch = try Scratch()
     self.name = name
@@ -23,7 +24,9 @@ struct PlantedRun {
         + #""parameters": 99000, "total_steps": 300}"#
     ]
     lines += events
-    lines += (0..<epochs).map { PlantedRun.epoch($0 + 1, units: units, ranks: ranks, valid: valid($0 + 1)) }
+    lines += (1...max(1, epochs)).prefix(epochs).map {
+      PlantedRun.epoch($0, units: units, ranks: ranks, train: train?($0) ?? valid($0) - 2, valid: valid($0))
+    }
     try write("metrics.jsonl", lines.joined(separator: "\n") + "\n")
     var configuration = Configuration()
     configuration.model.latent = units
@@ -62,13 +65,13 @@ struct PlantedRun {
     return (text, ParsedPage(text))
   }
 
-  static func epoch(_ epoch: Int, units: Int, ranks: Int, valid: Double) -> String {
+  static func epoch(_ epoch: Int, units: Int, ranks: Int, train: Double, valid: Double) -> String {
     let beta = min(1, 0.1 + 0.9 * Double(epoch) / 9), kl = 20 * (1 - exp(-Double(epoch) / 4))
     let perUnit = (0..<units).map { kl * exp(-Double($0)) }, variance = (0..<units).map { $0 < 6 ? 0.5 : 0.001 }
     let busy = (0..<min(ranks, 64)).map { $0 == 1 ? 2 : 1 + 0.1 * Double($0 % 5) }
     return """
       {"kind": "epoch", "epoch": \(epoch), "step": \(10 * epoch), "beta": \(beta), "learning_rate": 0.001, \
-      "train": {"recon": \(valid - kl - 2), "kl": \(kl), "neg_elbo": \(valid - 2)}, "valid": {"recon": \(valid - kl), \
+      "train": {"recon": \(train - kl), "kl": \(kl), "neg_elbo": \(train)}, "valid": {"recon": \(valid - kl), \
       "kl": \(kl), "neg_elbo": \(valid), "bits_per_dimension": 0.2, "recon_of_mean": 1.0}, \
       "active_units": \(min(6, units)), \
       "kl_per_unit": \(perUnit), "variance_per_unit": \(variance), "grad_norm": \(30 / Double(epoch)), \

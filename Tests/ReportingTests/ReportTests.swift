@@ -113,7 +113,7 @@ import Training
     // The units cost most of the file: the last epochs have them.
     for epoch in 1...10_000 {
       let valid = 100 + 100 / Double(epoch) + Double(epoch * 7_919 % 100) / 100
-      let line = PlantedRun.epoch(epoch, units: epoch > 9_900 ? 1_000 : 1, ranks: 1_000, valid: valid)
+      let line = PlantedRun.epoch(epoch, units: epoch > 9_900 ? 1_000 : 1, ranks: 1_000, train: valid, valid: valid)
       try units.write(contentsOf: Data((line + "\n").utf8))
     }
     try units.close()
@@ -156,9 +156,21 @@ import Training
     #expect(settled.next == "nothing calls for a change")
     let falling = try verdict(PlantedRun(epochs: 50) { 200 - Double($0) })
     #expect(falling.sentence.contains("still falling") && falling.next.contains("train.max_epochs"))
-    let rising = try verdict(PlantedRun(epochs: 50) { 100 + abs(Double($0) - 20) })
+    let rising = try verdict(
+      PlantedRun(epochs: 50, train: { 150 - Double($0) }, valid: { 100 + abs(Double($0) - 20) }))
     #expect(rising.sentence.contains("rising again since epoch 20") && rising.next.contains("checkpoints/best"))
     #expect(rising.findings.first?.check == "overfitting" && rising.findings.first?.level == .warning)
+    // What rises in training, too, has not been learned by heart.
+    let worse = try verdict(PlantedRun(epochs: 50) { 100 + abs(Double($0) - 20) })
+    #expect(worse.findings.first?.check == "convergence" && worse.findings.first?.level == .warning)
+    #expect(worse.next.contains("a lower optimizer.learning_rate"))
+    // Chance makes a lowest epoch somewhere, and a last one that is above it or below.
+    var random = Random(state: 3)
+    for _ in 0..<20 {
+      let noise = (0...100).map { _ in Double.random(in: -0.5...0.5, using: &random) }
+      let flat = try verdict(PlantedRun(epochs: 100, pictures: 0) { 100 + 10 * exp(-Double($0)) + noise[$0] })
+      #expect(flat.sentence.contains("with validation converged"), "\(flat.sentence)")
+    }
     let short = try verdict(PlantedRun(epochs: 3))
     #expect(short.sentence.contains("too few to judge by"))
   }
@@ -178,6 +190,46 @@ import Training
     #expect(try verdict(going).sentence.hasPrefix("Still training, after 12 of 50 epochs"))
   }
 
+  @Test("A run that ended within its first epoch says how far it came")
+  func withinTheFirst() throws {
+    let run = try PlantedRun(epochs: 0, state: "stopped", pictures: 0)
+    try run.write("config.yaml", Configuration().yaml)
+    try run.write("status.json", #"{"state": "stopped", "step": 20, "epoch": 0, "exit_reason": "max_time"}"#)
+    let sentence = try verdict(run).sentence
+    #expect(sentence == "Stopped when its time was up after 20 steps, within the first of 50 epochs.")
+  }
+
+  @Test("A run that monitor.patience ended is told to wait longer, not to train longer")
+  func early() throws {
+    let run = try PlantedRun(epochs: 50) { 200 - Double($0) }
+    var configuration = Configuration()
+    (configuration.train.maxEpochs, configuration.monitor.patience) = (200, 7)
+    try run.write("config.yaml", configuration.yaml)
+    try run.write("status.json", #"{"state": "finished", "exit_reason": "early_stopping"}"#)
+    let verdict = try verdict(run)
+    #expect(verdict.sentence.hasPrefix("Finished early, by monitor.patience, after 50 of 200 epochs, with validation"))
+    #expect(verdict.next == "wait longer: raise monitor.patience (now 7) and run the same command")
+  }
+
+  @Test("Where checkpoints/best is not the epoch with the lowest -ELBO, it says which it is, and why")
+  func kept() throws {
+    let run = try PlantedRun()
+    let text = try String(contentsOfFile: run.path + "/metrics.jsonl", encoding: .utf8)
+    for (epoch, metric, words) in [
+      (30, "neg_elbo", nil), (20, "neg_elbo", "checkpoints/best is epoch 20, the best of those that were kept"),
+      (20, "recon", "checkpoints/best is epoch 20, the best by recon, with 105.0."),
+    ] {
+      try run.write(
+        "metrics.jsonl", text.replacing("\"epoch\": \(epoch),", with: "\"best\": true, \"epoch\": \(epoch),"))
+      var configuration = Configuration()
+      configuration.monitor.metric = metric == "recon" ? .reconstruction : .negativeELBO
+      try run.write("config.yaml", configuration.yaml)
+      let sentence = try verdict(run).sentence
+      #expect(sentence.contains("The lowest validation −ELBO is 103.3") && sentence.contains("at epoch 30"))
+      #expect(words.map { sentence.contains($0) } ?? !sentence.contains("checkpoints/best"), "\(sentence)")
+    }
+  }
+
   @Test("A collapse is named with its cause and the setting to change")
   func collapse() throws {
     let run = try PlantedRun(
@@ -189,7 +241,8 @@ import Training
     let verdict = try verdict(run)
     #expect(verdict.sentence.contains("the posterior has collapsed") && verdict.next == "set objective.beta.end: 1.0")
     let finding = try #require(verdict.findings.first)
-    #expect(finding.check == "collapse" && finding.message.contains("beta is 100") && !finding.message.contains("fix:"))
+    #expect(finding.check == "collapse" && finding.message == "KL 0 nats; likely cause: beta is 100")
+    #expect(!verdict.findings.contains { $0.check == "convergence" })
   }
 
   @Test("A warm-up that training ends within, a slow rank and rollbacks are findings")
@@ -212,6 +265,18 @@ import Training
 
   // MARK: Several runs
 
+  @Test("A run whose lead is smaller than what its epochs scatter by does not lead")
+  func equals() throws {
+    func wave(_ level: Double) -> (Int) -> Double { { level + 0.2 * sin(1.7 * Double($0)) } }
+    let runs = try [("a", 100.0), ("b", 100.3), ("c", 103)].map {
+      try PlantedRun(name: $0, epochs: 40, pictures: 0, valid: wave($1)).record()
+    }
+    let text = ReportPage.text(runs)
+    #expect(
+      text.contains("A (a) has the lowest validation −ELBO, 99.80 nats per sample. B differs from it by less than"))
+    #expect(!ReportPage.text([runs[0], runs[2]]).contains("by chance"))
+  }
+
   @Test("Several runs: what differs, what they came to, curves with a legend")
   func compares() throws {
     let runs = try [
@@ -228,6 +293,15 @@ import Training
       #expect(page.elements.count { $0.attributes["class"] == style } == 13, "\(style)")
     }
     #expect(text.contains("so their nats can be compared"))
+    let other = try PlantedRun(name: "d")
+    let start = try String(contentsOfFile: other.path + "/metrics.jsonl", encoding: .utf8)
+    try other.write("metrics.jsonl", start.replacing("8x8x1", with: "8x8x3").replacing("150,", with: "15,"))
+    var grey = Configuration()
+    (grey.data.channels, grey.train.overfitBatches) = (1, 2)
+    try other.write("config.yaml", grey.yaml)
+    let words =
+      "data.channels, train.overfit_batches, the shape of a sample, the number of validation samples: their nats"
+    #expect(ReportPage.text([try runs[0].record(), try other.record()]).contains(words))
     try runs[1].write(
       "config.yaml",
       try String(contentsOfFile: runs[1].path + "/config.yaml", encoding: .utf8)

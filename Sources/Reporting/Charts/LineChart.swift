@@ -41,19 +41,25 @@ struct LineChart {
     guard let first = all.map(\.x).min(), let last = all.map(\.x).max() else { return nil }
     let range = yRange(all, first, last)
     let plot = Plot(
-      x: Axis(first, last, kind: .integer, most: 6, isLoose: false), y: Axis(range.low, range.high, kind: kind),
+      x: Axis(LineChart.beginning(first, last), last, kind: .integer, most: 6, isLoose: false),
+      y: Axis(range.low, range.high, kind: kind),
       unit: unit, xName: xName)
     var keys = series.compactMap { series in
       series.points.last(where: LineChart.isDrawable).map {
         Figure.Key(style: "s\(series.style)", text: series.name, value: text($0.y))
       }
     }
-    if let best { keys.append(.init(style: "best", shape: .ring, text: "best", value: text(best.y))) }
+    if let best { keys.append(.init(style: "best", shape: .ring, text: "lowest", value: text(best.y))) }
     for kind in ["rollback", "resume"] where marks.contains(where: { $0.kind == kind }) {
       keys.append(.init(style: "mark \(kind)", text: kind))
     }
     return Figure(title: title, keys: keys, note: range.note, description: description(first, last)).markup(
       plot.axes() + marksAcross(plot) + lines(plot) + points(plot))
+  }
+
+  /// An axis that nearly reaches 0 has it, which is a rounder place to begin at than 1.
+  private static func beginning(_ first: Double, _ last: Double) -> Double {
+    first > 0 && 5 * first <= last ? 0 : first
   }
 
   private func text(_ value: Double) -> String {
@@ -122,8 +128,8 @@ struct LineChart {
       return "<circle class=\"\(style)\" \(center) r=\"\(at: radius)\"/>"
     }
     var markup: Markup = ""
-    for series in series where series.points.count <= 12 {
-      for point in series.points { markup += dot(point, "dot s\(series.style)", 2.6) }
+    if series.allSatisfy({ $0.points.count <= 12 }) {
+      for series in series { for point in series.points { markup += dot(point, "dot s\(series.style)", 2.6) } }
     }
     if let best { markup += dot(best, "best", 4) }
     return markup

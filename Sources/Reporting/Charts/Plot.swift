@@ -103,6 +103,6 @@ struct Figure {
     let legend: Markup = keys.isEmpty ? "" : "<p class=\"keys\">\(keys)</p>"
     let box: Markup = "viewBox=\"0 0 \(at: Plot.width) \(at: height)\""
     return "<figure class=\"chart\"><figcaption><h3>\(title)</h3>\(legend)</figcaption>"
-      + "<svg \(box) role=\"img\" aria-label=\"\(description)\">\(drawing)</svg>\(note)</figure>\n"
+      + "<div><svg \(box) role=\"img\" aria-label=\"\(description)\">\(drawing)</svg>\(note)</div></figure>\n"
   }
 }

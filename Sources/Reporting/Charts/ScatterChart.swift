@@ -8,14 +8,17 @@ struct ScatterChart {
   }
 
   var title: String
-  /// Of both axes.
+  /// What the upright axis shows, and the other.
   var unit: String
+  var xName = ""
   /// Names of the groups; empty where there are none.
   var groups: [String] = []
   var points: [Point]
   var note: String?
 
   private static let most = 4_000
+  /// Points from which on they are drawn smaller.
+  private static let crowd = 600
   /// As many as can be told apart.
   static let mostGroups = 10
   private static let side = 340.0
@@ -30,20 +33,22 @@ struct ScatterChart {
     func plot(_ ratio: Double) -> Plot {
       Plot(
         x: Axis(middle.0 - reach * ratio, middle.0 + reach * ratio, isLoose: false),
-        y: Axis(middle.1 - reach, middle.1 + reach, isLoose: false), unit: unit, xName: "", height: ScatterChart.side)
+        y: Axis(middle.1 - reach, middle.1 + reach, isLoose: false), unit: unit, xName: xName, height: ScatterChart.side
+      )
     }
     // Room for the labels decides on the width.
     let square = plot(1), plot = plot((square.right - square.left) / (square.bottom - square.top))
     let stride = (all.count + ScatterChart.most - 1) / ScatterChart.most
     let drawn = all.enumerated().filter { $0.offset % stride == 0 }.map(\.element)
     var markup = plot.axes()
+    let size = drawn.count > ScatterChart.crowd ? "crowded" : "sparse"
     for group in 0..<max(1, min(groups.count, ScatterChart.mostGroups)) {
       var path: Markup = ""
       // A subpath without length is a dot by its round cap: the least that a point can cost.
       for point in drawn where min(point.group, ScatterChart.mostGroups - 1) == group {
         path += "M\(at: plot.place(point.x)) \(at: plot.level(point.y))h0"
       }
-      markup += "<path class=\"cloud g\(group)\" d=\"\(path)\"/>"
+      markup += "<path class=\"cloud \(size) g\(group)\" d=\"\(path)\"/>"
     }
     let keys = groups.prefix(ScatterChart.mostGroups).enumerated().map { index, name in
       Figure.Key(

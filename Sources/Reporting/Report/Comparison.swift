@@ -26,12 +26,13 @@ struct Comparison {
   }
 
   private func header(_ verdicts: [Verdict]) -> Markup {
-    let ranked = runs.indices.filter { runs[$0].best != nil }
-      .min { runs[$0].best!.valid.negativeELBO < runs[$1].best!.valid.negativeELBO }
+    let ranked = runs.indices.filter { runs[$0].lowest != nil }
+      .min { runs[$0].lowest!.valid.negativeELBO < runs[$1].lowest!.valid.negativeELBO }
     let words =
       ranked.map { index in
-        let value = NumberText.figure(runs[index].best?.valid.negativeELBO ?? .nan)
+        let value = NumberText.figure(runs[index].lowest?.valid.negativeELBO ?? .nan)
         return "\(letter(index)) (\(names[index])) has the lowest validation −ELBO, \(value) nats per sample."
+          + equals(of: index)
       } ?? "None of them has a validated epoch."
     let items = runs.indices.map { index -> Markup in
       let gravest = verdicts[index].findings.first?.level ?? .ok
@@ -42,10 +43,29 @@ struct Comparison {
       + "<p class=\"soft\">\(caution)</p>\n<ul class=\"findings\">\n\(items)</ul></header>\n"
   }
 
+  /// Which runs are no worse but by chance: the lowest of many epochs is a matter of luck, too.
+  private func equals(of index: Int) -> String {
+    let equals = runs.indices.filter { other in
+      guard other != index, let ours = runs[index].lowest, let theirs = runs[other].lowest,
+        let scatter = Trend.scatter(runs[index]), let other = Trend.scatter(runs[other])
+      else { return false }
+      return theirs.valid.negativeELBO - ours.valid.negativeELBO < 3 * max(scatter, other)
+    }
+    guard !equals.isEmpty else { return "" }
+    let names = equals.map(letter).joined(separator: ", ")
+    return " \(names) \(equals.count == 1 ? "differs" : "differ") from it by less than epochs do by chance."
+  }
+
   /// Nats of other data or of another likelihood do not compare.
   private var caution: String {
-    let keys = ["data.source", "data.scale", "data.binarize", "data.image_size", "model.likelihood", "data.validation"]
-    let differing = keys.filter { key in Set(runs.map { $0[setting: key] }).count > 1 }
+    let keys = [
+      "data.source", "data.validation", "data.scale", "data.binarize", "data.image_size", "data.channels",
+      "train.overfit_batches", "model.likelihood",
+    ]
+    var differing = keys.filter { key in Set(runs.map { $0[setting: key] }).count > 1 }
+    // The same path may have held other data.
+    if Set(runs.map(\.metrics.start?.shape)).count > 1 { differing.append("the shape of a sample") }
+    if Set(runs.map(\.metrics.start?.validSamples)).count > 1 { differing.append("the number of validation samples") }
     return differing.isEmpty
       ? "Data and likelihood are the same in all, so their nats can be compared."
       : "They differ in \(differing.joined(separator: ", ")): their nats measure different things."
@@ -65,16 +85,16 @@ struct Comparison {
 
   private var results: Markup {
     func row(_ name: String, _ value: (RunRecord) -> String?) -> [String] { [name] + runs.map { value($0) ?? "–" } }
-    func best(_ name: String, _ value: @escaping (RunEpoch) -> Double?) -> [String] {
-      row(name) { $0.best.flatMap(value).map(NumberText.figure) }
+    func lowest(_ name: String, _ value: @escaping (RunEpoch) -> Double?) -> [String] {
+      row(name) { $0.lowest.flatMap(value).map(NumberText.figure) }
     }
     let rows = [
       row("state") { Verdict.word($0) }, row("epochs") { $0.epochs.last.map { "\($0.epoch)" } },
-      best("best validation −ELBO, nats") { $0.valid.negativeELBO },
-      best("reconstruction, nats") { $0.valid.reconstruction }, best("KL, nats") { $0.valid.kl },
-      best("bits per dimension") { $0.validBits },
-      row("at epoch") { $0.best.map { "\($0.epoch)" } },
-      row("active units") { run in run.best?.activeUnits.map { "\($0) of \(run.units ?? 0)" } },
+      lowest("lowest validation −ELBO, nats") { $0.valid.negativeELBO },
+      lowest("reconstruction, nats") { $0.valid.reconstruction }, lowest("KL, nats") { $0.valid.kl },
+      lowest("bits per dimension") { $0.validBits },
+      row("at epoch") { $0.lowest.map { "\($0.epoch)" } },
+      row("active units") { run in run.lowest?.activeUnits.map { "\($0) of \(run.units ?? 0)" } },
       row("parameters") { $0.metrics.start?.parameters.map(NumberText.count) },
       row("ranks") { $0.epochs.last.map { "\($0.ranks)" } },
       row("samples per second, median") { run in
@@ -113,10 +133,14 @@ struct Comparison {
         ?? ""
     }
     let nats = "nats per sample"
+    let betas = drawn.compactMap { runs[$0].epochs.last?.beta }.filter { $0 > 0 }
+    let areFar = (betas.max() ?? 1) > 10 * (betas.min() ?? 1)
     return chart("Validation −ELBO", nats, isCut: true) { $0.valid.negativeELBO }
       + chart("Validation reconstruction", nats, isCut: true) { $0.valid.reconstruction }
       + chart("Validation KL", nats, isCut: true) { $0.valid.kl }
-      + chart("Beta", "weight of the KL", including: [0]) { $0.beta }
+      + chart("Beta", "weight of the KL", including: areFar ? [] : [0], kind: areFar ? .logarithmic : .linear) {
+        $0.beta
+      }
       + chart("Active units", "units", including: [0], kind: .integer) { $0.activeUnits.map(Double.init) ?? .nan }
       + chart("Throughput", "samples per second", including: [0]) { $0.samplesPerSecond }
   }

@@ -20,27 +20,43 @@ extension Verdict {
   }
 
   @Sendable static func examineTrend(_ run: RunRecord) -> [Finding] {
-    let more = "train longer: raise train.max_epochs and run the same command"
     switch Trend(run) {
     case .unknown: return []
     case .settled: return [Finding(.ok, "convergence", "validation has stopped falling")]
     case .falling(let nats, let epochs):
-      let words = "validation fell by \(NumberText.figure(nats)) nats in the last \(epochs) epochs"
-      return [Finding(.ok, "convergence", words, advice: run.standing() == .finished ? more : nil)]
-    case .rising(let since, let nats):
-      let words = "validation is \(NumberText.figure(nats)) nats above its best, that of epoch \(since)"
-      return [
-        Finding(
-          .warning, "overfitting", words, advice: "use checkpoints/best, and train no longer than \(since) epochs")
-      ]
+      let words = "validation still fell, by \(NumberText.figure(nats)) nats in \(epochs) epochs"
+      return [Finding(.ok, "convergence", words, advice: wayOn(run))]
+    case .rising(let since, let nats, isLearned: false):
+      let words = "−ELBO is \(NumberText.figure(nats)) nats above where it was around epoch \(since), in training too"
+      guard let beta = run.epochs.last?.beta, beta > 1 else {
+        let advice = "use checkpoints/best, or a lower optimizer.learning_rate"
+        return [Finding(.warning, "convergence", words, advice: advice)]
+      }
+      return [Finding(.ok, "convergence", words + ": a beta of \(NumberText.figure(beta)) trades it for a smaller KL")]
+    case .rising(let since, let nats, isLearned: true):
+      let words = "validation is \(NumberText.figure(nats)) nats above where it was around epoch \(since)"
+      let best = "use checkpoints/best" + (run.kept.map { " (epoch \($0.epoch))" } ?? "")
+      let limit =
+        run.number("monitor.patience") == 0
+        ? "set monitor.patience, or train no longer than \(since) epochs" : "train no longer than \(since) epochs"
+      return [Finding(.warning, "overfitting", words, advice: "\(best); \(limit)")]
     }
+  }
+
+  /// What makes a run that ended too soon go on.
+  private static func wayOn(_ run: RunRecord) -> String? {
+    guard case .finished(let isEarly) = run.standing() else { return nil }
+    guard isEarly else { return "train longer: raise train.max_epochs and run the same command" }
+    let patience = run[setting: "monitor.patience"].map { " (now \($0.printable))" } ?? ""
+    return "wait longer: raise monitor.patience\(patience) and run the same command"
   }
 
   @Sendable static func examineUnits(_ run: RunRecord) -> [Finding] {
     if let collapse = run.events.last(where: { $0.kind == "collapse" }), run.epochs.last?.activeUnits ?? 0 == 0 {
       let lines = collapse.message.split(separator: "\n").map { $0.drop { $0 == " " } }
       let fix = lines.first { $0.hasPrefix("fix: ") }.map { String($0.dropFirst(5)).printable }
-      let words = lines.filter { !$0.hasPrefix("fix: ") }.joined(separator: "; ").printable
+      let rest = lines.filter { !$0.hasPrefix("fix: ") }.map { $0.hasSuffix(".") ? $0.dropLast() : $0 }
+      let words = rest.joined(separator: "; ").replacing("posterior collapse: ", with: "").printable
       return [Finding(.problem, "collapse", words, advice: fix.map { $0.hasPrefix("--set") ? $0 : "set " + $0 })]
     }
     guard let last = run.epochs.last, let active = last.activeUnits, let units = run.units, units > 1 else { return [] }
@@ -74,7 +90,7 @@ extension Verdict {
   }
 
   @Sendable static func examineWarmUp(_ run: RunRecord) -> [Finding] {
-    guard run.standing() == .finished, let end = run.number("objective.beta.end"), let last = run.epochs.last,
+    guard case .finished = run.standing(), let end = run.number("objective.beta.end"), let last = run.epochs.last,
       ["linear", "sigmoid"].contains(run[setting: "objective.beta.schedule"]), last.beta < end * 0.999
     else { return [] }
     let words =
@@ -85,8 +101,12 @@ extension Verdict {
   @Sendable static func examineSteps(_ run: RunRecord) -> [Finding] {
     let rollbacks = run.events.count { $0.kind == "rollback" }
     guard rollbacks > 0 else { return [] }
-    let words = "\(rollbacks) rollback\(rollbacks == 1 ? "" : "s"): steps that were not finite were undone"
-    return [Finding(.warning, "steps", words, advice: "lower optimizer.learning_rate, or look at the samples named")]
+    let words =
+      rollbacks == 1
+      ? "1 rollback: what was not finite was undone, and the learning rate halved"
+      : "\(rollbacks) rollbacks: what was not finite was undone, and the learning rate halved each time"
+    let advice = "look at the samples that are named under Events, or lower optimizer.learning_rate"
+    return [Finding(.warning, "steps", words, advice: advice)]
   }
 
   @Sendable static func examineRanks(_ run: RunRecord) -> [Finding] {

@@ -19,12 +19,12 @@ struct ReportPictures {
     return figures.text.isEmpty ? "" : "<div class=\"pictures\">\(figures)</div>\n"
   }
 
-  /// The last epoch's alone, whatever their number.
-  mutating func latest(_ run: RunRecord, in folder: String, _ what: String, most: Int = columns) -> Markup {
-    let all = run.pictures(in: folder), last = all.last?.epoch
+  /// The last of each folder, side by side.
+  mutating func latest(_ run: RunRecord, in folders: [String]) -> Markup {
     var figures: Markup = ""
-    for picture in all.filter({ $0.epoch == last }).prefix(most) {
-      figures += figure(picture, "\(what), \(picture.name.dropLast(4))") ?? ""
+    for folder in folders {
+      guard let last = run.pictures(in: folder).last else { continue }
+      figures += figure(last, "\(folder), \(last.epoch.map { "epoch \($0)" } ?? last.name)") ?? ""
     }
     return figures.text.isEmpty ? "" : "<div class=\"pictures wide\">\(figures)</div>\n"
   }

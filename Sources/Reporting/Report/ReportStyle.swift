@@ -6,13 +6,13 @@ enum ReportStyle {
   static let sheet: Markup = """
     :root { color-scheme: light dark; --page: #fff; --card: #f5f6f8; --ink: #1d232a; --soft: #58626d; --rule: #d5dae0;
       --grid: #e6e9ed; --good: #00694b; --warning: #875400; --problem: #b3261e;
-      --c0: #0067a6; --c1: #c24a12; --c2: #00805c; --c3: #a04a93; --c4: #8a6700; --c5: #2488b8; --c6: #59636e;
-      --c7: #c0356f; --c8: #6a5acd; --c9: #111; --idle: #b9c1ca; }
+      --c0: #0067a6; --c1: #c24a12; --c2: #00805c; --c3: #a04a93; --c4: #8f7200; --c5: #008fb3; --c6: #6b7580;
+      --c7: #d4327c; --c8: #6b3d1e; --c9: #111; --idle: #b9c1ca; }
     @media screen and (prefers-color-scheme: dark) {
       :root { --page: #14181d; --card: #1d232a; --ink: #e8ebee; --soft: #a3adb8; --rule: #3a434d; --grid: #2a3139;
         --good: #4cc9a0; --warning: #e6b04c; --problem: #ff8a80;
-        --c0: #5cb8f2; --c1: #f58a4e; --c2: #3fc79a; --c3: #dc93cf; --c4: #dcb23c; --c5: #8fd3f5; --c6: #a9b3bd;
-        --c7: #f57fae; --c8: #a99cf5; --c9: #fff; --idle: #56616d; }
+        --c0: #5cb8f2; --c1: #f58a4e; --c2: #3fc79a; --c3: #dc93cf; --c4: #dcb23c; --c5: #57dbe0; --c6: #98a2ac;
+        --c7: #f75f9f; --c8: #b98a66; --c9: #fff; --idle: #56616d; }
     }
     * { box-sizing: border-box; }
     html { -webkit-text-size-adjust: 100%; }
@@ -25,8 +25,8 @@ enum ReportStyle {
     h3 { font-size: 0.95rem; margin: 0; font-weight: 600; }
     p { margin: 0 0 0.5rem; }
     .soft, .note { color: var(--soft); }
-    .section-note { margin-bottom: 0.6rem; }
     .note, .keys { font-size: 0.8125rem; margin: 0.15rem 0 0; line-height: 1.4; }
+    .section-note { margin-bottom: 1rem; }
     .verdict { font-size: 1.15rem; line-height: 1.45; margin: 1rem 0 0.5rem; max-width: 56rem; }
     .next { max-width: 56rem; }
     .tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 0.75rem;
@@ -44,9 +44,9 @@ enum ReportStyle {
       gap: 0 1.5rem; margin-bottom: -1rem;
       align-items: start; }
     figure { margin: 0; min-width: 0; break-inside: avoid; }
-    .chart { display: grid; grid-template-rows: subgrid; grid-row: span 3; margin-bottom: 1.75rem; }
+    .chart { display: grid; grid-template-rows: subgrid; grid-row: span 2; margin-bottom: 1.75rem; }
     .chart svg { display: block; width: 100%; max-width: 30rem; height: auto; }
-    .chart > svg { margin-top: 0.35rem; overflow: visible; }
+    .chart > div > svg { margin-top: 0.35rem; overflow: visible; }
     .key { white-space: nowrap; margin-right: 0.75rem; }
     .key svg.swatch { display: inline; width: 22px; height: 10px; vertical-align: middle; margin: 0; }
     svg text { font-size: 11px; fill: var(--soft); font-family: inherit; font-variant-numeric: tabular-nums; }
@@ -66,7 +66,7 @@ enum ReportStyle {
     .mark.resume { stroke: var(--soft); stroke-dasharray: 6 2; }
     .on { fill: var(--c0); } .off { fill: var(--page); stroke: var(--c1); stroke-width: 1; }
       .wait { fill: var(--idle); }
-    .cloud { fill: none; stroke-width: 3; stroke-linecap: round; }
+    .cloud { fill: none; stroke-width: 3; stroke-linecap: round; } .cloud.sparse { stroke-width: 4.5; }
     .cloud.g0 { stroke: var(--c0); } .cloud.g1 { stroke: var(--c1); } .cloud.g2 { stroke: var(--c2); }
     .cloud.g3 { stroke: var(--c3); } .cloud.g4 { stroke: var(--c4); } .cloud.g5 { stroke: var(--c5); }
     .cloud.g6 { stroke: var(--c6); } .cloud.g7 { stroke: var(--c7); } .cloud.g8 { stroke: var(--c8); }

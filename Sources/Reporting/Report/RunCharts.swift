@@ -50,7 +50,7 @@ struct RunCharts {
   var curves: Markup {
     guard run.epochs.count > 1 || run.metrics.steps.count < 2 else { return stepCurves }
     let nats = "nats per sample"
-    let best = run.best.map { (x: Double($0.epoch), y: $0.valid.negativeELBO) }
+    let best = run.lowest.map { (x: Double($0.epoch), y: $0.valid.negativeELBO) }
     var markup = chart("−ELBO", nats, { $0.train.negativeELBO }, { $0.valid.negativeELBO }, best: best)
     markup += chart("Reconstruction", nats, { $0.train.reconstruction }, { $0.valid.reconstruction })
     markup += chart("KL", nats, { $0.train.kl }, { $0.valid.kl })
@@ -64,15 +64,18 @@ struct RunCharts {
 
   /// Of a run that has not finished two epochs.
   private var stepCurves: Markup {
-    func chart(_ title: String, _ unit: String, _ value: (RunStep) -> Double) -> Markup {
+    func chart(
+      _ title: String, _ unit: String, including: [Double] = [], _ value: (RunStep) -> Double
+    ) -> Markup {
       let points = run.metrics.steps.map { (x: Double($0.step), y: value($0)) }
       return LineChart(
-        title: title, unit: unit, xName: "step", isCut: true, series: [.init(name: "train", style: 1, points: points)]
+        title: title, unit: unit, xName: "step", including: including, isCut: including.isEmpty,
+        series: [.init(name: "train", style: 1, points: points)]
       ).figure() ?? ""
     }
     let nats = "nats per sample"
     return chart("−ELBO", nats) { $0.train.negativeELBO } + chart("Reconstruction", nats) { $0.train.reconstruction }
-      + chart("KL", nats) { $0.train.kl } + chart("Beta", "weight of the KL") { $0.beta }
+      + chart("KL", nats) { $0.train.kl } + chart("Beta", "weight of the KL", including: [0]) { $0.beta }
   }
 
   // MARK: Latent space
@@ -106,7 +109,7 @@ struct RunCharts {
         keys.append(Figure.Key(style: "off", shape: .box, text: "inactive", value: "\(kl.count - active)"))
       }
     }
-    let rule = "Active: Var[μ] over validation exceeds \(NumberText.figure(threshold)). Sum \(sum(kl)) nats."
+    let rule = "Active: Var[μ] over validation exceeds \(decimalText(threshold)). Sum \(sum(kl)) nats."
     return BarChart(
       title: "KL per unit", unit: "nats per sample", xName: "unit, sorted by KL", keys: keys,
       note: knowsActive ? rule : nil, description: "KL of each of \(kl.count) units, sum \(sum(kl)) nats", bars: bars
@@ -127,10 +130,15 @@ struct RunCharts {
     }
     let groups = Set(rows.map(\.2)).sorted { (Int($0) ?? .max, $0) < (Int($1) ?? .max, $1) }
     let places = Dictionary(uniqueKeysWithValues: groups.enumerated().map { ($1, $0) })
+    let caption = words.first.map { $0.drop { $0 == "#" || $0 == " " } }.map { String($0).printable }
+    let axes: (x: String, y: String) =
+      caption?.contains("PCA") == true
+      ? ("first principal component of μ", "second principal component of μ")
+      : run.units == 2 ? ("μ of unit 0", "μ of unit 1") : ("μ", "μ")
     return ScatterChart(
-      title: "Map of the latent space", unit: "μ", groups: groups == [""] ? [] : groups,
+      title: "Map of the latent space", unit: axes.y, xName: axes.x, groups: groups == [""] ? [] : groups,
       points: rows.map { ScatterChart.Point(x: $0, y: $1, group: places[$2] ?? 0) },
-      note: words.first.map { $0.drop { $0 == "#" || $0 == " " } }.map { String($0).printable }
+      note: caption
     ).figure() ?? ""
   }
 

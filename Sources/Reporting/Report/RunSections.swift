@@ -12,10 +12,10 @@ struct RunSections {
     let samples = pictures.figures(run, in: "samples", "samples")
     let reconstructions = pictures.figures(run, in: "reconstructions", "reconstructions")
     let map = charts.map
-    let latent = map.text.isEmpty ? pictures.latest(run, in: "latent", "latent space", most: 2) : ""
-    let others = ["interpolations", "traversals", "manifold"].map { pictures.latest(run, in: $0, $0) }
-    let shown: Markup = "\(samples)\(reconstructions)\(others)"
-    let note: Markup = shown.text.isEmpty ? "" : pictureNote
+    let latent = map.text.isEmpty ? pictures.latest(run, in: ["latent"]) : ""
+    let paths = pictures.latest(run, in: ["interpolations", "traversals", "manifold"])
+    let shown: Markup = "\(samples)\(reconstructions)\(paths)"
+    let note: Markup = shown.text.isEmpty ? "" : pictureNote(hasPaths: !paths.text.isEmpty)
     return header(verdict) + RunSections.findings(verdict.findings)
       + ReportPage.section("Training", ReportPage.charts(charts.curves) + epochTable)
       + ReportPage.section("Latent space", ReportPage.charts(charts.activeUnits + charts.units + map) + latent)
@@ -29,7 +29,8 @@ struct RunSections {
   private func header(_ verdict: Verdict) -> Markup {
     var words: [String] = []
     if let start = run.metrics.start {
-      if let data = start.data { words.append(data + (start.shape.map { " \($0)" } ?? "")) }
+      if let data = start.data { words.append(URL(fileURLWithPath: data).lastPathComponent) }
+      if let shape = start.shape { words.append(Int(shape).map { "\($0) values a sample" } ?? shape) }
       if let samples = start.trainSamples { words.append("\(NumberText.count(samples)) training samples") }
       if let samples = start.validSamples { words.append("\(NumberText.count(samples)) validation samples") }
       if let parameters = start.parameters { words.append("\(NumberText.count(parameters)) parameters") }
@@ -47,9 +48,9 @@ struct RunSections {
   }
 
   private var tiles: Markup {
-    guard let best = run.best else { return "" }
+    guard let best = run.lowest else { return "" }
     var tiles: [(String, String)] = [
-      (NumberText.figure(best.valid.negativeELBO), "nats per sample, best validation −ELBO"),
+      (NumberText.figure(best.valid.negativeELBO), "nats per sample, lowest validation −ELBO"),
       (NumberText.figure(best.valid.reconstruction), "nats of them reconstruction"),
       (NumberText.figure(best.valid.kl), "nats of them KL"),
     ]
@@ -94,9 +95,12 @@ struct RunSections {
     return "<details><summary>\(title)</summary>\(ReportPage.table(header, rows, words: 0))</details>\n"
   }
 
-  private var pictureNote: Markup {
+  private func pictureNote(hasPaths: Bool) -> Markup {
     let words =
       "Samples are decoded from the same noise every time; reconstructions of validation stand below their originals."
+      + (hasPaths
+        ? " Interpolations go from one validation sample to another; traversals move one unit of z from −3 to 3, and "
+          + "name it with its KL in nats." : "")
     return "<p class=\"note section-note\">\(words)</p>\n"
   }
 
@@ -115,7 +119,7 @@ struct RunSections {
     }
     guard !cells.isEmpty else { return "" }
     let more: Markup = left > 0 ? "<p class=\"note\">\(left) more are in metrics.jsonl.</p>\n" : ""
-    return ReportPage.table(["event", "at step", "what"], cells, words: 3) + more
+    return ReportPage.table(["event", "step", "what"], cells, words: 3) + more
   }
 
   // MARK: What it was

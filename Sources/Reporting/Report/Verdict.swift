@@ -18,19 +18,26 @@ package struct Verdict: Sendable {
   ]
 
   package init(_ run: RunRecord) {
-    let found = Verdict.examiners.flatMap { $0(run) }
+    var found = Verdict.examiners.flatMap { $0(run) }
+    let hasCollapsed = found.contains { $0.level == .problem && $0.check == "collapse" }
+    // That nothing gets better is no good news then.
+    if hasCollapsed { found.removeAll { $0.check == "convergence" } }
     findings = found.enumerated().sorted { ($1.element.level, $0.offset) < ($0.element.level, $1.offset) }.map(
       \.element)
     let trend = Trend(run), state = Verdict.state(run)
-    let hasCollapsed = found.contains { $0.level == .problem && $0.check == "collapse" }
-    let quality = hasCollapsed ? ", and the posterior has collapsed" : trend.words
+    let quality = hasCollapsed ? ", and the posterior has collapsed" : run.epochs.isEmpty ? "" : trend.words
     var text = state + quality + "."
-    if let best = run.best {
-      text += " The best validation −ELBO is \(NumberText.figure(best.valid.negativeELBO)) nats per sample"
-      if let bits = best.validBits { text += " (\(NumberText.figure(bits)) bits per dimension)" }
-      text += ", at epoch \(best.epoch)"
-      if let active = best.activeUnits, let units = run.units { text += ", with \(active) of \(units) units active" }
+    if let lowest = run.lowest {
+      text += " The lowest validation −ELBO is \(NumberText.figure(lowest.valid.negativeELBO)) nats per sample"
+      if let bits = lowest.validBits { text += " (\(NumberText.figure(bits)) bits per dimension)" }
+      text += ", at epoch \(lowest.epoch)"
+      if let active = lowest.activeUnits, let units = run.units { text += ", with \(active) of \(units) units active" }
       text += "."
+      if let kept = run.kept, kept.epoch != lowest.epoch {
+        let metric = run[setting: "monitor.metric"] ?? "neg_elbo"
+        let rule = metric == "neg_elbo" ? "the best of those that were kept" : "the best by \(metric.printable)"
+        text += " checkpoints/best is epoch \(kept.epoch), \(rule), with \(NumberText.figure(kept.valid.negativeELBO))."
+      }
     }
     sentence = text
     let advice = findings.compactMap(\.advice).prefix(2)
@@ -40,7 +47,7 @@ package struct Verdict: Sendable {
   /// How it stands, in a word.
   static func word(_ run: RunRecord) -> String {
     switch run.standing() {
-    case .finished: "finished"
+    case .finished(let isEarly): isEarly ? "finished early" : "finished"
     case .stopped: "stopped"
     case .failed: "failed"
     case .going: "going"
@@ -52,10 +59,15 @@ package struct Verdict: Sendable {
   static func state(_ run: RunRecord) -> String {
     let reached = run.epochs.last?.epoch ?? run.status?.epoch ?? 0
     let planned = run[setting: "train.max_epochs"].flatMap(Int.init)
-    let place =
-      planned.map { $0 == reached ? "\(reached) epochs" : "\(reached) of \($0) epochs" } ?? "\(reached) epochs"
+    let place: String
+    if reached == 0, let step = run.status?.step, step > 0 {
+      place = "\(step) step\(step == 1 ? "" : "s"), within the first" + (planned.map { " of \($0) epochs" } ?? " epoch")
+    } else {
+      place = (planned.map { $0 == reached ? "\(reached)" : "\(reached) of \($0)" } ?? "\(reached)") + " epochs"
+    }
     switch run.standing() {
-    case .finished: return "Finished after \(place)"
+    case .finished(let isEarly):
+      return isEarly ? "Finished early, by monitor.patience, after \(place)" : "Finished after \(place)"
     case .stopped(let reason):
       let why =
         ["signal": "by a signal", "max_time": "when its time was up", "collapse": "by the collapse of its posterior"][
@@ -74,25 +86,50 @@ enum Trend: Equatable {
   /// By so many nats over the last so many epochs.
   case falling(by: Double, over: Int)
   case settled
-  case rising(since: Int, by: Double)
+  /// `isLearned`: while the training samples' went on falling.
+  case rising(since: Int, by: Double, isLearned: Bool)
 
-  /// Judged by the last fifth of the epochs, against 1 % of all that has been gained.
+  /// Judged by means over a fifth of the epochs. What counts is more than 1 % of all that has been gained, and more than
+  /// three standard errors, which chance alone seldom makes.
   init(_ run: RunRecord) {
     let rows = run.epochs.filter { $0.valid.negativeELBO.isFinite }, values = rows.map(\.valid.negativeELBO)
-    guard values.count >= 5, let best = values.indices.min(by: { values[$0] < values[$1] }) else {
+    guard values.count >= 5, let lowest = values.min() else {
       self = .unknown
       return
     }
-    let window = max(3, values.count / 5), threshold = 0.01 * (values[0] - values[best])
-    let ending = values.suffix(min(3, window)), rise = ending.reduce(0, +) / Double(ending.count) - values[best]
-    let before = values.dropLast(window).min() ?? values[0]
-    if values.count - 1 - best >= window, rise > threshold {
-      self = .rising(since: rows[best].epoch, by: rise)
-    } else if before - values[best] > threshold {
-      self = .falling(by: before - values[best], over: window)
+    let window = max(3, values.count / 5), gain = 0.01 * (values[0] - lowest)
+    let means = (0...values.count - window).map { values[$0..<$0 + window].reduce(0, +) / Double(window) }
+    let last = means[means.count - 1], before = means[max(0, means.count - 1 - window)]
+    let best = means.indices.min { means[$0] < means[$1] } ?? 0
+    let error = Trend.scatter(values.suffix(2 * window)) * (2 / Double(window)).squareRoot()
+    let least = max(gain, 3 * error)
+    if best + window < means.count, last - means[best] > least {
+      let valley = (best..<best + window).min { values[$0] < values[$1] } ?? best
+      let train = rows.map(\.train.negativeELBO), then = train[best..<best + window], now = train.suffix(window)
+      // What is not finite says nothing.
+      let isWorse = now.reduce(0, +) > then.reduce(0, +)
+      self = .rising(since: rows[valley].epoch, by: last - means[best], isLearned: !isWorse)
+    } else if before - last > least {
+      self = .falling(by: before - last, over: min(window, means.count - 1))
     } else {
       self = .settled
     }
+  }
+
+  /// Standard deviation of values about a line that may bend slowly, by their second differences.
+  private static func scatter(_ values: ArraySlice<Double>) -> Double {
+    var squares = 0.0
+    for i in values.indices.dropFirst().dropLast() {
+      let bend = values[i + 1] - 2 * values[i] + values[i - 1]
+      squares += bend * bend
+    }
+    return (squares / (6 * Double(values.count - 2))).squareRoot()
+  }
+
+  /// By how much the last epochs of a run differ by chance; nil where they are too few to tell.
+  static func scatter(_ run: RunRecord) -> Double? {
+    let values = run.epochs.map(\.valid.negativeELBO).filter(\.isFinite)
+    return values.count < 5 ? nil : scatter(values.suffix(max(6, 2 * values.count / 5)))
   }
 
   var words: String {
@@ -100,7 +137,7 @@ enum Trend: Equatable {
     case .unknown: ", too few to judge by"
     case .falling: ", with validation still falling"
     case .settled: ", with validation converged"
-    case .rising(let since, _): ", with validation rising again since epoch \(since)"
+    case .rising(let since, _, _): ", with validation rising again since epoch \(since)"
     }
   }
 }
