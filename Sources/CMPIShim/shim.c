@@ -144,6 +144,29 @@ int vd_mpi_allgather(vd_comm *comm, const void *mine, uint64_t bytes, void *all,
   return 0;
 }
 
+int vd_mpi_gather(vd_comm *comm, const void *mine, uint64_t bytes, void *all, const uint64_t *counts) {
+  const int tag = 32001;
+  int code = 0;
+  if (comm->rank) {
+    for (uint64_t at = 0; at < bytes && !code; at += vd_chunk_limit) {
+      uint64_t n = bytes - at < vd_chunk_limit ? bytes - at : vd_chunk_limit;
+      code = MPI_Send((const char *)mine + at, (int)n, MPI_BYTE, 0, tag, comm->comm);
+    }
+    return code;
+  }
+  char *to = all;
+  if (bytes) memcpy(to, mine, bytes);
+  to += bytes;
+  for (int r = 1; r < comm->size; r++) {
+    for (uint64_t at = 0; at < counts[r] && !code; at += vd_chunk_limit) {
+      uint64_t n = counts[r] - at < vd_chunk_limit ? counts[r] - at : vd_chunk_limit;
+      code = MPI_Recv(to + at, (int)n, MPI_BYTE, r, tag, comm->comm, MPI_STATUS_IGNORE);
+    }
+    to += counts[r];
+  }
+  return code;
+}
+
 struct vd_transfers {
   MPI_Request *requests;
   int count, capacity, running;

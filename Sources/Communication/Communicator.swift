@@ -108,13 +108,33 @@ package final class Communicator {
     return values
   }
 
-  /// Every rank's bytes on every rank, by rank; lengths may differ.
-  package func gather(_ mine: [UInt8]) throws(Failure) -> [[UInt8]] {
+  /// Every rank's number on every rank.
+  private func lengths(_ mine: Int) throws(Failure) -> [UInt64] {
     var lengths = [UInt64](repeating: 0, count: size)
     let eights = [UInt64](repeating: 8, count: size)
     let places = (0..<size).map { UInt64(8 * $0) }
-    var length = UInt64(mine.count)
+    var length = UInt64(mine)
     try Communicator.check(vd_mpi_allgather(world, &length, 8, &lengths, eights, places), "gathering lengths")
+    return lengths
+  }
+
+  /// Every rank's values, one rank's after the other's, and how many each has, on the root; nothing elsewhere: for what
+  /// is too much for every rank. Collective.
+  package func gatherOnRoot<T: BitwiseCopyable>(_ mine: [T]) throws(Failure) -> (values: [T], counts: [Int]) {
+    let lengths = try lengths(mine.count * MemoryLayout<T>.stride)
+    let counts = isRoot ? lengths.map { Int($0) / MemoryLayout<T>.stride } : []
+    var code: Int32 = 0
+    let values = [T](unsafeUninitializedCapacity: counts.reduce(0, +)) { all, count in
+      code = mine.withUnsafeBytes { vd_mpi_gather(world, $0.baseAddress, UInt64($0.count), all.baseAddress, lengths) }
+      count = counts.reduce(0, +)
+    }
+    try Communicator.check(code, "gathering on the root")
+    return (values, counts)
+  }
+
+  /// Every rank's bytes on every rank, by rank; lengths may differ.
+  package func gather(_ mine: [UInt8]) throws(Failure) -> [[UInt8]] {
+    let lengths = try lengths(mine.count)
     var offsets = [UInt64](), total: UInt64 = 0
     for length in lengths {
       offsets.append(total)

@@ -1,4 +1,3 @@
-import CMPIShim
 import Glibc
 import Kernels
 
@@ -74,11 +73,11 @@ package struct PhaseRecording {
       words += [entry.began - origin, UInt64(UInt32(bitPattern: entry.step)) << 8 | UInt64(entry.phase)]
     }
     let hosts = try communicator.gather(Array(Launcher.hostName.utf8)).map { String(decoding: $0, as: UTF8.self) }
-    let all = try communicator.gatherOnRoot(words.withUnsafeBytes { [UInt8]($0) })
-    return zip(hosts, all).map { host, bytes in
-      let words = bytes.withUnsafeBytes { bytes in
-        (0..<bytes.count / 8).map { bytes.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self) }
-      }
+    let all = try communicator.gatherOnRoot(words)
+    var end = 0
+    return zip(hosts, all.counts).map { host, count in
+      end += count
+      let words = Array(all.values[end - count..<end])
       let events = stride(from: 2, to: words.count, by: 2).map { at in
         RankTrace.Event(
           phase: Phase(rawValue: Int(words[at + 1] & 255)) ?? .start, step: Int(words[at + 1] >> 8), began: words[at],
@@ -86,38 +85,5 @@ package struct PhaseRecording {
       }
       return RankTrace(host: host, events: events, dropped: Int(words[0]))
     }
-  }
-}
-
-extension Communicator {
-  /// Every rank's bytes, by rank, on the root; nothing elsewhere: for what is too much for every rank. Collective.
-  package func gatherOnRoot(_ mine: [UInt8]) throws(Failure) -> [[UInt8]] {
-    let lengths = try gather(withUnsafeBytes(of: UInt64(mine.count)) { [UInt8]($0) }).map { bytes in
-      bytes.withUnsafeBytes { Int($0.loadUnaligned(as: UInt64.self)) }
-    }
-    guard size > 1 else { return [mine] }
-    var transfers: OpaquePointer?
-    try Communicator.check(vd_mpi_transfers(&transfers, 0), "preparing transfers")
-    let out = Buffer.allocate(UInt8.self, count: mine.count)
-    let places = lengths.indices.map { Buffer.allocate(UInt8.self, count: isRoot && $0 > 0 ? lengths[$0] : 0) }
-    out.update(from: mine, count: mine.count)
-    if isRoot {
-      for other in 1..<size {
-        try Communicator.check(
-          vd_mpi_add_receive(transfers, world, places[other], UInt64(lengths[other]), Int32(other), 0),
-          "preparing a transfer")
-      }
-    } else {
-      try Communicator.check(
-        vd_mpi_add_send(transfers, world, out, UInt64(mine.count), 0, 0), "preparing a transfer")
-    }
-    try Communicator.check(vd_mpi_start_transfers(transfers), "gathering \(mine.count) bytes")
-    var done: Int32 = 0
-    while done == 0 { try Communicator.check(vd_mpi_test_transfers(transfers, &done), "gathering on the root") }
-    // Given back after the last message alone: where MPI has failed it may write there still.
-    defer { for place in places + [out] { place.deallocate() } }
-    try Communicator.check(vd_mpi_free_transfers(transfers), "ending transfers")
-    guard isRoot else { return [] }
-    return [mine] + (1..<size).map { Array(UnsafeBufferPointer(start: places[$0], count: lengths[$0])) }
   }
 }

@@ -26,4 +26,15 @@ extension Communicator {
     for merge in ReductionTree.merges(of: blocks.flatMap { $0 }) { add(all, merge) }
     return (0..<width).map { all[$0] }
   }
+
+  /// `width` numbers for each of `parts`, which one rank finds and all get.
+  package func divided(
+    parts: Int, width: Int, _ part: (Int) throws(Failure) -> [Double]
+  ) throws(Failure) -> [[Double]] {
+    guard parts > 0 else { return [] }
+    let all = try treeSum(leaves: parts, width: parts * width) { index, row throws(Failure) in
+      for (place, value) in try part(index).enumerated() { row[index * width + place] = value }
+    }
+    return (0..<parts).map { Array(all[$0 * width..<($0 + 1) * width]) }
+  }
 }

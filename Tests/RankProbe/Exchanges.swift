@@ -126,7 +126,14 @@ extension RankProbe {
       let gathered = try communicator.gather(text(rank))
       try check(gathered == (0..<size).map(text), "gather of ragged lengths, scale \(scale)")
       let onRoot = try communicator.gatherOnRoot(text(rank))
-      try check(onRoot == (rank == 0 ? gathered : []), "gather on the root of ragged lengths, scale \(scale)")
+      try check(
+        onRoot.values == (rank == 0 ? gathered.flatMap { $0 } : [])
+          && onRoot.counts == (rank == 0 ? gathered.map(\.count) : []),
+        "gather on the root of ragged lengths, scale \(scale)")
+      let parts = try communicator.divided(parts: scale % 50 + 1, width: 2) { [Double($0), -Double(rank)] }
+      let tree = ReductionTree(leaves: scale % 50 + 1, ranks: size)
+      let finders = (0..<size).flatMap { rank in tree.range(of: rank).map { _ in -Double(rank) } }
+      try check(parts == finders.enumerated().map { [Double($0.offset), $0.element] }, "divided: \(parts)")
       for root in 0..<size {
         let sent = rank == root ? [UInt8](repeating: UInt8(root + 1), count: scale * 7) : []
         let received = try communicator.broadcast(sent, from: root)

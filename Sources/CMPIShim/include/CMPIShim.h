@@ -30,6 +30,8 @@ int vd_mpi_broadcast(vd_comm *comm, void *data, uint64_t bytes, int32_t root);
 int vd_mpi_allreduce_max(vd_comm *comm, int64_t *values, uint64_t count);
 int vd_mpi_allgather(vd_comm *comm, const void *mine, uint64_t bytes, void *all, const uint64_t *counts,
                      const uint64_t *offsets);
+// Joined in the order of ranks, on rank 0 alone, which gives everyone's counts.
+int vd_mpi_gather(vd_comm *comm, const void *mine, uint64_t bytes, void *all, const uint64_t *counts);
 
 // Transfers between fixed places, made once and started again and again: a step needs no set-up and no memory.
 // `tag` tells transfers between the same two ranks apart; MPI promises 0...32767. Messages are cut to `piece` bytes
