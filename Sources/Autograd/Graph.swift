@@ -33,6 +33,7 @@ package final class Graph {
   private var gradientTable: UnsafeMutablePointer<Memory.Gradient>?
   private var arena: UnsafeMutablePointer<Float>?
   private var keptTensors: Set<Int> = []
+  private var droppedTensors: Set<Int> = []
   package var replay: Replay
   private let ownSamples: UnsafeMutablePointer<UInt64>
   /// Where replays say what each operation took; nil: nobody asks.
@@ -122,6 +123,21 @@ package final class Graph {
   /// Its values are read after a replay: nothing else takes their place.
   package func keep(_ tensors: [Tensor]) { keptTensors.formUnion(tensors.map(\.index)) }
 
+  /// Forgets operations that nothing kept depends on, with their tensors.
+  package func dropUnneeded() {
+    var needed = keptTensors
+    let kept = operations.indices.reversed().filter { i in
+      guard operations[i].outputs.contains(where: { needed.contains($0.index) }) else { return false }
+      needed.formUnion(operations[i].inputs.map(\.index))
+      return true
+    }
+    func tensors(_ operation: any Operation) -> [Int] {
+      (operation.outputs + operation.kept + operation.workspace).map(\.index)
+    }
+    droppedTensors = Set(operations.flatMap(tensors)).subtracting(kept.flatMap { tensors(operations[$0]) })
+    (operations, labels) = (kept.reversed().map { operations[$0] }, kept.reversed().map { labels[$0] })
+  }
+
   /// Ends recording: places every tensor in the arena and points parameters into `parameters`.
   package func finalize(parameters: UnsafeMutablePointer<Float>) {
     precondition(valueTable == nil, "graph finalized twice")
@@ -199,7 +215,8 @@ package final class Graph {
     }
     for (i, entry) in entries.enumerated() {
       guard case .arena = entry.place, valuePlaces[i] == nil else { continue }
-      valuePlaces[i] = plan.add(floats: entry.shape.count, life: values[i] ?? 0...end)
+      let isDropped = droppedTensors.contains(i)
+      valuePlaces[i] = plan.add(floats: isDropped ? 0 : entry.shape.count, life: values[i] ?? 0...end)
       if entry.needsGradient {
         gradientPlaces[i] = plan.add(floats: entry.shape.count, life: gradients[i] ?? 0...end)
       }
@@ -231,8 +248,8 @@ package final class Graph {
 
   /// Bytes of the arena, values and gradients of values; known while recording, before anything is placed.
   package var arenaBytes: Int { planMemory().plan.count * MemoryLayout<Float>.stride }
-  /// Bytes of what operations read beside tensors.
-  package var tableBytes: Int { operations.reduce(0) { $0 + $1.tableBytes } }
+  /// With what operations read beside tensors.
+  package var bytes: Int { arenaBytes + operations.reduce(0) { $0 + $1.tableBytes } }
 
   /// What was recorded, in order: the layer's name, the extents of what comes out, and products of a microbatch.
   package var layers: [(label: String, shape: Shape, multiplyAdds: Int)] {

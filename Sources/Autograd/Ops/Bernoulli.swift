@@ -8,6 +8,7 @@ struct BernoulliWithLogits: Operation {
   let x, logits, residual, loss: Tensor
   var inputs: [Tensor] { [logits] }
   var outputs: [Tensor] { [loss] }
+  var kept: [Tensor] { [residual] }
 
   func forward(_ memory: Memory) {
     vd_bernoulli(memory[loss], memory[residual], memory[logits], memory[x], x.rows, x.columns)

@@ -8,6 +8,7 @@ struct Dropout: NoiseOperation {
   let streamHash: UInt64
   var inputs: [Tensor] { [x] }
   var outputs: [Tensor] { [y] }
+  var kept: [Tensor] { [mask] }
 
   func forward(_ memory: Memory) {
     let replay = memory.replay

@@ -73,6 +73,7 @@ struct LogisticMixtureSample: Operation {
   let streamHash: UInt64
   var inputs: [Tensor] { [location] }
   var outputs: [Tensor] { [x] }
+  var workspace: [Tensor] { [uniforms] }
 
   func forward(_ memory: Memory) {
     let replay = memory.replay

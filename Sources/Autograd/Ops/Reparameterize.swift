@@ -22,8 +22,9 @@ struct StandardNormal: NoiseOperation {
 struct Reparameterize: Operation {
   static let name = "reparameterize"
   let mu, logvar, eps, deviation, z: Tensor
-  var inputs: [Tensor] { [mu, logvar] }
+  var inputs: [Tensor] { [mu, logvar, eps] }
   var outputs: [Tensor] { [z] }
+  var kept: [Tensor] { [deviation] }
 
   func forward(_ memory: Memory) {
     vd_reparameterize(

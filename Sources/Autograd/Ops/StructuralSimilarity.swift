@@ -7,19 +7,20 @@ import Kernels
 struct StructuralDissimilarity: Operation {
   static let name = "structural dissimilarity"
   let image: ImageShape
-  let x, y, workspace, loss: Tensor
+  let x, y, planes, loss: Tensor
   var inputs: [Tensor] { [y] }
   var outputs: [Tensor] { [loss] }
+  var workspace: [Tensor] { [planes] }
 
   func forward(_ memory: Memory) {
     vd_dissimilarity(
-      memory[loss], memory[x], memory[y], memory[workspace], x.rows, image.rows, image.columns, image.channels)
+      memory[loss], memory[x], memory[y], memory[planes], x.rows, image.rows, image.columns, image.channels)
   }
 
   func backward(_ memory: Memory) {
     guard let g = memory.gradient(loss), let gy = memory.gradient(y) else { return }
     vd_dissimilarity_backward(
-      gy, g, memory[x], memory[y], memory[workspace], x.rows, image.rows, image.columns, image.channels)
+      gy, g, memory[x], memory[y], memory[planes], x.rows, image.rows, image.columns, image.channels)
   }
 }
 
@@ -29,8 +30,8 @@ extension Graph {
     precondition(
       x.count == y.count && x.columns == image.count, "dissimilarity of \(x.shape) and \(y.shape), images \(image)")
     let loss = output([x.rows], of: [y])
-    let workspace = scratch([vd_similarity_workspace(image.rows, image.columns)])
-    record(StructuralDissimilarity(image: image, x: x, y: y, workspace: workspace, loss: loss))
+    let planes = scratch([vd_similarity_workspace(image.rows, image.columns)])
+    record(StructuralDissimilarity(image: image, x: x, y: y, planes: planes, loss: loss))
     return loss
   }
 }

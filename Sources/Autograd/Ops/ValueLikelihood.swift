@@ -41,6 +41,7 @@ struct FusedNegativeLogLikelihood: Operation {
   let x, location, residual, loss: Tensor
   var inputs: [Tensor] { [location] }
   var outputs: [Tensor] { [loss] }
+  var kept: [Tensor] { [residual] }
 
   func forward(_ memory: Memory) {
     let kernel =
@@ -83,6 +84,7 @@ struct LikelihoodSample: Operation {
   let streamHash: UInt64
   var inputs: [Tensor] { [location, logScale] }
   var outputs: [Tensor] { [x] }
+  var workspace: [Tensor] { [noise] }
 
   func forward(_ memory: Memory) {
     let replay = memory.replay
