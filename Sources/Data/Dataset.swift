@@ -67,7 +67,7 @@ package final class Dataset {
     shape = source.reader.shape
     let digest = SHA256()
     digest.update("\(source.reader.fingerprint) \(map.rows) \(map.part)")
-    if map.limit != .max { digest.update(" \(map.limit)") }
+    if map.limit != .max { digest.update(" \(map.limit)" + (map.isSpaced ? " spaced" : "")) }
     fingerprint = digest.finish()
     decideChecks()
   }
@@ -81,10 +81,15 @@ package final class Dataset {
   }
 
   /// The first samples alone, scaled and checked alike.
-  package func prefix(_ count: Int) -> Dataset {
-    let first = Dataset(source, RowMap(rows: map.rows, part: map.part, limit: min(count, self.count)))
-    (first.scaling, first.requirement) = (scaling, requirement)
-    return first
+  package func prefix(_ count: Int) -> Dataset { few(count, isSpaced: false) }
+
+  /// At most so many samples, evenly spaced, because many sets are sorted; scaled and checked alike.
+  package func spaced(_ most: Int) -> Dataset { few(most, isSpaced: true) }
+
+  private func few(_ most: Int, isSpaced: Bool) -> Dataset {
+    let few = Dataset(source, RowMap(rows: map.rows, part: map.part, limit: min(most, count), isSpaced: isSpaced))
+    (few.scaling, few.requirement) = (scaling, requirement)
+    return few
   }
 
   /// The rows of the source that `range` (data set indices) needs.

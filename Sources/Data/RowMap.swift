@@ -13,8 +13,9 @@ struct RowMap: Equatable {
   /// The rows of the source that are shared out.
   let rows: Range<Int>
   let part: Part
-  /// At most so many are shown, the first.
+  /// At most so many are shown: the first, or evenly spaced.
   var limit = Int.max
+  var isSpaced = false
 
   /// Rows shown.
   var count: Int { min(limit, partCount) }
@@ -29,7 +30,8 @@ struct RowMap: Equatable {
 
   /// The source's row of data set index `index`.
   func row(_ index: Int) -> Int {
-    switch part {
+    let index = isSpaced && limit < partCount ? quotient(index, partCount, limit).quotient : index
+    return switch part {
     case .all:
       rows.lowerBound + index
     case .training:

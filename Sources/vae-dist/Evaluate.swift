@@ -19,7 +19,7 @@ struct Evaluate: ParsableCommand {
   var data: String?
   @Option(help: ArgumentHelp("Importance samples for the estimate of log p(x); 0: none.", valueName: "k"))
   var iwae = 0
-  @Option(name: [.customShort("n"), .long], help: "The first samples alone.") var samples: Int?
+  @Option(name: [.customShort("n"), .long], help: "At most so many samples, evenly spaced.") var samples: Int?
   @Flag(help: "One JSON object.") var json = false
 
   func validate() throws {

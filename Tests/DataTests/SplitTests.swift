@@ -33,6 +33,16 @@ import Testing
     #expect(train.row((1 << 49) - 1) == n - 2)
   }
 
+  @Test("A few rows of a part: the first, or evenly spaced")
+  func few() {
+    func rows(_ limit: Int, _ isSpaced: Bool) -> [Int] {
+      let map = RowMap(rows: 100..<160, part: .validation(6), limit: limit, isSpaced: isSpaced)
+      return (0..<map.count).map(map.row)
+    }
+    #expect(rows(3, false) == [109, 119, 129] && rows(3, true) == [109, 129, 149])
+    #expect(rows(9, true) == rows(9, false) && rows(9, true).count == 6)
+  }
+
   @Test("A split leaves at least one row on each side")
   func clamped() {
     #expect(validationCount(0.1, of: 2) == 1)

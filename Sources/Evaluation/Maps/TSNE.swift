@@ -2,7 +2,8 @@ import Foundation
 import Kernels
 
 /// Points laid out in a plane so that neighbours stay neighbours: van der Maaten and Hinton, "Visualizing data using
-/// t-SNE", JMLR 2008. Attraction by the nearest neighbours alone, repulsion exactly; the same bits for the same points.
+/// t-SNE", JMLR 2008. Attraction by the nearest neighbours alone, as van der Maaten, JMLR 2014, has it, repulsion
+/// exactly; the same bits for the same points.
 package struct TSNE {
   package static let mostPoints = 5_000
   package static let iterations = 1_000
@@ -118,7 +119,10 @@ private struct Neighbours {
   init(_ points: [Float], dimensions d: Int, perplexity: Double) {
     let n = points.count / d, k = min(n - 1, max(1, Int(3 * perplexity)))
     var rows = [[Int32: Float]](repeating: [:], count: n)
-    var distances = [Float](repeating: 0, count: n)
+    // Distances are not negative, so that their bits are in their order: the place behind them settles ties.
+    var order = [UInt64](repeating: 0, count: n)
+    let activity = Activity("t-SNE, neighbours", of: n)
+    defer { activity.end() }
     for i in 0..<n {
       points.withUnsafeBufferPointer { points in
         for j in 0..<n {
@@ -127,16 +131,19 @@ private struct Neighbours {
             let difference = points[i * d + c] - points[j * d + c]
             sum += difference * difference
           }
-          distances[j] = sum
+          order[j] = j == i ? .max : UInt64(sum.bitPattern) << 32 | UInt64(j)
         }
       }
-      let nearest = (0..<n).filter { $0 != i }.sorted { (distances[$0], $0) < (distances[$1], $1) }.prefix(k)
-      let weights = Neighbours.weights(nearest.map { Double(distances[$0]) }, perplexity: perplexity)
-      for (j, weight) in zip(nearest, weights) {
-        let half = Float(weight / Double(2 * n))
+      order.sort()
+      let nearest = order.prefix(k)
+      let weights = Neighbours.weights(
+        nearest.map { Double(Float(bitPattern: UInt32($0 >> 32))) }, perplexity: perplexity)
+      for (neighbour, weight) in zip(nearest, weights) {
+        let half = Float(weight / Double(2 * n)), j = Int(neighbour & 0xffff_ffff)
         rows[i][Int32(j), default: 0] += half
         rows[j][Int32(i), default: 0] += half
       }
+      Activity.advance()
     }
     var starts = [0], indices = [Int32](), weights = [Float]()
     for row in rows {
