@@ -14,6 +14,9 @@ package struct SampleShape: Sendable, Equatable, CustomStringConvertible {
   /// Values in one sample.
   package var elementCount: Int { height * width * channels }
 
+  /// Whether samples are pictures, grey or RGB.
+  package var canBeDrawn: Bool { isImage && (channels == 1 || channels == 3) }
+
   /// "28x28", "32x32x3", "30".
   package var description: String {
     guard isImage else { return "\(width)" }

@@ -72,9 +72,6 @@ package final class TrainedModel {
 }
 
 extension TrainedModel {
-  /// Whether its samples are pictures of one or three channels.
-  package var canBeDrawn: Bool { shape.isImage && [1, 3].contains(shape.channels) }
-
   /// In the units of the data, as it was before scaling. x (count, elements)
   package func unscaled(_ x: [Float]) -> [Float] {
     let scaling = file.metadata.scaling, width = scaling.offset.count

@@ -81,6 +81,8 @@ package struct PictureGrid {
     return grid
   }
 
+  package var isEmpty: Bool { cells.isEmpty }
+
   private var rows: Int { max(1, (cells.count + columns - 1) / columns) }
 
   /// Where a row begins: every row has a gap above it, the first of a later band three more.

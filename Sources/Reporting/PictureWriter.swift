@@ -7,40 +7,53 @@ import Training
 /// What a run's model makes at the moment, as PNG in its directory: a folder for each kind. Rank 0 only.
 package final class PictureWriter: TrainingObserver {
   private let path: String
+  private let tensorBoard: TensorBoardWriter?
 
-  package init(runDirectory path: String) { self.path = path }
-
-  package func observe(_ event: TrainingEvent) throws(Failure) {
-    guard case .pictures(let report) = event, report.canBeDrawn else { return }
-    let shape = report.shape, name = String(format: "epoch-%05d.png", report.epoch)
-    try write(report.sampleGrid, "samples", name)
-    try write(report.reconstructionGrid, "reconstructions", name)
-    guard let space = report.space else { return }
-    try write(PictureGrid(space.interpolations, shape, columns: LatentPaths.steps), "interpolations", name)
-    try write(space.traversalGrid(shape), "traversals", name)
-    if !space.manifold.isEmpty {
-      try write(PictureGrid(space.manifold, shape, columns: LatentPaths.manifoldSide, gap: 0), "manifold", name)
-    }
-    try RunDirectory.make(path + "/latent")
-    let map = ScatterPlot(principal: space.codes)
-    try map.write(to: path + "/latent/" + name)
-    try DurableFile.write(map.table, to: path + "/latent/map.csv")
+  /// - tensorBoard: shows some of them, too.
+  package init(runDirectory path: String, tensorBoard: TensorBoardWriter? = nil) {
+    (self.path, self.tensorBoard) = (path, tensorBoard)
   }
 
-  private func write(_ grid: PictureGrid, _ folder: String, _ name: String) throws(Failure) {
+  /// Each kind by itself: the first failure is told when all have been tried.
+  package func observe(_ event: TrainingEvent) throws(Failure) {
+    guard case .pictures(let report) = event else { return }
+    let name = String(format: "epoch-%05d.png", report.epoch)
+    var failure: Failure?
+    for (folder, grid) in report.grids where !grid.isEmpty {
+      do throws(Failure) { try write(grid, folder, name, step: report.step) } catch { failure = failure ?? error }
+    }
+    if let codes = report.space?.codes {
+      do throws(Failure) { try write(ScatterPlot(principal: codes), name) } catch { failure = failure ?? error }
+    }
+    if let failure { throw failure }
+  }
+
+  private func write(_ grid: PictureGrid, _ folder: String, _ name: String, step: Int) throws(Failure) {
+    let picture = try grid.encoded()
     try RunDirectory.make("\(path)/\(folder)")
-    try grid.write(to: "\(path)/\(folder)/\(name)")
+    try DurableFile.write(picture.png, to: "\(path)/\(folder)/\(name)")
+    if ["samples", "reconstructions"].contains(folder) { try tensorBoard?.show(picture, folder, step: step) }
+  }
+
+  private func write(_ map: ScatterPlot, _ name: String) throws(Failure) {
+    try RunDirectory.make(path + "/latent")
+    try map.write(to: path + "/latent/" + name)
+    try DurableFile.write(map.table, to: path + "/latent/map.csv")
   }
 }
 
 extension PictureReport {
-  var canBeDrawn: Bool { [1, 3].contains(shape.channels) }
-
-  var sampleGrid: PictureGrid { PictureGrid(samples, shape, columns: 8) }
-
-  var reconstructionGrid: PictureGrid {
-    .reconstructions(
+  /// By the names of their folders.
+  fileprivate var grids: [(folder: String, grid: PictureGrid)] {
+    let reconstructions = PictureGrid.reconstructions(
       inputs: originals, reconstructions: reconstructions, count: originals.count / shape.elementCount,
       height: shape.height, width: shape.width, channels: shape.channels, columns: 8)
+    let grids = [("samples", PictureGrid(samples, shape, columns: 8)), ("reconstructions", reconstructions)]
+    guard let space else { return grids }
+    return grids + [
+      ("interpolations", PictureGrid(space.interpolations, shape, columns: LatentPaths.steps)),
+      ("traversals", space.traversalGrid(shape)),
+      ("manifold", PictureGrid(space.manifold, shape, columns: LatentPaths.manifoldSide, gap: 0)),
+    ]
   }
 }

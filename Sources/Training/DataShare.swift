@@ -26,19 +26,10 @@ struct DataShare {
   /// Collective.
   func prepare() throws(Failure) {
     let train = plan.strata(slots)
-    var valid = Validator.share(
+    let valid = Validator.share(
       of: Validator.count(of: data.valid, configuration), rank: communicator.rank, size: communicator.size)
-    if communicator.isRoot {
-      // Its pictures and its embedding show the first samples, whoever validates on them.
-      let hasPictures = data.train.shape.isImage && configuration.monitor.picturesEvery > 0
-      let shown = max(
-        hasPictures ? min(PictureMaker.stripCount, data.valid.count) : 0,
-        EmbeddingMaker.count(of: data.valid, configuration))
-      if shown > 0 { valid = 0..<max(valid.upperBound, shown) }
-    }
-    let validShare = valid
     try communicator.together(moving: clock) { () throws(Failure) in
-      try data.prepare(train: train, valid: validShare)
+      try data.prepare(train: train, valid: valid)
     }
     let scaling = try findScaling(), requirement = try configuration.dataRequirement
     for set in [data.train, data.valid] {
@@ -46,12 +37,12 @@ struct DataShare {
       set.requirement = requirement
     }
     try communicator.together(moving: clock) { () throws(Failure) in
-      let activity = Activity("checking \(data.train.name)", of: train.count + validShare.count)
+      let activity = Activity("checking \(data.train.name)", of: train.count + valid.count)
       defer { activity.end() }
       // What is read once anyway is checked now; a share beyond this is checked as it is used.
       if train.count * data.train.shape.elementCount <= DataShare.checkedElements { try data.train.check(train) }
-      if validShare.count * data.valid.shape.elementCount <= DataShare.checkedElements {
-        try data.valid.check(validShare)
+      if valid.count * data.valid.shape.elementCount <= DataShare.checkedElements {
+        try data.valid.check(valid)
       }
     }
   }

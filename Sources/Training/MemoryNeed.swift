@@ -46,7 +46,9 @@ package struct MemoryNeed: Sendable {
       autoencoder.arenaBytes(batch: plan.microbatch, gradients: true)
       + autoencoder.arenaBytes(batch: Validator.chunk, gradients: false)
       + (hasPictures
-        ? autoencoder.decoderArenaBytes(batch: LatentDecoder.rows) + PictureMaker.bytes(elements: width) : 0)
+        ? autoencoder.decoderArenaBytes(batch: LatentDecoder.rows)
+          + PictureMaker.bytes(elements: width, latent: autoencoder.model.latent)
+          + ShownSamples.mostBytes(elements: width, latent: autoencoder.model.latent) : 0)
     window = exchange.window + (isShared && neighbours > 1 ? buffers * buffer : 0)
     ranks = topology.machineSize
     nodes = (topology.machineSize + neighbours - 1) / neighbours
@@ -57,26 +59,35 @@ package struct MemoryNeed: Sendable {
 
   /// Refuses what this machine has no room for, instead of being killed for it later.
   func requireFit() throws(Failure) {
+    try MemoryNeed.requireRoom(
+      for: bytes, what: "this training", ranks: ranks,
+      details: "graphs \(MemoryNeed.text(graphs)), parameters and moments \(MemoryNeed.text(parameters)), "
+        + "gradients \(MemoryNeed.text(gradients)), microbatches \(MemoryNeed.text(batches))",
+      hint: "a smaller --microbatch needs smaller graphs; or a smaller model, or fewer ranks on the machine")
+    if window > 0, let shortage = SharedMemory.shortage(of: nodes * window) { throw shortage }
+  }
+
+  /// - ranks: on this machine, of `bytes` each.
+  package static func requireRoom(
+    for bytes: Int, what: String, ranks: Int, details: String, hint: String
+  ) throws(Failure) {
     let (machine, overflow) = bytes.multipliedReportingOverflow(by: ranks)
     let available = MemoryNeed.available
     guard !overflow, machine <= available else {
       throw Failure(
         .badConfiguration,
-        "this training needs \(MemoryNeed.text(bytes)) for a rank, and \(ranks) of them run on a machine "
-          + "with \(MemoryNeed.text(available)) to give (graphs \(MemoryNeed.text(graphs)), "
-          + "parameters and moments \(MemoryNeed.text(parameters)), gradients \(MemoryNeed.text(gradients)), "
-          + "microbatches \(MemoryNeed.text(batches)))",
-        hint: "a smaller --microbatch needs smaller graphs; or a smaller model, or fewer ranks on the machine")
+        "\(what) needs \(MemoryNeed.text(bytes)) for a rank, and \(ranks) of them run on a machine "
+          + "with \(MemoryNeed.text(available)) to give (\(details))",
+        hint: hint)
     }
     let (limit, used) = (MemoryNeed.addressLimit, MemoryNeed.addressUse)
     guard bytes <= limit - used else {
       throw Failure(
         .badConfiguration,
-        "this training needs \(MemoryNeed.text(bytes)) for a rank beside \(MemoryNeed.text(used)) in use, and the "
+        "\(what) needs \(MemoryNeed.text(bytes)) for a rank beside \(MemoryNeed.text(used)) in use, and the "
           + "limit of a process is \(MemoryNeed.text(limit))",
-        hint: "raise the limit (ulimit -v), or use a smaller model or a smaller --microbatch")
+        hint: "raise the limit (ulimit -v); or \(hint)")
     }
-    if window > 0, let shortage = SharedMemory.shortage(of: nodes * window) { throw shortage }
   }
 
   static func text(_ bytes: Int) -> String {

@@ -2,48 +2,48 @@ import Data
 import Kernels
 import VAE
 
-/// Prior samples from noise that never changes, reconstructions of the first validation samples, and ways through the
-/// latent space; rank 0 only.
+/// Prior samples from noise that never changes, reconstructions of validation samples, and ways through the latent
+/// space; rank 0 only.
 package final class PictureMaker {
-  package static let sampleCount = 64
-  package static let stripCount = 16
-  /// Most rows of traversals, and most values of all pictures of a kind: large images are shown fewer times.
+  private static let sampleCount = 64
+  private static let stripCount = 16
+  /// Most rows of traversals.
   private static let mostUnits = 20
-  private static let mostValues = 1 << 23
+  /// Most values of all pictures of a kind: of large images fewer are shown, or none.
+  private static let mostValues = 40_000_000
 
-  private let validator: Validator
   private let data: Dataset
-  private let shape: SampleShape
   private let latent: Int
-  private let seed: UInt64
   private let decoder: LatentDecoder
-  /// (sampleCount, latent)
+  /// (at most sampleCount, latent)
   private let noise: [Float]
-  /// Labels of the samples whose codes are shown, looked up once.
-  private lazy var labels = data.labels(of: Validator.codeIndices(of: validator.count, latent: latent))
+  /// Of the samples that are shown.
+  private let indices: [Int]
+  private lazy var labels = data.labels(of: indices)
 
   package init(
-    _ autoencoder: VariationalAutoencoder, validator: Validator, data: Dataset, _ configuration: Configuration,
+    _ autoencoder: VariationalAutoencoder, showing indices: [Int], of data: Dataset, _ configuration: Configuration,
     parameters: UnsafeMutablePointer<Float>? = nil
   ) {
-    self.validator = validator
-    self.data = data
-    shape = data.shape
+    (self.data, self.indices) = (data, indices)
     latent = autoencoder.model.latent
-    seed = UInt64(configuration.train.seed)
     decoder = LatentDecoder(autoencoder, parameters: parameters)
-    noise = LatentPaths.prior(PictureMaker.sampleCount, latent: latent, seed: seed, stream: "pictures")
+    noise = LatentPaths.prior(
+      PictureMaker.rows(of: 1, PictureMaker.sampleCount, elements: data.shape.elementCount), latent: latent,
+      seed: UInt64(configuration.train.seed), stream: "pictures")
   }
 
-  package func make(epoch: Int, step: Int, klPerUnit: [Double]) throws(Failure) -> PictureReport {
-    let strip = try validator.reconstructions(PictureMaker.stripCount, seed: seed)
+  package func make(epoch: Int, step: Int, klPerUnit: [Double], of shown: ShownSamples) -> PictureReport {
+    let elements = data.shape.elementCount
+    let strip = shown.pictured.indices.spaced(rows(of: 2, PictureMaker.stripCount))
     return PictureReport(
-      epoch: epoch, step: step, shape: shape, samples: decoder.decode(noise), originals: strip.originals,
-      reconstructions: strip.means, space: space(klPerUnit))
+      epoch: epoch, step: step, shape: data.shape, samples: decoder.decode(noise),
+      originals: strip.flatMap { shown.pixels[$0 * elements..<($0 + 1) * elements].map { Float($0) / 255 } },
+      reconstructions: decoder.decode(strip.flatMap { shown.mu(shown.pictured[$0]) }), space: space(klPerUnit, shown))
   }
 
-  private func space(_ klPerUnit: [Double]) -> LatentSpaceReport {
-    let codes = LatentCodes(latent: latent, mu: validator.codes, labels: labels, labelNames: data.classNames)
+  private func space(_ klPerUnit: [Double], _ shown: ShownSamples) -> LatentSpaceReport {
+    let codes = LatentCodes(latent: latent, mu: shown.mu, labels: labels, labelNames: data.classNames)
     let units = Array(
       klPerUnit.prefix(latent).descending.prefix(rows(of: LatentPaths.traversalSteps, PictureMaker.mostUnits)))
     let pairs = codes.fixedPairs(rows(of: LatentPaths.steps, LatentPaths.pairs))
@@ -60,19 +60,23 @@ package final class PictureMaker {
   }
 
   private func rows(of pictures: Int, _ most: Int) -> Int {
-    PictureMaker.rows(of: pictures, most, elements: shape.elementCount)
+    PictureMaker.rows(of: pictures, most, elements: data.shape.elementCount)
   }
 
   /// Rows of so many pictures that are not too much to show every epoch.
   private static func rows(of pictures: Int, _ most: Int, elements: Int) -> Int {
-    max(1, min(most, mostValues / (pictures * elements)))
+    min(most, mostValues / (pictures * elements))
   }
 
-  /// What the pictures of an epoch take, beside the decoder's graph.
-  static func bytes(elements: Int) -> Int {
-    let between = LatentPaths.steps * rows(of: LatentPaths.steps, LatentPaths.pairs, elements: elements)
-    let along = LatentPaths.traversalSteps * rows(of: LatentPaths.traversalSteps, mostUnits, elements: elements)
-    return (sampleCount + 2 * stripCount + between + along) * elements * MemoryLayout<Float>.stride
+  /// What the pictures of an epoch take, beside the decoder's graph and the samples that are shown.
+  static func bytes(elements: Int, latent: Int) -> Int {
+    let side = LatentPaths.manifoldSide
+    let kinds = [
+      (1, sampleCount), (2, stripCount), (LatentPaths.steps, LatentPaths.pairs),
+      (LatentPaths.traversalSteps, mostUnits), (side, latent == 2 ? side : 0),
+    ]
+    let pictures = kinds.reduce(0) { $0 + $1.0 * rows(of: $1.0, $1.1, elements: elements) }
+    return pictures * elements * MemoryLayout<Float>.stride
   }
 }
 

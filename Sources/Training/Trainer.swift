@@ -18,11 +18,11 @@ package final class Trainer {
   /// Where this rank's time goes.
   package let clock: PhaseClock
   let checkpoints: Checkpoints
+  private let data: Dataset
   private let validator: Validator
   private let hasPictures: Bool
   /// On rank 0.
   private let pictures: PictureMaker?
-  private let embedding: EmbeddingMaker?
   private var embedded = ContinuousClock.now
   private let observers: [any TrainingObserver]
   private let injection: NaNInjection?
@@ -63,17 +63,17 @@ package final class Trainer {
     feed = try BatchFeed(
       plan, slots: exchange.tree.range(of: communicator.rank), data: setup.data.train, configuration: configuration,
       into: training.x, of: training.graph, communicator)
+    hasPictures = setup.data.train.shape.canBeDrawn && configuration.monitor.picturesEvery > 0
+    data = setup.data.valid
     validator = Validator(
-      autoencoder, data: setup.data.valid, communicator: communicator, configuration: configuration,
-      clock: clock, parameters: optimizer.average)
-    hasPictures = setup.data.train.shape.isImage && configuration.monitor.picturesEvery > 0
-    pictures =
-      communicator.isRoot && hasPictures
-      ? PictureMaker(
-        autoencoder, validator: validator, data: setup.data.valid, configuration, parameters: optimizer.average) : nil
-    embedding =
-      communicator.isRoot && configuration.log.tensorboard
-      ? EmbeddingMaker(validator, data: setup.data.valid, configuration: configuration) : nil
+      autoencoder, data: data, communicator: communicator, configuration: configuration, clock: clock,
+      shows: hasPictures || configuration.log.tensorboard, parameters: optimizer.average)
+    if communicator.isRoot, hasPictures, let shown = validator.shown {
+      pictures = PictureMaker(
+        autoencoder, showing: shown.indices, of: data, configuration, parameters: optimizer.average)
+    } else {
+      pictures = nil
+    }
     self.observers = observers
     self.injection = injection
     self.delay = delay
@@ -85,11 +85,11 @@ package final class Trainer {
       trainSamples: setup.data.train.count, validSamples: setup.data.valid.count, parameters: autoencoder.store.count,
       ranks: communicator.size, plan: plan, totalSteps: configuration.totalSteps(plan), exchange: exchange.routeName,
       resumedFrom: setup.resumedFrom, resumedEpoch: setup.state.epoch)
-    let data = setup.data.train
+    let train = setup.data.train
     bits =
-      data.shape.isImage
+      train.shape.isImage
       ? BitsPerDimension(
-        autoencoder.likelihood.nature, dimensions: data.shape.elementCount, scale: data.scaling.scale) : nil
+        autoencoder.likelihood.nature, dimensions: train.shape.elementCount, scale: train.scaling.scale) : nil
     seeds = Buffer.allocate(Float.self, count: plan.microbatch)
   }
 
@@ -233,7 +233,7 @@ package final class Trainer {
     let isLast = state.step >= totalSteps
     let isShown = hasPictures && (isLast || epoch % configuration.monitor.picturesEvery == 0)
     let isConstrained = configuration.objective.betaSchedule == .capacity
-    var valid = try validator.validate(seed: seed, beta: isConstrained ? 0 : last.beta, keepingCodes: isShown)
+    var valid = try validator.validate(seed: seed, beta: isConstrained ? 0 : last.beta)
     // Its beta is a slope, whose sign changes from step to step.
     if let constraint = conductor.constraint(valid.means.kl, after: state.step) { valid.loss += constraint }
     guard valid.means.negativeELBO.isFinite else {
@@ -273,9 +273,9 @@ package final class Trainer {
     if let treatment, let report = treatment.report { emit(.treatment(report)) }
     let complaint = conductor.overfitting(sums.means, epoch: epoch, step: state.step, isLast: isLast)
     if let complaint { emit(.warning(complaint)) }
-    if let pictures, isShown {
+    if let pictures, let shown = validator.shown, isShown {
       clock.enter(.pictures)
-      emit(.pictures(try pictures.make(epoch: epoch, step: state.step, klPerUnit: valid.klPerUnit)))
+      emit(.pictures(pictures.make(epoch: epoch, step: state.step, klPerUnit: valid.klPerUnit, of: shown)))
     }
     if ContinuousClock.now - embedded > Trainer.embeddingInterval { embed() }
     let fails = treatment?.response == .stop
@@ -287,11 +287,12 @@ package final class Trainer {
   /// The embedding shows one moment: the end, and now and then the present.
   private static let embeddingInterval = Swift.Duration.seconds(300)
 
-  /// On rank 0. Nothing that a training should end for.
+  /// On rank 0: as the last validation had it; without one there is none.
   private func embed() {
-    guard let embedding else { return }
+    guard communicator.isRoot, configuration.log.tensorboard, let shown = validator.shown, !shown.mu.isEmpty
+    else { return }
     clock.enter(.pictures)
-    do throws(Failure) { emit(.embedding(try embedding.make())) } catch { emit(.warning("no embedding: \(error)")) }
+    emit(.embedding(EmbeddingReport(shown, of: data)))
     embedded = .now
   }
 

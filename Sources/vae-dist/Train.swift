@@ -246,11 +246,13 @@ private struct TrainingRun {
 
   /// What keeps pictures and curves.
   private var writers: [any TrainingObserver] {
-    var writers: [any TrainingObserver] = [PictureWriter(runDirectory: directory)]
-    if configuration.log.tensorboard {
-      writers.append(TensorBoardWriter(runDirectory: directory, everySteps: configuration.log.everySteps))
-    }
-    return writers
+    let tensorBoard =
+      configuration.log.tensorboard
+      ? TensorBoardWriter(runDirectory: directory, everySteps: configuration.log.everySteps) : nil
+    let writers: [(any TrainingObserver)?] = [
+      PictureWriter(runDirectory: directory, tensorBoard: tensorBoard), tensorBoard,
+    ]
+    return writers.compactMap { $0 }
   }
 
   /// On rank 0: the lock of a run directory that exists, before anything in it is looked at.

@@ -1,9 +1,11 @@
 import CPNG
+import Data
 import Foundation
 import Kernels
 import Testing
 
 @testable import Reporting
+@testable import Training
 
 private let scratch = FileManager.default.temporaryDirectory.path + "/vae-dist-picture-\(UUID().uuidString)"
 
@@ -30,6 +32,25 @@ private func names(_ directory: String) -> [String] {
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: directory) }
     try body(directory)
+  }
+
+  @Test("A kind of picture that cannot be written is told of, and the others are there")
+  func eachByItself() throws {
+    try inScratch { directory in
+      try #require(FileManager.default.createFile(atPath: directory + "/samples", contents: nil))
+      let codes = LatentCodes(latent: 2, mu: [0, 1, 2, 3])
+      let report = PictureReport(
+        epoch: 3, step: 30, shape: .image(height: 2, width: 2, channels: 1), samples: [Float](repeating: 0.5, count: 8),
+        originals: [0, 0, 1, 1], reconstructions: [0, 0, 1, 1],
+        space: LatentSpaceReport(
+          interpolations: [], units: [1], klPerUnit: [0.5], traversals: [Float](repeating: 1, count: 12), manifold: [],
+          codes: codes))
+      #expect(throws: Failure.self) { try PictureWriter(runDirectory: directory).observe(.pictures(report)) }
+      // Large images have no row of an interpolation, and two units no manifold of them.
+      #expect(Set(names(directory)) == ["samples", "reconstructions", "traversals", "latent"])
+      #expect(names(directory + "/traversals") == ["epoch-00003.png"])
+      #expect(Set(names(directory + "/latent")) == ["epoch-00003.png", "map.csv"])
+    }
   }
 
   @Test(arguments: [(1, 1, 1), (1, 1, 3), (3, 5, 1), (5, 3, 3), (200, 1, 3), (1, 300, 1)])

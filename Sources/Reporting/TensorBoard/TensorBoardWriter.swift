@@ -35,6 +35,10 @@ package final class TensorBoardWriter: TrainingObserver, @unchecked Sendable {
     if let trouble = troubles.withLock({ $0.take() }) { throw trouble }
   }
 
+  func show(_ picture: EncodedPicture, _ name: String, step: Int) throws(Failure) {
+    try inTurn { () throws(Failure) in try write(step, [.image(name, picture)]) }
+  }
+
   private func inTurn(_ body: () throws(Failure) -> Void) throws(Failure) {
     let result: Result<Void, Failure> = queue.sync {
       do throws(Failure) { return .success(try body()) } catch { return .failure(error) }
@@ -61,7 +65,6 @@ package final class TensorBoardWriter: TrainingObserver, @unchecked Sendable {
       step = report.restoredStep
       try begin()
     case .epoch(let report): try write(report.step, report.values)
-    case .pictures(let report) where report.canBeDrawn: try write(report.step, try report.values)
     case .embedding(let report): try Projector(directory).write(report)
     case .stopped: try log?.sync()
     case .pictures, .step, .checkpoint, .collapse, .finding, .treatment, .warning: break
@@ -144,15 +147,5 @@ extension EpochReport {
         // Not how many units have so much: how much each has, from the first to the last.
         .histogram("latent/kl_by_unit", units),
       ].compactMap { $0 }
-  }
-}
-
-extension PictureReport {
-  fileprivate var values: [TensorBoardEvent.Value] {
-    get throws(Failure) {
-      [
-        .image("samples", try sampleGrid.encoded()), .image("reconstructions", try reconstructionGrid.encoded()),
-      ]
-    }
   }
 }

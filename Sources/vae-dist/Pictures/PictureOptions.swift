@@ -69,7 +69,7 @@ struct PictureSession {
     let directory = "\(RunDirectory.of(model.file.path))/\(folder)"
     try RunDirectory.make(directory)
     let step = String(format: "step-%08d", model.file.step)
-    return try ResultFile("\(directory)/\(step)\(name).\(suffix ?? (model.canBeDrawn ? "png" : "csv"))")
+    return try ResultFile("\(directory)/\(step)\(name).\(suffix ?? (model.shape.canBeDrawn ? "png" : "csv"))")
   }
 
   /// Says what was done.

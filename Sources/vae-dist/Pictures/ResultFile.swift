@@ -26,7 +26,7 @@ struct ResultFile {
     let shape = model.shape
     switch format {
     case .png:
-      guard model.canBeDrawn else {
+      guard model.shape.canBeDrawn else {
         throw Failure(
           .usage, "\(path.printable): samples of \(shape) are no pictures",
           hint: "give a name that ends in .csv or .npy")
