@@ -12,17 +12,19 @@ package struct PrincipalSpectrum: Sendable, Equatable {
   /// The matrix of the smaller extent: beyond this, its eigenvalues take too long.
   private static let order = 512
   private static let elements = 1 << 21
+  /// Fewer samples tell nothing of 99 % of a variance.
+  private static let least = 30
 
   /// How many samples of a set it is worth to look at: well under a second.
   package static func samples(of count: Int, width: Int) -> Int {
-    let wanted = width <= order ? 8 * order : order
-    return min(count, wanted, max(64, elements / max(width, 1)))
+    let wanted = min(count, width <= order ? 8 * order : order, elements / max(width, 1))
+    return wanted < least ? 0 : wanted
   }
 
-  /// nil for fewer than two samples, or samples of millions of values. rows (count, width)
+  /// nil for fewer than 30 samples, or samples of very many values. rows (count, width)
   package init?(_ rows: [Float], width: Int) {
     let count = width > 0 ? rows.count / width : 0
-    guard count > 1, width <= 1 << 20, min(count, width) <= PrincipalSpectrum.order else { return nil }
+    guard count >= PrincipalSpectrum.least, min(count, width) <= PrincipalSpectrum.order else { return nil }
     (samples, self.width) = (count, width)
     var means = [Double](repeating: 0, count: width)
     for i in 0..<count { for j in 0..<width { means[j] += Double(rows[i * width + j]) } }

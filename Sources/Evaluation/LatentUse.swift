@@ -13,6 +13,8 @@ package struct LatentUse: Sendable, Equatable {
   package var shuffledReconstruction = 0.0
   /// Standard error of the mean difference of the two.
   package var gapError = 0.0
+  /// Part of the samples for which another's z is the worse one.
+  package var gapShare = 0.0
   /// Summed over dimensions: Var_x of E[x | z = mu(x)] and of x, and Var of E[x | z] with z from the prior.
   package var reconstructionVariance = 0.0
   package var dataVariance = 0.0
@@ -68,6 +70,7 @@ final class LatentProbe {
     use.shuffledReconstruction = values.reduce(0) { $0 + $1.shuffled } / n
     let squares = gaps.reduce(0) { $0 + ($1 - use.gap) * ($1 - use.gap) }
     use.gapError = n > 1 ? (squares / (n - 1) / n).squareRoot() : 0
+    use.gapShare = gaps.reduce(0) { $0 + ($1 > 0 ? 1 : $1 == 0 ? 0.5 : 0) } / n
     let scores = values.indices.map { values[$0].own + posteriors.divergence(of: $0) }
     use.distanceCorrelation = rankCorrelation(scores, values.map(\.distance))
     let low = Float(model.configuration.model.logvarLow), high = Float(model.configuration.model.logvarHigh)

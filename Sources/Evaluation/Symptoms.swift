@@ -35,6 +35,12 @@ package struct Symptoms: Sendable {
   /// The same against the sum of log p(x | z) over dimensions: 1 is the ELBO.
   package var weight: Double { facts.weight(beta: beta) }
 
+  /// Whether the weight is one: capacity's last beta is the slope of a constraint.
+  package var hasWeight: Bool { configuration.objective.betaSchedule != .capacity }
+
+  /// Whether there were enough updates for means to have spread.
+  package var isSettled: Bool { step >= Conductor.settlingSteps }
+
   /// For the rules that look before training.
   package var facts: LintFacts { LintFacts(configuration, elements: elements, spectrum: spectrum) }
 
@@ -55,10 +61,12 @@ package struct Symptoms: Sendable {
     return Double(settled) / Double(points)
   }
 
-  /// z says nothing, or the decoder does not listen: no unit is active (Burda et al., 2016), or the own z is worth no
-  /// more to the decoder than another's, by two standard errors.
+  /// z says nothing, or the decoder does not listen: no unit is active (Burda et al., 2016), or the own z is no better
+  /// for the decoder than another's in more than half of the samples, by two standard errors: a few outliers decide
+  /// a mean, and not a count.
   package var isCollapsed: Bool {
-    elbo.activeUnits == 0 || elbo.means.kl < configuration.monitor.collapseKL || use.gap <= 2 * use.gapError
+    let doubt = 1 / Double(max(1, use.samples)).squareRoot()
+    return elbo.activeUnits == 0 || elbo.means.kl < configuration.monitor.collapseKL || use.gapShare <= 0.5 + doubt
   }
 
   /// Nothing that z is changes what comes out of the decoder. One that has learned to do without z still moves a little
@@ -69,8 +77,7 @@ package struct Symptoms: Sendable {
   package var collapse: String {
     "KL \(figures(elbo.means.kl)) nats, \(elbo.activeUnits) of \(elbo.variancePerUnit.count) units active, another "
       + "sample's z costs \(figures(use.gap)) nats, and reconstructions have "
-      + "\(figures(100 * use.varianceRatio)) % of the "
-      + "data's variance"
+      + "\(figures(100 * use.varianceRatio)) % of the data's variance"
   }
 }
 
@@ -80,7 +87,7 @@ extension Symptoms {
       ("beta", .number(beta)), ("kl_weight", .number(weight)),
       ("settled_share", settledShare.map(JSON.number) ?? .null), ("samples", .integer(use.samples)),
       ("recon", .number(use.reconstruction)), ("recon_shuffled_z", .number(use.shuffledReconstruction)),
-      ("gap", .number(use.gap)), ("gap_standard_error", .number(use.gapError)),
+      ("gap", .number(use.gap)), ("gap_standard_error", .number(use.gapError)), ("gap_share", .number(use.gapShare)),
       ("reconstruction_variance", .number(use.reconstructionVariance)), ("data_variance", .number(use.dataVariance)),
       ("sample_variance", .number(use.sampleVariance)),
       ("score_distance_correlation", use.distanceCorrelation.map(JSON.number) ?? .null),

@@ -53,10 +53,14 @@ extension EvaluationReport {
       "Diagnosis: another sample's z costs \(decimals(use.gap)) nats, reconstructions have "
         + "\(decimals(100 * use.varianceRatio)) % of the data's variance",
     ]
-    if findings.isEmpty { lines.append("  nothing is wrong: the decoder uses z, and q(z) is near the prior") }
+    if use.samples < Diagnosis.leastSamples {
+      lines.append("  \(use.samples) samples are too few to tell more")
+    } else if findings.isEmpty {
+      lines.append("  none of the known causes shows: the decoder uses z, and z is worth its KL")
+    }
     for (number, finding) in findings.enumerated() {
       lines.append("\(number + 1). \(finding.level.rawValue)  \(finding.check): \(finding.message)")
-      if let advice = finding.advice { lines.append("   change: \(advice)") }
+      if let advice = finding.advice { lines.append("   fix: \(advice)") }
     }
     return lines
   }

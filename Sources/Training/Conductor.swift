@@ -167,10 +167,11 @@ package struct Conductor: Sendable {
     state.quietEpochs = report.means.kl < monitor.collapseKL ? state.quietEpochs + 1 : 0
     state.deadEpochs = report.activeUnits == 0 ? state.deadEpochs + 1 : 0
     // Means spread only after some hundred updates: on a small set, epochs without active units say nothing before.
+    let weight = LintFacts(configuration, elements: elements).weight(beta: beta)
     let collapsed =
       state.quietEpochs >= monitor.collapseEpochs
       || (state.deadEpochs >= monitor.collapseEpochs
-        && (step >= Conductor.settlingSteps || configuration.objective.reconstruction == .mean))
+        && (step >= Conductor.settlingSteps || weight > MeanReconstruction.heaviest))
     guard collapsed else {
       if state.quietEpochs == 0, state.deadEpochs == 0 { state.collapseReported = false }
       return nil
@@ -207,6 +208,8 @@ package struct Conductor: Sendable {
     case .freeBits: words = state.treatments.raiseFreeBits(from: configuration.objective.freeBits)
     }
     (state.quietEpochs, state.deadEpochs, state.collapseReported) = (0, 0, false)
+    // Epochs of the old objective, or within the new rise, say nothing of those to come.
+    state.epochs.waitAnew(until: state.treatments.riseEnd)
     return words
   }
 

@@ -35,6 +35,10 @@ package struct EpochJudge: Sendable {
     /// The last value that was better by `monitor.min_delta`, and the epochs since.
     package var reference: Double?
     package var staleEpochs = 0
+    /// Steps before which nothing is judged: a treatment changed what is minimised.
+    package var waitsUntil: Int?
+
+    mutating func waitAnew(until step: Int?) { (reference, staleEpochs, waitsUntil) = (nil, 0, step) }
 
     /// Its weights are gone.
     mutating func forgetBest() { (best, bestStep) = (nil, -1) }
@@ -66,7 +70,7 @@ package struct EpochJudge: Sendable {
   ) -> Verdict {
     let value = metric.value(report)
     var verdict = Verdict()
-    let isSettled = Double(step) >= warmup
+    let isSettled = Double(step) >= max(warmup, Double(state.waitsUntil ?? 0))
     if isSettled, !state.isSettled {
       state.isSettled = true
       if !metric.isFair { state.forgetBest() }

@@ -38,7 +38,12 @@ extension Configuration {
   /// What beta the task has, and why; nil without a task.
   package var taskText: String? {
     let task = objective.task
-    return task == .none
-      ? nil : "\(task.rawValue): objective.beta.end is \(decimalText(objective.betaEnd)): \(task.reason)"
+    guard let beta = task.beta else { return nil }
+    if objective.betaSchedule.isControlled {
+      return "\(task.rawValue): beta answers to training, by objective.beta.schedule \(objective.betaSchedule.rawValue)"
+    }
+    let isOwn = objective.betaEnd == beta
+    return "\(task.rawValue): objective.beta.end is \(decimalText(objective.betaEnd))"
+      + (isOwn ? ": \(task.reason)" : ", as it was set")
   }
 }

@@ -15,9 +15,12 @@ package struct Treatments: Sendable, Equatable, Codable {
   private(set) var riseSteps: Int?
   package private(set) var freeBits: Double?
   /// Kingma et al. found 0.125 to 2 nats to be much alike; the least of it comes first, and twice as much each time.
-  private static let leastFreeBits = 0.125
+  package static let leastFreeBits = 0.125
 
   package init() {}
+
+  /// The step from which beta is back at its schedule.
+  var riseEnd: Int? { riseStart.flatMap { start in riseSteps.map { start + $0 } } }
 
   /// What beta is multiplied with.
   func rise(at step: Int) -> Double {
@@ -47,4 +50,13 @@ package struct Treatments: Sendable, Equatable, Codable {
     }
     return freeBits.map { $0.isFinite && $0 >= 0 } ?? true ? nil : "freeBits is no number of nats"
   }
+}
+
+// Checkpoints from before there were treatments and signs have none.
+extension KeyedDecodingContainer {
+  func decode(_ type: Treatments.Type, forKey key: Key) throws -> Treatments {
+    try decodeIfPresent(type, forKey: key) ?? Treatments()
+  }
+
+  func decode(_ type: Signs.Type, forKey key: Key) throws -> Signs { try decodeIfPresent(type, forKey: key) ?? Signs() }
 }

@@ -14,9 +14,14 @@ struct FlatReconstructions: Cause {
     return Finding(
       .warning, "flat reconstructions",
       "reconstructions have \(figures(100 * use.varianceRatio)) % of the data's variance, and -ELBO ranks "
-        + "samples as their "
-        + "distance from the mean does (\(figures(correlation)))",
-      advice: symptoms.weight > 1
-        ? "--set objective.beta.end=1.0" : "--set model.likelihood=gaussian_learned, or train longer")
+        + "samples as their distance from the mean does (\(figures(correlation)))",
+      settings: setting(symptoms), advice: symptoms.hasWeight && symptoms.weight > 1 ? nil : "or train longer")
+  }
+
+  private func setting(_ symptoms: Symptoms) -> [String] {
+    if symptoms.hasWeight, symptoms.weight > 1 {
+      return WeightAdvice.less(symptoms.configuration, now: symptoms.weight).settings
+    }
+    return symptoms.configuration.model.likelihood == "gaussian" ? ["model.likelihood=gaussian_learned"] : []
   }
 }

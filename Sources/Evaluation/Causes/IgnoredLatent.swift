@@ -11,10 +11,8 @@ struct IgnoredLatent: Cause {
     return Finding(
       .problem, "decoder ignores z",
       "what the decoder gives for z from all over the prior varies by \(figures(moved)) of the data's variance, "
-        + "though the "
-        + "KL weighs \(figures(symptoms.weight)): \(symptoms.collapse)",
-      advice:
-        "--set model.activation=leaky_relu --set optimizer.learning_rate=\(decimalText(rate / 10)) for dead units; "
-        + "a decoder of your own must read z")
+        + "though the KL weighs \(figures(symptoms.weight)): \(symptoms.collapse)",
+      settings: ["model.activation=leaky_relu", "optimizer.learning_rate=\(decimalText(rate / 10))"],
+      advice: "for dead units; a decoder of your own must read z")
   }
 }

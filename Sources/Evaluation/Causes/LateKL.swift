@@ -8,13 +8,20 @@ struct LateKL: Cause {
   private static let little = 0.2, none = 0.1
 
   func examine(_ symptoms: Symptoms) -> Finding? {
-    guard let share = symptoms.settledShare, share < LateKL.little else { return nil }
+    guard let share = symptoms.settledShare, share < LateKL.little, let training = symptoms.training else { return nil }
     let objective = symptoms.configuration.objective
-    return Finding(
-      share < LateKL.none ? .problem : .warning, "warm-up too long",
+    let evidence =
       "beta was where it is to end (\(figures(objective.betaEnd))) in \(figures(100 * share)) % of the "
-        + "\(symptoms.step) "
-        + "steps; in the last it was \(figures(symptoms.beta))",
-      advice: "--set objective.beta.warmup=0, which is the first 30 %, or train longer")
+      + "\(symptoms.step) steps; in the last it was \(figures(symptoms.beta))"
+    if training.step < training.plannedSteps {
+      return Finding(
+        .warning, "warm-up not over", "\(evidence), of \(training.plannedSteps) planned",
+        advice: "run the same command to go on, or evaluate its last checkpoint")
+    }
+    let isCyclical = objective.betaSchedule == .cyclical
+    return Finding(
+      share < LateKL.none ? .problem : .warning, "warm-up too long", evidence,
+      settings: [isCyclical ? "objective.beta.cycle_rise=0.5" : "objective.beta.warmup=0"],
+      advice: isCyclical ? nil : "which is the first 30 %; or train longer")
   }
 }

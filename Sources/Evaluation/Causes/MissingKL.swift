@@ -8,13 +8,14 @@ struct MissingKL: Cause {
   private static let mismatch = 0.5, lightest = 0.01
 
   func examine(_ symptoms: Symptoms) -> Finding? {
-    guard symptoms.weight < 1, symptoms.priorMismatch > MissingKL.mismatch else { return nil }
+    guard symptoms.hasWeight, symptoms.weight < 1, symptoms.priorMismatch > MissingKL.mismatch else { return nil }
+    let advice = WeightAdvice.more(symptoms.configuration, now: symptoms.weight)
     let isOff = symptoms.weight < MissingKL.lightest
     return Finding(
       isOff ? .problem : .warning, isOff ? "KL switched off" : "KL too light",
       "the KL weighs \(figures(symptoms.weight)) times what it does in the ELBO, and q(z) is "
         + "\(figures(symptoms.priorMismatch)) nats a unit away from the prior (KL "
         + "\(figures(symptoms.elbo.means.kl)) nats)",
-      advice: "--set objective.beta.end=\(decimalText(symptoms.configuration.objective.task.beta ?? 1))")
+      settings: advice.settings, advice: advice.note)
   }
 }

@@ -4,7 +4,6 @@ import Training
 struct NoisyLikelihood: Cause {
   func examine(_ symptoms: Symptoms) -> Finding? {
     guard let finding = WideSigma().examine(symptoms.facts) else { return nil }
-    guard symptoms.isCollapsed else { return finding }
-    return Finding(.problem, finding.check, "\(finding.message): \(symptoms.collapse)", advice: finding.advice)
+    return symptoms.isCollapsed ? finding.graver(symptoms.collapse) : finding
   }
 }

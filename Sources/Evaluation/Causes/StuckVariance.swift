@@ -13,11 +13,13 @@ struct StuckVariance: Cause {
     guard isLow || use.clampedHigh > StuckVariance.most else { return nil }
     let share = isLow ? use.clampedLow : use.clampedHigh, limit = isLow ? model.logvarLow : model.logvarHigh
     let lower = decimalText(symptoms.configuration.optimizer.learningRate / 3)
+    let advice = WeightAdvice.more(symptoms.configuration, now: symptoms.weight)
+    let isLight = isLow && symptoms.hasWeight && symptoms.weight < 1
     return Finding(
       .warning, "variance at its limit",
       "\(figures(100 * share)) % of logvar stand at \(figures(limit))",
-      advice: isLow && symptoms.weight < 1
-        ? "--set objective.beta.end=1.0"
-        : isLow ? "--set model.logvar_low=-20.0" : "--set optimizer.learning_rate=\(lower)")
+      settings: isLight
+        ? advice.settings : [isLow ? "model.logvar_low=-20.0" : "optimizer.learning_rate=\(lower)"],
+      advice: isLight ? advice.note : nil)
   }
 }

@@ -81,6 +81,8 @@ extension Verdict {
         !(hasCollapsed && collapses.contains(finding.check))
       else { continue }
       if let epoch = event.epoch, epoch > 0 {
+        // What passed long ago stands among the events.
+        guard epoch + 10 >= run.epochs.last?.epoch ?? epoch else { continue }
         finding = Finding(finding.level, finding.check, "at epoch \(epoch), \(finding.message)", advice: finding.advice)
       }
       said.removeAll { $0.check == finding.check }

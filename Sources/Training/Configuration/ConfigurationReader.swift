@@ -42,6 +42,12 @@ extension Configuration {
   /// Keys that are right by themselves and wrong together.
   private func requireAgreement() throws(Failure) {
     try requireTarget()
+    if monitor.onCollapse == .restartAnnealing, objective.betaSchedule.isControlled {
+      throw Failure(
+        .badConfiguration,
+        "monitor.on_collapse is restart-annealing, and objective.beta.schedule is \(objective.betaSchedule.rawValue), which "
+          + "answers to what training does", hint: "set monitor.on_collapse to free-bits, warn or stop")
+    }
     guard optimizer.sharding != .node || train.exchange != .messages else {
       throw Failure(
         .badConfiguration,

@@ -12,10 +12,29 @@ package struct Finding: Equatable, Sendable {
   /// What was looked at, or what is wrong: a word or two.
   package let check: String
   package let message: String
-  package let advice: String?
+  /// What to set, each as `--set` takes it.
+  package let settings: [String]
+  /// What to do beside or instead.
+  private let note: String?
+  /// What to do, for people; settings come first, ready for the command line.
+  package var advice: String? { Finding.advice(settings, note) }
 
-  package init(_ level: Level, _ check: String, _ message: String, advice: String? = nil) {
-    (self.level, self.check, self.message, self.advice) = (level, check, message, advice)
+  package init(
+    _ level: Level, _ check: String, _ message: String, settings: [String] = [], advice: String? = nil
+  ) {
+    (self.level, self.check, self.message, self.settings, note) = (level, check, message, settings, advice)
+  }
+
+  /// Behind a number sign a shell reads no further.
+  static func advice(_ settings: [String], _ note: String?) -> String? {
+    let words = [settings.isEmpty ? nil : settings.map { "--set \($0)" }.joined(separator: " "), note]
+    let known = words.compactMap { $0 }
+    return known.isEmpty ? nil : known.joined(separator: "  # ")
+  }
+
+  /// A warning that has come true, and how.
+  package func graver(_ words: String) -> Finding {
+    Finding(.problem, check, "\(message): \(words)", settings: settings, advice: note)
   }
 
   static func ok(_ check: String, _ message: String) -> Finding { Finding(.ok, check, message) }
@@ -26,7 +45,7 @@ extension Finding {
   package var entries: [(String, JSON)] {
     [
       ("cause", .text(check)), ("severity", .text(level.rawValue)), ("evidence", .text(message)),
-      ("remedy", advice.map(JSON.text) ?? .null),
+      ("remedy", advice.map(JSON.text) ?? .null), ("settings", .array(settings.map(JSON.text))),
     ]
   }
 

@@ -4,15 +4,15 @@ package struct BetaOfTask: LintRule {
 
   package func examine(_ facts: LintFacts) -> Finding? {
     let objective = facts.configuration.objective, range = objective.task.betas
-    // Other schedules do not end at `end`; a mean has a finding of its own.
-    guard [.constant, .linear, .cyclical, .sigmoid].contains(objective.betaSchedule), objective.reconstruction == .sum,
-      !range.contains(objective.betaEnd)
-    else { return nil }
+    // A mean has a finding of its own.
+    guard facts.finalBeta != nil, objective.reconstruction == .sum, !range.contains(objective.betaEnd) else {
+      return nil
+    }
     let task = objective.task == .none ? "any task" : "the task \(objective.task.rawValue)"
     return Finding(
       .warning, "beta",
       "objective.beta.end is \(figures(objective.betaEnd)), and \(task) takes \(figures(range.lowerBound)) to "
         + "\(figures(range.upperBound)): \(objective.task.reason)",
-      advice: "--set objective.beta.end=\(decimalText(objective.task.beta ?? 1))")
+      settings: ["objective.beta.end=\(decimalText(objective.task.beta ?? 1))"])
   }
 }

@@ -19,8 +19,7 @@ package struct GreyBernoulli: LintRule {
     return Finding(
       .warning, "grey data",
       "model.likelihood is bernoulli, a distribution of 0 and 1, and \(figures(100 * share)) % of the values "
-        + "are between "
-        + "0.1 and 0.9",
-      advice: "--set model.likelihood=continuous_bernoulli, or --set data.binarize=dynamic")
+        + "are between 0.1 and 0.9",
+      settings: ["model.likelihood=continuous_bernoulli"], advice: "or --set data.binarize=dynamic")
   }
 }

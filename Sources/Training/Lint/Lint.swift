@@ -28,6 +28,11 @@ package struct LintFacts: Sendable {
     (self.spectrum, self.greyShare) = (spectrum, greyShare)
   }
 
+  /// What beta is to end at; nil where another than the schedule decides.
+  package var finalBeta: Double? {
+    configuration.objective.betaSchedule.isControlled ? nil : configuration.objective.betaEnd
+  }
+
   /// How much the KL weighs against the sum of log p(x | z) over dimensions, at this beta.
   package func weight(beta: Double) -> Double {
     configuration.objective.reconstruction == .mean ? beta * Double(elements) : beta

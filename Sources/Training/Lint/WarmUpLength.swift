@@ -17,6 +17,6 @@ package struct WarmUpLength: LintRule {
     return Finding(
       .warning, "warm-up",
       "beta rises for \(figures(100 * share)) % of the training, and has its full weight for the rest only",
-      advice: "--set objective.beta.warmup=0, which is the first 30 %")
+      settings: ["objective.beta.warmup=0"], advice: "which is the first 30 %")
   }
 }

@@ -15,8 +15,7 @@ package struct WideLatent: LintRule {
     return Finding(
       .warning, "latent too large",
       "model.latent is \(latent), and \(components) principal components hold "
-        + "\(figures(100 * WideLatent.share)) % of the "
-        + "data's variance",
-      advice: "--set model.latent=\(components)")
+        + "\(figures(100 * WideLatent.share)) % of the data's variance",
+      settings: ["model.latent=\(components)"])
   }
 }

@@ -14,6 +14,6 @@ struct DeadFromStart: Sign {
     return Finding(
       .problem, name,
       "no unit has been active in \(point.epoch) epochs (KL \(figures(point.valid.kl)) nats): \(likely.cause)",
-      advice: likely.fix)
+      settings: likely.settings, advice: likely.note)
   }
 }

@@ -25,7 +25,7 @@ package struct EpochHistory: Sendable, Equatable, Codable {
   }
 
   package private(set) var first: Point?
-  /// That of the lowest validation -ELBO.
+  /// That of the lowest validation -ELBO among those with the beta of now.
   package private(set) var best: Point?
   /// The first of the epochs up to now that had the beta of now, within 1 %.
   package private(set) var steady: Point?
@@ -49,10 +49,16 @@ package struct EpochHistory: Sendable, Equatable, Codable {
     if recent.last?.epoch == point.epoch { recent.removeLast() }
     recent = Array((recent + [point]).suffix(EpochHistory.most))
     first = first ?? point
+    if steady.map({ abs($0.beta - point.beta) > 0.01 * abs($0.beta) }) ?? true { (steady, best) = (point, nil) }
     if point.valid.negativeELBO < best?.valid.negativeELBO ?? .infinity { best = point }
-    if steady.map({ abs($0.beta - point.beta) > 0.01 * $0.beta }) ?? true { steady = point }
     if point.step >= Conductor.settlingSteps { highestKL = max(highestKL ?? 0, point.valid.kl) }
     mostActive = max(mostActive ?? 0, point.activeUnits)
+  }
+
+  /// By how much validation -ELBO differs from an epoch to the next one: the median of the last ones.
+  var scatter: Double {
+    let steps = zip(recent, recent.dropFirst()).map { abs($1.valid.negativeELBO - $0.valid.negativeELBO) }.sorted()
+    return steps.isEmpty ? 0 : steps[steps.count / 2]
   }
 
   /// What no run arrives at, in words.

@@ -7,7 +7,9 @@ struct ExplodingKL: Sign {
   private static let growth = 2.0, epochs = 3
 
   func examine(_ history: EpochHistory, _ context: SignContext) -> Finding? {
-    guard let start = history.steady, let recent = history.last(ExplodingKL.epochs), let point = recent.last,
+    let objective = context.configuration.objective
+    guard !objective.betaSchedule.isControlled, let start = history.steady,
+      let recent = history.last(ExplodingKL.epochs), let point = recent.last,
       point.epoch - start.epoch >= ExplodingKL.epochs, point.valid.kl >= ExplodingKL.growth * start.valid.kl,
       point.valid.kl > 1, point.valid.negativeELBO > start.valid.negativeELBO,
       zip(recent, recent.dropFirst()).allSatisfy({ $0.valid.kl < $1.valid.kl })
@@ -16,10 +18,10 @@ struct ExplodingKL: Sign {
     return Finding(
       .warning, name,
       "since epoch \(start.epoch) the KL has grown from \(figures(start.valid.kl)) to "
-        + "\(figures(point.valid.kl)) nats at beta "
-        + "\(figures(point.beta)), and -ELBO with it, by "
+        + "\(figures(point.valid.kl)) nats at beta \(figures(point.beta)), and -ELBO with it, by "
         + "\(figures(point.valid.negativeELBO - start.valid.negativeELBO))",
-      advice: point.beta < 0.1
-        ? "--set objective.beta.end=1.0" : "--set optimizer.learning_rate=\(decimalText(rate / 3))")
+      settings: point.beta < 0.1
+        ? WeightAdvice.more(context.configuration, now: point.beta).settings
+        : ["optimizer.learning_rate=\(decimalText(rate / 3))"])
   }
 }

@@ -1,0 +1,11 @@
+import Training
+
+/// All samples are the same: there is nothing that z could say.
+struct ConstantData: Cause {
+  func examine(_ symptoms: Symptoms) -> Finding? {
+    guard symptoms.use.dataVariance == 0 else { return nil }
+    return Finding(
+      .problem, "constant data", "all \(symptoms.use.samples) samples are the same",
+      advice: "look at them: vae-dist data inspect")
+  }
+}

@@ -1,0 +1,22 @@
+import Training
+
+/// z costs nats that it is not worth to the decoder.
+///
+/// What another sample's z costs a decoder that knows p(x | z) is at least I(x; z) (in sound models, three to five
+/// times the KL); half of the KL is beyond noise, and what is left of it only takes q(z) away from the prior.
+struct UnusedKL: Cause {
+  private static let part = 0.5, none = 0.1, least = 1.0
+
+  func examine(_ symptoms: Symptoms) -> Finding? {
+    let kl = symptoms.elbo.means.kl, gap = symptoms.use.gap
+    guard symptoms.isSettled, kl > UnusedKL.least, gap < UnusedKL.part * kl else { return nil }
+    let advice =
+      symptoms.weight < 1 || !symptoms.hasWeight
+      ? WeightAdvice.more(symptoms.configuration, now: symptoms.weight) : nil
+    return Finding(
+      gap < UnusedKL.none * kl ? .problem : .warning, "z not worth its KL",
+      "z costs \(figures(kl)) nats of KL, and another sample's z costs the decoder \(figures(gap)): \(symptoms.collapse)",
+      settings: advice?.settings ?? [],
+      advice: advice == nil ? "train longer, or a lower optimizer.learning_rate" : advice?.note)
+  }
+}
