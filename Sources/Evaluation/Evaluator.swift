@@ -31,13 +31,13 @@ package final class Evaluator {
   private let data: Dataset
   private let communicator: Communicator
 
-  /// Collective: opens and checks this rank's share of the data. - limit: the first samples alone.
+  /// Collective: opens and checks this rank's share of the data. - limit: at most so many samples, evenly spaced.
   package init(
     _ model: TrainedModel, data spec: String?, limit: Int? = nil, _ communicator: Communicator
   ) throws(Failure) {
     self.model = model
     self.communicator = communicator
-    let data = try communicator.together { () throws(Failure) in try model.open(spec).prefix(limit ?? .max) }
+    let data = try communicator.together { () throws(Failure) in try model.open(spec).spaced(limit ?? .max) }
     try communicator.agree(
       on: [("samples", "\(data.count)"), ("digest of the data", data.fingerprint)], when: "before evaluation",
       status: .badData, hint: "give every host the same data files")
@@ -48,28 +48,45 @@ package final class Evaluator {
 
   /// Collective. - importanceSamples: 0 for no likelihood estimate.
   package func evaluate(importanceSamples: Int) throws(Failure) -> EvaluationReport {
-    let validator = Validator(
-      model.autoencoder, data: data, communicator: communicator, configuration: model.configuration,
-      clock: PhaseClock())
-    let elbo = try validator.validate(seed: model.seed)
+    try requireRoom()
+    let elbo = try validate(), encoder = Encoder(model, data, communicator)
     let hasFactors = data.factorNames != nil
-    let posteriors = try Encoder(model, data, communicator).encode(
-      limit: hasFactors ? DisentanglementReport.most : AggregatePosterior.limit)
+    let posteriors = try encoder.encode(
+      (0..<data.count).spaced(hasFactors ? DisentanglementReport.most : AggregatePosterior.limit))
     let aggregate = try AggregatePosterior(
       posteriors.spaced(AggregatePosterior.limit), seed: model.seed, communicator)
-    let generation = try GenerationMetrics(model, data, communicator).measure(posteriors)
+    let generation = try GenerationMetrics(model, data, encoder, communicator).measure(posteriors)
     var likelihood: LikelihoodEstimate?
     if importanceSamples > 0 {
-      likelihood = try ImportanceEstimator(model, data, communicator).estimate(samples: importanceSamples)
+      likelihood = try ImportanceEstimator(model, data, encoder, communicator).estimate(samples: importanceSamples)
     }
     let symptoms = try symptoms(elbo, aggregate, posteriors.spaced(AggregatePosterior.limit))
     return EvaluationReport(
       data: data.name, samples: data.count, elbo: elbo, likelihood: likelihood, aggregate: aggregate,
       bits: model.bits, generation: generation,
-      interpolation: InterpolationReport(posteriors.codes(data), LatentDecoder(model.autoencoder)),
-      disentanglement: DisentanglementReport(
-        posteriors, data, activeVariance: model.configuration.monitor.activeVariance, seed: model.seed),
+      interpolation: try InterpolationReport(posteriors.codes(data), model.autoencoder, communicator),
+      disentanglement: try DisentanglementReport(
+        posteriors, data, activeVariance: model.configuration.monitor.activeVariance, seed: model.seed, communicator),
       symptoms: symptoms, findings: Diagnosis.findings(symptoms))
+  }
+
+  /// Its graph goes when it is done: the largest of all.
+  private func validate() throws(Failure) -> ValidationReport {
+    try Validator(
+      model.autoencoder, data: data, communicator: communicator, configuration: model.configuration,
+      clock: PhaseClock()
+    ).validate(seed: model.seed)
+  }
+
+  private func requireRoom() throws(Failure) {
+    let autoencoder = model.autoencoder, rows = Validator.chunk
+    let graphs = max(
+      autoencoder.arenaBytes(batch: rows, gradients: false), autoencoder.estimationArenaBytes(batch: rows))
+    try communicator.together { () throws(Failure) in
+      try MemoryNeed.requireRoom(
+        for: graphs, what: "this evaluation", ranks: communicator.topology.machineSize, details: "its graphs",
+        hint: "fewer ranks on the machine need less")
+    }
   }
 
   private func symptoms(

@@ -18,9 +18,8 @@ package struct LikelihoodEstimate: Sendable, Equatable {
 ///
 /// Burda et al., "Importance weighted autoencoders", ICLR 2016.
 package final class ImportanceEstimator {
-  private let encoder: ELBOGraph
+  private let encoder: Encoder
   private let decoder: ConditionalGraph
-  private let loader: BatchLoader
   private let data: Dataset
   private let communicator: Communicator
   private let seed: UInt64
@@ -28,21 +27,19 @@ package final class ImportanceEstimator {
   private let deviation: Buffer
   private var weights = [StreamingLogSum](repeating: StreamingLogSum(), count: Validator.chunk)
 
-  package init(_ model: TrainedModel, _ data: Dataset, _ communicator: Communicator) {
-    encoder = model.autoencoder.elboGraph(batch: Validator.chunk, gradients: false)
-    encoder.graph.replay.isTraining = false
+  package init(_ model: TrainedModel, _ data: Dataset, _ encoder: Encoder, _ communicator: Communicator) {
+    self.encoder = encoder
     decoder = model.autoencoder.conditionalGraph(batch: Validator.chunk)
-    loader = BatchLoader(data: data, rows: Validator.chunk, configuration: model.configuration.data)
     self.data = data
     self.communicator = communicator
     seed = model.seed
-    noise = Buffer(count: Validator.chunk * encoder.inference.posterior.mu.columns)
-    deviation = Buffer(count: Validator.chunk * encoder.inference.posterior.mu.columns)
+    noise = Buffer(count: Validator.chunk * decoder.z.columns)
+    deviation = Buffer(count: Validator.chunk * decoder.z.columns)
   }
 
   /// Collective.
-  package func estimate(samples k: Int, limit: Int = .max) throws(Failure) -> LikelihoodEstimate {
-    let count = min(limit, data.count)
+  package func estimate(samples k: Int) throws(Failure) -> LikelihoodEstimate {
+    let count = data.count
     let chunks = (count + Validator.chunk - 1) / Validator.chunk
     let share = Validator.share(of: count, rank: communicator.rank, size: communicator.size)
     let activity = Activity("estimating log p(x)", of: share.count * k)
@@ -65,16 +62,16 @@ package final class ImportanceEstimator {
 
   /// Log weights of K draws for each of these samples.
   private func weigh(_ range: Range<Int>, samples k: Int) throws(Failure) {
-    let posterior = encoder.inference.posterior, latent = posterior.mu.columns, rows = Validator.chunk
-    try loader.load(range, into: encoder.graph[encoder.x], seed: seed, attempt: 0, epoch: validationEpoch)
-    encoder.graph.forward()
-    let mu = encoder.graph[posterior.mu], logvar = encoder.graph[posterior.logvar]
-    decoder.graph[decoder.x].update(from: encoder.graph[encoder.x], count: rows * encoder.x.columns)
+    let graph = encoder.graph, memory = graph.graph, latent = decoder.z.columns, rows = Validator.chunk
+    try encoder.load(range)
+    memory.forward()
+    let mu = memory[graph.posterior.mu], logvar = memory[graph.posterior.logvar]
+    decoder.graph[decoder.x].update(from: memory[graph.x], count: rows * graph.x.columns)
     for row in 0..<rows { weights[row] = StreamingLogSum() }
     let generator = KeyedGenerator(seed: seed, stream: "importance")
     for draw in 0..<k {
       generator.normal(
-        into: noise.base, samples: loader.samples, rows: rows, columns: latent, epoch: UInt32(draw))
+        into: noise.base, samples: encoder.loader.samples, rows: rows, columns: latent, epoch: UInt32(draw))
       let z = decoder.graph[decoder.z], eps = noise.base
       vd_reparameterize(z, deviation.base, mu, logvar, eps, 1, rows * latent)
       decoder.graph.forward()

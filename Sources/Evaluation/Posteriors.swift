@@ -16,36 +16,46 @@ package struct Posteriors: Sendable {
   package let mu: [Float]
   /// (count, latent)
   package let logvar: [Float]
-  /// exp(-logvar). (count, latent)
-  package let inverse: [Float]
 
   /// - indices: by default the first.
   package init(count: Int, latent: Int, mu: [Float], logvar: [Float], indices: [Int]? = nil) {
     (self.count, self.latent, self.mu, self.logvar) = (count, latent, mu, logvar)
     self.indices = indices ?? Array(0..<count)
+  }
+
+  /// exp(-logvar). (count, latent)
+  var inverse: [Float] {
     var inverse = logvar.map { -$0 }
     inverse.withUnsafeMutableBufferPointer { values in
       if let base = values.baseAddress { vd_exp(base, base, values.count) }
     }
-    self.inverse = inverse
+    return inverse
   }
 
   /// At most so many of them, evenly spaced.
   package func spaced(_ limit: Int) -> Posteriors {
     guard limit < count else { return self }
-    let kept = Encoder.spaced(limit, of: count)
+    let kept = (0..<count).spaced(limit)
     func rows(_ values: [Float]) -> [Float] { kept.flatMap { values[$0 * latent..<($0 + 1) * latent] } }
     return Posteriors(
       count: limit, latent: latent, mu: rows(mu), logvar: rows(logvar), indices: kept.map { indices[$0] })
   }
 
-  /// Mean KL(q(z_j | x) || N(0, 1)) of each unit, nats.
+  /// KL(q(z_j | x) || N(0, 1)) of a sample's unit, nats.
+  private func divergence(at place: Int) -> Double {
+    let mean = Double(mu[place]), log = Double(logvar[place])
+    return 0.5 * (mean * mean + exp(log) - log - 1)
+  }
+
+  /// KL(q(z | x_i) || N(0, I)), nats.
+  func divergence(of i: Int) -> Double {
+    (i * latent..<(i + 1) * latent).reduce(0) { $0 + divergence(at: $1) }
+  }
+
+  /// Its mean over samples, of each unit.
   package var klPerUnit: [Double] {
     var kl = [Double](repeating: 0, count: latent)
-    for at in mu.indices {
-      let mean = Double(mu[at]), log = Double(logvar[at])
-      kl[at % latent] += 0.5 * (mean * mean + exp(log) - log - 1) / Double(count)
-    }
+    for at in mu.indices { kl[at % latent] += divergence(at: at) / Double(count) }
     return kl
   }
 
@@ -65,70 +75,71 @@ package struct Posteriors: Sendable {
   }
 }
 
-/// Shares the samples of a set out among ranks and replays the encoder over them, in chunks of fixed size.
+/// Replays the encoder over samples of a set, shared out among ranks, in chunks of fixed size.
 package final class Encoder {
-  private let graph: ELBOGraph
-  private let loader: BatchLoader
+  let graph: EncoderGraph
+  let loader: BatchLoader
   private let data: Dataset
   private let communicator: Communicator
   private let seed: UInt64
 
   package init(_ model: TrainedModel, _ data: Dataset, _ communicator: Communicator) {
-    graph = model.autoencoder.elboGraph(batch: Validator.chunk, gradients: false)
-    graph.graph.replay.isTraining = false
+    graph = model.autoencoder.encoderGraph(batch: Validator.chunk)
     loader = BatchLoader(data: data, rows: Validator.chunk, configuration: model.configuration.data)
     self.data = data
     self.communicator = communicator
     seed = model.seed
   }
 
-  /// So many of `count` samples, evenly spaced: many sets are sorted.
-  package static func spaced(_ limit: Int, of count: Int) -> [Int] {
-    limit < count ? (0..<limit).map { $0 * count / limit } : Array(0..<count)
-  }
-
-  /// Collective. - limit: at most so many, evenly spaced.
-  package func encode(limit: Int = .max) throws(Failure) -> Posteriors {
-    try encode(Encoder.spaced(limit, of: data.count))
-  }
-
   /// Collective. - indices: ascending.
   package func encode(_ indices: [Int]) throws(Failure) -> Posteriors {
-    let latent = graph.inference.posterior.mu.columns
-    let share = indices[Validator.share(of: indices.count, rank: communicator.rank, size: communicator.size)]
-    let mine = try communicator.together { () throws(Failure) in try encode(share) }
-    let parts = try communicator.gather(mine.withUnsafeBytes { [UInt8]($0) })
-    var mu = [Float](), logvar = [Float]()
-    for part in parts {
-      part.withUnsafeBytes { bytes in
-        let values = bytes.bindMemory(to: Float.self), half = values.count / 2
-        mu += values[..<half]
-        logvar += values[half...]
+    let share = share(of: indices), posterior = graph.posterior
+    let mine = try communicator.together { () throws(Failure) in try encode(share, [posterior.mu, posterior.logvar]) }
+    func all(_ values: [Float]) throws(Failure) -> [Float] {
+      try communicator.gather(values.withUnsafeBytes { [UInt8]($0) }).flatMap { part in
+        part.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
       }
     }
-    return Posteriors(count: indices.count, latent: latent, mu: mu, logvar: logvar, indices: indices)
+    return Posteriors(
+      count: indices.count, latent: posterior.mu.columns, mu: try all(mine[0]), logvar: try all(mine[1]),
+      indices: indices)
   }
 
-  /// mu of all samples of a share, then logvar of all.
-  private func encode(_ share: ArraySlice<Int>) throws(Failure) -> [Float] {
-    var mu = [Float](), logvar = [Float]()
-    let memory = graph.graph, latent = graph.inference.posterior.mu.columns
+  /// mu of samples on the root, and nothing elsewhere. Collective. - indices: ascending. (indices.count, latent)
+  package func means(_ indices: [Int]) throws(Failure) -> [Float] {
+    let share = share(of: indices), mu = graph.posterior.mu
+    let mine = try communicator.together { () throws(Failure) in try encode(share, [mu])[0] }
+    return try communicator.gatherOnRoot(mine).values
+  }
+
+  private func share(of indices: [Int]) -> ArraySlice<Int> {
+    indices[Validator.share(of: indices.count, rank: communicator.rank, size: communicator.size)]
+  }
+
+  /// What stands in each of these tensors, of all samples of a share.
+  private func encode(_ share: ArraySlice<Int>, _ tensors: [Tensor]) throws(Failure) -> [[Float]] {
+    var values = tensors.map { _ in [Float]() }
     try eachChunk(of: share) { filled in
-      memory.forward()
-      mu += UnsafeBufferPointer(start: memory[graph.inference.posterior.mu], count: filled * latent)
-      logvar += UnsafeBufferPointer(start: memory[graph.inference.posterior.logvar], count: filled * latent)
+      graph.graph.forward()
+      for (i, tensor) in tensors.enumerated() {
+        values[i] += UnsafeBufferPointer(start: graph.graph[tensor], count: filled * tensor.columns)
+      }
     }
-    return mu + logvar
+    return values
   }
 
   /// Samples as the encoder sees them, on the rank that calls. (indices.count, elements)
   package func inputs(_ indices: [Int]) throws(Failure) -> [Float] {
     var x = [Float]()
-    let memory = graph.graph
     try eachChunk(of: indices[...]) { filled in
-      x += UnsafeBufferPointer(start: memory[graph.x], count: filled * graph.x.columns)
+      x += UnsafeBufferPointer(start: graph.graph[graph.x], count: filled * graph.x.columns)
     }
     return x
+  }
+
+  /// Puts prepared samples, a chunk at most, where the encoder finds them.
+  func load(_ chosen: some Collection<Int>) throws(Failure) {
+    try loader.load(chosen, into: graph.graph[graph.x], seed: seed, attempt: 0, epoch: validationEpoch)
   }
 
   /// Loads samples (ascending) chunk by chunk, and calls with how many there are.
@@ -139,7 +150,7 @@ package final class Encoder {
     try data.prepare(low..<high + 1)
     for first in stride(from: indices.startIndex, to: indices.endIndex, by: Validator.chunk) {
       let chosen = indices[first..<min(first + Validator.chunk, indices.endIndex)]
-      try loader.load(chosen, into: graph.graph[graph.x], seed: seed, attempt: 0, epoch: validationEpoch)
+      try load(chosen)
       body(chosen.count)
       Activity.advance(by: chosen.count)
     }

@@ -76,7 +76,7 @@ extension EvaluationReport {
       "Frechet distance", ratio(generation.frechetDistance),
       "of mu, data against samples, on the model's own features: compare within one model")
     add(
-      "smoothness", ratio(interpolation.linear.mean) + " " + ratio(interpolation.spherical.mean),
+      "smoothness", ratio(interpolation.linear) + " " + ratio(interpolation.spherical),
       "linear, spherical: largest step over the median, \(interpolation.pairs) pairs: 1 is even")
   }
 

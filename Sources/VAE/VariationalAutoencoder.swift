@@ -41,14 +41,15 @@ package final class VariationalAutoencoder {
 
   /// Memory of an `elboGraph`, without making it.
   package func arenaBytes(batch: Int, gradients: Bool) -> Int {
-    let graph = recordELBO(batch: batch, gradients: gradients).graph
-    return graph.arenaBytes + graph.tableBytes
+    recordELBO(batch: batch, gradients: gradients).graph.bytes
   }
 
   /// Memory of a `decoderGraph`, without making it.
-  package func decoderArenaBytes(batch: Int) -> Int {
-    let graph = recordDecoder(batch: batch).graph
-    return graph.arenaBytes + graph.tableBytes
+  package func decoderArenaBytes(batch: Int) -> Int { recordDecoder(batch: batch).graph.bytes }
+
+  /// Memory of an `encoderGraph` and a `conditionalGraph`, without making them.
+  package func estimationArenaBytes(batch: Int) -> Int {
+    recordEncoder(batch: batch).graph.bytes + recordConditional(batch: batch).graph.bytes
   }
 
   /// The layers with parameters, in order: what comes out for one sample, how many they are, and its multiply-adds.
@@ -81,16 +82,40 @@ package final class VariationalAutoencoder {
     return recorded
   }
 
+  /// The encoder alone, ready to replay.
+  package func encoderGraph(batch: Int) -> EncoderGraph {
+    let recorded = recordEncoder(batch: batch)
+    recorded.graph.replay.isTraining = false
+    recorded.graph.finalize(parameters: store.values)
+    return recorded
+  }
+
   /// -log p(x | z) of latents that the caller gives, ready to replay.
   package func conditionalGraph(batch: Int) -> ConditionalGraph {
+    let recorded = recordConditional(batch: batch)
+    recorded.graph.replay.isTraining = false
+    recorded.graph.finalize(parameters: store.values)
+    return recorded
+  }
+
+  private func recordEncoder(batch: Int) -> EncoderGraph {
+    let graph = Graph(batch: batch, recordsGradients: false)
+    let x = graph.input([batch, elements])
+    let posterior = model.infer(
+      x, noise: { .keyed(stream: $0) }, in: ParameterScope(graph: graph, store: store)
+    ).posterior
+    graph.keep([posterior.mu, posterior.logvar])
+    graph.dropUnneeded()
+    return EncoderGraph(graph: graph, x: x, posterior: posterior)
+  }
+
+  private func recordConditional(batch: Int) -> ConditionalGraph {
     let graph = Graph(batch: batch, recordsGradients: false)
     let scope = ParameterScope(graph: graph, store: store)
     let z = graph.input([batch, model.latent]), x = graph.input([batch, elements])
     let reconstruction = likelihood.negativeLogLikelihood(
       x, location: model.decode(z, in: scope), channels: image.channels, in: scope)
     graph.keep([reconstruction])
-    graph.replay.isTraining = false
-    graph.finalize(parameters: store.values)
     return ConditionalGraph(graph: graph, z: z, x: x, reconstruction: reconstruction)
   }
 
@@ -113,13 +138,8 @@ package final class VariationalAutoencoder {
     let x = graph.input([batch, elements])
     let inference = model.infer(x, noise: { .keyed(stream: $0) }, in: scope)
     let terms = objective.record(x, inference, likelihood: likelihood, image: image, in: scope)
-    // Only pictures and scores want the mean; training does not pay for it.
-    let mean =
-      gradients
-      ? nil : likelihood.mean(location: inference.location, channels: image.channels, in: graph)
     graph.keep([inference.z, inference.posterior.mu, inference.posterior.logvar])
-    if let mean { graph.keep([mean]) }
-    return ELBOGraph(graph: graph, x: x, inference: inference, terms: terms, mean: mean)
+    return ELBOGraph(graph: graph, x: x, inference: inference, terms: terms)
   }
 }
 
@@ -130,8 +150,14 @@ package struct ELBOGraph {
   package let x: Tensor
   package let inference: Inference
   package let terms: Terms
-  /// E[x | z]; only without gradients. (batch, elements)
-  package let mean: Tensor?
+}
+
+/// x -> posterior.
+package struct EncoderGraph {
+  package let graph: Graph
+  /// (batch, elements)
+  package let x: Tensor
+  package let posterior: DiagonalGaussian
 }
 
 /// z -> E[x | z], or x ~ p(x | z).

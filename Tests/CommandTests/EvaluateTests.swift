@@ -95,7 +95,7 @@ extension CommandTests {
       let now = try evaluate(place, [])
       for key in ["recon", "kl", "neg_elbo"] { #expect(now[key] as? Double == epoch[key], "as in training: \(key)") }
       #expect(now["nll"] is NSNull)
-      // Chunks are replayed whole: the first of a set have the same terms, whatever follows them.
+      // Some of them, evenly spaced.
       let first = try evaluate(place, ["-n", "130"]), again = try evaluate(place, ["-n", "130"], ranks: 2)
       #expect(first["samples"] as? Int == 130 && first["recon"] as? Double != now["recon"] as? Double)
       #expect(first["recon"] as? Double == again["recon"] as? Double)

@@ -32,6 +32,22 @@ extension CommandTests {
       #expect(said >= 1)
     }
 
+    @Test("An evaluation that address space is too small for says what it needs")
+    func evaluation() throws {
+      let scratch = try Scratch()
+      try train(
+        scratch.path + "/run",
+        ["--max-steps", "1", "--set", "model.hidden=[60000]", "--set", "train.products=openblas"])
+      var said = 0
+      for kilobytes in stride(from: 200_000, through: 1_000_000, by: 50_000) where said == 0 {
+        let outcome = try shell("ulimit -v \(kilobytes);", "evaluate run", in: scratch.path, limit: 60)
+        guard outcome.errors.contains("this evaluation needs") else { continue }
+        said += 1
+        #expect(outcome.status == 78 && outcome.errors.contains("raise the limit (ulimit -v)"), "\(outcome.errors)")
+      }
+      #expect(said == 1)
+    }
+
     @Test("A batch has at most the training samples, and the run says so")
     func batch() throws {
       let scratch = try Scratch()

@@ -115,7 +115,10 @@ private func interleaved(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).flat
       graph[elbo.terms.beta][0] = 1
       graph.forward()
       func values(_ tensor: Tensor) -> [Float] { (0..<tensor.count).map { graph[tensor][$0] } }
-      let mean = values(try #require(elbo.mean))
+      let decoder = model.decoderGraph(batch: 3)
+      decoder.graph[decoder.z].update(from: graph[elbo.inference.z], count: decoder.z.count)
+      decoder.graph.forward()
+      let mean = (0..<decoder.mean.count).map { decoder.graph[decoder.mean][$0] }
       let apart = evaluate([values(elbo.x), mean], rows: 3) { $0.dissimilarity($1[0], $1[1], image: image) }
       return (values(elbo.terms.loss), values(elbo.terms.reconstruction), apart.map(Float.init))
     }

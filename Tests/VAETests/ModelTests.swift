@@ -65,26 +65,37 @@ private func make(
   }
 
   @Test(
-    "The decoder's graph gives the mean that the whole graph gives",
+    "The graphs of encoder and decoder give what the whole graph gives; a mean is one of the likelihood's values",
     arguments: LikelihoodRegistry.names)
   func decoder(likelihood name: String) throws {
     var likelihoodSettings = LikelihoodSettings()
     likelihoodSettings.kind = name
     let likelihood = try LikelihoodRegistry.make(likelihoodSettings)
     let model = try make(settings { $0.dropout = 0.3 }, likelihood)
-    let elbo = model.elboGraph(batch: 4, gradients: false), decoder = model.decoderGraph(batch: 4)
-    for i in 0..<elbo.x.count { elbo.graph[elbo.x][i] = Float(i % 5) / 5 }
+    let elbo = model.elboGraph(batch: 4, gradients: false), encoder = model.encoderGraph(batch: 4)
+    let decoder = model.decoderGraph(batch: 4), conditional = model.conditionalGraph(batch: 4)
+    for i in 0..<elbo.x.count {
+      let value = Float(i % 5 * 51) / 255
+      (elbo.graph[elbo.x][i], encoder.graph[encoder.x][i], conditional.graph[conditional.x][i]) = (value, value, value)
+    }
     elbo.graph.replay.isTraining = false
     elbo.graph.forward()
     decoder.graph[decoder.z].update(from: elbo.graph[elbo.inference.z], count: decoder.z.count)
     decoder.graph.forward()
-    let mean = try #require(elbo.mean)
-    let a = (0..<mean.count).map { elbo.graph[mean][$0] }, b = (0..<mean.count).map { decoder.graph[decoder.mean][$0] }
-    #expect(a == b)
-    let isUnit = a.allSatisfy { $0 > 0 && $0 < 1 }
+    conditional.graph[conditional.z].update(from: elbo.graph[elbo.inference.z], count: decoder.z.count)
+    conditional.graph.forward()
+    encoder.graph.forward()
+    func values(_ graph: Graph, _ tensor: Tensor) -> [Float] { (0..<tensor.count).map { graph[tensor][$0] } }
+    let posterior = elbo.inference.posterior
+    #expect(values(encoder.graph, encoder.posterior.mu) == values(elbo.graph, posterior.mu))
+    #expect(values(encoder.graph, encoder.posterior.logvar) == values(elbo.graph, posterior.logvar))
+    #expect(
+      values(conditional.graph, conditional.reconstruction) == values(elbo.graph, elbo.terms.reconstruction))
+    let isUnit = values(decoder.graph, decoder.mean).allSatisfy { $0 > 0 && $0 < 1 }
     #expect(isUnit || likelihood.support == .real)
-    #expect(mean.shape == elbo.x.shape)
-    #expect(model.elboGraph(batch: 4, gradients: true).mean == nil)
+    #expect(decoder.mean.shape == elbo.x.shape)
+    // The decoder is no part of the encoder's memory.
+    #expect(encoder.graph.bytes < elbo.graph.bytes)
   }
 
   @Test("The objective: beta, free bits and the reduction weigh the terms, and leave them as they are")

@@ -85,22 +85,27 @@ private func make(_ settings: ModelSettings) throws -> VariationalAutoencoder {
     }
   }
 
-  @Test("The decoder's graph gives the mean that the whole graph gives; dropout drops in training alone")
+  @Test("The decoder's graph gives what the whole graph gives, and the encoder's; dropout drops in training alone")
   func decoder() throws {
     let model = try make(settings { $0.dropout = 0.3 })
-    let elbo = model.elboGraph(batch: 2, gradients: false), decoder = model.decoderGraph(batch: 2)
-    for i in 0..<elbo.x.count { elbo.graph[elbo.x][i] = Float(i % 5) / 5 }
-    func mean(isTraining: Bool) throws -> [Float] {
+    let elbo = model.elboGraph(batch: 2, gradients: false), encoder = model.encoderGraph(batch: 2)
+    let decoder = model.conditionalGraph(batch: 2)
+    for i in 0..<elbo.x.count {
+      let value = Float(i % 5) / 5
+      (elbo.graph[elbo.x][i], encoder.graph[encoder.x][i], decoder.graph[decoder.x][i]) = (value, value, value)
+    }
+    func values(_ graph: Graph, _ tensor: Tensor) -> [Float] { (0..<tensor.count).map { graph[tensor][$0] } }
+    func reconstruction(isTraining: Bool) -> [Float] {
       elbo.graph.replay.isTraining = isTraining
       elbo.graph.forward()
-      let mean = try #require(elbo.mean)
-      return (0..<mean.count).map { elbo.graph[mean][$0] }
+      return values(elbo.graph, elbo.terms.reconstruction)
     }
-    let dropped = try mean(isTraining: true), whole = try mean(isTraining: false)
+    let dropped = reconstruction(isTraining: true), whole = reconstruction(isTraining: false)
     decoder.graph[decoder.z].update(from: elbo.graph[elbo.inference.z], count: decoder.z.count)
     decoder.graph.forward()
-    #expect(whole == (0..<decoder.mean.count).map { decoder.graph[decoder.mean][$0] })
-    #expect(whole != dropped && whole.count == 2 * 8 * 12 * 3)
+    encoder.graph.forward()
+    #expect(whole == values(decoder.graph, decoder.reconstruction) && whole != dropped)
+    #expect(values(encoder.graph, encoder.posterior.mu) == values(elbo.graph, elbo.inference.posterior.mu))
   }
 
   @Test("Sizes that do not fit are refused, with the chain of shapes")

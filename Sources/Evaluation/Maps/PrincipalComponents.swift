@@ -12,9 +12,8 @@ package struct PrincipalComponents {
 
   /// - points: (count, dimensions). Missing components, of points with fewer dimensions, are 0.
   package init(_ points: [Float], dimensions: Int, components: Int) {
-    let kept = varying(points, dimensions: dimensions, most: PrincipalComponents.mostDimensions)
-    let d = kept.count, n = points.count / dimensions
-    let points = d == dimensions ? points : (0..<n).flatMap { row in kept.map { points[row * dimensions + $0] } }
+    let n = points.count / dimensions
+    let (points, d) = mostVarying(points, dimensions: dimensions, most: PrincipalComponents.mostDimensions)
     let moments = CodeMoments(points, dimensions: d)
     let eigen = SymmetricEigen(moments.covariance, n: d)
     let total = eigen.values.reduce(0) { $0 + max(0, $1) }
@@ -34,13 +33,35 @@ package struct PrincipalComponents {
 /// The dimensions with the largest variance, in order of their number. points: (count, dimensions)
 package func varying(_ points: [Float], dimensions: Int, most: Int) -> [Int] {
   guard dimensions > most else { return Array(0..<dimensions) }
-  let n = points.count / dimensions
-  let variances = (0..<dimensions).map { unit -> Double in
-    let values = (0..<n).map { Double(points[$0 * dimensions + unit]) }
-    let mean = values.reduce(0, +) / Double(max(1, n))
-    return values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+  return CodeVariances(points, dimensions: dimensions).variance.descending.prefix(most).sorted()
+}
+
+/// Points without their other dimensions. -> (count, dimensions)
+func mostVarying(_ points: [Float], dimensions: Int, most: Int) -> (points: [Float], dimensions: Int) {
+  guard dimensions > most else { return (points, dimensions) }
+  let kept = varying(points, dimensions: dimensions, most: most)
+  let rows = stride(from: 0, to: points.count, by: dimensions)
+  return (rows.flatMap { row in kept.map { points[row + $0] } }, kept.count)
+}
+
+/// Mean and variance of each dimension of points, over their number.
+struct CodeVariances {
+  private(set) var mean: [Double]
+  private(set) var variance: [Double]
+
+  /// - points: (count, d)
+  init(_ points: [Float], dimensions d: Int) {
+    let n = points.count / d, share = 1 / Double(max(1, n))
+    mean = [Double](repeating: 0, count: d)
+    variance = mean
+    for i in 0..<n { for k in 0..<d { mean[k] += Double(points[i * d + k]) * share } }
+    for i in 0..<n {
+      for k in 0..<d {
+        let difference = Double(points[i * d + k]) - mean[k]
+        variance[k] += difference * difference * share
+      }
+    }
   }
-  return variances.descending.prefix(most).sorted()
 }
 
 /// Mean and covariance of points, over their number.
@@ -52,8 +73,8 @@ package struct CodeMoments: Sendable {
   /// - points: (count, d)
   package init(_ points: [Float], dimensions d: Int) {
     let n = points.count / d, share = 1 / Double(max(1, n))
-    var mean = [Double](repeating: 0, count: d), covariance = [Double](repeating: 0, count: d * d)
-    for i in 0..<n { for k in 0..<d { mean[k] += Double(points[i * d + k]) * share } }
+    let mean = CodeVariances(points, dimensions: d).mean
+    var covariance = [Double](repeating: 0, count: d * d)
     var row = [Double](repeating: 0, count: d)
     covariance.withUnsafeMutableBufferPointer { covariance in
       for i in 0..<n {
@@ -65,6 +86,19 @@ package struct CodeMoments: Sendable {
       }
     }
     (self.mean, self.covariance) = (mean, covariance)
+  }
+
+  /// The largest |correlation| of two dimensions that vary.
+  var largestCorrelation: Double {
+    let d = mean.count
+    func variance(_ k: Int) -> Double { covariance[k * d + k] }
+    var largest = 0.0
+    for a in 0..<d where variance(a) > 1e-12 {
+      for b in 0..<a where variance(b) > 1e-12 {
+        largest = max(largest, abs(covariance[a * d + b]) / (variance(a) * variance(b)).squareRoot())
+      }
+    }
+    return largest
   }
 
   /// From sums over n points: of each dimension, and of each product of two.

@@ -9,7 +9,7 @@ package struct AggregatePosterior: Sendable, Equatable {
   /// Of each unit under q(z), in closed form: E[mu], and Var[mu] + E[sigma^2].
   package var mean: [Double]
   package var variance: [Double]
-  /// Largest |correlation| of two units' posterior means.
+  /// Largest |correlation| of two units' posterior means, of the 256 that vary most.
   package var largestCorrelation: Double
   /// I(x; z) under q, nats; no estimate from n samples exceeds log n.
   package var mutualInformation: Double
@@ -28,18 +28,22 @@ package struct AggregatePosterior: Sendable, Equatable {
   package init(_ posteriors: Posteriors, seed: UInt64, _ communicator: Communicator) throws(Failure) {
     let n = posteriors.count, d = posteriors.latent
     samples = n
-    let columns = Columns(posteriors)
-    mean = columns.mean
-    variance = (0..<d).map { columns.variance[$0] + columns.sigmaSquared[$0] }
-    largestCorrelation = columns.largestCorrelation(posteriors)
+    let moments = CodeVariances(posteriors.mu, dimensions: d)
+    mean = moments.mean
+    variance = (0..<d).map { unit in
+      moments.variance[unit]
+        + stride(from: unit, to: n * d, by: d).reduce(0) { $0 + exp(Double(posteriors.logvar[$1])) / Double(n) }
+    }
+    let (codes, units) = mostVarying(posteriors.mu, dimensions: d, most: PrincipalComponents.mostDimensions)
+    largestCorrelation = CodeMoments(codes, dimensions: units).largestCorrelation
 
-    let z = posteriors.draw(seed: seed)
+    let z = posteriors.draw(seed: seed), inverse = posteriors.inverse
     let prior = AggregatePosterior.prior(n, d, seed: seed)
     let leaves = (n + AggregatePosterior.rows - 1) / AggregatePosterior.rows
     let sums = try communicator.treeSum(leaves: leaves, width: 5) { leaf, row in
       let range = leaf * AggregatePosterior.rows..<min(n, (leaf + 1) * AggregatePosterior.rows)
       for i in range {
-        row[0] += posteriors.logRatio(of: i, z)
+        row[0] += posteriors.logRatio(of: i, z, inverse)
         row[1] += posteriors.divergence(of: i)
         row[2] += AggregatePosterior.similarity(i, of: z, to: z, n, d, without: i)
         row[3] += AggregatePosterior.similarity(i, of: prior, to: prior, n, d, without: i)
@@ -95,7 +99,7 @@ extension AggregatePosterior {
 
 extension Posteriors {
   /// log q(z_i | x_i) - log 1/n sum_j q(z_i | x_j), nats.
-  fileprivate func logRatio(of i: Int, _ z: [Float]) -> Double {
+  fileprivate func logRatio(of i: Int, _ z: [Float], _ inverse: [Float]) -> Double {
     var sum = StreamingLogSum(), own = 0.0
     z.withUnsafeBufferPointer { z in
       mu.withUnsafeBufferPointer { mu in
@@ -117,52 +121,5 @@ extension Posteriors {
       }
     }
     return own - sum.logMean
-  }
-
-  /// KL(q(z | x_i) || N(0, I)), nats.
-  func divergence(of i: Int) -> Double {
-    var total = 0.0
-    for at in i * latent..<(i + 1) * latent {
-      let mean = Double(mu[at]), log = Double(logvar[at])
-      total += 0.5 * (mean * mean + exp(log) - log - 1)
-    }
-    return total
-  }
-}
-
-/// Moments of the posteriors' parameters over samples.
-private struct Columns {
-  var mean: [Double]
-  var variance: [Double]
-  var sigmaSquared: [Double]
-
-  init(_ p: Posteriors) {
-    let n = Double(max(p.count, 1)), d = p.latent
-    var mean = [Double](repeating: 0, count: d), variance = mean, sigmaSquared = mean
-    for i in 0..<p.count { for k in 0..<d { mean[k] += Double(p.mu[i * d + k]) / n } }
-    for i in 0..<p.count {
-      for k in 0..<d {
-        let difference = Double(p.mu[i * d + k]) - mean[k]
-        variance[k] += difference * difference / n
-        sigmaSquared[k] += exp(Double(p.logvar[i * d + k])) / n
-      }
-    }
-    (self.mean, self.variance, self.sigmaSquared) = (mean, variance, sigmaSquared)
-  }
-
-  func largestCorrelation(_ p: Posteriors) -> Double {
-    let d = p.latent, n = Double(max(p.count, 1))
-    var largest = 0.0
-    for a in 0..<d where variance[a] > 1e-12 {
-      for b in 0..<a where variance[b] > 1e-12 {
-        var sum = 0.0
-        for i in 0..<p.count {
-          let first = Double(p.mu[i * d + a]) - mean[a], second = Double(p.mu[i * d + b]) - mean[b]
-          sum += first * second
-        }
-        largest = max(largest, abs(sum / n) / (variance[a] * variance[b]).squareRoot())
-      }
-    }
-    return largest
   }
 }

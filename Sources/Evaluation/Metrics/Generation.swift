@@ -38,10 +38,8 @@ package final class GenerationMetrics {
   /// Of more units, those that vary most count.
   private static let mostUnits = 256
 
-  private let graph: ELBOGraph
-  private let mean: Tensor
+  private let encoder: Encoder
   private let decoder: DecoderGraph
-  private let encoder: BatchLoader
   private let data: Dataset
   private let communicator: Communicator
   private let sharpness: Sharpness?
@@ -50,26 +48,23 @@ package final class GenerationMetrics {
   /// Of a model that is shown bits: samples before they are drawn from, or uniforms to draw with.
   private let plain: Buffer
 
-  package init(_ model: TrainedModel, _ data: Dataset, _ communicator: Communicator) {
-    graph = model.autoencoder.elboGraph(batch: Validator.chunk, gradients: false)
-    graph.graph.replay.isTraining = false
-    graph.graph.replay.noiseScale = 0
-    guard let mean = graph.mean else { preconditionFailure("a graph without gradients has a mean") }
-    self.mean = mean
+  package init(_ model: TrainedModel, _ data: Dataset, _ encoder: Encoder, _ communicator: Communicator) {
+    self.encoder = encoder
     decoder = model.autoencoder.decoderGraph(batch: Validator.chunk)
-    encoder = BatchLoader(data: data, rows: Validator.chunk, configuration: model.configuration.data)
     self.data = data
     self.communicator = communicator
     sharpness = Sharpness(model.shape)
     binarizes = model.configuration.data.binarize == .dynamic
     seed = model.seed
-    plain = Buffer(count: binarizes ? Validator.chunk * mean.columns : 1)
+    plain = Buffer(count: binarizes ? Validator.chunk * decoder.mean.columns : 1)
   }
+
+  private var elements: Int { decoder.mean.columns }
 
   /// Collective. - posteriors: of the data, to choose units by.
   package func measure(_ posteriors: Posteriors) throws(Failure) -> GenerationReport {
     let units = varying(posteriors.mu, dimensions: posteriors.latent, most: GenerationMetrics.mostUnits)
-    let indices = Encoder.spaced(GenerationMetrics.most, of: data.count)
+    let indices = (0..<data.count).spaced(GenerationMetrics.most)
     let share = indices[Validator.share(of: indices.count, rank: communicator.rank, size: communicator.size)]
     try communicator.together { () throws(Failure) in
       if let low = share.first, let high = share.last { try data.prepare(low..<high + 1) }
@@ -80,21 +75,21 @@ package final class GenerationMetrics {
     let drawn = try sums(of: GenerationMetrics.most, units) { chunk, row throws(Failure) in
       addSamples(chunk, units, to: row)
     }
-    let variance = real.totalVariance(of: mean.columns)
+    let variance = real.totalVariance(of: elements)
     return GenerationReport(
       dataSamples: indices.count, priorSamples: GenerationMetrics.most,
       sharpnessOfReconstructions: sharpness == nil ? nil : real.otherSharpness / real.sharpness,
       sharpnessOfSamples: sharpness == nil
         ? nil : drawn.sharpness / drawn.count / (real.sharpness / real.count),
-      varianceRatio: drawn.totalVariance(of: mean.columns) / variance,
+      varianceRatio: drawn.totalVariance(of: elements) / variance,
       frechetDistance: frechetDistance(
-        real.codes(mean.columns, units.count), drawn.codes(mean.columns, units.count)))
+        real.codes(elements, units.count), drawn.codes(elements, units.count)))
   }
 
   private func sums(
     of count: Int, _ units: [Int], _ add: (Range<Int>, UnsafeMutablePointer<Double>) throws(Failure) -> Void
   ) throws(Failure) -> GenerationSums {
-    let width = GenerationSums.firstElement + mean.columns + units.count * (1 + units.count)
+    let width = GenerationSums.firstElement + elements + units.count * (1 + units.count)
     let leaves = (count + Validator.chunk - 1) / Validator.chunk
     let share = Validator.share(of: count, rank: communicator.rank, size: communicator.size)
     let activity = Activity("decoding and encoding \(count) samples", of: share.count)
@@ -110,49 +105,52 @@ package final class GenerationMetrics {
   private func addData(
     _ chosen: ArraySlice<Int>, _ units: [Int], to row: UnsafeMutablePointer<Double>
   ) throws(Failure) {
-    try encoder.load(chosen, into: graph.graph[graph.x], seed: seed, attempt: 0, epoch: validationEpoch)
-    graph.graph.forward()
+    try encoder.load(chosen)
+    encoder.graph.graph.forward()
     if binarizes {
       try Array(chosen).withUnsafeBufferPointer { chosen throws(Failure) in try data.fill(chosen, into: plain.base) }
     }
-    add(chosen.count, binarizes ? UnsafePointer(plain.base) : UnsafePointer(graph.graph[graph.x]), units, to: row)
-    if let sharpness {
-      for i in 0..<chosen.count {
-        row[GenerationSums.otherSharpness] += sharpness(graph.graph[mean] + i * mean.columns)
-      }
+    add(chosen.count, UnsafePointer(binarizes ? plain.base : x), units, to: row)
+    guard let sharpness else { return }
+    decoder.graph[decoder.z].update(from: mu, count: Validator.chunk * decoder.z.columns)
+    decoder.graph.forward()
+    for i in 0..<chosen.count {
+      row[GenerationSums.otherSharpness] += sharpness(decoder.graph[decoder.mean] + i * elements)
     }
   }
+
+  private var x: UnsafeMutablePointer<Float> { encoder.graph.graph[encoder.graph.x] }
+  private var mu: UnsafeMutablePointer<Float> { encoder.graph.graph[encoder.graph.posterior.mu] }
 
   private func addSamples(_ chunk: Range<Int>, _ units: [Int], to row: UnsafeMutablePointer<Double>) {
     let samples = (0..<Validator.chunk).map { UInt64(chunk.lowerBound + $0) }
     KeyedGenerator(seed: seed, stream: "generation").normal(
       into: decoder.graph[decoder.z], samples: samples, rows: Validator.chunk, columns: decoder.z.columns, epoch: 0)
     decoder.graph.forward()
-    let x = graph.graph[graph.x]
-    x.update(from: decoder.graph[decoder.mean], count: Validator.chunk * mean.columns)
+    x.update(from: decoder.graph[decoder.mean], count: Validator.chunk * elements)
     if binarizes {
       // The encoder knows nothing but bits.
       KeyedGenerator(seed: seed, stream: "generation bits").uniform(
-        into: plain.base, samples: samples, rows: Validator.chunk, columns: mean.columns, epoch: 0)
-      vd_binarize(x, plain.base, Validator.chunk * mean.columns)
+        into: plain.base, samples: samples, rows: Validator.chunk, columns: elements, epoch: 0)
+      vd_binarize(x, plain.base, Validator.chunk * elements)
     }
-    graph.graph.forward()
+    encoder.graph.graph.forward()
     add(chunk.count, decoder.graph[decoder.mean], units, to: row)
   }
 
   /// Samples, and the mu that the encoder has just found for them. x (count, elements)
   private func add(_ count: Int, _ x: UnsafePointer<Float>, _ units: [Int], to row: UnsafeMutablePointer<Double>) {
-    let elements = mean.columns, memory = graph.graph, latent = graph.inference.posterior.mu.columns
-    let pixels = row + GenerationSums.firstElement, codes = pixels + elements, products = codes + units.count
+    let elements = self.elements, latent = decoder.z.columns, codes = mu
+    let pixels = row + GenerationSums.firstElement, means = pixels + elements, products = means + units.count
     row[GenerationSums.count] += Double(count)
     for i in 0..<count {
-      let x = x + i * elements, mu = memory[graph.inference.posterior.mu] + i * latent
+      let x = x + i * elements, mu = codes + i * latent
       row[GenerationSums.squares] += vd_sum_of_squares(x, elements)
       for j in 0..<elements { pixels[j] += Double(x[j]) }
       if let sharpness { row[GenerationSums.sharpness] += sharpness(x) }
       for (a, unit) in units.enumerated() {
         let value = Double(mu[unit])
-        codes[a] += value
+        means[a] += value
         for (b, other) in units.enumerated() { products[a * units.count + b] += value * Double(mu[other]) }
       }
     }

@@ -1,5 +1,8 @@
+import Communication
+import Kernels
 import Persistence
 import Training
+import VAE
 
 /// How evenly pictures change on the way from one latent to another: 1 is perfectly even, and a decoder that jumps from
 /// one thing to another has more.
@@ -30,26 +33,40 @@ package struct InterpolationSmoothness: Sendable, Equatable {
   }
 }
 
-/// Smoothness of both ways between samples of different class, or far apart.
+/// Smoothness of both ways between samples of different class, or far apart; means over pairs, nil where nothing moves.
 package struct InterpolationReport: Sendable, Equatable {
   package let pairs: Int
-  package let linear: InterpolationSmoothness
-  package let spherical: InterpolationSmoothness
+  package let linear: Double?
+  package let spherical: Double?
 
-  package init(_ codes: LatentCodes, _ decoder: LatentDecoder) {
+  /// Collective: ranks share the pairs, and decode them one by one.
+  package init(
+    _ codes: LatentCodes, _ autoencoder: VariationalAutoencoder, _ communicator: Communicator
+  ) throws(Failure) {
     let pairs = codes.pairs(LatentPaths.pairs), steps = LatentPaths.steps
-    func smoothness(_ path: InterpolationPath) -> InterpolationSmoothness {
-      let z = pairs.flatMap { LatentPaths.interpolate(codes[$0.0], codes[$0.1], steps: steps, path) }
-      return InterpolationSmoothness(decoder.decode(z), pairs: pairs.count, steps: steps)
+    let decoder = LatentDecoder(autoencoder)
+    let activity = Activity("interpolating", of: pairs.count / communicator.size)
+    defer { activity.end() }
+    let ratios = try communicator.divided(parts: pairs.count, width: 2) { pair in
+      let (a, b) = pairs[pair]
+      defer { Activity.advance() }
+      return [InterpolationPath.linear, .spherical].map { path in
+        let x = decoder.decode(LatentPaths.interpolate(codes[a], codes[b], steps: steps, path))
+        return InterpolationSmoothness(x, pairs: 1, steps: steps).mean ?? .nan
+      }
+    }
+    func mean(_ path: Int) -> Double? {
+      let known = ratios.map { $0[path] }.filter { !$0.isNaN }
+      return known.isEmpty ? nil : known.reduce(0, +) / Double(known.count)
     }
     self.pairs = pairs.count
-    (linear, spherical) = (smoothness(.linear), smoothness(.spherical))
+    (linear, spherical) = (mean(0), mean(1))
   }
 
   var json: JSON {
     .object([
       ("pairs", .integer(pairs)), ("steps", .integer(LatentPaths.steps)),
-      ("smoothness_linear", .optional(linear.mean)), ("smoothness_spherical", .optional(spherical.mean)),
+      ("smoothness_linear", .optional(linear)), ("smoothness_spherical", .optional(spherical)),
     ])
   }
 }

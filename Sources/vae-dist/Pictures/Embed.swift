@@ -35,9 +35,11 @@ struct Embed: ParsableCommand {
       let session = try PictureSession(options, communicator)
       let (data, encoder) = try session.open(self.data)
       let isMap = map != nil || options.output?.hasSuffix(".png") ?? false
-      let posteriors = try encoder.encode(limit: n ?? (isMap ? 2_000 : .max))
+      let indices = (0..<data.count).spaced(n ?? (isMap ? 2_000 : .max))
+      let mu = try encoder.means(indices)
       return try session.onRoot { () throws(Failure) in
-        let codes = posteriors.codes(data)
+        let codes = LatentCodes(
+          latent: session.latent, mu: mu, labels: data.labels(of: indices), labelNames: data.classNames)
         let file = try session.target(
           "latent", isMap ? "-\((map ?? .pca).rawValue)" : "", otherwise: isMap ? "png" : "npy")
         if isMap { try write(map ?? .pca, of: codes, to: file) } else { try write(codes, to: file) }

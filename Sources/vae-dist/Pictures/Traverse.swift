@@ -31,7 +31,7 @@ struct Traverse: ParsableCommand {
     try VaeDist.withRanks { communicator throws(Failure) in
       let session = try PictureSession(options, communicator)
       let (data, encoder) = try session.open(self.data)
-      let posteriors = try encoder.encode(limit: Traverse.choice)
+      let posteriors = try encoder.encode((0..<data.count).spaced(Traverse.choice))
       let base = try base(session, encoder, of: data.count)
       return try session.onRoot { () throws(Failure) in
         let model = session.model, kl = posteriors.klPerUnit

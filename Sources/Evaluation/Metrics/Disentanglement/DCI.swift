@@ -10,21 +10,26 @@ package struct DCI: Sendable, Equatable {
   package let informativeness: Double
 
   package init(_ codes: FactorizedCodes, seed: UInt64) {
+    self.init(codes.names.indices.map { DCI.importance(codes, of: $0, seed: seed) })
+  }
+
+  /// - factors: `importance` of each.
+  init(_ factors: [[Double]]) {
+    self.init(
+      importance: factors.map { $0.dropLast() },
+      informativeness: factors.reduce(0) { $0 + ($1.last ?? 0) } / Double(max(1, factors.count)))
+  }
+
+  /// Of a factor: the importance of each unit, and then the share of right answers.
+  static func importance(_ codes: FactorizedCodes, of factor: Int, seed: UInt64) -> [Double] {
     let train = (0..<codes.count).filter { $0 % 5 != 4 }, test = (0..<codes.count).filter { $0 % 5 == 4 }
-    let features = train.flatMap { codes.mu[$0 * codes.units..<($0 + 1) * codes.units] }
-    // Of each factor, over units.
-    var importance: [[Double]] = [], right = 0.0
-    for factor in codes.names.indices {
-      let forest = DecisionForest(
-        features, width: codes.units, labels: train.map { codes.value($0, factor) }, classes: codes.sizes[factor],
-        seed: seed)
-      importance.append(forest.importance)
-      let hits = test.count { row in
-        forest.classify(codes.mu[row * codes.units..<(row + 1) * codes.units]) == codes.value(row, factor)
-      }
-      right += Double(hits) / Double(max(1, test.count))
+    let forest = DecisionForest(
+      train.flatMap { codes.mu[$0 * codes.units..<($0 + 1) * codes.units] }, width: codes.units,
+      labels: train.map { codes.value($0, factor) }, classes: codes.sizes[factor], seed: seed)
+    let hits = test.count { row in
+      forest.classify(codes.mu[row * codes.units..<(row + 1) * codes.units]) == codes.value(row, factor)
     }
-    self.init(importance: importance, informativeness: right / Double(max(1, codes.names.count)))
+    return forest.importance + [Double(hits) / Double(max(1, test.count))]
   }
 
   /// - importance: of each factor, over units.

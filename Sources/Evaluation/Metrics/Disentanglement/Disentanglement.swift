@@ -1,3 +1,4 @@
+import Communication
 import Data
 import Kernels
 import Persistence
@@ -13,16 +14,27 @@ package struct DisentanglementReport: Sendable, Equatable {
   package var dci: DCI
   package var scores: FixedFactorScores
 
-  /// nil where nothing is known of factors, or there are fewer than 100 samples.
-  package init?(_ posteriors: Posteriors, _ data: Dataset, activeVariance: Double, seed: UInt64) {
+  /// nil where nothing is known of factors, or there are fewer than 100 samples. Collective: ranks share the metrics,
+  /// and the factors of DCI.
+  package init?(
+    _ posteriors: Posteriors, _ data: Dataset, activeVariance: Double, seed: UInt64, _ communicator: Communicator
+  ) throws(Failure) {
     guard let codes = FactorizedCodes(posteriors, data) else { return nil }
     let activity = Activity("measuring disentanglement")
     defer { activity.end() }
     samples = codes.count
     factors = codes.names
     gap = MutualInformationGap(codes)
-    dci = DCI(codes, seed: seed)
-    scores = FixedFactorScores(codes, activeVariance: activeVariance, seed: seed)
+    let n = codes.names.count
+    let parts = try communicator.divided(parts: n + 2, width: codes.units + 1) { part in
+      switch part {
+      case n: [FixedFactorScores.betaVAE(codes, seed: seed)]
+      case n + 1: [FixedFactorScores.factorVAE(codes, activeVariance: activeVariance, seed: seed)]
+      default: DCI.importance(codes, of: part, seed: seed)
+      }
+    }
+    dci = DCI(parts.prefix(n).map { $0 })
+    scores = FixedFactorScores(betaVAE: parts[n][0], factorVAE: parts[n + 1][0])
   }
 
   var json: JSON {

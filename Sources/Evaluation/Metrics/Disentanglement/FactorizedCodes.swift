@@ -29,9 +29,7 @@ package struct FactorizedCodes: Sendable {
   package init(mu: [Float], units: Int, factors: [Int], names: [String]) {
     let count = mu.count / units
     precondition(factors.count == count * names.count, "\(factors.count) factors for \(count) codes")
-    let kept = varying(mu, dimensions: units, most: FactorizedCodes.mostUnits)
-    self.mu = kept.count == units ? mu : (0..<count).flatMap { row in kept.map { mu[row * units + $0] } }
-    self.units = kept.count
+    (self.mu, self.units) = mostVarying(mu, dimensions: units, most: FactorizedCodes.mostUnits)
     self.count = count
     let moving = names.indices.filter { name in
       (1..<max(1, count)).contains { factors[$0 * names.count + name] != factors[name] }
@@ -48,11 +46,6 @@ package struct FactorizedCodes: Sendable {
   func value(_ i: Int, _ factor: Int) -> Int { values[i * names.count + factor] }
 
   func unit(_ j: Int) -> [Float] { (0..<count).map { mu[$0 * units + j] } }
-
-  func variance(_ j: Int) -> Double {
-    let values = unit(j).map(Double.init), mean = values.reduce(0, +) / Double(count)
-    return values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(count)
-  }
 }
 
 /// Whole numbers one after the other, the same for the same seed and purpose.

@@ -13,12 +13,6 @@ package struct FixedFactorScores: Sendable, Equatable {
   private static let training = 1_000
   private static let testing = 500
 
-  package init(_ codes: FactorizedCodes, activeVariance: Double, seed: UInt64) {
-    let groups = FixedFactorScores.groups(codes)
-    betaVAE = FixedFactorScores.betaVAE(codes, groups, seed: seed)
-    factorVAE = FixedFactorScores.factorVAE(codes, groups, activeVariance: activeVariance, seed: seed)
-  }
-
   /// Samples by factor and value.
   private static func groups(_ codes: FactorizedCodes) -> [[[Int]]] {
     codes.names.indices.map { factor in
@@ -28,7 +22,8 @@ package struct FixedFactorScores: Sendable, Equatable {
     }
   }
 
-  private static func betaVAE(_ codes: FactorizedCodes, _ groups: [[[Int]]], seed: UInt64) -> Double {
+  static func betaVAE(_ codes: FactorizedCodes, seed: UInt64) -> Double {
+    let groups = groups(codes)
     var draws = KeyedDraws(seed: seed, "beta-VAE score")
     var points: [[Double]] = [], labels: [Int] = []
     for _ in 0..<training + testing {
@@ -51,10 +46,8 @@ package struct FixedFactorScores: Sendable, Equatable {
     return Double(right) / Double(testing)
   }
 
-  private static func factorVAE(
-    _ codes: FactorizedCodes, _ groups: [[[Int]]], activeVariance: Double, seed: UInt64
-  ) -> Double {
-    let variances = (0..<codes.units).map(codes.variance)
+  static func factorVAE(_ codes: FactorizedCodes, activeVariance: Double, seed: UInt64) -> Double {
+    let groups = groups(codes), variances = CodeVariances(codes.mu, dimensions: codes.units).variance
     let active = variances.indices.filter { variances[$0] > activeVariance }
     guard !active.isEmpty else { return 0 }
     var draws = KeyedDraws(seed: seed, "FactorVAE score")
