@@ -11,7 +11,7 @@ import VAE
   private func sound(_ change: (inout Symptoms) -> Void = { _ in }) -> Symptoms {
     var use = LatentUse()
     use.samples = 2_000
-    (use.reconstruction, use.shuffledReconstruction, use.gapError) = (80, 200, 1)
+    (use.reconstruction, use.shuffledReconstruction, use.gapError, use.gapShare) = (80, 200, 1, 0.98)
     (use.dataVariance, use.reconstructionVariance, use.sampleVariance) = (50, 35, 34)
     use.distanceCorrelation = 0.7
     var configuration = Configuration()
@@ -42,7 +42,7 @@ import VAE
     symptoms.elbo.means.kl = 0.0001
     symptoms.elbo.activeUnits = 0
     (symptoms.use.shuffledReconstruction, symptoms.use.reconstructionVariance) = (80, 1e-6)
-    symptoms.use.sampleVariance = 0.3
+    (symptoms.use.sampleVariance, symptoms.use.gapShare) = (0.3, 0.5)
   }
 
   private func train(_ symptoms: inout Symptoms, beta: Double) {
@@ -128,7 +128,85 @@ import VAE
         == "likelihood too wide")
     #expect(collapsed { $0.configuration.optimizer.learningRate = 0.03 }.first == "learning rate too high")
     // Units that are active by their means, and a decoder that does not care whose z it gets.
-    #expect(names(sound { $0.use.shuffledReconstruction = 81 }) == ["encoder left behind"])
+    #expect(
+      names(sound { ($0.use.shuffledReconstruction, $0.use.gapShare) = (80.1, 0.51) }).first == "z not worth its KL")
+    // A mean that one outlier owns is no collapse.
+    #expect(names(sound { ($0.use.shuffledReconstruction, $0.use.gapError) = (125, 22) }) == [])
+    // What is explained needs no second cause.
+    let wide = collapsed { ($0.configuration.model.likelihood, $0.configuration.model.sigma) = ("gaussian", 3) }
+    #expect(wide == ["likelihood too wide"])
+    #expect(collapsed { $0.use.dataVariance = 0 } == ["constant data"])
+    #expect(collapsed { $0.use.samples = 12 } == [])
+  }
+
+  @Test("z that costs nats and is worth none to the decoder; a constraint's slope is no weight")
+  func unused() {
+    func gap(_ gap: Double, _ change: @escaping (inout Symptoms) -> Void = { _ in }) -> [Finding] {
+      Diagnosis.findings(
+        sound {
+          $0.use.shuffledReconstruction = 80 + gap
+          change(&$0)
+        })
+    }
+    #expect(gap(13).isEmpty && gap(12).map(\.level) == [.warning] && gap(2).map(\.level) == [.problem])
+    let capacity = gap(0.1) {
+      $0.configuration.objective.betaSchedule = .capacity
+      $0.training?.beta = -4
+    }
+    #expect(capacity.map(\.check) == ["z not worth its KL"] && capacity[0].settings.isEmpty)
+    #expect(capacity[0].advice?.contains("a lower objective.beta.target") == true)
+    #expect(gap(0.1) { $0.step = 100 }.isEmpty)
+  }
+
+  @Test("A run that has not come to its end is told to go on, not to change its warm-up")
+  func unfinished() {
+    let stopped = sound {
+      $0.configuration.objective.betaWarmup = 1_000
+      $0.training?.plannedSteps = 20_000
+    }
+    let found = Diagnosis.findings(stopped)
+    #expect(found.map(\.check) == ["warm-up not over"] && found[0].level == .warning && found[0].settings.isEmpty)
+  }
+
+  @Test("What is advised is accepted as it is written, and is not what is set already")
+  func advice() throws {
+    let ill: [(inout Symptoms) -> Void] = [
+      { $0.configuration.objective.reconstruction = .mean }, { [self] in train(&$0, beta: 100) },
+      { [self] in
+        train(&$0, beta: 4); $0.configuration.objective.task = .disentanglement
+      },
+      { [self] in
+        train(&$0, beta: 0); $0.priorMismatch = 9
+      },
+      {
+        [self] in
+        train(&$0, beta: 0.001)
+        ($0.priorMismatch, $0.configuration.objective.reconstruction) = (9, .mean)
+      },
+      { $0.configuration.objective.betaWarmup = 1_000 }, { $0.use.sampleVariance = 1e-12 },
+      { $0.configuration.optimizer.learningRate = 0.03 }, { _ in },
+      { $0.configuration.objective.betaSchedule = .constant },
+      { ($0.configuration.model.likelihood, $0.configuration.model.sigma) = ("gaussian", 3) },
+      { $0.use.clampedLow = 0.5 }, { $0.use.clampedHigh = 0.5 }, { $0.configuration.model.latent = 60 },
+    ]
+    for (number, change) in ill.enumerated() {
+      for isCollapsed in [false, true] {
+        let symptoms = sound {
+          if isCollapsed { collapse(&$0) }
+          change(&$0)
+        }
+        let findings = Diagnosis.findings(symptoms)
+        #expect(!findings.isEmpty || !isCollapsed, "case \(number)")
+        for finding in findings {
+          var configuration = symptoms.configuration
+          for setting in finding.settings {
+            let parts = setting.split(separator: "=", maxSplits: 1).map(String.init)
+            try configuration.set(parts[0], parts[1], where: finding.check)
+          }
+          #expect(finding.settings.isEmpty || configuration != symptoms.configuration, "\(finding)")
+        }
+      }
+    }
   }
 
   @Test("The rest: rollbacks, limits, flat reconstructions, too many units")

@@ -228,6 +228,12 @@ import Training
   @Test("Dead units count as collapse once there were enough updates; a KL that is no number does not")
   func deadUnits() throws {
     var conductor = try conductor { $0.monitor.collapseEpochs = 2 }
+    let divided = 1.0 / 9
+    for _ in 0..<5 {
+      var mean = try self.conductor { ($0.monitor.collapseEpochs, $0.objective.reconstruction) = (1, .mean) }
+      #expect(mean.collapse(report(kl: 1, active: 0), step: 40, beta: divided, elements: 9) == nil)
+      #expect(mean.collapse(report(kl: 1, active: 0), step: 40, beta: 1, elements: 9) != nil)
+    }
     for _ in 0..<5 { #expect(conductor.collapse(report(kl: 1, active: 0), step: 40, beta: 1, elements: 9) == nil) }
     #expect(conductor.collapse(report(kl: 1, active: 0), step: 5_000, beta: 1, elements: 9) != nil)
     var other = try self.conductor { $0.monitor.collapseEpochs = 1 }
@@ -247,11 +253,13 @@ import Training
     let scaling = try message { $0.objective.reconstruction = .mean }
     #expect(scaling.contains("loss scaling") && scaling.contains("averaged over 784") && scaling.contains("sum"))
     #expect(scaling.contains("KL 0.0 nats, 0 of 4 units active"))
-    #expect(try message(beta: 4) { _ in }.contains("beta is 4.0"))
-    #expect(try message { ($0.model.likelihood, $0.model.sigma) = ("gaussian", 1) }.contains("sigma 1.0"))
+    #expect(try message(beta: 4) { _ in }.contains("the KL weighs 4 times"))
+    #expect(try message { ($0.model.likelihood, $0.model.sigma) = ("gaussian", 1) }.contains("sigma 1 "))
     #expect(try message { $0.objective.betaSchedule = .constant }.contains("full weight from the first step"))
     #expect(try message { _ in }.contains("free_bits"))
-    // With one dimension there is nothing to average.
+    #expect(try message(beta: 30) { $0.objective.betaSchedule = .geco }.contains("a lower objective.beta.target"))
+    // A mean that beta was divided for is the ELBO, and with one dimension there is nothing to average.
+    #expect(try !message(beta: 1.0 / 784) { $0.objective.reconstruction = .mean }.contains("loss scaling"))
     #expect(try !message(elements: 1) { $0.objective.reconstruction = .mean }.contains("loss scaling"))
   }
 

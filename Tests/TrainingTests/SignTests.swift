@@ -49,7 +49,12 @@ import VAE
   @Test("Collapsing: from 2 nats to less than 1, and not what initial values gave")
   func collapsing() {
     let points = (1...20).map { point($0, recon: 200 - Double($0), kl: 25 / pow(2, max(0, Double($0 - 9))), active: 3) }
-    #expect(told(points) == ["14 collapsing"])
+    #expect(told(points) == ["17 collapsing"])
+    // Less than a nat may be all there is to tell, unless units have gone with it.
+    func small(_ active: @escaping (Int) -> Int) -> [Point] {
+      (1...20).map { point($0, recon: 200 - Double($0), kl: $0 < 9 ? 4 : 0.9, active: active($0)) }
+    }
+    #expect(told(small { _ in 8 }) == [] && told(small { $0 < 12 ? 8 : 2 }) == ["12 collapsing"])
     #expect(told((1...20).map { point($0, recon: 90 - Double($0), kl: $0 < 3 ? 9 : 0.8) }) == [])
   }
 
@@ -65,7 +70,10 @@ import VAE
 
   @Test("The reconstruction is stuck when it never left where it began")
   func stuck() {
-    #expect(told((1...9).map { point($0, recon: 200 - 0.1 * Double($0)) }) == ["6 reconstruction stuck"])
+    #expect(told((1...9).map { point($0, recon: 200 - 0.1 * Double($0), kl: 0.5) }) == ["6 reconstruction stuck"])
+    // Learned within the first epoch; or beta rose.
+    #expect(told((1...9).map { point($0, recon: 200 - 0.1 * Double($0)) }) == [])
+    #expect(told((1...9).map { point($0, recon: 200, kl: 0.5, beta: 0.1 * Double($0)) }) == [])
     #expect(told((1...9).map { point($0, recon: 200 - Double($0)) }) == [])
   }
 
@@ -76,6 +84,12 @@ import VAE
     let rise = (11...30).map { epoch($0, 100 + 2 * Double($0 - 10)) }
     #expect(told(fall + rise) == ["15 overfitting"])
     #expect(told(fall + (11...30).map { epoch($0, 100.5) }) == [], "noise")
+    #expect(told(fall + (11...30).map { epoch($0, 106 + ($0 % 2 == 0 ? 6 : -6)) }) == [], "scatter")
+    // Epochs of a lower beta say nothing, nor does a beta that answers to training.
+    let warm = (1...30).map { epoch in
+      point(epoch, recon: 100 + Double(epoch), train: 180 - Double(epoch), beta: min(1, 0.1 * Double(epoch)))
+    }
+    #expect(told(warm) == [])
     let recovery = (31...50).map { epoch($0, 90 - Double($0)) }
     let again = (51...70).map { epoch($0, 60 + Double($0)) }
     #expect(told(fall + rise + recovery + again) == ["15 overfitting", "62 overfitting"])

@@ -160,7 +160,7 @@ package enum BetaShape: String, CaseIterable, Sendable {
   /// Answers to what training does (`BetaControl`).
   case geco, controlvae, capacity
 
-  var isControlled: Bool { [.geco, .controlvae, .capacity].contains(self) }
+  package var isControlled: Bool { [.geco, .controlvae, .capacity].contains(self) }
 }
 package enum RateShape: String, CaseIterable, Sendable { case constant, warmupCosine = "warmup_cosine", step }
 package enum OptimizerKind: String, CaseIterable, Sendable { case adam, adamw }

@@ -55,10 +55,12 @@ package struct EpochHistory: Sendable, Equatable, Codable {
     mostActive = max(mostActive ?? 0, point.activeUnits)
   }
 
-  /// By how much validation -ELBO differs from an epoch to the next one: the median of the last ones.
+  /// Standard deviation of an epoch's validation -ELBO about its trend, by the median of second differences, which are
+  /// the square root of 6 times as wide.
   var scatter: Double {
-    let steps = zip(recent, recent.dropFirst()).map { abs($1.valid.negativeELBO - $0.valid.negativeELBO) }.sorted()
-    return steps.isEmpty ? 0 : steps[steps.count / 2]
+    let values = recent.map(\.valid.negativeELBO)
+    let bends = zip(values, zip(values.dropFirst(), values.dropFirst(2))).map { abs($0 - 2 * $1.0 + $1.1) }.sorted()
+    return bends.isEmpty ? 0 : bends[bends.count / 2] / (0.6745 * 6.0.squareRoot())
   }
 
   /// What no run arrives at, in words.
