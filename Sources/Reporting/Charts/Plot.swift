@@ -16,10 +16,14 @@ struct Plot {
 
   init(x: Axis, y: Axis, unit: String, xName: String, width: Double = Plot.width, height: Double = Plot.height) {
     (self.x, self.y, self.unit, self.xName) = (x, y, unit, xName)
-    let longest = y.ticks.map(\.label.count).max() ?? 1
-    left = Double(longest) * Plot.letter + 10
+    left = (y.ticks.map { Plot.length($0.label) }.max() ?? Plot.letter) + 10
     right = width - 10
     bottom = height - 36
+  }
+
+  /// Of a label: M, G and the minus sign are wider than digits.
+  static func length(_ text: String) -> Double {
+    text.reduce(0) { $0 + ("MG−".contains($1) ? 1.5 * letter : letter) }
   }
 
   func place(_ x: Double) -> Double { left + self.x.position(x) * (right - left) }
@@ -52,12 +56,12 @@ struct Plot {
   /// Those labels that fit beside one another, evenly left out, and moved inside the limits.
   static func apart(_ labels: [(place: Double, text: String)], from low: Double, to high: Double) -> [Label] {
     let all = labels.map { place, text in
-      let half = Double(text.count) * letter / 2
+      let half = length(text) / 2
       return Label(place: place, middle: max(low + half, min(high - half, place)), text: text)
     }
     func fit(_ some: [Label]) -> Bool {
       zip(some, some.dropFirst()).allSatisfy {
-        $1.middle - $0.middle > Double($0.text.count + $1.text.count) * letter / 2 + 5
+        $1.middle - $0.middle > (length($0.text) + length($1.text)) / 2 + 5
       }
     }
     for stride in 1...max(1, all.count) {
