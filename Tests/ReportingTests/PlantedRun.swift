@@ -12,8 +12,8 @@ struct PlantedRun {
 
   init(
     name: String = "run", epochs: Int = 30, units: Int = 10, ranks: Int = 2, state: String = "finished",
-    events: [String] = [], pictures: Int = 3, train: ((Int) -> Double)? = nil,
-    valid: (Int) -> Double = { 100 + 100 / Double($0) }
+    events: [String] = [], pictures: Int = 3, valid: (Int) -> Double = { 100 + 100 / Double($0) },
+    train: ((Int) -> Double)? = nil
   ) throws {
     scratch = try Scratch()
     self.name = name
@@ -25,7 +25,7 @@ struct PlantedRun {
     ]
     lines += events
     lines += (1...max(1, epochs)).prefix(epochs).map {
-      PlantedRun.epoch($0, units: units, ranks: ranks, train: train?($0) ?? valid($0) - 2, valid: valid($0))
+      PlantedRun.epoch($0, units: units, ranks: ranks, train: train?($0) ?? (valid($0) - 2), valid: valid($0))
     }
     try write("metrics.jsonl", lines.joined(separator: "\n") + "\n")
     var configuration = Configuration()

@@ -157,7 +157,7 @@ import Training
     let falling = try verdict(PlantedRun(epochs: 50) { 200 - Double($0) })
     #expect(falling.sentence.contains("still falling") && falling.next.contains("train.max_epochs"))
     let rising = try verdict(
-      PlantedRun(epochs: 50, train: { 150 - Double($0) }, valid: { 100 + abs(Double($0) - 20) }))
+      PlantedRun(epochs: 50, valid: { 100 + abs(Double($0) - 20) }, train: { 150 - Double($0) }))
     #expect(rising.sentence.contains("rising again since epoch 20") && rising.next.contains("checkpoints/best"))
     #expect(rising.findings.first?.check == "overfitting" && rising.findings.first?.level == .warning)
     // What rises in training, too, has not been learned by heart.
