@@ -162,16 +162,19 @@ private final class SmallVAE {
   func dropsUnneeded() {
     let graph = Graph(batch: 2, recordsGradients: false)
     let x = graph.input([2, 3])
-    let y = graph.activate(x, .relu), wide = graph.likelihood(x, location: graph.add(x, to: y), .gaussianOptimal)
+    let y = graph.linear(x, weight: graph.parameter([3, 3], offset: 0), bias: graph.parameter([3], offset: 9))
+    let wide = graph.likelihood(x, location: graph.add(x, to: y), .gaussianOptimal)
     graph.keep([y])
     graph.dropUnneeded()
-    let parameters = Buffer(count: 1)
+    let parameters = Buffer(count: 12)
+    parameters.base.zero(12)
+    for i in 0..<3 { parameters.base[4 * i] = 1 }
     graph.finalize(parameters: parameters.base)
     for i in 0..<6 { graph[x][i] = Float(i) - 2 }
     graph.forward()
-    #expect((0..<6).map { graph[y][$0] } == [-2, -1, 0, 2, 4, 6] && graph.operations.count == 2)
-    // x, y and the activation's zeros, on lines of 16 floats.
-    #expect(graph.arenaBytes == 3 * 16 * 4 && wide.count == 2)
+    #expect((0..<6).map { graph[y][$0] } == [-4, -2, 0, 2, 4, 6] && graph.operations.count == 2)
+    // x and y, on lines of 16 floats.
+    #expect(graph.arenaBytes == 2 * 16 * 4 && wide.count == 2)
   }
 
   @Test("One parameter recorded twice is one tensor")

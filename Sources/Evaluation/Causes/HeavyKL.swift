@@ -8,7 +8,8 @@ struct HeavyKL: Cause {
   private static let part = 4
 
   func examine(_ symptoms: Symptoms) -> Finding? {
-    guard symptoms.hasWeight, symptoms.weight > 1 else { return nil }
+    // A mean has a cause of its own.
+    guard symptoms.hasWeight, symptoms.weight > 1, LossScaling().examine(symptoms) == nil else { return nil }
     let latent = symptoms.elbo.variancePerUnit.count
     let useful = min(latent, symptoms.spectrum?.components(holding: 0.95) ?? latent)
     let isThin = HeavyKL.part * symptoms.elbo.activeUnits < useful
