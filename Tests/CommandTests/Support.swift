@@ -87,10 +87,11 @@ func metrics(_ run: String, kind: String? = nil) -> [[String: Any]] {
   }
 }
 
-/// The epochs' lines without what the clock and the number of ranks decide: equal as text means equal to the last bit.
+/// The epochs' lines without what the clock and the number of ranks decide, and without which is the best of those that
+/// were kept, which depends on when a run was stopped: equal as text means equal to the last bit.
 func epochNumbers(_ run: String) throws -> [String] {
   try metrics(run, kind: "epoch").map { line in
-    let clocked = ["seconds", "samples_per_second", "ranks", "slowest_rank", "wait_share", "rank_seconds"]
+    let clocked = ["seconds", "samples_per_second", "ranks", "slowest_rank", "wait_share", "rank_seconds", "best"]
     let kept = line.filter { !clocked.contains($0.key) }
     return String(decoding: try JSONSerialization.data(withJSONObject: kept, options: .sortedKeys), as: UTF8.self)
   }
