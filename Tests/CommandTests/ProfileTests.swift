@@ -82,14 +82,15 @@ extension CommandTests {
       }
       // Three epochs, and the embedding at the end.
       #expect(rows[0].count { $0.phase == "pictures" } == 4)
-      // The rows are on one time line: nobody is done with a step that another has not begun.
+      // The rows are on one time line, which ranks that share cores agree on to some milliseconds: nobody is done with a
+      // step that another has not begun.
       let lines = (1...steps).map { step in
         rows.map { row in
           let mine = row.filter { $0.step == step && $0.phase != "validate" && $0.phase != "checkpoint" }
           return (began: mine[0].began, ended: mine.first { $0.phase == "update" }?.ended ?? 0)
         }
       }
-      #expect(lines.allSatisfy { step in (step.map(\.began).max() ?? 0) < (step.map(\.ended).min() ?? 0) })
+      #expect(lines.allSatisfy { step in (step.map(\.began).max() ?? 0) < (step.map(\.ended).min() ?? 0) + 0.01 })
     }
 
     @Test("A run that is stopped by a signal leaves it too; a long one keeps its end and says so")
