@@ -22,54 +22,24 @@ extension Format {
   }
 }
 
-/// A table of numbers as text: lines are found once, rows are parsed when prepared and kept as float32.
+/// A table of numbers as text: rows are parsed when prepared and kept as float32.
 final class CSVReader: SampleReader {
-  let name: String
-  let count: Int
+  var name: String { lines.text.name }
+  var count: Int { lines.count }
   let shape: SampleShape
   let element = ElementType.text
-  let columnNames: [String]?
-  let fingerprint: String
+  var columnNames: [String]? { lines.columnNames }
+  var fingerprint: String { lines.fingerprint }
 
-  private let file: InputFile
-  private let text: CSVText
-  /// 1-based line of the first data row.
-  private let firstLine: Int
-  /// The offset of every 256th row: finding a row scans at most that many lines.
-  private let marks: [Int]
-  private static let markSpacing = 256
+  let lines: CSVLines
   private var store: RowStore?
 
   init(_ file: InputFile) throws(Failure) {
-    self.file = file
-    name = file.name
-    text = try CSVText(file)
-    fingerprint = try file.fingerprint()
-    let first = text.line(at: text.start)
-    columnNames = try text.header(first)
-    let width = try text.width(first)
-    shape = .vector(width)
-    firstLine = columnNames == nil ? 1 : 2
-    let data = columnNames == nil ? text.start : min(first.upperBound + 1, text.end)
-    var (marks, rows, offset): ([Int], Int, Int) = ([], 0, data)
-    let activity = Activity("finding the lines of \(name)", of: text.end - data)
-    defer { activity.end() }
-    while offset < text.end {
-      if rows % Self.markSpacing == 0 {
-        Activity.advance(by: offset - (marks.last ?? data))
-        marks.append(offset)
-      }
-      rows += 1
-      offset = text.line(at: offset).upperBound + 1
-    }
-    guard rows > 0 else { throw .malformed(name, "has a header, but no rows") }
-    guard product([rows, width, 4]) != nil else { throw .malformed(name, "claims an absurd size: \(rows) x \(width)") }
-    count = rows
-    self.marks = marks
+    lines = try CSVLines(file)
+    shape = .vector(lines.width)
   }
 
   func prepare(_ ranges: [Range<Int>]) throws(Failure) {
-    try file.checkUnchanged()
     let ranges = merged(ranges)
     if let store, store.ranges == ranges { return }
     let width = shape.elementCount
@@ -77,13 +47,10 @@ final class CSVReader: SampleReader {
     let activity = Activity("reading \(name)", of: ranges.reduce(0) { $0 + $1.count })
     defer { activity.end() }
     for range in ranges {
-      var offset = marks[range.lowerBound / Self.markSpacing]
-      for _ in 0..<range.lowerBound % Self.markSpacing { offset = text.line(at: offset).upperBound + 1 }
-      for row in range {
-        let line = text.line(at: offset)
+      try lines.eachLine(in: range) { (row, line) throws(Failure) in
         let target = fresh.row(row).bindMemory(to: Float.self, capacity: width)
-        try text.parse(line, number: firstLine + row, row: row, columnNames: columnNames, into: target, width: width)
-        offset = line.upperBound + 1
+        try lines.text.parse(
+          line, number: lines.firstLine + row, row: row, columnNames: columnNames, into: target, width: width)
         Activity.advance()
       }
     }
@@ -95,5 +62,5 @@ final class CSVReader: SampleReader {
     Encoding.parsedText.decode(store.row(row), count: shape.elementCount, into: target)
   }
 
-  func line(ofRow row: Int) -> Int? { firstLine + row }
+  func line(ofRow row: Int) -> Int? { lines.firstLine + row }
 }

@@ -116,6 +116,27 @@ struct CSVText {
     return at == end || text[at] == separator ? value : nil
   }
 
+  /// The cells of a line, whatever they hold.
+  func row(_ line: Range<Int>, number: Int, row: Int, width: Int) throws(Failure) -> CSVRow {
+    try checkWidth(line, number: number, row: row, width: width)
+    return CSVRow(text: self, cells: cells(line).map(unquoted))
+  }
+
+  /// See `TableRow`; a cell without its quotes.
+  func number(in cell: Range<Int>) -> Float? {
+    if cell.isEmpty || isMissing(text[cell], but: infinities) { return .nan }
+    if isMissing(text[cell]) { return .infinity }
+    var at = cell.lowerBound
+    guard let value = numbers.number(text, &at, end: cell.upperBound), at == cell.upperBound else { return nil }
+    return value
+  }
+
+  /// A cell's characters; two quotes in a quoted cell are one.
+  func word(in cell: Range<Int>) -> String {
+    let word = String(decoding: text[cell], as: UTF8.self)
+    return word.contains("\"\"") ? word.replacing("\"\"", with: "\"") : word
+  }
+
   private func checkWidth(_ line: Range<Int>, number: Int, row: Int, width: Int) throws(Failure) {
     let found = cells(line)
     if found.count == 1, trimmed(found[0]).isEmpty, width > 1 {
@@ -157,9 +178,10 @@ struct CSVText {
   }
 
   /// Whether a cell says in a word that it holds no finite number.
-  private func isMissing(_ content: some Collection<UInt8>) -> Bool {
-    let word = String(decoding: content.prefix(16), as: UTF8.self).lowercased()
-    return ["nan", "na", "n/a", "null", "none", "inf", "-inf", "+inf", "infinity", "-infinity", "-nan"].contains(word)
+  private func isMissing(_ content: some Collection<UInt8>, but exceptions: Set<String> = []) -> Bool {
+    guard content.count <= 9 else { return false }
+    let word = String(decoding: content, as: UTF8.self).lowercased()
+    return missingWords.contains(word) && !exceptions.contains(word)
   }
 
   /// The cells of a line, with their quotes and spaces; slow, for headers and messages.
@@ -196,6 +218,19 @@ struct CSVText {
     var at = cell.lowerBound
     return self.cell(&at, end: cell.upperBound) != nil && at == cell.upperBound
   }
+}
+
+private let infinities: Set<String> = ["inf", "-inf", "+inf", "infinity", "-infinity"]
+private let missingWords = infinities.union(["nan", "-nan", "na", "n/a", "null", "none", "?"])
+
+/// A line's cells.
+struct CSVRow: TableRow {
+  fileprivate let text: CSVText
+  fileprivate let cells: [Range<Int>]
+
+  func number(_ column: Int) -> Float? { text.number(in: cells[column]) }
+
+  func text(_ column: Int) -> String { number(column)?.isNaN == true ? "" : text.word(in: cells[column]) }
 }
 
 extension UnsafePointer<UInt8> {

@@ -35,6 +35,8 @@ package final class Dataset {
   package var isDecoded: Bool { source.reader.isDecoded }
   package var columnNames: [String]? { source.reader.columnNames }
   package var classNames: [String]? { source.reader.classNames }
+  /// Of a mixed table, whose samples may hold NaN for what is missing.
+  package var schema: TableSchema? { source.reader.schema }
   /// What each sample was made from, where that is known: columns of `factors(of:)`.
   package var factorNames: [String]? { source.reader.factorNames }
   /// SHA-256 of the source's fingerprint and of which of its rows these are.
@@ -51,6 +53,8 @@ package final class Dataset {
   /// What values must be after scaling; `fill` and `check` refuse others.
   package enum Requirement: Sendable {
     case finite, unitInterval
+    /// NaN is a missing value.
+    case finiteOrMissing
     /// Multiples of 1/255 in [0, 1].
     case levels
   }
@@ -107,9 +111,8 @@ package final class Dataset {
   package func moments(of range: Range<Int>) throws(Failure) -> Moments {
     var moments = Moments(width: shape.elementCount)
     try eachRow(of: range) { (index, row) throws(Failure) in
-      guard Requirement.finite.holds(row, shape.elementCount) else {
-        throw badValue(index, .finite, raw: true)
-      }
+      let requirement = schema == nil ? Requirement.finite : .finiteOrMissing
+      guard requirement.holds(row, shape.elementCount) else { throw badValue(index, requirement, raw: true) }
       moments.add(row)
     }
     return moments
@@ -254,6 +257,7 @@ extension Dataset.Requirement {
   fileprivate func holds(_ row: UnsafePointer<Float>, _ count: Int) -> Bool {
     switch self {
     case .finite: return vd_all_finite(row, count) != 0
+    case .finiteOrMissing: return vd_all_finite(row, count) != 0 || (0..<count).allSatisfy { !row[$0].isInfinite }
     case .levels: return vd_all_levels(row, count) != 0
     case .unitInterval:
       var low: Float = 0, high: Float = 0

@@ -1,9 +1,12 @@
-/// Running count, mean, sum of squared deviations, minimum and maximum of each element of a sample.
+/// Running count, mean, sum of squared deviations, minimum and maximum of each element of a sample; NaN is a missing
+/// value.
 ///
 /// Merging follows Chan, Golub and LeVeque (1983). The result depends on how rows were grouped: ranks that must agree
 /// on bits with another number of ranks merge fixed blocks in a fixed order.
 package struct Moments: Sendable, Equatable {
   package private(set) var count = 0
+  /// Samples that had a value of each element.
+  private var present: [Double]
   package private(set) var mean: [Double]
   /// Sums of squared deviations from the mean.
   private var squares: [Double]
@@ -13,6 +16,7 @@ package struct Moments: Sendable, Equatable {
   package init(width: Int) {
     mean = Array(repeating: 0, count: width)
     squares = mean
+    present = mean
     minimum = Array(repeating: .infinity, count: width)
     maximum = Array(repeating: -.infinity, count: width)
   }
@@ -22,14 +26,16 @@ package struct Moments: Sendable, Equatable {
   /// Adds one sample, (width).
   package mutating func add(_ row: UnsafePointer<Float>) {
     count += 1
-    let weight = 1 / Double(count)
     let width = width
-    mean.withUnsafeMutableBufferPointer { mean in
-      squares.withUnsafeMutableBufferPointer { squares in
-        for j in 0..<width {
-          let delta = Double(row[j]) - mean[j]
-          mean[j] += delta * weight
-          squares[j] += delta * (Double(row[j]) - mean[j])
+    present.withUnsafeMutableBufferPointer { present in
+      mean.withUnsafeMutableBufferPointer { mean in
+        squares.withUnsafeMutableBufferPointer { squares in
+          for j in 0..<width where !row[j].isNaN {
+            present[j] += 1
+            let delta = Double(row[j]) - mean[j]
+            mean[j] += delta * (1 / present[j])
+            squares[j] += delta * (Double(row[j]) - mean[j])
+          }
         }
       }
     }
@@ -52,21 +58,22 @@ package struct Moments: Sendable, Equatable {
       self = other
       return
     }
-    let (mine, others) = (Double(count), Double(other.count))
-    let total = mine + others
-    for j in 0..<width {
+    for j in 0..<width where other.present[j] > 0 {
+      let (mine, others) = (present[j], other.present[j])
+      let total = mine + others
       let delta = other.mean[j] - mean[j]
-      mean[j] += delta * others / total
-      squares[j] += other.squares[j] + delta * delta * mine * others / total
+      mean[j] = mine > 0 ? mean[j] + delta * others / total : other.mean[j]
+      squares[j] += other.squares[j] + (mine > 0 ? delta * delta * mine * others / total : 0)
       minimum[j] = Swift.min(minimum[j], other.minimum[j])
       maximum[j] = Swift.max(maximum[j], other.maximum[j])
+      present[j] = total
     }
     count += other.count
   }
 
-  /// Population variance of element `j`; 0 before the first sample.
+  /// Population variance of element `j`; 0 before the first value.
   package func variance(_ j: Int) -> Double {
-    count == 0 ? 0 : Swift.max(0, squares[j] / Double(count))
+    present[j] == 0 ? 0 : Swift.max(0, squares[j] / present[j])
   }
 
   /// The smallest value of all elements.
@@ -75,16 +82,18 @@ package struct Moments: Sendable, Equatable {
   /// The largest value of all elements.
   package var largest: Double { maximum.max() ?? -.infinity }
 
-  /// count, means, squares, minima, maxima: (1 + 4 width).
+  /// count, then of each element: values, mean, squares, minimum, maximum.
   package var serialized: [Double] {
-    [Double(count)] + mean + squares + minimum + maximum
+    [Double(count)] + present + mean + squares + minimum + maximum
   }
 
+  package static func serializedCount(width: Int) -> Int { 1 + 5 * width }
+
   package init(serialized values: [Double]) {
-    precondition(values.count % 4 == 1, "\(values.count) numbers are not serialized moments")
-    let width = values.count / 4
+    precondition(values.count % 5 == 1, "\(values.count) numbers are not serialized moments")
+    let width = values.count / 5
     func part(_ k: Int) -> [Double] { Array(values[1 + k * width..<1 + (k + 1) * width]) }
     count = Int(values[0])
-    (mean, squares, minimum, maximum) = (part(0), part(1), part(2), part(3))
+    (present, mean, squares, minimum, maximum) = (part(0), part(1), part(2), part(3), part(4))
   }
 }

@@ -25,20 +25,32 @@ package struct DataSplit {
 /// - validation: nil (the source's own validation rows where it has some, else a fraction of 0.1), a fraction in (0, 1)
 ///   of the training rows, or another SPEC, of which the validation rows are used where it has some, else all.
 package func openData(
-  _ spec: String, validation: String?, images: ImageOptions = ImageOptions()
+  _ spec: String, validation: String?, images: ImageOptions = ImageOptions(), table: TableOptions = TableOptions(),
+  schema: TableSchema? = nil
 ) throws(Failure) -> DataSplit {
+  var (train, valid) = try parts(of: spec, validation: validation, images: images)
+  if table.isMixed {
+    let isOne = train.source === valid.source
+    let (source, schema) = try train.source.table(table, schema, training: train.rows)
+    train.source = source
+    valid.source = isOne ? source : try valid.source.table(table, schema, training: valid.rows).source
+  }
+  let split = DataSplit(train: Dataset(train.source, train.rows), valid: Dataset(valid.source, valid.rows))
+  try checkMatch(split.train, split.valid)
+  return split
+}
+
+private typealias Part = (source: Source, rows: RowMap)
+
+private func parts(
+  of spec: String, validation: String?, images: ImageOptions
+) throws(Failure) -> (train: Part, valid: Part) {
   let opened = try open(spec: spec, images: images)
   if let validation, Double(validation) == nil {
     let other = try open(spec: validation, images: images)
-    let split = DataSplit(train: whole(opened.train), valid: whole(other.valid ?? other.train))
-    try checkMatch(split.train, split.valid)
-    return split
+    return (whole(opened.train), whole(other.valid ?? other.train))
   }
-  if validation == nil, let valid = opened.valid {
-    let split = DataSplit(train: whole(opened.train), valid: whole(valid))
-    try checkMatch(split.train, split.valid)
-    return split
-  }
+  if validation == nil, let valid = opened.valid { return (whole(opened.train), whole(valid)) }
   let fraction = validation.flatMap(Double.init) ?? 0.1
   guard fraction > 0, fraction < 1 else {
     throw Failure(
@@ -51,19 +63,31 @@ package func openData(
       hint: "give more rows, or a second data set to validate on")
   }
   let validRows = validationCount(fraction, of: rows.count)
-  return DataSplit(
-    train: Dataset(source, RowMap(rows: rows, part: .training(validation: validRows))),
-    valid: Dataset(source, RowMap(rows: rows, part: .validation(validRows))))
+  return (
+    (source, RowMap(rows: rows, part: .training(validation: validRows))),
+    (source, RowMap(rows: rows, part: .validation(validRows)))
+  )
 }
 
-/// Opens all samples of a source, and those that it holds out for validation itself.
-package func openWhole(_ spec: String, images: ImageOptions) throws(Failure) -> (train: Dataset, valid: Dataset?) {
+/// Opens all samples of a source, and those that it holds out for validation itself. A table's columns are those of
+/// `schema`, or learned on all of its rows.
+package func openWhole(
+  _ spec: String, images: ImageOptions, table: TableOptions = TableOptions(), schema: TableSchema? = nil
+) throws(Failure) -> (train: Dataset, valid: Dataset?) {
   let opened = try open(spec: spec, images: images)
-  return (whole(opened.train), opened.valid.map(whole))
+  var train = whole(opened.train), valid = opened.valid.map(whole)
+  if table.isMixed {
+    let made = try train.source.table(table, schema, training: train.rows)
+    train.source = made.source
+    if let part = valid {
+      valid?.source = try part.source.table(table, made.schema, training: part.rows).source
+    }
+  }
+  return (Dataset(train.source, train.rows), valid.map { Dataset($0.source, $0.rows) })
 }
 
-private func whole(_ part: (source: Source, rows: Range<Int>)) -> Dataset {
-  Dataset(part.source, RowMap(rows: part.rows, part: .all))
+private func whole(_ part: (source: Source, rows: Range<Int>)) -> Part {
+  (part.source, RowMap(rows: part.rows, part: .all))
 }
 
 private func checkMatch(_ train: Dataset, _ valid: Dataset) throws(Failure) {

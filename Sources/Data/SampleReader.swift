@@ -11,6 +11,8 @@ package protocol SampleReader: AnyObject {
   var element: ElementType { get }
   /// The header of a table.
   var columnNames: [String]? { get }
+  /// What the columns of a mixed table are; its rows may hold NaN.
+  var schema: TableSchema? { get }
   /// SHA-256 of the source's content, or of evenly spaced parts of a large one.
   var fingerprint: String { get }
   /// Makes the rows of `ranges` (sorted, disjoint) readable; no other row needs to be.
@@ -33,6 +35,7 @@ package protocol SampleReader: AnyObject {
 
 extension SampleReader {
   package var columnNames: [String]? { nil }
+  package var schema: TableSchema? { nil }
   package func bytes(ofRow row: Int) -> UnsafePointer<UInt8>? { nil }
   package func line(ofRow row: Int) -> Int? { nil }
   package var isDecoded: Bool { false }

@@ -96,6 +96,7 @@ final class LatentProbe {
     }
     let sums = try communicator.treeSum(leaves: chunks, width: 3 * (width + 1)) { chunk, sums throws(Failure) in
       let range = try load(chunk)
+      zeroMissing()
       add(x.base, range.count, sums)
       fill(z, from: posteriors.mu, range) { $0 }
       decoder.graph.forward()
@@ -140,6 +141,7 @@ final class LatentProbe {
     for first in stride(from: share.lowerBound, to: share.upperBound, by: rows) {
       let range = try load(first / rows)
       decoder.graph[decoder.x].update(from: x.base, count: rows * elements)
+      zeroMissing()
       fill(z, from: draws, range) { $0 }
       decoder.graph.forward()
       let own = range.indices.map { Double(nll[$0 - first]) }
@@ -171,6 +173,11 @@ final class LatentProbe {
     let range = chunk * rows..<min(count, (chunk + 1) * rows)
     try loader.load(posteriors.indices[range], into: x.base, seed: model.seed, attempt: 0, epoch: validationEpoch)
     return range
+  }
+
+  /// What is missing stands at the mean.
+  private func zeroMissing() {
+    if data.schema != nil { vd_observed(x.base, nil, x.base, x.count) }
   }
 
   private func fill(

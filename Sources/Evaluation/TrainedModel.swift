@@ -11,6 +11,8 @@ package final class TrainedModel {
   package let autoencoder: VariationalAutoencoder
   package var configuration: Configuration { file.metadata.configuration }
   package var shape: SampleShape { file.metadata.shape }
+  /// Of a mixed table.
+  package var schema: TableSchema? { file.metadata.schema }
   package var seed: UInt64 { UInt64(configuration.train.seed) }
 
   /// - place: a run directory (its newest checkpoint), a checkpoint, or a `.safetensors` file. Collective.
@@ -24,10 +26,10 @@ package final class TrainedModel {
   }
 
   private static func load(_ file: ModelFile) throws(Failure) -> VariationalAutoencoder {
-    let configuration = file.metadata.configuration
+    let configuration = file.metadata.configuration, schema = file.metadata.schema
     try Products.select(configuration.train.products, threads: configuration.train.threads)
     let autoencoder = try VariationalAutoencoder(
-      configuration.modelSettings(file.metadata.shape), likelihood: configuration.likelihood,
+      configuration.modelSettings(file.metadata.shape, schema), likelihood: configuration.likelihood(schema),
       objective: configuration.objectiveSettings, seed: UInt64(configuration.train.seed))
     let tensors = try SafetensorsFile(path: file.path)
     for parameter in autoencoder.store.parameters { try tensors.copy(parameter, into: autoencoder.store.values) }
@@ -50,12 +52,13 @@ package final class TrainedModel {
 
   private func held(_ spec: String) throws(Failure) -> Dataset {
     let whole = try openWhole(
-      spec, images: ImageOptions(size: configuration.data.imageSize, channels: configuration.data.channels))
+      spec, images: ImageOptions(size: configuration.data.imageSize, channels: configuration.data.channels),
+      table: configuration.data.table, schema: file.metadata.schema)
     return whole.valid ?? whole.train
   }
 
   private func validation() throws(Failure) -> Dataset {
-    do { return try configuration.openSets().valid } catch {
+    do { return try configuration.openSets(schema: file.metadata.schema).valid } catch {
       guard error.status == .missingInput else { throw error }
       var failure = error
       failure.hint = "the run's own data is not where it was: give --data SPEC"

@@ -76,19 +76,27 @@ struct DataShare {
     var moments = Moments(width: width)
     for bytes in try communicator.gather(mine.withUnsafeBytes { [UInt8]($0) }) {
       let values = bytes.withUnsafeBytes { Array($0.bindMemory(to: Double.self)) }
-      for at in stride(from: 0, to: values.count, by: 1 + 4 * width) {
-        moments.merge(Moments(serialized: Array(values[at..<at + 1 + 4 * width])))
+      let size = Moments.serializedCount(width: width)
+      for at in stride(from: 0, to: values.count, by: size) {
+        moments.merge(Moments(serialized: Array(values[at..<at + size])))
       }
     }
+    // Categories stay 0 and 1.
+    let isNumber = data.train.schema?.isNumber ?? [Bool](repeating: true, count: width)
+    func scaling(_ element: (Int) -> (offset: Double, scale: Double)) -> Scaling {
+      let parts = (0..<width).map { isNumber[$0] ? element($0) : (offset: 0, scale: 1) }
+      return Scaling(offset: parts.map { Float($0.offset) }, scale: parts.map { Float($0.scale) })
+    }
     if mode == .minmax {
-      let low = moments.minimum, high = moments.maximum
-      return Scaling(
-        offset: low.map(Float.init), scale: zip(low, high).map { $1 > $0 ? Float(1 / ($1 - $0)) : 1 })
+      return scaling { j in
+        let low = moments.minimum[j], high = moments.maximum[j]
+        return (low.isFinite ? low : 0, high > low ? 1 / (high - low) : 1)
+      }
     }
     // A constant column has no scale of its own: centred, it says nothing, as it should.
-    return Scaling(
-      offset: moments.mean.map(Float.init),
-      scale: (0..<width).map { moments.variance($0) > 1e-24 ? Float(1 / moments.variance($0).squareRoot()) : 1 })
+    return scaling { j in
+      (moments.mean[j], moments.variance(j) > 1e-24 ? 1 / moments.variance(j).squareRoot() : 1)
+    }
   }
 }
 
@@ -102,17 +110,18 @@ extension Configuration {
       case .levels: return .levels
       case .unitInterval: return .unitInterval
       // Structural similarity has constants for the range of 1.
-      case .real: return objective.perceptual > 0 ? .unitInterval : .finite
+      case .real: return objective.perceptual > 0 ? .unitInterval : data.table.isMixed ? .finiteOrMissing : .finite
       }
     }
   }
 
-  /// Opens the sets that it names, without reading their rows.
-  package func openSets() throws(Failure) -> DataSplit {
+  /// Opens the sets that it names, without reading their rows but for the columns of a mixed table, unless `schema` has
+  /// them.
+  package func openSets(schema: TableSchema? = nil) throws(Failure) -> DataSplit {
     do {
       let split = try openData(
         data.source, validation: data.validation == "auto" ? nil : data.validation,
-        images: ImageOptions(size: data.imageSize, channels: data.channels))
+        images: ImageOptions(size: data.imageSize, channels: data.channels), table: data.table, schema: schema)
       try data.requireAugmentable(split.train)
       return train.overfitBatches > 0 ? split.first(train.overfitBatches * train.batchSize) : split
     } catch {

@@ -3,27 +3,34 @@ import Foundation
 import Kernels
 import Persistence
 
-/// What a model file says of itself, so that it needs nothing else: configuration, extent of a sample, scaling.
+/// What a model file says of itself, so that it needs nothing else: configuration, extent of a sample, scaling, and the
+/// columns of a table.
 package struct ModelMetadata {
   package var configuration: Configuration
   package var shape: SampleShape
   package var scaling: Scaling
+  /// Of a mixed table.
+  package var schema: TableSchema?
 
-  package init(configuration: Configuration, shape: SampleShape, scaling: Scaling) {
+  package init(configuration: Configuration, shape: SampleShape, scaling: Scaling, schema: TableSchema? = nil) {
     self.configuration = configuration
     self.shape = shape
     self.scaling = scaling
+    self.schema = schema
   }
 
   package var entries: [String: String] {
     let encoder = JSONEncoder()
-    return [
+    encoder.outputFormatting = .sortedKeys
+    let columns = schema.flatMap { try? encoder.encode($0) }.map { String(decoding: $0, as: UTF8.self) }
+    let known = [
       "vae_dist.version": programVersion,
       "vae_dist.config": configuration.yaml,
       "vae_dist.shape": shape.isImage
         ? "\(shape.height)x\(shape.width)x\(shape.channels)" : "\(shape.elementCount)",
       "vae_dist.scaling": (try? encoder.encode(scaling)).map { String(decoding: $0, as: UTF8.self) } ?? "{}",
     ]
+    return columns.map { known.merging(["vae_dist.columns": $0]) { $1 } } ?? known
   }
 
   /// Reads what `entries` wrote; `path` is for messages.
@@ -47,6 +54,16 @@ package struct ModelMetadata {
     else { throw foreign("no scaling in the metadata") }
     self.configuration = configuration
     self.scaling = scaling
+    schema = try entries["vae_dist.columns"].map { text throws(Failure) in
+      guard let schema = try? JSONDecoder().decode(TableSchema.self, from: Foundation.Data(text.utf8)) else {
+        throw foreign("its columns cannot be read")
+      }
+      if let fault = schema.fault ?? (schema.width == extents[0] ? nil : "\(schema.width) elements in columns") {
+        throw foreign("its columns: \(fault)")
+      }
+      return schema
+    }
+    guard (schema != nil) == configuration.data.table.isMixed else { throw foreign("no columns in the metadata") }
     shape =
       extents.count == 3
       ? .image(height: extents[0], width: extents[1], channels: extents[2]) : .vector(extents[0])

@@ -53,10 +53,10 @@ package final class TrainingSetup {
         "train.overfit_batches: the first \(plan.count) training samples are all that is trained and validated on")
     }
 
-    let shape = data.train.shape
+    let shape = data.train.shape, schema = data.train.schema
     autoencoder = try communicator.together { () throws(Failure) in
       try VariationalAutoencoder(
-        configuration.modelSettings(shape), likelihood: configuration.likelihood,
+        configuration.modelSettings(shape, schema), likelihood: configuration.likelihood(schema),
         objective: configuration.objectiveSettings, seed: UInt64(configuration.train.seed)
       ) { autoencoder throws(Failure) in
         try MemoryNeed(configuration, autoencoder, plan, communicator).requireFit()
@@ -65,7 +65,7 @@ package final class TrainingSetup {
     checkpoints = Checkpoints(
       directory: communicator.isRoot ? checkpointDirectory : nil, keep: configuration.checkpoint.keep,
       metadata: ModelMetadata(
-        configuration: configuration, shape: data.train.shape, scaling: data.train.scaling
+        configuration: configuration, shape: data.train.shape, scaling: data.train.scaling, schema: data.train.schema
       ).entries)
 
     var state = TrainingState()

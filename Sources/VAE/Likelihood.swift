@@ -47,10 +47,12 @@ extension Likelihood {
 /// What configuration says about a likelihood.
 package struct LikelihoodSettings: Sendable, Equatable {
   package var kind = "bernoulli"
-  /// Of `gaussian`.
+  /// Of `gaussian` and `columns`.
   package var sigma: Float = 1
   /// Of `logistic_mixture`.
   package var mixtures = 10
+  /// Of `columns` and `columns_learned`, set from the data: elements of each column of a table.
+  package var columns: [Int] = []
 
   package init() {}
 }
@@ -66,6 +68,8 @@ package enum LikelihoodRegistry {
     ("gaussian_optimal", { _ in GaussianOptimal() }),
     ("laplace", { _ in Laplace() }),
     ("discretized_logistic", { _ in DiscretizedLogistic() }),
+    ("columns", { Columns(sizes: $0.columns, sigma: $0.sigma) }),
+    ("columns_learned", { Columns(sizes: $0.columns, sigma: nil) }),
     ("logistic_mixture", { LogisticMixtures(mixtures: $0.mixtures) }),
   ]
 

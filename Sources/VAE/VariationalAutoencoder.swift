@@ -8,6 +8,7 @@ package final class VariationalAutoencoder {
   package let likelihood: any Likelihood
   package let objective: Objective
   package let image: ImageShape
+  private let missing: MissingValues
   package var elements: Int { image.count }
   package let store = ParameterStore()
 
@@ -34,6 +35,7 @@ package final class VariationalAutoencoder {
     self.likelihood = likelihood
     self.objective = objective
     image = settings.image
+    missing = settings.missing
     _ = recordELBO(batch: 1, gradients: false)
     try admit(self)
     store.allocate(seed: seed)
@@ -136,7 +138,8 @@ package final class VariationalAutoencoder {
     let graph = Graph(batch: batch, recordsGradients: gradients)
     let scope = ParameterScope(graph: graph, store: store)
     let x = graph.input([batch, elements])
-    let inference = model.infer(x, noise: { .keyed(stream: $0) }, in: scope)
+    let seen = missing == .none ? x : graph.observed(x, masked: missing == .masked)
+    let inference = model.infer(seen, noise: { .keyed(stream: $0) }, in: scope)
     let terms = objective.record(x, inference, likelihood: likelihood, image: image, in: scope)
     graph.keep([inference.z, inference.posterior.mu, inference.posterior.logvar])
     return ELBOGraph(graph: graph, x: x, inference: inference, terms: terms)

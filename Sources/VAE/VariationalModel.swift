@@ -31,6 +31,15 @@ package protocol VariationalModel {
   func decode(_ z: Tensor, in scope: ParameterScope) -> Tensor
 }
 
+/// Values that are NaN in x.
+package enum MissingValues: Sendable {
+  case none
+  /// In rows to come, though training had none.
+  case possible
+  /// In training: the encoder is told which values there are, as a second half of its input.
+  case masked
+}
+
 /// What configuration says about a model.
 package struct ModelSettings: Sendable, Equatable {
   package var kind = "mlp"
@@ -50,6 +59,8 @@ package struct ModelSettings: Sendable, Equatable {
   package var logvarHigh: Float = 10
   /// Extents of a sample, one row of one channel for a vector: set from the data.
   package var image = ImageShape(rows: 1, columns: 0, channels: 1)
+  /// What samples may lack, and the encoder sees as 0: set from the data.
+  package var missing = MissingValues.none
   /// Values that the decoder gives for a pixel of all its channels: set from the likelihood.
   package var outputs = 1
 

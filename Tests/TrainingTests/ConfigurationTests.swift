@@ -15,6 +15,13 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
   ("data.shift", ["0", "4"], ["-1", "1.5", "all"]),
   ("data.binarize", ["none", "dynamic"], ["static", "true"]),
   ("data.prefetch", ["auto", "on", "off"], ["true", "yes", ""]),
+  ("data.columns", ["numbers", "mixed"], ["text", ""]),
+  ("data.label", ["", "class", "last name", "a, b"], []),
+  (
+    "data.drop", ["[]", "[id]", "id, name", "[\"a, b\", c]", "[\"say \\\"so\\\"\"]"],
+    ["[a,]", "[,]", "[\"a]", "[\"a\"b]"]
+  ),
+  ("data.categorical", ["[]", "[zip]"], ["[a,,b]"]),
   ("model.kind", ["mlp", "conv"], []),
   (
     "model.hidden", ["[]", "[400]", "[400, 200]", "17", "[ 1,65536 ]"],
@@ -37,10 +44,10 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
     "model.likelihood",
     [
       "bernoulli", "continuous_bernoulli", "gaussian", "gaussian_learned", "gaussian_pixel", "gaussian_optimal",
-      "laplace", "discretized_logistic", "logistic_mixture",
+      "laplace", "discretized_logistic", "columns", "columns_learned", "logistic_mixture",
     ], ["mse", "Laplace", ""]
   ),
-  ("model.sigma", ["0.000001", "1e6", "0.1"], ["0", "-1", "1e7", "1e-7", "nan"]),
+  ("model.sigma", ["0", "0.000001", "1e6", "0.1"], ["-1", "1e7", "1e-7", "nan"]),
   ("model.mixtures", ["1", "10", "32"], ["0", "33", "1.5"]),
   ("model.logvar_low", ["-30", "0", "-10.5"], ["-31", "0.1", "x"]),
   ("model.logvar_high", ["30", "0.001"], ["0", "31", "-1", "1e-50"]),

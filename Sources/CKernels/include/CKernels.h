@@ -191,6 +191,26 @@ void vd_likelihood_sample(float *x, const float *location, const float *noise, f
 // 1 when every x[j] is a multiple of 1 / 255 in [0, 1], to a hundredth of a step.
 int vd_all_levels(const float *x, size_t n);
 
+// ---- table.c: rows of a table ---------------------------------------------------------------------------------------
+// Column g has sizes[g] elements: one is a number, more are a category, of which one is 1; NaN in x is a missing value.
+// loss[i] = sum over columns with a value: Gaussian with a sigma of its own, log sigma softly above floor
+// (-infinity: any); softmax.
+// raw: the logarithms before the floor, of number k at step * k; sigma: (numbers, 3), left for the gradient.
+void vd_table(float *loss, float *sigma, const float *location, const float *x, const float *raw, size_t step,
+              float floor, const int32_t *sizes, size_t groups, size_t rows, size_t columns);
+// Adds to glocation and graw, either of them NULL where it is not wanted.
+void vd_table_backward(float *glocation, float *graw, size_t step, const float *g, const float *sigma,
+                       const float *location, const float *x, const int32_t *sizes, size_t groups, size_t rows, size_t columns);
+// Numbers as they are, categories as probabilities.
+void vd_table_mean(float *y, const float *location, const int32_t *sizes, size_t groups, size_t rows, size_t columns);
+void vd_table_mean_backward(float *glocation, const float *gy, const float *y, const int32_t *sizes, size_t groups,
+                            size_t rows, size_t columns);
+// normals (rows, columns), uniforms (rows, groups)
+void vd_table_sample(float *x, const float *location, const float *raw, size_t step, float floor,
+                     const float *normals, const float *uniforms, const int32_t *sizes, size_t groups, size_t rows, size_t columns);
+// y = x with 0 for NaN, and may be x; mask, unless NULL: 1 where there was a value.
+void vd_observed(float *y, float *mask, const float *x, size_t n);
+
 // ---- mixture.c: mixtures of discretised logistics, 1 or 3 channels, at most 32 mixtures -----------------------------
 // Of a pixel, M logits, then for each channel M means, log scales and (3 channels) coefficients before tanh.
 void vd_logistic_mixture(float *loss, const float *location, const float *x, size_t rows, size_t pixels,

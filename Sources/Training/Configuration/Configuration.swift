@@ -16,6 +16,18 @@ package struct Configuration: Sendable, Equatable {
     package var shift = 0
     package var binarize = Binarization.none
     package var prefetch = Prefetch.auto
+    package var columns = ColumnKind.numbers
+    package var label = ""
+    package var drop: [String] = []
+    package var categorical: [String] = []
+
+    /// How a table is read.
+    package var table: TableOptions {
+      var options = TableOptions()
+      options.isMixed = columns == .mixed
+      (options.label, options.dropped, options.categorical) = (label, drop, categorical)
+      return options
+    }
   }
 
   package struct Model: Sendable, Equatable {
@@ -153,6 +165,8 @@ package struct Configuration: Sendable, Equatable {
 
 /// How values are scaled for the likelihood.
 package enum Scale: String, CaseIterable, Sendable { case auto, none, unit, minmax, standardize }
+/// What cells of a table may be: numbers alone, or words (categories) and nothing (missing values) as well.
+package enum ColumnKind: String, CaseIterable, Sendable { case numbers, mixed }
 /// Whether grey values become 0 or 1: never, or anew each epoch with probability equal to the value.
 package enum Binarization: String, CaseIterable, Sendable { case none, dynamic }
 package enum BetaShape: String, CaseIterable, Sendable {
@@ -176,8 +190,8 @@ package struct Duration: Sendable, Equatable {
 }
 
 extension Configuration {
-  /// What the model is, for samples of this shape.
-  package func modelSettings(_ shape: SampleShape) -> ModelSettings {
+  /// What the model is, for samples of this shape, and of a table for these columns.
+  package func modelSettings(_ shape: SampleShape, _ schema: TableSchema? = nil) -> ModelSettings {
     var settings = ModelSettings()
     settings.kind = model.kind
     settings.hidden = model.hidden
@@ -192,17 +206,23 @@ extension Configuration {
     settings.logvarLow = Float(model.logvarLow)
     settings.logvarHigh = Float(model.logvarHigh)
     settings.image = ImageShape(rows: shape.height, columns: shape.width, channels: shape.channels)
+    settings.missing = schema.map { $0.hasMissing ? .masked : .possible } ?? .none
     return settings
   }
 
   package var likelihood: any Likelihood {
-    get throws(Failure) {
-      var settings = LikelihoodSettings()
-      settings.kind = model.likelihood
-      settings.sigma = Float(model.sigma)
-      settings.mixtures = model.mixtures
-      return try LikelihoodRegistry.make(settings)
-    }
+    get throws(Failure) { try likelihood(nil) }
+  }
+
+  /// p(x | z), of a table for these columns.
+  package func likelihood(_ schema: TableSchema?) throws(Failure) -> any Likelihood {
+    var settings = LikelihoodSettings()
+    settings.kind = model.likelihood
+    settings.sigma = Float(model.sigma)
+    settings.mixtures = model.mixtures
+    settings.columns = schema?.sizes ?? []
+    if model.sigma == 0, let schema { settings.sigma = Float(schema.kernelWidth) }
+    return try LikelihoodRegistry.make(settings)
   }
 
   package var objectiveSettings: VAE.Objective {

@@ -42,6 +42,7 @@ extension Configuration {
   /// Keys that are right by themselves and wrong together.
   private func requireAgreement() throws(Failure) {
     try requireTarget()
+    try requireColumns()
     if monitor.onCollapse == .restartAnnealing, objective.betaSchedule.isControlled {
       throw Failure(
         .badConfiguration,
@@ -55,6 +56,34 @@ extension Configuration {
           + "the others are done with a step, and messages alone do not tell",
         hint: "leave optimizer.sharding at auto, or train.exchange")
     }
+  }
+
+  /// Missing values and categories have a likelihood of their own.
+  private func requireColumns() throws(Failure) {
+    let isOfColumns = ["columns", "columns_learned"].contains(model.likelihood)
+    if model.sigma == 0, model.likelihood == "gaussian" || model.likelihood == "columns" && data.columns == .numbers {
+      throw Failure(
+        .badConfiguration,
+        "model.sigma is 0, which a mixed table has a rule for, and \(model.likelihood) here has none",
+        hint: "set model.sigma above 0, or model.likelihood to gaussian_learned")
+    }
+    if data.columns == .mixed, !isOfColumns {
+      throw Failure(
+        .badConfiguration,
+        "data.columns is mixed, and model.likelihood is \(model.likelihood): it has no word for "
+          + "categories and missing values", hint: "set model.likelihood to columns, as the preset tabular does")
+    }
+    if data.columns == .mixed, model.kind != "mlp" {
+      throw Failure(
+        .badConfiguration, "data.columns is mixed, and model.kind is \(model.kind)", hint: "set model.kind to mlp")
+    }
+    guard data.columns == .numbers, !(data.label.isEmpty && data.drop.isEmpty && data.categorical.isEmpty) else {
+      return
+    }
+    throw Failure(
+      .badConfiguration,
+      "data.label, data.drop and data.categorical name columns of a mixed table, and data.columns is "
+        + "numbers", hint: "add --set data.columns=mixed --set model.likelihood=columns")
   }
 
   /// What a schedule that answers to training needs to be told.
@@ -216,7 +245,11 @@ extension Configuration {
     case .scalar(let scalar):
       try set(path, scalar.string, where: file + at)
     case .sequence(let sequence):
-      try set(path, "[" + sequence.map { $0.scalar?.string ?? "?" }.joined(separator: ", ") + "]", where: file + at)
+      let words = sequence.map { $0.scalar?.string ?? "?" }
+      // A word with a comma stays one.
+      let isList = ConfigurationSchema.find(path)?.isListOfWords ?? false
+      try set(
+        path, isList ? words.configurationText : "[" + words.joined(separator: ", ") + "]", where: file + at)
     case .mapping:
       guard ConfigurationSchema.find(path) != nil else { throw unknown(path, file + at) }
       throw Failure(.badConfiguration, "\(file)\(at): \(path) is not a section", hint: "give it one value")

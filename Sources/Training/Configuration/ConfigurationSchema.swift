@@ -10,6 +10,7 @@ package struct ConfigurationKey: Sendable {
   /// Sets the key from a YAML scalar's text; returns what was wrong, or nil.
   let set: @Sendable (inout Configuration, String) -> String?
   package let text: @Sendable (Configuration) -> String
+  var isListOfWords = false
 
   package var section: Substring { path.split(separator: ".")[0] }
   /// Whether a resumed run may change it without a word: it says how long, where to and how it is shown, not what is
@@ -42,7 +43,7 @@ private func key<Value: ConfigurationValue>(
       configuration[keyPath: place] = value
       return nil
     },
-    text: { $0[keyPath: place].configurationText })
+    text: { $0[keyPath: place].configurationText }, isListOfWords: Value.self == [String].self)
 }
 
 /// Numbers that stay numbers in float32, and as a count of steps.
@@ -78,6 +79,11 @@ package enum ConfigurationSchema {
     key(
       "data.prefetch", \.data.prefetch,
       "load the next microbatch in a thread: auto (if slow and a core is free), on, off"),
+    key(
+      "data.columns", \.data.columns, "of a table: numbers, or mixed: words are categories, empty cells missing values"),
+    key("data.label", \.data.label, "column of a mixed table that holds labels, and is no part of a sample"),
+    key("data.drop", \.data.drop, "columns of a mixed table that are left out"),
+    key("data.categorical", \.data.categorical, "columns of a mixed table whose numbers are names of categories"),
 
     key("model.kind", \.model.kind, "mlp, conv, resnet"),
     key(
@@ -123,9 +129,11 @@ package enum ConfigurationSchema {
     ) {
       LikelihoodRegistry.names.contains($0)
     },
-    key("model.sigma", \.model.sigma, "standard deviation of the likelihood gaussian", "between 1e-6 and 1e6") {
-      (1e-6...1e6).contains($0)
-    },
+    key(
+      "model.sigma", \.model.sigma,
+      "standard deviation of gaussian and columns; 0: rows^(-1/(columns + 4)) of a mixed table",
+      "0, or between 1e-6 and 1e6"
+    ) { $0 == 0 || (1e-6...1e6).contains($0) },
     key(
       "model.mixtures", \.model.mixtures, "mixtures of the likelihood logistic_mixture",
       "between 1 and \(LogisticMixture.mostMixtures)"
@@ -392,11 +400,15 @@ package enum ConfigurationSchema {
       ]
     ),
     (
-      "tabular", "numeric columns, standardised; give --data FILE.csv",
+      "tabular", "columns of numbers, standardised, and of words, with missing values; give --data FILE.csv",
       [
-        ("data.source", "data.csv"), ("data.scale", "standardize"), ("model.hidden", "[64, 32]"), ("model.latent", "8"),
-        ("model.likelihood", "gaussian_learned"), ("train.batch_size", "128"), ("train.max_epochs", "60"),
-        ("objective.beta.start", "0.0"), ("optimizer.clip_norm", "5.0"), ("monitor.pictures_every", "0"),
+        ("data.source", "data.csv"), ("data.columns", "mixed"), ("data.scale", "standardize"),
+        ("model.hidden", "[64, 32]"), ("model.latent", "8"), ("model.likelihood", "columns"), ("model.sigma", "0.0"),
+        ("model.logvar_low", "-12.0"), ("model.logvar_high", "6.0"), ("train.batch_size", "128"),
+        ("train.max_steps", "5000"), ("train.max_epochs", "100000"), ("objective.beta.start", "0.0"),
+        ("optimizer.learning_rate", "0.002"), ("optimizer.clip_norm", "5.0"), ("schedule.kind", "warmup_cosine"),
+        ("checkpoint.every_epochs", "50"),
+        ("monitor.pictures_every", "0"),
       ]
     ),
   ]

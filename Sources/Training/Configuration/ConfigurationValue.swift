@@ -77,19 +77,68 @@ private func hexadecimal(_ value: UInt32) -> String {
   return String(repeating: "0", count: 8 - digits.count) + digits
 }
 
-extension [Int]: ConfigurationValue {
-  package static var expectation: String { "a list of whole numbers, such as [400, 200]" }
+/// What lists are made of.
+package protocol ConfigurationListElement: ConfigurationValue {
+  static var listExpectation: String { get }
+}
+
+extension Int: ConfigurationListElement {
+  package static var listExpectation: String { "a list of whole numbers, such as [400, 200]" }
+}
+
+extension String: ConfigurationListElement {
+  package static var listExpectation: String { "a list of words, such as [id, \"last name\"]" }
+}
+
+extension Array: ConfigurationValue where Element: ConfigurationListElement {
+  package static var expectation: String { Element.listExpectation }
   package init?(configurationText text: String) {
     var inner = text.trimmingCharacters(in: .whitespaces)
     if inner.hasPrefix("["), inner.hasSuffix("]") { inner = String(inner.dropFirst().dropLast()) }
+    guard let words = listed(inner) else { return nil }
     self = []
-    if inner.trimmingCharacters(in: .whitespaces).isEmpty { return }
-    for part in inner.split(separator: ",", omittingEmptySubsequences: false) {
-      guard let value = Int(part.trimmingCharacters(in: .whitespaces)) else { return nil }
+    for word in words {
+      guard let value = Element(configurationText: word) else { return nil }
       append(value)
     }
   }
-  package var configurationText: String { "[" + map(\.description).joined(separator: ", ") + "]" }
+  package var configurationText: String { "[" + map(\.configurationText).joined(separator: ", ") + "]" }
+}
+
+/// Words between commas, in quotes as `String` writes them where they hold more than letters and digits.
+private func listed(_ text: String) -> [String]? {
+  if text.allSatisfy(\.isWhitespace) { return [] }
+  var words: [String] = [], word = "", rest = text[...]
+  var isQuoted = false, isClosed = false
+  func finish() -> Bool {
+    let plain = isClosed ? word : word.trimmingCharacters(in: .whitespaces)
+    guard isClosed || !plain.isEmpty else { return false }
+    words.append(plain)
+    (word, isClosed) = ("", false)
+    return true
+  }
+  while let character = rest.popFirst() {
+    switch character {
+    case "\\" where isQuoted:
+      guard let scalar = escaped(&rest) else { return nil }
+      word.unicodeScalars.append(scalar)
+    case "\"" where isQuoted: (isQuoted, isClosed) = (false, true)
+    case "\"" where !isClosed && word.allSatisfy(\.isWhitespace): (word, isQuoted) = ("", true)
+    case "," where !isQuoted: guard finish() else { return nil }
+    case _ where isClosed: guard character.isWhitespace else { return nil }
+    default: word.append(character)
+    }
+  }
+  return !isQuoted && finish() ? words : nil
+}
+
+/// What stands behind a backslash: U and eight hexadecimal digits, or a character as it is.
+private func escaped(_ rest: inout Substring) -> Unicode.Scalar? {
+  guard let first = rest.unicodeScalars.popFirst() else { return nil }
+  guard first == "U" else { return first }
+  let digits = rest.prefix(8)
+  rest = rest.dropFirst(8)
+  return digits.count == 8 ? UInt32(digits, radix: 16).flatMap(Unicode.Scalar.init) : nil
 }
 
 extension Duration: ConfigurationValue {
@@ -166,6 +215,7 @@ extension ConfigurationValue where Self: RawRepresentable & CaseIterable, RawVal
 }
 
 extension Scale: ConfigurationValue {}
+extension ColumnKind: ConfigurationValue {}
 extension Binarization: ConfigurationValue {}
 extension BetaShape: ConfigurationValue {}
 extension ModelTask: ConfigurationValue {}

@@ -5,7 +5,7 @@ import Kernels
 /// Rows of a set where decoding takes milliseconds a row.
 private let decodedRows = 32
 
-/// Samples spread evenly over the first `count` of a set, as training sees them, row-major, on every rank: as many as
+/// Samples spread evenly over the first `count` of a set, as training sees them, 0 for what is missing, row-major, on every rank: as many as
 /// it takes to know the data's spectrum. `share`: those that this rank can read, in the order of the ranks. Collective.
 package func spreadRows(
   of data: Dataset, count: Int, share: Range<Int>, _ communicator: Communicator, _ clock: PhaseClock
@@ -26,5 +26,6 @@ private func rows(_ indices: [Int], of data: Dataset) throws(Failure) -> [Float]
     do throws(Failure) { try data.fill(indices, into: values.base) } catch { failure = error }
   }
   if let failure { throw failure }
+  vd_observed(values.base, nil, values.base, values.count)
   return Array(UnsafeBufferPointer(start: values.base, count: values.count))
 }

@@ -1,3 +1,4 @@
+import Data
 import Evaluation
 import Kernels
 import Persistence
@@ -36,9 +37,25 @@ struct ResultFile {
       let extents = shape.isImage ? [shape.height, shape.width, shape.channels] : [shape.elementCount]
       try NPYFile.write(model.unscaled(x), leading + (extents.last == 1 ? extents.dropLast() : extents), to: path)
     case .csv:
+      if let schema = model.schema { return try writeRows(model.unscaled(x), schema) }
       let names = (0..<shape.elementCount).map { "x\($0)" }
       try writeTable(model.unscaled(x), columns: names)
     }
+  }
+
+  /// The columns of the table that the model was trained on. values (count, width)
+  private func writeRows(_ values: [Float], _ schema: TableSchema) throws(Failure) {
+    let width = schema.width
+    let rows = stride(from: 0, to: values.count, by: width).map { schema.cells(of: values[$0..<$0 + width]) }
+    let lines = ([schema.columns.map(\.name)] + rows).map { $0.map(quoted).joined(separator: ",") }
+    try DurableFile.write(lines.joined(separator: "\n") + "\n", to: path)
+  }
+
+  /// As a cell of a .csv that may hold anything.
+  private func quoted(_ cell: String) -> String {
+    let isPlain =
+      cell.allSatisfy { $0.isLetter || $0.isNumber || "-+._ ".contains($0) } && cell.first != " " && cell.last != " "
+    return isPlain ? cell : "\"" + cell.replacing("\"", with: "\"\"") + "\""
   }
 
   /// CSV. values (count, columns); labels are a last column.

@@ -1,0 +1,147 @@
+import Kernels
+
+/// Which elements of a row belong together: one for a column of numbers, several for one of categories.
+package struct TableLayout: Sendable, Equatable {
+  package let sizes: [Int32]
+  package var columns: Int { sizes.reduce(0) { $0 + Int($1) } }
+  package var numbers: Int { sizes.count { $0 == 1 } }
+
+  package init(sizes: [Int]) {
+    precondition(!sizes.isEmpty && sizes.allSatisfy { $0 > 0 }, "columns of \(sizes) elements")
+    self.sizes = sizes.map(Int32.init)
+  }
+}
+
+/// loss_i = -sum_c log p(x_ic | location_ic) over the columns c that have a value, nats: N(location, sigma_c^2) of
+/// numbers, softmax(location) of categories. x, location (batch, n), raw (numbers), or (1) for all: log sigma before its soft floor.
+struct TableNegativeLogLikelihood: Operation {
+  static let name = "likelihood of a table"
+  let layout: TableLayout
+  let floor: Float
+  let x, location, raw, sigma, loss: Tensor
+  var inputs: [Tensor] { [location, raw] }
+  var outputs: [Tensor] { [loss] }
+  var kept: [Tensor] { [sigma] }
+  private var step: Int { raw.count > 1 ? 1 : 0 }
+
+  func forward(_ memory: Memory) {
+    vd_table(
+      memory[loss], memory[sigma], memory[location], memory[x], memory[raw], step, floor, layout.sizes,
+      layout.sizes.count,
+      x.rows, x.columns)
+  }
+
+  func backward(_ memory: Memory) {
+    guard let g = memory.gradient(loss) else { return }
+    vd_table_backward(
+      memory.gradient(location), memory.gradient(raw), step, g, memory[sigma], memory[location], memory[x],
+      layout.sizes,
+      layout.sizes.count, x.rows, x.columns)
+  }
+}
+
+/// y = location of numbers, softmax(location) of categories. (batch, n)
+struct TableMean: Operation {
+  static let name = "mean of a table"
+  let layout: TableLayout
+  let location, y: Tensor
+  var inputs: [Tensor] { [location] }
+  var outputs: [Tensor] { [y] }
+  var readsOutput: Bool { true }
+
+  func forward(_ memory: Memory) {
+    vd_table_mean(memory[y], memory[location], layout.sizes, layout.sizes.count, y.rows, y.columns)
+  }
+
+  func backward(_ memory: Memory) {
+    guard let gy = memory.gradient(y), let glocation = memory.gradient(location) else { return }
+    vd_table_mean_backward(glocation, gy, memory[y], layout.sizes, layout.sizes.count, y.rows, y.columns)
+  }
+}
+
+/// x ~ p(. | location), its noise keyed by sample; not differentiated. (batch, n)
+struct TableSample: Operation {
+  static let name = "sample of a table"
+  let layout: TableLayout
+  let floor: Float
+  let location, raw, normals, uniforms, x: Tensor
+  let streamHash: UInt64
+  var inputs: [Tensor] { [location, raw] }
+  var outputs: [Tensor] { [x] }
+  var workspace: [Tensor] { [normals, uniforms] }
+
+  func forward(_ memory: Memory) {
+    let replay = memory.replay
+    let generator = KeyedGenerator(seed: replay.seed, streamHash: streamHash, attempt: replay.attempt)
+    generator.normal(
+      into: memory[normals], samples: replay.samples, rows: x.rows, columns: x.columns, epoch: replay.epoch)
+    // Numbers of another stream: those of the same one would go with the normals.
+    KeyedGenerator(seed: replay.seed, streamHash: ~streamHash, attempt: replay.attempt).uniform(
+      into: memory[uniforms], samples: replay.samples, rows: x.rows, columns: layout.sizes.count, epoch: replay.epoch)
+    vd_table_sample(
+      memory[x], memory[location], memory[raw], raw.count > 1 ? 1 : 0, floor, memory[normals], memory[uniforms],
+      layout.sizes,
+      layout.sizes.count, x.rows, x.columns)
+  }
+
+  func backward(_ memory: Memory) {}
+}
+
+/// y = x with 0 for what is missing (NaN); mask: 1 where there is a value. Data alone: not differentiated. (batch, n)
+struct Observed: Operation {
+  static let name = "observed values"
+  let x, y: Tensor
+  let mask: Tensor?
+  var inputs: [Tensor] { [x] }
+  var outputs: [Tensor] { mask.map { [y, $0] } ?? [y] }
+
+  func forward(_ memory: Memory) { vd_observed(memory[y], mask.map { memory[$0] }, memory[x], x.count) }
+
+  func backward(_ memory: Memory) {}
+}
+
+extension Graph {
+  /// -log p(x | location) per sample, nats. x, location (batch, n), raw (numbers) or (1) -> (batch)
+  ///
+  /// log sigma = floor + softplus(raw - floor), or raw without a floor.
+  package func table(
+    _ x: Tensor, location: Tensor, raw: Tensor, floor: Float = -.infinity, _ layout: TableLayout
+  ) -> Tensor {
+    precondition(
+      x.columns == layout.columns && location.shape == x.shape && [1, layout.numbers].contains(raw.count),
+      "a table of \(layout.columns) elements: data \(x.shape), location \(location.shape), sigma \(raw.shape)")
+    let loss = output([x.rows], of: [location, raw])
+    record(
+      TableNegativeLogLikelihood(
+        layout: layout, floor: floor, x: x, location: location, raw: raw, sigma: scratch([3 * max(1, layout.numbers)]),
+        loss: loss))
+    return loss
+  }
+
+  /// E[x | location]. (batch, n)
+  package func tableMean(_ location: Tensor, _ layout: TableLayout) -> Tensor {
+    guard layout.numbers < layout.sizes.count else { return location }
+    let y = output(location.shape, of: [location])
+    record(TableMean(layout: layout, location: location, y: y))
+    return y
+  }
+
+  /// A draw from p(x | location), not differentiated. (batch, n)
+  package func tableSample(
+    _ location: Tensor, raw: Tensor, floor: Float, _ layout: TableLayout, stream: String
+  ) -> Tensor {
+    let x = scratch(location.shape)
+    record(
+      TableSample(
+        layout: layout, floor: floor, location: location, raw: raw, normals: scratch(location.shape),
+        uniforms: scratch([location.rows, layout.sizes.count]), x: x, streamHash: KeyedGenerator.hash(stream)))
+    return x
+  }
+
+  /// x with 0 for what is missing and, if wanted, a mask of what is not beside it. (batch, n) -> (batch, n or 2 n)
+  package func observed(_ x: Tensor, masked: Bool) -> Tensor {
+    let y = scratch(x.shape), mask = masked ? scratch(x.shape) : nil
+    record(Observed(x: x, y: y, mask: mask))
+    return mask.map { concatenate([y, $0]) } ?? y
+  }
+}

@@ -1,0 +1,26 @@
+import Kernels
+
+extension Source {
+  /// The cells of what was opened; nil for images and the like.
+  private var cells: (any TableCells)? {
+    if let text = reader as? CSVReader { return CSVCells(text.lines) }
+    guard let array = reader as? ArrayReader, !array.shape.isImage else { return nil }
+    return ArrayCells(array)
+  }
+
+  /// The same rows with columns as `schema` has them; without one it is learned on the rows of `training`.
+  func table(
+    _ options: TableOptions, _ schema: TableSchema? = nil, training rows: RowMap
+  ) throws(Failure) -> (source: Source, schema: TableSchema) {
+    guard let cells else {
+      throw .malformed(
+        reader.name, "data.columns is mixed, and this is no table",
+        hint: "give a .csv with names in its first line, or an array of (rows, columns) as .npy or .npz; or set "
+          + "data.columns to numbers")
+    }
+    let schema = if let schema { schema } else { try TableSchema.learn(cells, rows, options) }
+    let table = try TableReader(cells, schema, dropped: options.dropped)
+    // An archive has its labels beside the samples.
+    return (Source(table, labels: schema.label == nil ? labels : table.labels), schema)
+  }
+}

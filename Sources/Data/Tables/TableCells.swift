@@ -1,0 +1,69 @@
+import Kernels
+
+/// A table's cells as they are in its file, before anyone decided what its columns are.
+protocol TableCells: AnyObject {
+  var name: String { get }
+  var count: Int { get }
+  var columnNames: [String] { get }
+  var fingerprint: String { get }
+  /// Calls with each row of a range and its cells.
+  func eachRow(in rows: Range<Int>, _ body: (Int, any TableRow) throws(Failure) -> Void) throws(Failure)
+  /// The 1-based line of a row in a text file, else nil.
+  func line(ofRow row: Int) -> Int?
+}
+
+/// The cells of one row.
+protocol TableRow {
+  /// NaN where the value is missing, infinite where it is no 32-bit number, nil where it is a word.
+  func number(_ column: Int) -> Float?
+  /// The cell as the name of a category; empty where the value is missing.
+  func text(_ column: Int) -> String
+}
+
+extension TableCells {
+  func place(row: Int, column: Int) -> String {
+    let line = line(ofRow: row).map { "line \($0) (row \(row + 1))" } ?? "row \(row + 1)"
+    return "\(line), \(SampleShape.vector(0).place(of: column, columnNames: columnNames))"
+  }
+}
+
+/// Rows of an array as a table: columns have the names x0, x1, ..., and NaN is a missing value.
+final class ArrayCells: TableCells {
+  private let reader: any SampleReader
+  var name: String { reader.name }
+  var count: Int { reader.count }
+  var fingerprint: String { reader.fingerprint }
+  let columnNames: [String]
+
+  init(_ reader: any SampleReader) {
+    self.reader = reader
+    columnNames = (0..<reader.shape.elementCount).map { "x\($0)" }
+  }
+
+  func eachRow(in rows: Range<Int>, _ body: (Int, any TableRow) throws(Failure) -> Void) throws(Failure) {
+    try reader.prepare([rows])
+    var row = ArrayRow(values: [Float](repeating: 0, count: columnNames.count))
+    for index in rows {
+      var failure: Failure?
+      row.values.withUnsafeMutableBufferPointer { values in
+        guard let base = values.baseAddress else { return }
+        do throws(Failure) { try reader.read(row: index, into: base) } catch { failure = error }
+      }
+      if let failure { throw failure }
+      try body(index, row)
+    }
+  }
+
+  func line(ofRow row: Int) -> Int? { nil }
+}
+
+private struct ArrayRow: TableRow {
+  var values: [Float]
+
+  func number(_ column: Int) -> Float? { values[column] }
+
+  func text(_ column: Int) -> String {
+    let value = values[column]
+    return value.isNaN ? "" : Int(exactly: value).map(String.init) ?? "\(value)"
+  }
+}

@@ -1,0 +1,91 @@
+import Kernels
+
+extension TableSchema {
+  /// What the rows of a set say of a table's columns: all of them are read, and no others.
+  static func learn(_ cells: any TableCells, _ rows: RowMap, _ options: TableOptions) throws(Failure) -> TableSchema {
+    let names = cells.columnNames
+    try requireKnown(options, names, cells.name)
+    let label = names.firstIndex(of: options.label)
+    let used = names.indices.filter { $0 != label && !options.dropped.contains(names[$0]) }
+    guard !used.isEmpty else { throw .malformed(cells.name, "no column is left", hint: "drop fewer (data.drop)") }
+    var isCategory = names.map(options.categorical.contains), hasMissing = false, hasWords = false
+    try eachTrainingRow(cells, rows, "finding the columns of") { (row, cell) throws(Failure) in
+      for column in used {
+        let number = cell.number(column)
+        hasMissing = hasMissing || number?.isNaN == true
+        isCategory[column] = isCategory[column] || number == nil
+        if number?.isInfinite == true, !isCategory[column] {
+          throw .malformed(
+            cells.name, "\(cells.place(row: row, column: column)): '\(cell.text(column))' is no finite number",
+            hint: "leave the cell empty where the value is missing, or rescale the column")
+        }
+      }
+      if let label { hasWords = hasWords || cell.number(label).map { Int(exactly: $0) == nil } ?? true }
+    }
+    let categories = used.filter { isCategory[$0] } + (hasWords ? [label].compactMap { $0 } : [])
+    let found = try vocabularies(cells, rows, of: categories)
+    return TableSchema(
+      columns: used.map { Column(name: names[$0], categories: found[$0]) }, rows: rows.count, hasMissing: hasMissing,
+      label: label.map { names[$0] }, labelNames: label.flatMap { found[$0] })
+  }
+
+  /// Names that the options give are columns, each of its own name.
+  private static func requireKnown(_ options: TableOptions, _ names: [String], _ table: String) throws(Failure) {
+    if let twice = Dictionary(grouping: names, by: { $0 }).filter({ $0.value.count > 1 }).keys.sorted().first {
+      throw .malformed(
+        table, "two columns are called '\(printable(twice.utf8))'", hint: "give every column a name of its own")
+    }
+    let asked =
+      [("data.label", options.label.isEmpty ? [] : [options.label])]
+      + [("data.drop", options.dropped), ("data.categorical", options.categorical)]
+    for (key, wanted) in asked {
+      guard let unknown = wanted.first(where: { !names.contains($0) }) else { continue }
+      let list = names.prefix(20).map { printable($0.utf8) }.joined(separator: ", ")
+      throw Failure(
+        .badConfiguration, "\(key): \(table) has no column '\(printable(unknown.utf8))'", hint: "its columns: \(list)")
+    }
+  }
+
+  /// The values of columns by their number, in the order of their bytes.
+  private static func vocabularies(
+    _ cells: any TableCells, _ rows: RowMap, of columns: [Int]
+  ) throws(Failure) -> [Int: [String]] {
+    guard !columns.isEmpty else { return [:] }
+    var found = Dictionary(uniqueKeysWithValues: columns.map { ($0, Set<String>()) })
+    try eachTrainingRow(cells, rows, "finding the categories of") { (_, cell) throws(Failure) in
+      for column in columns {
+        let word = cell.text(column)
+        guard !word.isEmpty else { continue }
+        found[column]?.insert(word)
+        guard found[column]?.count ?? 0 <= mostCategories else {
+          throw .malformed(
+            cells.name,
+            "column \(column + 1) (\(cells.columnNames[column])) has more than \(mostCategories) different words",
+            hint: "leave it out (data.drop) if it names the rows, or sort its values into fewer")
+        }
+      }
+    }
+    if let empty = columns.first(where: { found[$0]?.isEmpty ?? true }) {
+      throw .malformed(
+        cells.name, "column \(empty + 1) (\(cells.columnNames[empty])) has no value in any training row",
+        hint: "leave it out (data.drop)")
+    }
+    return found.mapValues { $0.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) } }
+  }
+
+  private static func eachTrainingRow(
+    _ cells: any TableCells, _ rows: RowMap, _ doing: String,
+    _ body: (Int, any TableRow) throws(Failure) -> Void
+  ) throws(Failure) {
+    let hull = rows.hull(0..<rows.count)
+    let activity = Activity("\(doing) \(cells.name)", of: hull.count)
+    defer { activity.end() }
+    var next = 0
+    try cells.eachRow(in: hull) { (row, cell) throws(Failure) in
+      Activity.advance()
+      guard next < rows.count, rows.row(next) == row else { return }
+      next += 1
+      try body(row, cell)
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import Autograd
+import Foundation
+import Layers
+
+/// Columns of a table, each by its kind: numbers Gaussian, categories by a softmax; missing values count for nothing.
+///
+/// Nazabal et al., "Handling incomplete heterogeneous data using VAEs", 2020.
+package struct Columns: Likelihood {
+  package let support = Support.real
+  package let nature = Nature.continuous
+  /// Elements of each column; empty: every element is a number.
+  private let sizes: [Int]
+  /// Of all numbers; nil: of each its own, learned as `likelihood.log_sigma` and softly limited from below.
+  private let sigma: Float?
+  private static let lowestLogSigma: Float = -6
+
+  package init(sizes: [Int], sigma: Float?) {
+    self.sizes = sizes
+    self.sigma = sigma
+  }
+
+  private var floor: Float { sigma == nil ? Columns.lowestLogSigma : -.infinity }
+
+  private func layout(_ columns: Int) -> TableLayout {
+    TableLayout(sizes: sizes.isEmpty ? [Int](repeating: 1, count: columns) : sizes)
+  }
+
+  private func logSigma(_ layout: TableLayout, in scope: ParameterScope) -> Tensor {
+    if let sigma { return scope.graph.constant(log(sigma)) }
+    // A table of categories alone has none, and no tensor is empty.
+    return scope["likelihood"].parameter("log_sigma", [max(1, layout.numbers)], .zeros)
+  }
+
+  package func negativeLogLikelihood(
+    _ x: Tensor, location: Tensor, channels: Int, in scope: ParameterScope
+  ) -> Tensor {
+    let layout = layout(x.columns)
+    return scope.graph.table(x, location: location, raw: logSigma(layout, in: scope), floor: floor, layout)
+  }
+
+  package func mean(location: Tensor, channels: Int, in graph: Graph) -> Tensor {
+    graph.tableMean(location, layout(location.columns))
+  }
+
+  package func sample(location: Tensor, channels: Int, stream: String, in scope: ParameterScope) -> Tensor {
+    let layout = layout(location.columns)
+    return scope.graph.tableSample(
+      location, raw: logSigma(layout, in: scope), floor: floor, layout, stream: stream)
+  }
+}
