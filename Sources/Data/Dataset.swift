@@ -69,6 +69,7 @@ package final class Dataset {
     self.map = map
     count = map.count
     shape = source.reader.shape
+    requirement = source.reader.schema == nil ? .finite : .finiteOrMissing
     let digest = SHA256()
     digest.update("\(source.reader.fingerprint) \(map.rows) \(map.part)")
     if map.limit != .max { digest.update(" \(map.limit)" + (map.isSpaced ? " spaced" : "")) }

@@ -100,11 +100,16 @@ package final class VariationalAutoencoder {
     return recorded
   }
 
+  /// What the encoder sees of x.
+  private func seen(_ x: Tensor, in graph: Graph) -> Tensor {
+    missing == .none ? x : graph.observed(x, masked: missing == .masked)
+  }
+
   private func recordEncoder(batch: Int) -> EncoderGraph {
     let graph = Graph(batch: batch, recordsGradients: false)
     let x = graph.input([batch, elements])
     let posterior = model.infer(
-      x, noise: { .keyed(stream: $0) }, in: ParameterScope(graph: graph, store: store)
+      seen(x, in: graph), noise: { .keyed(stream: $0) }, in: ParameterScope(graph: graph, store: store)
     ).posterior
     graph.keep([posterior.mu, posterior.logvar])
     graph.dropUnneeded()
@@ -138,8 +143,7 @@ package final class VariationalAutoencoder {
     let graph = Graph(batch: batch, recordsGradients: gradients)
     let scope = ParameterScope(graph: graph, store: store)
     let x = graph.input([batch, elements])
-    let seen = missing == .none ? x : graph.observed(x, masked: missing == .masked)
-    let inference = model.infer(seen, noise: { .keyed(stream: $0) }, in: scope)
+    let inference = model.infer(seen(x, in: graph), noise: { .keyed(stream: $0) }, in: scope)
     let terms = objective.record(x, inference, likelihood: likelihood, image: image, in: scope)
     graph.keep([inference.z, inference.posterior.mu, inference.posterior.logvar])
     return ELBOGraph(graph: graph, x: x, inference: inference, terms: terms)

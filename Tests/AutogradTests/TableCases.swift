@@ -22,7 +22,30 @@ let tableCases: [OpCase] = [
   let mean = OpCase(
     name: "mean of a table \(name)", batch: batch, leaves: [location], record: { $0.tableMean($1[0], layout) },
     reference: { means($0[0], layout, batch: batch) })
-  return [likelihood(.input, .parameter), likelihood(.data, .parameter), likelihood(.input, .data), mean]
+  let fixed = OpCase(
+    name: "likelihood of a table \(name), one sigma, no floor", batch: batch,
+    leaves: [leaf(.data, [batch, n], x), location],
+    record: { graph, x in graph.table(x[0], location: x[1], raw: graph.constant(-0.75), layout) },
+    reference: { loss($0[0], $0[1], [Double](repeating: -0.75, count: n), layout, batch: batch, floor: nil) })
+  let sample = OpCase(
+    name: "sample of a table \(name)", batch: batch, leaves: [leaf(.data, [batch, n], salt: 3)],
+    record: { graph, x in
+      graph.tableSample(x[0], raw: graph.constant(-0.75), floor: -.infinity, layout, stream: "table")
+    },
+    reference: { draws($0[0], layout, batch: batch) })
+  let masked = OpCase(
+    name: "observed values \(name)", batch: batch, leaves: [leaf(.data, [batch, n], x)],
+    record: { $0.observed($1[0], masked: true) },
+    reference: { x in
+      (0..<batch).flatMap { row in
+        let values = x[0][row * n..<(row + 1) * n]
+        return values.map { $0.isNaN ? 0 : $0 } + values.map { $0.isNaN ? 0 : 1 }
+      }
+    })
+  return [
+    fixed, sample, masked, likelihood(.input, .parameter), likelihood(.data, .parameter), likelihood(.input, .data),
+    mean,
+  ]
 }
 
 /// Rows of which each column is missing in one.
@@ -42,14 +65,14 @@ private func logSumExp(_ x: ArraySlice<Double>) -> Double {
 }
 
 private func loss(
-  _ x: [Double], _ location: [Double], _ raw: [Double], _ layout: TableLayout, batch: Int
+  _ x: [Double], _ location: [Double], _ raw: [Double], _ layout: TableLayout, batch: Int, floor: Double? = -1.5
 ) -> [Double] {
   (0..<batch).map { row in
     var at = row * layout.columns, number = 0, sum = 0.0
     for size in layout.sizes.map(Int.init) {
       defer { at += size }
       if size == 1 {
-        let sigma = -1.5 + log1p(exp(raw[number] + 1.5)), d = location[at] - x[at]
+        let sigma = floor.map { $0 + log1p(exp(raw[number] - $0)) } ?? raw[number], d = location[at] - x[at]
         number += 1
         if !x[at].isNaN { sum += d * d / (2 * exp(2 * sigma)) + sigma + log(2 * Double.pi) / 2 }
       } else if !x[at].isNaN {
@@ -68,6 +91,28 @@ private func means(_ location: [Double], _ layout: TableLayout, batch: Int) -> [
       defer { at += size }
       let part = location[at..<at + size]
       return size == 1 ? Array(part) : part.map { exp($0 - logSumExp(part)) }
+    }
+  }
+}
+
+/// With sigma exp(-0.75).
+private func draws(_ location: [Double], _ layout: TableLayout, batch: Int) -> [Double] {
+  let n = layout.columns, groups = layout.sizes.count
+  let normals = OpCase.drawn("table", batch: batch, columns: n, normal: true)
+  let uniforms = OpCase.drawn("table of categories", batch: batch, columns: groups, normal: false)
+  return (0..<batch).flatMap { row -> [Double] in
+    var at = row * n
+    return layout.sizes.enumerated().flatMap { column, size -> [Double] in
+      defer { at += Int(size) }
+      if size == 1 { return [location[at] + exp(-0.75) * Double(normals[at])] }
+      let part = location[at..<at + Int(size)], total = logSumExp(part)
+      var below = 0.0, chosen = 0
+      for logit in part.dropLast() {
+        below += exp(logit - total)
+        if below > Double(uniforms[row * groups + column]) { break }
+        chosen += 1
+      }
+      return (0..<Int(size)).map { $0 == chosen ? 1 : 0 }
     }
   }
 }

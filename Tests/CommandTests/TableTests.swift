@@ -24,7 +24,7 @@ extension CommandTests {
     private func arguments(_ table: String) -> [String] {
       [
         "--preset", "tabular", "--data", table, "--set", "data.label=fault", "--set", "data.drop=[id]", "--set",
-        "model.latent=2", "--max-epochs", "12",
+        "model.latent=2", "--max-steps", "400",
       ]
     }
 

@@ -41,7 +41,7 @@ import Testing
 
   @Test func serialization() {
     let all = moments(rows)
-    #expect(all.serialized.count == 13)
+    #expect(all.serialized.count == Moments.serializedCount(width: 3))
     #expect(Moments(serialized: all.serialized) == all)
     #expect(Moments(serialized: Moments(width: 2).serialized) == Moments(width: 2))
   }

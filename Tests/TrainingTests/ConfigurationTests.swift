@@ -221,7 +221,7 @@ private func read(_ yaml: String) throws(Failure) -> Configuration {
     var digits = Configuration()
     try digits.apply(preset: "digits")
     let expected = [
-      [digits.model.latent, digits.train.batchSize, digits.train.maxEpochs, digits.train.seed], [8, 128, 60, 1],
+      [digits.model.latent, digits.train.batchSize, digits.train.maxEpochs, digits.train.seed], [8, 128, 100_000, 1],
       [103, 203, 303, 403], [104, 204, 304, 403], [105, 205, 304, 403],
       [106, 205, 304, 403],
     ]
@@ -229,7 +229,7 @@ private func read(_ yaml: String) throws(Failure) -> Configuration {
       let c = try resolve(layers)
       #expect([c.model.latent, c.train.batchSize, c.train.maxEpochs, c.train.seed] == values, "\(layers) layers")
     }
-    #expect(try resolve(5).model.likelihood == "gaussian_learned")
+    #expect(try resolve(5).model.likelihood == "columns")
   }
 
   @Test("A foreign or misspelt choice is told with the right one")

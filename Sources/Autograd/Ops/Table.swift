@@ -65,18 +65,16 @@ struct TableSample: Operation {
   let layout: TableLayout
   let floor: Float
   let location, raw, normals, uniforms, x: Tensor
-  let streamHash: UInt64
+  let normalStream, uniformStream: UInt64
   var inputs: [Tensor] { [location, raw] }
   var outputs: [Tensor] { [x] }
   var workspace: [Tensor] { [normals, uniforms] }
 
   func forward(_ memory: Memory) {
     let replay = memory.replay
-    let generator = KeyedGenerator(seed: replay.seed, streamHash: streamHash, attempt: replay.attempt)
-    generator.normal(
+    KeyedGenerator(seed: replay.seed, streamHash: normalStream, attempt: replay.attempt).normal(
       into: memory[normals], samples: replay.samples, rows: x.rows, columns: x.columns, epoch: replay.epoch)
-    // Numbers of another stream: those of the same one would go with the normals.
-    KeyedGenerator(seed: replay.seed, streamHash: ~streamHash, attempt: replay.attempt).uniform(
+    KeyedGenerator(seed: replay.seed, streamHash: uniformStream, attempt: replay.attempt).uniform(
       into: memory[uniforms], samples: replay.samples, rows: x.rows, columns: layout.sizes.count, epoch: replay.epoch)
     vd_table_sample(
       memory[x], memory[location], memory[raw], raw.count > 1 ? 1 : 0, floor, memory[normals], memory[uniforms],
@@ -134,7 +132,8 @@ extension Graph {
     record(
       TableSample(
         layout: layout, floor: floor, location: location, raw: raw, normals: scratch(location.shape),
-        uniforms: scratch([location.rows, layout.sizes.count]), x: x, streamHash: KeyedGenerator.hash(stream)))
+        uniforms: scratch([location.rows, layout.sizes.count]), x: x, normalStream: KeyedGenerator.hash(stream),
+        uniformStream: KeyedGenerator.hash(stream + " of categories")))
     return x
   }
 

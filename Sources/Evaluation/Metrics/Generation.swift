@@ -107,6 +107,8 @@ package final class GenerationMetrics {
   ) throws(Failure) {
     try encoder.load(chosen)
     encoder.graph.graph.forward()
+    // What is missing stands at the mean.
+    if data.schema != nil { vd_observed(x, nil, x, chosen.count * elements) }
     if binarizes {
       try Array(chosen).withUnsafeBufferPointer { chosen throws(Failure) in try data.fill(chosen, into: plain.base) }
     }
