@@ -82,7 +82,7 @@ import VAE
     func epoch(_ e: Int, _ valid: Double) -> Point { point(e, recon: valid, train: 180 - Double(e)) }
     let fall = (1...10).map { epoch($0, 200 - 10 * Double($0)) }
     let rise = (11...30).map { epoch($0, 100 + 2 * Double($0 - 10)) }
-    #expect(told(fall + rise) == ["15 overfitting"])
+    #expect(told(fall + rise) == ["16 overfitting"])
     #expect(told(fall + (11...30).map { epoch($0, 100.5) }) == [], "noise")
     #expect(told(fall + (11...30).map { epoch($0, 106 + ($0 % 2 == 0 ? 6 : -6)) }) == [], "scatter")
     // Epochs of a lower beta say nothing, nor does a beta that answers to training.
@@ -92,7 +92,7 @@ import VAE
     #expect(told(warm) == [])
     let recovery = (31...50).map { epoch($0, 90 - Double($0)) }
     let again = (51...70).map { epoch($0, 60 + Double($0)) }
-    #expect(told(fall + rise + recovery + again) == ["15 overfitting", "62 overfitting"])
+    #expect(told(fall + rise + recovery + again) == ["16 overfitting", "62 overfitting"])
   }
 
   @Test("A slow rank is always the same one, for long enough")

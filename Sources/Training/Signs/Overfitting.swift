@@ -1,11 +1,11 @@
 /// Training samples get better, held-out ones worse.
 ///
-/// Judged by -ELBO among epochs with one beta; the best must be long past, and the rise beyond noise: a twentieth of all
+/// Judged by -ELBO among epochs with one beta; the best must be long past, and the rise beyond noise: a tenth of all
 /// that was gained (Prechelt, "Early stopping - but when?", 1998, waits for strips of 5 epochs), and four times the
 /// epochs' scatter.
 package struct Overfitting: Sign {
   package let name = "overfitting"
-  private static let strip = 5, part = 0.05, scatters = 4.0
+  private static let strip = 5, part = 0.1, scatters = 4.0
 
   package init() {}
 
