@@ -45,7 +45,7 @@ extension CommandTests {
       #expect(reports[0] == reports[1] && reports[0].contains("\"active_units\""))
       #expect(!reports[0].contains("nan"))
       let made = scratch.path + "/made.csv"
-      try run(["sample", place, "-n", "50", "-o", made])
+      _ = try run(["sample", place, "-n", "50", "-o", made])
       let lines = try String(contentsOfFile: made, encoding: .utf8).split(separator: "\n")
       #expect(lines.count == 51 && lines[0] == "speed,power,kind")
       #expect(lines.dropFirst().allSatisfy { $0.hasSuffix("fast") || $0.hasSuffix("slow") || $0.hasSuffix("old\"") })
