@@ -1,0 +1,125 @@
+/// How the columns of calibration rows are distributed: at most so many of each column's values, and how many rows lie
+/// below each and up to it. Where all different values are kept, what is computed from them is exact.
+package struct ColumnBaseline: Sendable, Equatable, Codable {
+  package struct Column: Sendable, Equatable, Codable {
+    /// Ascending, all different.
+    package let values: [Float]
+    package let below: [Int]
+    package let upTo: [Int]
+  }
+
+  package let rows: Int
+  package let columns: [Column]
+
+  /// Values that are kept of all columns together, and of one.
+  private static let mostValues = 1 << 16
+  private static let kept = 11...201
+  /// Wider samples have no baseline: it would be larger than the model.
+  package static let mostColumns = mostValues / kept.lowerBound
+
+  /// x (rows, width)
+  package init(_ x: [Float], width: Int) {
+    precondition(x.count % width == 0, "\(x.count) values in rows of \(width)")
+    let count = x.count / width
+    let limit = max(Self.kept.lowerBound, min(Self.kept.upperBound, Self.mostValues / width))
+    rows = count
+    columns = (0..<width).map { column in
+      Column(stride(from: column, to: x.count, by: width).map { Column.ordered(x[$0]) }.sorted(), limit: limit)
+    }
+  }
+}
+
+extension ColumnBaseline.Column {
+  /// - sorted: all values of the column.
+  init(_ sorted: [Float], limit: Int) {
+    var all: [(value: Float, below: Int, upTo: Int)] = []
+    for (place, value) in sorted.enumerated() {
+      if all.last?.value == value { all[all.count - 1].upTo = place + 1 } else { all.append((value, place, place + 1)) }
+    }
+    if all.count > limit {
+      // Those at evenly spaced ranks, first and last among them.
+      var ranks = (0..<limit).map { $0 * (sorted.count - 1) / (limit - 1) }[...]
+      all = all.filter { entry in
+        let isKept = ranks.first.map { $0 < entry.upTo } ?? false
+        ranks = ranks.drop { $0 < entry.upTo }
+        return isKept
+      }
+    }
+    (values, below, upTo) = (all.map(\.value), all.map(\.below), all.map(\.upTo))
+  }
+
+  /// A missing value stands below all others.
+  static func ordered(_ value: Float) -> Float { value.isNaN ? -.greatestFiniteMagnitude : value }
+
+  /// Where new values fall: below the first, on it, between it and the second, ..., above the last.
+  var bins: Int { 2 * values.count + 1 }
+
+  func bin(of value: Float) -> Int {
+    let value = Self.ordered(value)
+    var low = 0, high = values.count
+    while low < high {
+      let middle = (low + high) / 2
+      if values[middle] < value { low = middle + 1 } else { high = middle }
+    }
+    return low < values.count && values[low] == value ? 2 * low + 1 : 2 * low
+  }
+
+  /// How far new rows, counted in `bins`, are from those of `rows` that it was made from.
+  func drift(_ counts: [Int], from rows: Int) -> (test: KolmogorovSmirnov, stability: Double) {
+    let total = counts.reduce(0, +)
+    var sum = 0, largest = 0.0, upToNew: [Int] = []
+    for place in values.indices {
+      sum += counts[2 * place]
+      largest = max(largest, abs(Double(below[place]) / Double(rows) - Double(sum) / Double(total)))
+      sum += counts[2 * place + 1]
+      largest = max(largest, abs(Double(upTo[place]) / Double(rows) - Double(sum) / Double(total)))
+      upToNew.append(sum)
+    }
+    var edges: [Int] = []
+    for k in 1..<PopulationStability.bins {
+      let edge = upTo.firstIndex { $0 * PopulationStability.bins >= k * rows } ?? values.count - 1
+      if edge != edges.last { edges.append(edge) }
+    }
+    func shares(_ upTo: [Int], _ total: Int) -> [Int] {
+      let ends = edges.map { upTo[$0] } + [total]
+      return zip(ends, [0] + ends).map { $0 - $1 }
+    }
+    return (
+      KolmogorovSmirnov(statistic: largest, counts: (rows, total)),
+      PopulationStability.index(shares(upTo, rows), shares(upToNew, total))
+    )
+  }
+}
+
+/// Counts new rows in a baseline's bins.
+package struct ColumnCounts: Sendable {
+  package let baseline: ColumnBaseline
+  private let starts: [Int]
+  /// The bins of all columns, one column after the other.
+  package private(set) var counts: [Int]
+
+  package init(_ baseline: ColumnBaseline) {
+    self.baseline = baseline
+    var starts = [0]
+    for column in baseline.columns { starts.append(starts[starts.count - 1] + column.bins) }
+    self.starts = starts
+    counts = [Int](repeating: 0, count: starts[starts.count - 1])
+  }
+
+  package mutating func add(_ row: UnsafePointer<Float>) {
+    for (place, column) in baseline.columns.enumerated() { counts[starts[place] + column.bin(of: row[place])] += 1 }
+  }
+
+  package mutating func replace(_ counts: [Int]) {
+    precondition(counts.count == self.counts.count, "\(counts.count) counts for \(self.counts.count) bins")
+    self.counts = counts
+  }
+
+  /// Of each column; nothing where no row was counted.
+  package var drifts: [(test: KolmogorovSmirnov, stability: Double)] {
+    baseline.columns.enumerated().compactMap { place, column in
+      let own = Array(counts[starts[place]..<starts[place + 1]])
+      return own.contains { $0 > 0 } ? column.drift(own, from: baseline.rows) : nil
+    }
+  }
+}

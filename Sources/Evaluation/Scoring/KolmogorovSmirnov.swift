@@ -1,0 +1,43 @@
+import Foundation
+
+/// The largest distance between two empirical distribution functions, and how likely one as large is by chance.
+package struct KolmogorovSmirnov: Sendable, Equatable, Codable {
+  package let statistic: Double
+  /// By the limiting distribution, which errs on the safe side where values repeat.
+  package let pValue: Double
+
+  package init(statistic: Double, counts: (Int, Int)) {
+    self.statistic = statistic
+    let first = Double(counts.0), second = Double(counts.1)
+    pValue = kolmogorovSurvival((first * second / (first + second)).squareRoot() * statistic)
+  }
+
+  /// Of two samples, both ascending.
+  package init(sorted a: [Double], _ b: [Double]) {
+    var i = 0, j = 0, largest = 0.0
+    while i < a.count, j < b.count {
+      let value = min(a[i], b[j])
+      while i < a.count, a[i] == value { i += 1 }
+      while j < b.count, b[j] == value { j += 1 }
+      largest = max(largest, abs(Double(i) / Double(a.count) - Double(j) / Double(b.count)))
+    }
+    self.init(statistic: largest, counts: (a.count, b.count))
+  }
+}
+
+/// P(K > x) of Kolmogorov's limiting distribution: 2 sum_k (-1)^(k - 1) exp(-2 k^2 x^2), and for small x the other series
+/// of the same theta function, which converges there.
+package func kolmogorovSurvival(_ x: Double) -> Double {
+  guard x > 0 else { return 1 }
+  let isSmall = x < 1.18
+  var sum = 0.0
+  for k in 1...6 {
+    let odd = Double(2 * k - 1), all = Double(k)
+    if isSmall {
+      sum += exp(-odd * odd * Double.pi * Double.pi / (8 * x * x))
+    } else {
+      sum += (k % 2 == 1 ? 1 : -1) * exp(-2 * all * all * x * x)
+    }
+  }
+  return isSmall ? 1 - (2 * Double.pi).squareRoot() / x * sum : 2 * sum
+}

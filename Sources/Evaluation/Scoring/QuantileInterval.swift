@@ -1,0 +1,40 @@
+import Foundation
+
+/// Which order statistics hold a quantile of the distribution that n values were drawn from, with 95 % confidence,
+/// whatever that distribution is.
+///
+/// The number of values below the quantile is binomial (n, share), and its 2.5 % points on either side decide. David and
+/// Nagaraja, "Order statistics", 2003, section 7.1.
+package struct QuantileInterval: Sendable, Equatable {
+  package static let confidence = 0.95
+  /// Ranks from 1; nil where so few values say nothing of that end.
+  package let low: Int?
+  package let high: Int?
+
+  package init(_ share: Double, count: Int) {
+    let tail = (1 - QuantileInterval.confidence) / 2
+    let least = binomialQuantile(tail, trials: count, probability: share)
+    let most = binomialQuantile(1 - tail, trials: count, probability: share) + 1
+    low = least > 0 ? least : nil
+    high = most <= count ? most : nil
+  }
+
+  /// The least number of values whose largest is an upper limit of the quantile: share^n <= 2.5 %.
+  package static func leastCount(_ share: Double) -> Int {
+    Int((log((1 - confidence) / 2) / log(share)).rounded(.up))
+  }
+}
+
+/// The smallest k with P(B <= k) >= p, B ~ Binomial(trials, probability).
+package func binomialQuantile(_ p: Double, trials: Int, probability: Double) -> Int {
+  guard probability > 0, probability < 1 else { return probability > 0 ? trials : 0 }
+  let n = Double(trials), success = log(probability), failure = log1p(-probability)
+  var sum = 0.0
+  for k in 0..<trials {
+    let successes = Double(k)
+    let ways = lgamma(n + 1) - lgamma(successes + 1) - lgamma(n - successes + 1)
+    sum += exp(ways + successes * success + (n - successes) * failure)
+    if sum >= p { return k }
+  }
+  return trials
+}
