@@ -73,6 +73,7 @@ package final class Dataset {
     let digest = SHA256()
     digest.update("\(source.reader.fingerprint) \(map.rows) \(map.part)")
     if map.limit != .max { digest.update(" \(map.limit)" + (map.isSpaced ? " spaced" : "")) }
+    map.chosen?.withUnsafeBytes { digest.update($0) }
     fingerprint = digest.finish()
     decideChecks()
   }
@@ -92,7 +93,9 @@ package final class Dataset {
   package func spaced(_ most: Int) -> Dataset { few(most, isSpaced: true) }
 
   private func few(_ most: Int, isSpaced: Bool) -> Dataset {
-    let few = Dataset(source, RowMap(rows: map.rows, part: map.part, limit: min(most, count), isSpaced: isSpaced))
+    let shown = RowMap(
+      rows: map.rows, part: map.part, limit: min(most, count), isSpaced: isSpaced, chosen: map.chosen)
+    let few = Dataset(source, shown)
     (few.scaling, few.requirement) = (scaling, requirement)
     return few
   }

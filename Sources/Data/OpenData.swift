@@ -24,11 +24,14 @@ package struct DataSplit {
 /// - spec: a word such as `digits`, or a path.
 /// - validation: nil (the source's own validation rows where it has some, else a fraction of 0.1), a fraction in (0, 1)
 ///   of the training rows, or another SPEC, of which the validation rows are used where it has some, else all.
+/// - classes: of the rows that are shown; none for all.
 package func openData(
-  _ spec: String, validation: String?, images: ImageOptions = ImageOptions(), table: TableOptions = TableOptions(),
-  schema: TableSchema? = nil
+  _ spec: String, validation: String?, images: ImageOptions = ImageOptions(), classes: [Int] = [],
+  table: TableOptions = TableOptions(), schema: TableSchema? = nil
 ) throws(Failure) -> DataSplit {
-  var (train, valid) = try parts(of: spec, validation: validation, images: images)
+  var (train, valid) = try parts(of: spec, validation: validation, images: images) { part throws(Failure) in
+    try choose(classes, of: part, table)
+  }
   if table.isMixed {
     let isOne = train.source === valid.source
     let (source, schema) = try train.source.table(table, schema, training: train.rows)
@@ -42,31 +45,55 @@ package func openData(
 
 private typealias Part = (source: Source, rows: RowMap)
 
+/// - choose: which rows of a source are shown.
 private func parts(
-  of spec: String, validation: String?, images: ImageOptions
+  of spec: String, validation: String?, images: ImageOptions,
+  choose: ((source: Source, rows: Range<Int>)) throws(Failure) -> Part
 ) throws(Failure) -> (train: Part, valid: Part) {
   let opened = try open(spec: spec, images: images)
   if let validation, Double(validation) == nil {
     let other = try open(spec: validation, images: images)
-    return (whole(opened.train), whole(other.valid ?? other.train))
+    return (try choose(opened.train), try choose(other.valid ?? other.train))
   }
-  if validation == nil, let valid = opened.valid { return (whole(opened.train), whole(valid)) }
+  if validation == nil, let valid = opened.valid { return (try choose(opened.train), try choose(valid)) }
   let fraction = validation.flatMap(Double.init) ?? 0.1
   guard fraction > 0, fraction < 1 else {
     throw Failure(
       .usage, "validation \(fraction): a fraction lies between 0 and 1", hint: "give 0.1, say, or a second data set")
   }
-  let (source, rows) = opened.train
-  guard rows.count > 1 else {
+  let (source, all) = try choose(opened.train)
+  guard all.count > 1 else {
     throw .malformed(
       spec, "holds one row, which cannot be split into training and validation rows",
       hint: "give more rows, or a second data set to validate on")
   }
-  let validRows = validationCount(fraction, of: rows.count)
+  let validRows = validationCount(fraction, of: all.count)
   return (
-    (source, RowMap(rows: rows, part: .training(validation: validRows))),
-    (source, RowMap(rows: rows, part: .validation(validRows)))
+    (source, RowMap(rows: all.rows, part: .training(validation: validRows), chosen: all.chosen)),
+    (source, RowMap(rows: all.rows, part: .validation(validRows), chosen: all.chosen))
   )
+}
+
+/// The rows of some classes, or all where none is named.
+private func choose(
+  _ classes: [Int], of part: (source: Source, rows: Range<Int>), _ table: TableOptions
+) throws(Failure) -> Part {
+  guard !classes.isEmpty else { return whole(part) }
+  let name = part.source.reader.name
+  var known = part.source.labels
+  if known == nil, table.isMixed, !table.label.isEmpty {
+    known = try part.source.table(table, training: whole(part).rows).source.labels
+  }
+  guard let labels = try known?.load() else {
+    throw .malformed(
+      name, "has no labels, and data.classes names some", hint: "give labelled data, or data.classes: []")
+  }
+  let rows = part.rows.filter { $0 < labels.count && classes.contains(labels[$0]) }
+  guard !rows.isEmpty else {
+    let list = Set(labels).sorted().prefix(12).map(String.init).joined(separator: ", ")
+    throw .malformed(name, "has no row of the classes \(classes)", hint: "data.classes may name \(list)")
+  }
+  return (part.source, RowMap(rows: 0..<rows.count, part: .all, chosen: rows))
 }
 
 /// Opens all samples of a source, and those that it holds out for validation itself. A table's columns are those of

@@ -1,4 +1,4 @@
-/// Which rows of a source a data set shows, in order, without a table.
+/// Which rows of a source a data set shows, in order; without a table unless rows were chosen.
 ///
 /// A fraction split makes v of n rows validation rows, evenly spaced: row i is one iff
 /// floor((i + 1) v / n) > floor(i v / n). So validation row k is ceil((k + 1) n / v) - 1, and training row j is
@@ -16,6 +16,8 @@ struct RowMap: Equatable {
   /// At most so many are shown: the first, or evenly spaced.
   var limit = Int.max
   var isSpaced = false
+  /// The source's rows that `rows` counts, ascending, where those are not simply its rows.
+  var chosen: [Int]?
 
   /// Rows shown.
   var count: Int { min(limit, partCount) }
@@ -30,8 +32,12 @@ struct RowMap: Equatable {
 
   /// The source's row of data set index `index`.
   func row(_ index: Int) -> Int {
-    let index = isSpaced && limit < partCount ? quotient(index, partCount, limit).quotient : index
-    return switch part {
+    let place = place(isSpaced && limit < partCount ? quotient(index, partCount, limit).quotient : index)
+    return chosen?[place] ?? place
+  }
+
+  private func place(_ index: Int) -> Int {
+    switch part {
     case .all:
       rows.lowerBound + index
     case .training:

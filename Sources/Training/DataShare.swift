@@ -121,7 +121,8 @@ extension Configuration {
     do {
       let split = try openData(
         data.source, validation: data.validation == "auto" ? nil : data.validation,
-        images: ImageOptions(size: data.imageSize, channels: data.channels), table: data.table, schema: schema)
+        images: ImageOptions(size: data.imageSize, channels: data.channels), classes: data.classes, table: data.table,
+        schema: schema)
       try data.requireAugmentable(split.train)
       return train.overfitBatches > 0 ? split.first(train.overfitBatches * train.batchSize) : split
     } catch {

@@ -24,6 +24,21 @@ import Testing
     #expect(train.hull(half).contains(trainRows[half.lowerBound]) && train.hull(half).upperBound == trainRows.last! + 1)
   }
 
+  @Test("Chosen rows are split like the rows of a source, and another choice is another set")
+  func chosen() throws {
+    let table = (0..<40).filter { $0 % 3 == 1 }
+    let train = RowMap(rows: 0..<table.count, part: .training(validation: 3), chosen: table)
+    let valid = RowMap(rows: 0..<table.count, part: .validation(3), chosen: table)
+    let all = (0..<train.count).map(train.row) + (0..<valid.count).map(valid.row)
+    #expect(all.sorted() == table && valid.count == 3)
+    #expect(valid.hull(0..<3) == valid.row(0)..<valid.row(2) + 1)
+    let sets = try [[], [3], [8], [3, 8]].map { try openData("digits", validation: nil, classes: $0) }
+    #expect(Set(sets.map(\.train.fingerprint)).count == 4)
+    #expect(sets[1].train.count + sets[2].train.count == sets[3].train.count && sets[0].train.count == 1_500)
+    #expect(try sets[1].valid.loadLabels())
+    #expect((0..<sets[1].valid.count).allSatisfy { sets[1].valid.label(at: $0) == 3 })
+  }
+
   @Test("Row numbers stay exact where products need more than 64 bits")
   func largeProducts() {
     let n = 1 << 50

@@ -8,6 +8,7 @@ import Training
 private let keyCases: [(path: String, accepted: [String], refused: [String])] = [
   ("data.source", ["mnist", "/data/a b.csv", "", "1e5", "true", "@home", "a: b # c", "-x", "naïve.csv"], []),
   ("data.validation", ["auto", "0.2", "other.npy"], []),
+  ("data.classes", ["[]", "[3]", "[0, 7]"], ["[-1]", "three"]),
   ("data.scale", ["auto", "none", "unit", "minmax", "standardize"], ["Unit", "", "half"]),
   ("data.image_size", ["0", "64"], ["-1", "32x32", "65537"]),
   ("data.channels", ["0", "1", "3"], ["2", "4", "-1", "rgb"]),

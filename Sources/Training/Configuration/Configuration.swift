@@ -9,6 +9,7 @@ package struct Configuration: Sendable, Equatable {
   package struct Data: Sendable, Equatable {
     package var source = "digits"
     package var validation = "auto"
+    package var classes: [Int] = []
     package var scale = Scale.auto
     package var imageSize = 0
     package var channels = 0

@@ -59,6 +59,10 @@ package enum ConfigurationSchema {
       "data.source", \.data.source,
       "digits, shapes[:N], or a path: folder of PNG or JPEG, IDX or CIFAR-10, .npy, .npz, .csv"),
     key("data.validation", \.data.validation, "auto (the source's own, else 0.1), a fraction, or another source"),
+    key(
+      "data.classes", \.data.classes, "train and validate on the rows of these classes alone, such as [3]; []: on all",
+      "a list of classes from 0"
+    ) { $0.allSatisfy { $0 >= 0 } },
     key("data.scale", \.data.scale, "auto, none, unit (divide by 255), minmax, standardize (per column)"),
     key(
       "data.image_size", \.data.imageSize,
