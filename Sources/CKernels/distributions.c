@@ -38,6 +38,24 @@ VD_CLONES void vd_gaussian(float *restrict loss, const float *restrict mean, con
   }
 }
 
+VD_CLONES void vd_squared_distances(float *restrict y, const float *restrict x, const float *restrict mean, size_t rows,
+                                    size_t columns) {
+  enum { CHUNK = 512 };
+  for (size_t i = 0; i < rows; i++) {
+    float element[CHUNK], sum = 0;
+    for (size_t at = 0; at < columns; at += CHUNK) {
+      const size_t n = columns - at < CHUNK ? columns - at : CHUNK;
+      const float *t = x + i * columns + at, *m = mean + i * columns + at;
+      for (size_t j = 0; j < n; j++) {
+        const float d = t[j] - m[j];
+        element[j] = t[j] == t[j] ? d * d : 0;
+      }
+      sum += sum_floats(element, n);
+    }
+    y[i] = sum;
+  }
+}
+
 VD_CLONES double vd_gaussian_backward(float *restrict gmean, const float *restrict g, const float *restrict mean,
                                       const float *restrict x, float log_sigma, size_t rows, size_t columns) {
   const float precision = exp_f(-2.0f * log_sigma);

@@ -42,6 +42,16 @@ package enum DurableFile {
     try Posix.syncDirectory(directory)
   }
 
+  /// Text that need not be in memory at once.
+  package static func write(_ parts: some Sequence<String>, to path: String) throws(Failure) {
+    try write(to: path) { write throws(Failure) in
+      for part in parts {
+        try Array(part.utf8).withUnsafeBufferPointer { bytes throws(Failure) in try write(UnsafeRawBufferPointer(bytes))
+        }
+      }
+    }
+  }
+
   package static func write(_ text: String, to path: String) throws(Failure) {
     try write(Array(text.utf8), to: path)
   }

@@ -92,6 +92,25 @@ package final class VariationalAutoencoder {
     return recorded
   }
 
+  /// What anomaly scores are made of, ready to replay.
+  package func scoringGraph(batch: Int) -> ScoringGraph {
+    let graph = Graph(batch: batch, recordsGradients: false)
+    let scope = ParameterScope(graph: graph, store: store)
+    let x = graph.input([batch, elements])
+    let inference = model.infer(seen(x, in: graph), noise: { .keyed(stream: $0) }, in: scope)
+    let recorded = ScoringGraph(
+      graph: graph, x: x, inference: inference,
+      reconstruction: likelihood.negativeLogLikelihood(
+        x, location: inference.location, channels: image.channels, in: scope),
+      kl: graph.rowSum(graph.concatenate(inference.divergences)),
+      mean: likelihood.mean(location: inference.location, channels: image.channels, in: graph))
+    graph.keep([inference.z, inference.posterior.mu, inference.posterior.logvar])
+    graph.keep([recorded.reconstruction, recorded.kl, recorded.mean])
+    graph.replay.isTraining = false
+    graph.finalize(parameters: store.values)
+    return recorded
+  }
+
   /// -log p(x | z) of latents that the caller gives, ready to replay.
   package func conditionalGraph(batch: Int) -> ConditionalGraph {
     let recorded = recordConditional(batch: batch)
@@ -157,6 +176,20 @@ package struct ELBOGraph {
   package let x: Tensor
   package let inference: Inference
   package let terms: Terms
+}
+
+/// x -> posterior, -log p(x | z), KL and E[x | z], each of a row alone.
+package struct ScoringGraph {
+  package let graph: Graph
+  /// (batch, elements)
+  package let x: Tensor
+  package let inference: Inference
+  /// Nats, summed over dimensions. (batch)
+  package let reconstruction: Tensor
+  /// (batch)
+  package let kl: Tensor
+  /// (batch, elements)
+  package let mean: Tensor
 }
 
 /// x -> posterior.

@@ -19,7 +19,8 @@ struct VaeDist: ParsableCommand {
       """,
     version: "vae-dist \(versionText)",
     subcommands: [
-      Train.self, Watch.self, Runs.self, ReportCommand.self, DataCommand.self, Evaluate.self, Reconstruct.self,
+      Train.self, Watch.self, Runs.self, ReportCommand.self, DataCommand.self, Evaluate.self, ScoreCommand.self,
+      Reconstruct.self,
       Sample.self, Interpolate.self,
       Traverse.self, Embed.self, Manifold.self, Inspect.self, Bench.self, Scale.self, Doctor.self, Slurm.self,
     ])

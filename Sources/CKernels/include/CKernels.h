@@ -156,6 +156,8 @@ void vd_gaussian(float *loss, const float *mean, const float *x, float log_sigma
 // gmean += g[i] (mean - x) / sigma^2; returns sum_i g[i] * d loss[i] / d log_sigma.
 double vd_gaussian_backward(float *gmean, const float *g, const float *mean, const float *x, float log_sigma,
                             size_t rows, size_t columns);
+// y[i] = sum_j (x - mean)^2, of the x that are numbers: a missing value has no error.
+void vd_squared_distances(float *y, const float *x, const float *mean, size_t rows, size_t columns);
 // kl = (exp(lv) + mu^2 - 1 - lv) / 2 per element, in nats; glv += g (exp(lv) - 1) / 2 (and gmu += g mu is a product).
 void vd_gaussian_kl(float *kl, const float *mu, const float *logvar, size_t n);
 void vd_gaussian_kl_backward(float *glogvar, const float *g, const float *logvar, size_t n);

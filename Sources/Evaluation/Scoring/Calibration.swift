@@ -1,0 +1,137 @@
+import Foundation
+import Kernels
+import Persistence
+import Training
+
+/// What normal rows have taught: above which score a row is an anomaly, and what new data is compared with.
+package struct Calibration: Sendable, Equatable, Codable {
+  package static let format = 1
+
+  package struct Threshold: Sendable, Equatable, Codable {
+    package let quantile: Double
+    package let value: Double
+    /// 95 % confidence limits of the quantile; nil where the rows are too few to know.
+    package let low: Double?
+    package let high: Double?
+  }
+
+  package var format = Calibration.format
+  /// Digest of the model's parameters.
+  package let model: String
+  package let score: Score
+  package let draws: Int
+  /// What it was made from, and how many rows that had.
+  package let data: String
+  package let available: Int
+  package private(set) var threshold: Threshold
+  /// Of the rows that were looked at, ascending.
+  package let scores: [Double]
+  /// nil for samples of very many columns.
+  package let columns: ColumnBaseline?
+
+  package init(
+    model: String, score: Score, draws: Int, data: String, available: Int, scores: [Double], columns: ColumnBaseline?,
+    quantile: Double
+  ) {
+    self.model = model
+    self.score = score
+    self.draws = draws
+    self.data = data
+    self.available = available
+    self.scores = scores.sorted()
+    self.columns = columns
+    threshold = Self.threshold(quantile, self.scores)
+  }
+
+  private static func threshold(_ share: Double, _ sorted: [Double]) -> Threshold {
+    let interval = QuantileInterval(share, count: sorted.count)
+    return Threshold(
+      quantile: share, value: quantile(share, ofSorted: sorted), low: interval.low.map { sorted[$0 - 1] },
+      high: interval.high.map { sorted[$0 - 1] })
+  }
+
+  /// The same rows, another threshold.
+  package func at(quantile: Double) -> Calibration {
+    var other = self
+    other.threshold = Self.threshold(quantile, scores)
+    return other
+  }
+
+  package func isAnomalous(_ score: Double) -> Bool { score > threshold.value }
+  package func pValue(_ score: Double) -> Double { conformalPValue(score, calibration: scores) }
+
+  /// What its user must know.
+  package var warnings: [String] {
+    let least = QuantileInterval.leastCount(threshold.quantile)
+    guard threshold.high == nil else { return [] }
+    return [
+      "\(scores.count) calibration rows are too few for the \(threshold.quantile) quantile: how far the true threshold "
+        + "may lie above \(threshold.value) is not known; it takes \(least) rows, or a smaller --quantile"
+    ]
+  }
+}
+
+// MARK: On disk
+
+extension Calibration {
+  /// In the metadata of an exported model.
+  package static let metadataKey = "vae_dist.calibration"
+
+  /// Beside the model: in a checkpoint `calibration.json`.
+  package static func path(besideModel path: String) -> String {
+    let url = URL(fileURLWithPath: path), stem = url.deletingPathExtension().lastPathComponent
+    let name = stem == "model" ? "calibration.json" : stem + ".calibration.json"
+    return url.deletingLastPathComponent().appendingPathComponent(name).path
+  }
+
+  package var json: String {
+    get throws(Failure) {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.sortedKeys]
+      guard let bytes = try? encoder.encode(self) else {
+        throw Failure(
+          .badData, "\(data): some of its scores are not finite, so there is no threshold",
+          hint: "look at these rows with `vae-dist data inspect`; calibrate on rows that are normal")
+      }
+      return String(decoding: bytes, as: UTF8.self)
+    }
+  }
+
+  package func write(besideModel path: String) throws(Failure) {
+    try DurableFile.write(json + "\n", to: Calibration.path(besideModel: path))
+  }
+
+  /// What was stored for a model, beside it or within it; nil where nothing was.
+  package static func stored(for model: ModelFile) throws(Failure) -> Calibration? {
+    let place = path(besideModel: model.path)
+    if FileManager.default.fileExists(atPath: place) { return try read(DurableFile.read(place), from: place, model) }
+    guard let text = try SafetensorsFile(path: model.path).metadata[metadataKey] else { return nil }
+    return try read(Array(text.utf8), from: model.path, model)
+  }
+
+  private static func read(_ bytes: [UInt8], from place: String, _ model: ModelFile) throws(Failure) -> Calibration {
+    let hint = "calibrate again: `vae-dist score RUN --calibrate`"
+    guard let found = try? JSONDecoder().decode(Calibration.self, from: Foundation.Data(bytes)), found.isSound else {
+      throw Failure(.badData, "\(place.printable) is no calibration that can be read", hint: hint)
+    }
+    guard found.model == model.digest else {
+      throw Failure(.badData, "\(place.printable) was made for another model than \(model.path.printable)", hint: hint)
+    }
+    return found
+  }
+
+  /// The file may come from anywhere.
+  private var isSound: Bool {
+    func ascend<T: Comparable>(_ values: [T]) -> Bool { zip(values, values.dropFirst()).allSatisfy { $0 <= $1 } }
+    let tables = columns.map { baseline in
+      baseline.rows > 0
+        && baseline.columns.allSatisfy { column in
+          !column.values.isEmpty && ascend(column.values) && ascend(column.upTo) && ascend(column.below)
+            && column.values.count == column.upTo.count && column.values.count == column.below.count
+            && column.upTo.last == baseline.rows
+        }
+    }
+    return format == Calibration.format && !scores.isEmpty && ascend(scores) && tables ?? true && draws > 0
+      && threshold.quantile > 0 && threshold.quantile < 1
+  }
+}

@@ -1,0 +1,141 @@
+import Autograd
+import Foundation
+import Kernels
+import Training
+import VAE
+
+/// Scores rows by replays of fixed size: the same row has the same score whatever stands beside it, and wherever.
+///
+/// Where noise is drawn, draw k is the same for every row: keyed by the model's seed and k, by nothing of the row.
+package final class RowScorer {
+  package let score: Score
+  /// 1 where the score draws nothing.
+  package let draws: Int
+  /// Rows of a replay.
+  package let rows: Int
+  private let graph: ScoringGraph
+  private let samples: UnsafeMutablePointer<UInt64>
+
+  package init(_ autoencoder: VariationalAutoencoder, _ score: Score, draws: Int? = nil, seed: UInt64) {
+    self.score = score
+    self.draws = score.defaultDraws.map { draws ?? $0 } ?? 1
+    graph = RowScorer.graph(autoencoder, seed: seed)
+    rows = graph.graph.batch
+    samples = Buffer.allocate(UInt64.self, count: rows)
+    graph.graph.replay.samples = UnsafePointer(samples)
+  }
+
+  deinit { samples.deallocate() }
+
+  /// Where the caller puts rows, scaled. (rows, elements)
+  package var x: UnsafeMutablePointer<Float> { graph.graph[graph.x] }
+  package var elements: Int { graph.x.columns }
+  /// E[x | z = mu] of the rows, after `replayAtMean`. (rows, elements)
+  package var mean: UnsafePointer<Float> { UnsafePointer(graph.graph[graph.mean]) }
+
+  /// Of the first `filled` rows of `x`. What is no number counts as the most anomalous.
+  package func scores(of filled: Int) -> [Double] {
+    let memory = graph.graph
+    func values(_ tensor: Tensor) -> [Double] { (0..<filled).map { Double(memory[tensor][$0]) } }
+    let found: [Double]
+    switch score {
+    case .squaredError:
+      found = squaredErrors(filled)
+    case .nll:
+      replayAtMean()
+      found = values(graph.reconstruction)
+    case .kl:
+      replayAtMean()
+      found = values(graph.kl)
+    case .negativeELBO:
+      var sums = [Double](repeating: 0, count: filled)
+      for draw in 0..<draws {
+        replay(draw)
+        let nll = values(graph.reconstruction), kl = values(graph.kl)
+        for row in 0..<filled { sums[row] += nll[row] + kl[row] }
+      }
+      found = sums.map { $0 / Double(draws) }
+    case .likelihood:
+      found = importanceWeighted(filled)
+    }
+    return found.map { $0.isNaN ? .infinity : $0 }
+  }
+
+  /// z = mu.
+  package func replayAtMean() {
+    graph.graph.replay.noiseScale = 0
+    graph.graph.forward()
+  }
+
+  private func replay(_ draw: Int) {
+    for row in 0..<rows { samples[row] = UInt64(draw) }
+    graph.graph.replay.noiseScale = 1
+    graph.graph.forward()
+  }
+
+  private func squaredErrors(_ filled: Int) -> [Double] {
+    replayAtMean()
+    var errors = [Float](repeating: 0, count: filled)
+    vd_squared_distances(&errors, x, mean, filled, elements)
+    return errors.map(Double.init)
+  }
+
+  /// -log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x) (Burda et al., 2016).
+  private func importanceWeighted(_ filled: Int) -> [Double] {
+    let memory = graph.graph, posterior = graph.inference.posterior, latent = posterior.mu.columns
+    var weights = [StreamingLogSum](repeating: StreamingLogSum(), count: filled)
+    for draw in 0..<draws {
+      replay(draw)
+      let mu = memory[posterior.mu], logvar = memory[posterior.logvar], z = memory[graph.inference.z]
+      let nll = memory[graph.reconstruction]
+      for row in 0..<filled {
+        var ratio = -Double(nll[row])
+        for i in row * latent..<(row + 1) * latent {
+          let drawn = Double(z[i]), spread = Double(logvar[i]), away = drawn - Double(mu[i])
+          ratio += 0.5 * (spread + away * away * exp(-spread) - drawn * drawn)
+        }
+        weights[row].add(ratio)
+      }
+    }
+    return weights.map { -$0.logMean }
+  }
+}
+
+extension RowScorer {
+  private static let sizes = [Validator.chunk, 64, 32, 16, 8, 4, 2, 1]
+
+  /// The largest replay in which a row's place does not matter. The kernels of matrix products sum the last rows of a
+  /// block, or those between blocks, in another order: OpenBLAS those of 128 rows for Haswell and Zen, but not of 8.
+  private static func graph(_ autoencoder: VariationalAutoencoder, seed: UInt64) -> ScoringGraph {
+    for size in sizes.dropLast() {
+      let graph = prepared(autoencoder, size, seed: seed)
+      if ignoresPlace(graph) { return graph }
+    }
+    return prepared(autoencoder, 1, seed: seed)
+  }
+
+  private static func prepared(_ autoencoder: VariationalAutoencoder, _ rows: Int, seed: UInt64) -> ScoringGraph {
+    let graph = autoencoder.scoringGraph(batch: rows)
+    graph.graph.replay.seed = seed
+    graph.graph.replay.epoch = validationEpoch
+    return graph
+  }
+
+  /// Whether one row gives the same bits in all places, for a few rows drawn at random.
+  private static func ignoresPlace(_ graph: ScoringGraph) -> Bool {
+    let memory = graph.graph, rows = memory.batch, elements = graph.x.columns
+    let posterior = graph.inference.posterior
+    let outputs = [posterior.mu, posterior.logvar, graph.reconstruction, graph.kl, graph.mean]
+    let generator = KeyedGenerator(seed: 0, stream: "place")
+    memory.replay.noiseScale = 0
+    return (0..<3).allSatisfy { trial in
+      let one = [UInt64](repeating: UInt64(trial), count: rows)
+      generator.uniform(into: memory[graph.x], samples: one, rows: rows, columns: elements, epoch: 0)
+      memory.forward()
+      return outputs.allSatisfy { tensor in
+        let bytes = tensor.columns * MemoryLayout<Float>.stride
+        return (1..<rows).allSatisfy { memcmp(memory[tensor], memory[tensor] + $0 * tensor.columns, bytes) == 0 }
+      }
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import Data
+import Foundation
+import Kernels
+import Persistence
+import Training
+
+/// Scores of a set, and what they say. The same on any number of ranks.
+package struct ScoreReport {
+  /// Rank correlation with the norm of x from which a score says no more than that.
+  package static let normLike = 0.98
+
+  package let data: Dataset
+  package let calibration: Calibration
+  package let scores: [Double]
+  package let anomalous: Int
+  /// nil without labels.
+  package let detection: Detection?
+  package let drift: Drift
+  package let normCorrelation: Double?
+  /// The rows of the highest scores, highest first; as many as were asked for.
+  package let top: [ExaminedRow]
+  package let warnings: [String]
+
+  init(data: Dataset, rows: ScoredRows, calibration: Calibration, labels: AnomalyLabels, top: [ExaminedRow]) {
+    self.data = data
+    self.top = top
+    self.calibration = calibration
+    scores = rows.scores
+    anomalous = scores.count(where: calibration.isAnomalous)
+    detection = labels.isAnomaly.map { Detection(rows.scores, isAnomaly: $0, threshold: calibration.threshold.value) }
+    drift = Drift(calibration, rows) { data.shape.place(of: $0, columnNames: data.columnNames) }
+    normCorrelation = rows.normCorrelation
+    var warnings = calibration.warnings + [labels.warning].compactMap { $0 }
+    if let normCorrelation, normCorrelation > Self.normLike {
+      warnings.append(
+        "the ranking is that of the norm of x (Spearman \((1000 * normCorrelation).rounded() / 1000)): the model adds "
+          + "nothing to it; see `vae-dist evaluate` for whether the latent is used, or choose another --score")
+    }
+    self.warnings = warnings
+  }
+
+  private static let header = "index,score,anomalous,p_value"
+
+  /// A line for each row, in the order of the data, some thousand at a time.
+  package var lines: some Sequence<String> {
+    stride(from: 0, to: scores.count, by: 4096).lazy.map { first in
+      (first == 0 ? Self.header + "\n" : "") + lines(of: first..<min(first + 4096, scores.count))
+    }
+  }
+
+  private func lines(of rows: Range<Int>) -> String {
+    rows.reduce(into: "") { text, index in
+      let score = scores[index]
+      text += "\(index),\(score),\(calibration.isAnomalous(score) ? 1 : 0),\(calibration.pValue(score))\n"
+    }
+  }
+
+  package func write(to path: String) throws(Failure) { try DurableFile.write(lines, to: path) }
+
+  /// What each column adds to the squared error, of the rows that were looked at closely.
+  package func writeContributions(to path: String) throws(Failure) {
+    let names = data.columnNames ?? (0..<data.shape.elementCount).map { "x\($0)" }
+    let header = "index,score," + names.map(cell).joined(separator: ",") + "\n"
+    let rows = top.map { row in
+      "\(row.index),\(row.score)," + row.contributions.map { "\($0)" }.joined(separator: ",") + "\n"
+    }
+    try DurableFile.write([header] + rows, to: path)
+  }
+
+  /// Stable names: programs rely on them.
+  package func json(_ file: ModelFile) -> JSON {
+    .object([
+      ("model", .text(file.path)), ("digest", .text(file.digest)), ("data", .text(data.name)),
+      ("samples", .integer(scores.count)), ("anomalous", .integer(anomalous)), ("calibration", calibration.summary),
+      ("detection", detection?.json ?? .null), ("drift", drift.json),
+      ("norm_correlation", .optional(normCorrelation)), ("warnings", .array(warnings.map(JSON.text))),
+    ])
+  }
+}
+
+/// A name as a table's header has it.
+private func cell(_ name: String) -> String {
+  name.contains { $0 == "," || $0 == "\"" || $0.isNewline }
+    ? "\"" + name.replacingOccurrences(of: "\"", with: "\"\"") + "\"" : name
+}
+
+extension Calibration {
+  package var summary: JSON {
+    .object([
+      ("score", .text(score.rawValue)), ("draws", .integer(draws)), ("data", .text(data)),
+      ("rows", .integer(scores.count)), ("quantile", .number(threshold.quantile)),
+      ("threshold", .number(threshold.value)),
+      ("threshold_interval", .array([.optional(threshold.low), .optional(threshold.high)])),
+    ])
+  }
+}
+
+extension Detection {
+  package var json: JSON {
+    .object([
+      ("anomalies", .integer(anomalies)), ("normals", .integer(normals)), ("auroc", .optional(auroc)),
+      ("average_precision", .optional(averagePrecision)), ("precision", .optional(precision)),
+      ("recall", .optional(recall)), ("f1", .optional(f1)), ("false_alarms", .optional(falseAlarms)),
+    ])
+  }
+}

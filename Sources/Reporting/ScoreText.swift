@@ -1,0 +1,63 @@
+import Evaluation
+import Foundation
+import Kernels
+
+extension Calibration {
+  /// For people, a line each.
+  package var lines: [String] {
+    let limits = [threshold.low, threshold.high].map { $0.map(shown) ?? "unknown" }
+    let part = available > scores.count ? " of \(available), evenly spaced" : ""
+    return [
+      "score      \(score.rawValue): \(score.meaning)" + (draws > 1 ? ", \(draws) draws of z" : ""),
+      "calibrated on \(scores.count) rows\(part), of \(data)",
+      "threshold  \(shown(threshold.value)), their \(threshold.quantile) quantile; 95 % interval \(limits[0]) to \(limits[1])",
+    ]
+  }
+}
+
+extension ScoreReport {
+  /// For people.
+  package var text: String {
+    let count = Double(max(scores.count, 1))
+    var lines = calibration.lines
+    lines.append(
+      "scored     \(scores.count) rows of \(data.name): \(anomalous) above the threshold, "
+        + "\(percent(Double(anomalous) / count)); \(percent(1 - calibration.threshold.quantile)) of normal rows would be"
+    )
+    if let detection { lines += text(detection) }
+    lines += text(drift)
+    if let normCorrelation { lines.append("norm of x  Spearman \(fixed(normCorrelation, 3)) with the score") }
+    return lines.joined(separator: "\n")
+  }
+
+  private func text(_ detection: Detection) -> [String] {
+    func part(_ name: String, _ value: Double?) -> String? { value.map { "\(name) \(fixed($0, 4))" } }
+    let ranking = [part("AUROC", detection.auroc), part("average precision", detection.averagePrecision)]
+    let decisions = [
+      part("F1", detection.f1), part("precision", detection.precision), part("recall", detection.recall),
+      part("false alarms", detection.falseAlarms),
+    ]
+    let all = [ranking, decisions].map { $0.compactMap { $0 }.joined(separator: ", ") }
+    return [
+      "labels     \(detection.anomalies) anomalies, \(detection.normals) normal"
+        + (all[0].isEmpty ? "" : ": " + all[0]),
+      "           at the threshold: " + all[1],
+    ]
+  }
+
+  private func text(_ drift: Drift) -> [String] {
+    func text(_ comparison: Drift.Comparison) -> String {
+      "\(comparison.name.printable) KS \(fixed(comparison.test.statistic, 3)), PSI \(fixed(comparison.stability, 3))"
+    }
+    var lines = ["drift      \(drift.level.rawValue): \(text(drift.score)) (\(drift.score.level.rawValue))"]
+    let drifted = drift.drifted
+    if !drift.columns.isEmpty { lines.append("           \(drifted.count) of \(drift.columns.count) columns drifted") }
+    for column in drifted.prefix(5) { lines.append("           \(text(column)) (\(column.level.rawValue))") }
+    return lines
+  }
+
+  private func percent(_ share: Double) -> String { "\(shown(100 * share)) %" }
+}
+
+/// Four digits that count.
+private func shown(_ value: Double) -> String { String(format: "%.4g", value) }
