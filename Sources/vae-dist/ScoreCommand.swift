@@ -89,7 +89,7 @@ struct ScoreCommand: ParsableCommand {
   }
 
   private func requireDrawable(_ model: TrainedModel) throws(Failure) {
-    guard maps != nil, !model.canBeDrawn else { return }
+    guard maps != nil, !model.shape.canBeDrawn else { return }
     throw Failure(
       .usage, "--maps: samples of \(model.shape) are no pictures",
       hint: "--contributions FILE.csv says what each column adds")
