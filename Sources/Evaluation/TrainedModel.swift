@@ -38,8 +38,9 @@ package final class TrainedModel {
 
   /// What it is evaluated on: the samples that `spec` holds out where it has some, else all of it; without `spec` those
   /// that the run was validated on. Scaled as the model's training data was.
-  package func open(_ spec: String?) throws(Failure) -> Dataset {
-    let data = if let spec { try held(spec) } else { try validation() }
+  /// - label: another column of a table than that of training.
+  package func open(_ spec: String?, label: String? = nil) throws(Failure) -> Dataset {
+    let data = if let spec { try held(spec, label) } else { try validation() }
     guard data.shape == shape else {
       throw Failure(
         .badData, "\(data.name): its samples are \(data.shape), but the model was trained on \(shape)",
@@ -50,10 +51,17 @@ package final class TrainedModel {
     return data
   }
 
-  private func held(_ spec: String) throws(Failure) -> Dataset {
+  private func held(_ spec: String, _ label: String?) throws(Failure) -> Dataset {
+    var table = configuration.data.table
+    guard label == nil || table.isMixed else {
+      throw Failure(
+        .usage, "--label names a column of a table, and the model was not trained on one (data.columns)",
+        hint: "give labels as y of an .npz, or as a folder for each class")
+    }
+    table.label = label ?? table.label
     let whole = try openWhole(
       spec, images: ImageOptions(size: configuration.data.imageSize, channels: configuration.data.channels),
-      table: configuration.data.table, schema: file.metadata.schema)
+      table: table, schema: file.metadata.schema)
     return whole.valid ?? whole.train
   }
 

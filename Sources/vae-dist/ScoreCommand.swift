@@ -35,6 +35,8 @@ struct ScoreCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp("The class of normal rows, all others being anomalies (default: label 0).", valueName: "class"))
   var normal: String?
+  @Option(help: ArgumentHelp("The column of labels, of a table (default: as in training).", valueName: "column"))
+  var label: String?
   @Option(
     name: [.short, .customLong("output")],
     help: ArgumentHelp("A line for each row (default: standard output, unless --json).", valueName: "file"))
@@ -76,7 +78,7 @@ struct ScoreCommand: ParsableCommand {
       try communicator.together { () throws(Failure) in try requireDrawable(model) }
       let (scorer, calibration) = try self.calibration(model, communicator, &warnings)
       let report = try rows.map { rows throws(Failure) in
-        try scorer.score(rows, by: calibration, normal: normal, examined: examined)
+        try scorer.score(rows, by: calibration, normal: normal, label: label, examined: examined)
       }
       let known = warnings + (report?.warnings ?? calibration.warnings)
       try communicator.together { () throws(Failure) in

@@ -113,7 +113,7 @@ extension CommandTests {
         }
       }
       let detection = try #require(report["detection"] as? [String: Any])
-      #expect(abs(try #require(detection["auroc"] as? Double) - wins / 400_000) < 1e-12 && wins / 400_000 > 0.97)
+      #expect(abs(try #require(detection["auroc"] as? Double) - wins / 400_000) < 1e-12 && wins / 400_000 > 0.95)
       let found = try #require(detection["f1"] as? Double), precision = try #require(detection["precision"] as? Double)
       #expect(found > 0.7 && precision > 0.7)
 
@@ -138,7 +138,7 @@ extension CommandTests {
       let part = try scratch.write("part.csv", table.csv(Array(41..<46)))
       for products in ["openblas", "auto"] {
         let place = try trained(
-          scratch, ["--set", "train.products=\(products)", "--resume", "none", "--max-epochs", "2"])
+          scratch, ["--set", "train.products=\(products)", "--max-epochs", "5"])
         for name in ["squared_error", "nll", "neg_elbo", "kl", "likelihood"] {
           let outputs = try [nil, 2, 3].map { ranks in
             let file = "\(scratch.path)/\(name)-\(ranks ?? 1).csv"
@@ -214,7 +214,7 @@ extension CommandTests {
         }
       }
       #expect(tables[0] == tables[1] && tables[0].count == 8)
-      #expect(tables[0][0] == ["index", "score", "x0", "x1", "x2", "x3"])
+      #expect(tables[0][0] == ["index", "score", "a", "b", "c", "d"])
       let highest = try read(scratch.path + "/scores.csv").sorted { $0.score > $1.score }.prefix(7)
       for (line, row) in zip(tables[0].dropFirst(), highest) {
         #expect(Int(line[0]) == row.index && Double(line[1]) == row.score)
@@ -270,6 +270,25 @@ extension CommandTests {
       #expect(normals > 20 && normals < 40 && normals + anomalies == 297)
       let plain = try score([place, "digits"])
       #expect(plain.errors.contains("name the normal class with --normal") && !plain.errors.contains("AUROC"))
+    }
+
+    @Test("A column of words that training never saw says what is normal")
+    func labelColumn() throws {
+      let scratch = try Scratch(), place = try trained(scratch)
+      let table = Table(normal: 300, anomalies: 60, state: 5)
+      let lines = String(decoding: table.csv(), as: UTF8.self).split(separator: "\n")
+      let labelled = lines.enumerated().map { "\($1)," + ($0 == 0 ? "state" : $0 <= 300 ? "sound" : "broken") + "\n" }
+      let data = try scratch.write("labelled.csv", Array(labelled.joined().utf8))
+      let report = try json(score([place, data, "--label", "state", "--normal", "sound", "--json"]))
+      let detection = try #require(report["detection"] as? [String: Any])
+      #expect(detection["normals"] as? Int == 300 && detection["anomalies"] as? Int == 60)
+      #expect(try #require(detection["auroc"] as? Double) > 0.9)
+      for (label, text) in [("stat", "has no column 'stat'"), ("a", "'a' is a column that the model sees")] {
+        let refused = try run(["score", place, data, "--label", label])
+        #expect(refused.status != 0 && refused.errors.contains(text), "\(refused.errors)")
+      }
+      let unnamed = try run(["score", place, data])
+      #expect(unnamed.status == 65 && unnamed.errors.contains("'state' was not there in training"))
     }
 
     @Test(

@@ -5,6 +5,8 @@ protocol TableCells: AnyObject {
   var name: String { get }
   var count: Int { get }
   var columnNames: [String] { get }
+  /// Whether columns have names of their own, by which they are found in any order.
+  var hasNames: Bool { get }
   var fingerprint: String { get }
   /// Calls with each row of a range and its cells.
   func eachRow(in rows: Range<Int>, _ body: (Int, any TableRow) throws(Failure) -> Void) throws(Failure)
@@ -21,6 +23,8 @@ protocol TableRow {
 }
 
 extension TableCells {
+  var hasNames: Bool { true }
+
   func place(row: Int, column: Int) -> String {
     let line = line(ofRow: row).map { "line \($0) (row \(row + 1))" } ?? "row \(row + 1)"
     return "\(line), \(SampleShape.vector(0).place(of: column, columnNames: columnNames))"
@@ -34,6 +38,7 @@ final class ArrayCells: TableCells {
   var count: Int { reader.count }
   var fingerprint: String { reader.fingerprint }
   let columnNames: [String]
+  var hasNames: Bool { false }
 
   init(_ reader: any SampleReader) {
     self.reader = reader

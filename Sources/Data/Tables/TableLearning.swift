@@ -29,6 +29,27 @@ extension TableSchema {
       label: label.map { names[$0] }, labelNames: label.flatMap { found[$0] })
   }
 
+  /// The same columns of x with labels from another column, whose words are those of these rows.
+  func labelled(_ name: String, in cells: any TableCells, _ rows: RowMap) throws(Failure) -> TableSchema {
+    guard !columns.contains(where: { $0.name == name }) else {
+      throw Failure(
+        .usage, "'\(printable(name.utf8))' is a column that the model sees, and cannot be the label",
+        hint: "name a column that it was not trained on")
+    }
+    var options = TableOptions()
+    options.label = name
+    try Self.requireKnown(options, cells.columnNames, cells.name)
+    guard let column = cells.columnNames.firstIndex(of: name) else { return self }
+    var hasWords = false
+    try Self.eachTrainingRow(cells, rows, "reading the labels of") { (_, cell) throws(Failure) in
+      hasWords = hasWords || cell.number(column).map { Int(exactly: $0) == nil } ?? true
+    }
+    var labelled = self
+    labelled.label = name
+    labelled.labelNames = hasWords ? try Self.vocabularies(cells, rows, of: [column])[column] : nil
+    return labelled
+  }
+
   /// Names that the options give are columns, each of its own name.
   private static func requireKnown(_ options: TableOptions, _ names: [String], _ table: String) throws(Failure) {
     if let twice = Dictionary(grouping: names, by: { $0 }).filter({ $0.value.count > 1 }).keys.sorted().first {

@@ -19,7 +19,8 @@ final class TableReader: SampleReader {
   private let codes: [[String: Int]]
   private var store: RowStore?
 
-  /// Columns are found by name, in any order; the label's may be missing.
+  /// Columns are found by name, in any order; the label's may be missing. Those of an array, which have no names, stand
+  /// in the order of training.
   init(_ cells: any TableCells, _ schema: TableSchema, dropped: [String]) throws(Failure) {
     self.cells = cells
     self.schema = schema
@@ -30,7 +31,8 @@ final class TableReader: SampleReader {
     shape = .vector(schema.width)
     columnNames = schema.elementNames
     classNames = schema.labelNames
-    let names = cells.columnNames
+    let isInOrder = !cells.hasNames && cells.columnNames.count == schema.columns.count
+    let names = isInOrder ? schema.columns.map(\.name) : cells.columnNames
     var places: [Int] = []
     for column in schema.columns {
       guard let place = names.firstIndex(of: column.name) else {
@@ -44,7 +46,8 @@ final class TableReader: SampleReader {
     if let foreign = names.first(where: { !known.contains($0) }) {
       throw .malformed(
         cells.name, "column '\(printable(foreign.utf8))' was not there in training",
-        hint: "give the columns that the model was trained on: \(TableReader.list(schema.columns.map(\.name)))")
+        hint: "if it has the labels, name it (score: --label); else give the columns that the model was trained on: "
+          + TableReader.list(schema.columns.map(\.name)))
     }
     self.places = places
     codes = schema.columns.map { column in

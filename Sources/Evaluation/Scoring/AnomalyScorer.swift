@@ -49,11 +49,12 @@ package final class AnomalyScorer {
   }
 
   /// Collective. - normal: the class that is no anomaly; by default labels say 1 of anomalies and 0 of others.
+  /// - label: the column of labels, of a table.
   /// - examined: so many of the highest scores are looked at closely.
   package func score(
-    _ spec: String, by calibration: Calibration, normal: String? = nil, examined: Int = 0
+    _ spec: String, by calibration: Calibration, normal: String? = nil, label: String? = nil, examined: Int = 0
   ) throws(Failure) -> ScoreReport {
-    let data = try open(spec)
+    let data = try open(spec, label: label)
     let labels = try communicator.together { () throws(Failure) in try AnomalyLabels(data, normal: normal) }
     let pass = ScoringPass(model, scorer, data, baseline: calibration.columns, communicator)
     let rows = try pass.run()
@@ -62,8 +63,8 @@ package final class AnomalyScorer {
       top: try pass.examine(top: examined, of: rows.scores))
   }
 
-  private func open(_ spec: String?) throws(Failure) -> Dataset {
-    let data = try communicator.together { () throws(Failure) in try model.open(spec) }
+  private func open(_ spec: String?, label: String? = nil) throws(Failure) -> Dataset {
+    let data = try communicator.together { () throws(Failure) in try model.open(spec, label: label) }
     try communicator.agree(
       on: [("samples", "\(data.count)"), ("digest of the data", data.fingerprint)], when: "before scoring",
       status: .badData, hint: "give every host the same data files")
