@@ -37,6 +37,15 @@ package final class Dataset {
   package var classNames: [String]? { source.reader.classNames }
   /// Of a mixed table, whose samples may hold NaN for what is missing.
   package var schema: TableSchema? { source.reader.schema }
+  /// Of samples that are windows over rows.
+  package var windows: Windows? { schema?.windows }
+  /// When each row of the source was, in its own words.
+  package func times() throws(Failure) -> [String]? { try source.reader.times() }
+  /// The rows of the source that a sample is a window of, or its own row.
+  package func sourceRows(of index: Int) -> Range<Int> {
+    let row = map.row(index)
+    return windows?.rows(row) ?? row..<row + 1
+  }
   /// What each sample was made from, where that is known: columns of `factors(of:)`.
   package var factorNames: [String]? { source.reader.factorNames }
   /// SHA-256 of the source's fingerprint and of which of its rows these are.
@@ -180,6 +189,19 @@ package final class Dataset {
   /// The stored values of a prepared sample, (elementCount).
   package func readStored(_ index: Int, into row: UnsafeMutablePointer<Float>) throws(Failure) {
     try source.reader.read(row: map.row(index), into: row)
+  }
+
+  /// Of windows over rows: the stored values of each row from the first to the last that they cover, NaN where none
+  /// does. (rows, columns)
+  package func sequence() throws(Failure) -> [Float] {
+    guard let windows, count > 0 else { return [] }
+    let width = shape.elementCount / windows.length, first = sourceRows(of: 0).lowerBound
+    var values = [Float](repeating: .nan, count: (sourceRows(of: count - 1).upperBound - first) * width)
+    try eachRow(of: 0..<count) { (index, row) throws(Failure) in
+      let at = (sourceRows(of: index).lowerBound - first) * width
+      for element in 0..<shape.elementCount { values[at + element] = row[element] }
+    }
+    return values
   }
 
   private func prepareIfNeeded(_ range: Range<Int>) throws(Failure) {

@@ -29,7 +29,8 @@ package func openData(
   _ spec: String, validation: String?, images: ImageOptions = ImageOptions(), classes: [Int] = [],
   table: TableOptions = TableOptions(), schema: TableSchema? = nil
 ) throws(Failure) -> DataSplit {
-  var (train, valid) = try parts(of: spec, validation: validation, images: images) { part throws(Failure) in
+  let split = table.windows == nil ? evenly : inTime
+  var (train, valid) = try parts(of: spec, validation: validation, images: images, split) { part throws(Failure) in
     try choose(classes, of: part, table)
   }
   if table.isMixed {
@@ -37,17 +38,46 @@ package func openData(
     let (source, schema) = try train.source.table(table, schema, training: train.rows)
     train.source = source
     valid.source = isOne ? source : try valid.source.table(table, schema, training: valid.rows).source
+    (train.rows, valid.rows) = (try sampled(train, table), try sampled(valid, table))
   }
-  let split = DataSplit(train: Dataset(train.source, train.rows), valid: Dataset(valid.source, valid.rows))
-  try checkMatch(split.train, split.valid)
-  return split
+  let sets = DataSplit(train: Dataset(train.source, train.rows), valid: Dataset(valid.source, valid.rows))
+  try checkMatch(sets.train, sets.valid)
+  return sets
+}
+
+/// The samples that lie in rows of a table: each is one itself, or they are windows over them.
+private func sampled(_ part: Part, _ table: TableOptions) throws(Failure) -> RowMap {
+  guard let windows = table.windows else { return part.rows }
+  let samples = windows.samples(in: part.rows.rows)
+  guard !samples.isEmpty else {
+    throw .malformed(
+      part.source.reader.name,
+      "\(part.rows.rows.count) of its rows are a part for training or validation, and a sample is a window of "
+        + "\(windows.length)", hint: "give more rows, a shorter window (data.window) or another validation set")
+  }
+  return RowMap(rows: samples, part: .all)
 }
 
 private typealias Part = (source: Source, rows: RowMap)
 
-/// - choose: which rows of a source are shown.
+/// Validation rows spread evenly among the others.
+private func evenly(_ all: RowMap, _ validation: Int) -> (train: RowMap, valid: RowMap) {
+  (
+    RowMap(rows: all.rows, part: .training(validation: validation), chosen: all.chosen),
+    RowMap(rows: all.rows, part: .validation(validation), chosen: all.chosen)
+  )
+}
+
+/// The last rows for validation: windows over rows between those of training would share rows with them.
+private func inTime(_ all: RowMap, _ validation: Int) -> (train: RowMap, valid: RowMap) {
+  let end = all.rows.upperBound - validation
+  return (RowMap(rows: all.rows.lowerBound..<end, part: .all), RowMap(rows: end..<all.rows.upperBound, part: .all))
+}
+
+/// - split: all rows and how many of them are for validation. - choose: which rows of a source are shown.
 private func parts(
   of spec: String, validation: String?, images: ImageOptions,
+  _ split: (RowMap, Int) -> (train: RowMap, valid: RowMap),
   choose: ((source: Source, rows: Range<Int>)) throws(Failure) -> Part
 ) throws(Failure) -> (train: Part, valid: Part) {
   let opened = try open(spec: spec, images: images)
@@ -67,11 +97,8 @@ private func parts(
       spec, "holds one row, which cannot be split into training and validation rows",
       hint: "give more rows, or a second data set to validate on")
   }
-  let validRows = validationCount(fraction, of: all.count)
-  return (
-    (source, RowMap(rows: all.rows, part: .training(validation: validRows), chosen: all.chosen)),
-    (source, RowMap(rows: all.rows, part: .validation(validRows), chosen: all.chosen))
-  )
+  let rows = split(all, validationCount(fraction, of: all.count))
+  return ((source, rows.train), (source, rows.valid))
 }
 
 /// The rows of some classes, or all where none is named.
@@ -109,6 +136,8 @@ package func openWhole(
     if let part = valid {
       valid?.source = try part.source.table(table, made.schema, training: part.rows).source
     }
+    if let part = valid { valid?.rows = try sampled(part, table) }
+    train.rows = try sampled(train, table)
   }
   return (Dataset(train.source, train.rows), valid.map { Dataset($0.source, $0.rows) })
 }

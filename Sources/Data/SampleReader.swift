@@ -29,6 +29,8 @@ package protocol SampleReader: AnyObject {
   var factorNames: [String]? { get }
   /// A whole number from 0 for each of `factorNames`.
   func factors(ofRow row: Int) -> [Int]
+  /// When each row of a table was, in its own words; nil where that is not known.
+  func times() throws(Failure) -> [String]?
   /// The names of the labels 0, 1, ..., where they have some.
   var classNames: [String]? { get }
 }
@@ -42,6 +44,7 @@ extension SampleReader {
   package var factorNames: [String]? { nil }
   package func factors(ofRow row: Int) -> [Int] { [] }
   package var classNames: [String]? { nil }
+  package func times() throws(Failure) -> [String]? { nil }
 }
 
 /// Whole-number labels of a source's rows, read when first asked for.

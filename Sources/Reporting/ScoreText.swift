@@ -24,6 +24,7 @@ extension ScoreReport {
       "scored     \(scores.count) rows of \(data.name): \(anomalous) above the threshold, "
         + "\(percent(Double(anomalous) / count)); \(percent(1 - calibration.threshold.quantile)) of normal rows would be"
     )
+    if let sequence { lines += text(sequence) }
     if let detection { lines += text(detection) }
     lines += text(drift)
     if let normCorrelation { lines.append("norm of x  Spearman \(fixed(normCorrelation, 3)) with the score") }
@@ -43,6 +44,22 @@ extension ScoreReport {
         + (all[0].isEmpty ? "" : ": " + all[0]),
       "           at the threshold: " + all[1],
     ]
+  }
+
+  private static let mostAlarms = 12
+
+  private func text(_ sequence: ScoredSequence) -> [String] {
+    let alarms = sequence.alarms
+    let highest = alarms.sorted { $0.score > $1.score }.prefix(Self.mostAlarms).sorted {
+      $0.rows.lowerBound < $1.rows.lowerBound
+    }
+    var lines = ["alarms     \(alarms.count): windows above the threshold that share rows are one"]
+    for alarm in highest {
+      let first = sequence.time(ofRow: alarm.rows.lowerBound), last = sequence.time(ofRow: alarm.rows.upperBound - 1)
+      lines.append("           \(first) to \(last), highest score \(shown(alarm.score))".printable)
+    }
+    if alarms.count > highest.count { lines.append("           and \(alarms.count - highest.count) of lower scores") }
+    return lines
   }
 
   private func text(_ drift: Drift) -> [String] {

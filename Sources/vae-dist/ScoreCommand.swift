@@ -45,6 +45,7 @@ struct ScoreCommand: ParsableCommand {
     String?
   @Option(help: "Pictures of the highest scores: original, reconstruction, squared error of each pixel.") var maps:
     String?
+  @Option(help: "A picture of a sequence: its columns, the score of each window, and the alarms.") var timeline: String?
   @Option(help: "How many of the highest scores are looked at closely.") var top = 16
   @Flag(help: "What was found as one JSON object.") var json = false
 
@@ -59,8 +60,8 @@ struct ScoreCommand: ParsableCommand {
     guard calibrate || rows != nil else {
       throw ValidationError("there is nothing to score: name data, or give --calibrate")
     }
-    guard rows != nil || contributions == nil && maps == nil && output == nil else {
-      throw ValidationError("-o, --maps and --contributions are of rows that are scored: name data")
+    guard rows != nil || contributions == nil && maps == nil && output == nil && timeline == nil else {
+      throw ValidationError("-o, --maps, --timeline and --contributions are of rows that are scored: name data")
     }
     guard top > 0 else { throw ValidationError("--top \(top): write 1 or more") }
     guard calibrate || data == nil else {
@@ -91,6 +92,11 @@ struct ScoreCommand: ParsableCommand {
   }
 
   private func requireDrawable(_ model: TrainedModel) throws(Failure) {
+    guard timeline == nil || model.schema?.windows != nil else {
+      throw Failure(
+        .usage, "--timeline: the model's samples are no windows over rows (data.window)",
+        hint: "leave it out: -o has the scores of all rows")
+    }
     guard maps != nil, !model.shape.canBeDrawn else { return }
     throw Failure(
       .usage, "--maps: samples of \(model.shape) are no pictures",
@@ -133,6 +139,7 @@ struct ScoreCommand: ParsableCommand {
     }
     if let contributions { try report.writeContributions(to: contributions) }
     if let maps { try AnomalyMaps(report).write(to: maps) }
+    if let timeline { try Timeline(report).write(to: timeline) }
     if let output {
       try report.write(to: output)
     } else if !json {

@@ -23,6 +23,9 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
     ["[a,]", "[,]", "[\"a]", "[\"a\"b]"]
   ),
   ("data.categorical", ["[]", "[zip]"], ["[a,,b]"]),
+  ("data.window", ["0", "48", "65536"], ["-1", "65537"]),
+  ("data.stride", ["1", "48"], ["0", "65537"]),
+  ("data.time", ["", "timestamp"], []),
   ("model.kind", ["mlp", "conv"], []),
   (
     "model.hidden", ["[]", "[400]", "[400, 200]", "17", "[ 1,65536 ]"],

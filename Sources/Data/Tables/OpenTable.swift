@@ -18,10 +18,17 @@ extension Source {
         hint: "give a .csv with names in its first line, or an array of (rows, columns) as .npy or .npz; or set "
           + "data.columns to numbers")
     }
-    let seen = if let schema { schema } else { try TableSchema.learn(cells, rows, options) }
+    let seen = if let schema { schema.ofRows } else { try TableSchema.learn(cells, rows, options) }
     let isOther = !options.label.isEmpty && options.label != seen.label
     let schema = isOther ? try seen.labelled(options.label, in: cells, rows) : seen
-    let table = try TableReader(cells, schema, dropped: options.dropped + [seen.label].compactMap { $0 })
+    let table = try TableReader(
+      cells, schema, dropped: options.dropped + [seen.label].compactMap { $0 }, time: options.time)
+    if let windows = options.windows {
+      var sampled = schema
+      sampled.windows = windows
+      let reader = try WindowReader(table, sampled, windows)
+      return (Source(reader, labels: reader.labels), sampled)
+    }
     // An archive has its labels beside the samples.
     return (Source(table, labels: schema.label == nil ? labels : table.labels), schema)
   }

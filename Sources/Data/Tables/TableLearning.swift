@@ -6,7 +6,9 @@ extension TableSchema {
     let names = cells.columnNames
     try requireKnown(options, names, cells.name)
     let label = names.firstIndex(of: options.label)
-    let used = names.indices.filter { $0 != label && !options.dropped.contains(names[$0]) }
+    let used = names.indices.filter {
+      $0 != label && names[$0] != options.time && !options.dropped.contains(names[$0])
+    }
     guard !used.isEmpty else { throw .malformed(cells.name, "no column is left", hint: "drop fewer (data.drop)") }
     var isCategory = names.map(options.categorical.contains), hasMissing = false, hasWords = false
     try eachTrainingRow(cells, rows, "finding the columns of") { (row, cell) throws(Failure) in
@@ -57,8 +59,9 @@ extension TableSchema {
         table, "two columns are called '\(printable(twice.utf8))'", hint: "give every column a name of its own")
     }
     let asked =
-      [("data.label", options.label.isEmpty ? [] : [options.label])]
-      + [("data.drop", options.dropped), ("data.categorical", options.categorical)]
+      [("data.label", options.label), ("data.time", options.time)].map { ($0, $1.isEmpty ? [] : [$1]) } + [
+        ("data.drop", options.dropped), ("data.categorical", options.categorical),
+      ]
     for (key, wanted) in asked {
       guard let unknown = wanted.first(where: { !names.contains($0) }) else { continue }
       let list = names.prefix(20).map { printable($0.utf8) }.joined(separator: ", ")

@@ -17,11 +17,13 @@ final class TableReader: SampleReader {
   /// Where each column stands in the file.
   private let places: [Int]
   private let codes: [[String: Int]]
+  /// Where the column of times stands, if the file has it.
+  private let timePlace: Int?
   private var store: RowStore?
 
   /// Columns are found by name, in any order; the label's may be missing. Those of an array, which have no names, stand
   /// in the order of training.
-  init(_ cells: any TableCells, _ schema: TableSchema, dropped: [String]) throws(Failure) {
+  init(_ cells: any TableCells, _ schema: TableSchema, dropped: [String], time: String = "") throws(Failure) {
     self.cells = cells
     self.schema = schema
     (name, count, columns) = (cells.name, cells.count, schema.columns)
@@ -42,7 +44,8 @@ final class TableReader: SampleReader {
       }
       places.append(place)
     }
-    let known = Set(schema.columns.map(\.name) + dropped + (schema.label.map { [$0] } ?? []))
+    timePlace = time.isEmpty ? nil : names.firstIndex(of: time)
+    let known = Set(schema.columns.map(\.name) + dropped + [time] + (schema.label.map { [$0] } ?? []))
     if let foreign = names.first(where: { !known.contains($0) }) {
       throw .malformed(
         cells.name, "column '\(printable(foreign.utf8))' was not there in training",
@@ -109,6 +112,15 @@ final class TableReader: SampleReader {
   }
 
   func line(ofRow row: Int) -> Int? { cells.line(ofRow: row) }
+
+  /// When each row was, as the table has it; nil without a column of times.
+  func times() throws(Failure) -> [String]? {
+    guard let timePlace else { return nil }
+    var values: [String] = []
+    values.reserveCapacity(count)
+    try cells.eachRow(in: 0..<count) { (_, cell) throws(Failure) in values.append(cell.text(timePlace)) }
+    return values
+  }
 
   /// Whole numbers, or the numbers of words, one more than there are for any other; nil without a column of labels.
   var labels: Labels? {

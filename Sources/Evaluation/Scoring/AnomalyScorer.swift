@@ -56,11 +56,14 @@ package final class AnomalyScorer {
   ) throws(Failure) -> ScoreReport {
     let data = try open(spec, label: label)
     let labels = try communicator.together { () throws(Failure) in try AnomalyLabels(data, normal: normal) }
+    let times = try communicator.together { () throws(Failure) in
+      communicator.isRoot && data.windows != nil ? try data.times() : nil
+    }
     let pass = ScoringPass(model, scorer, data, baseline: calibration.columns, communicator)
     let rows = try pass.run()
     return ScoreReport(
       data: data, rows: rows, calibration: calibration, labels: labels,
-      top: try pass.examine(top: examined, of: rows.scores))
+      top: try pass.examine(top: examined, of: rows.scores), times: times)
   }
 
   private func open(_ spec: String?, label: String? = nil) throws(Failure) -> Dataset {

@@ -19,11 +19,21 @@ package struct ScoreReport {
   package let normCorrelation: Double?
   /// The rows of the highest scores, highest first; as many as were asked for.
   package let top: [ExaminedRow]
+  /// Of windows over rows.
+  package let sequence: ScoredSequence?
   package let warnings: [String]
 
-  init(data: Dataset, rows: ScoredRows, calibration: Calibration, labels: AnomalyLabels, top: [ExaminedRow]) {
+  /// - times: of the rows of a sequence, where something is written of them.
+  init(
+    data: Dataset, rows: ScoredRows, calibration: Calibration, labels: AnomalyLabels, top: [ExaminedRow],
+    times: [String]? = nil
+  ) {
     self.data = data
     self.top = top
+    sequence = data.windows.map { _ in
+      let alarms = Alarm.find(rows.scores, above: calibration.threshold.value, rows: data.sourceRows)
+      return ScoredSequence(times: times, alarms: alarms)
+    }
     self.calibration = calibration
     scores = rows.scores
     anomalous = scores.count(where: calibration.isAnomalous)
@@ -39,19 +49,24 @@ package struct ScoreReport {
     self.warnings = warnings
   }
 
-  private static let header = "index,score,anomalous,p_value"
+  private var header: String { "index,score,anomalous,p_value" + (sequence == nil ? "" : ",first,last") }
 
   /// A line for each row, in the order of the data, some thousand at a time.
   package var lines: some Sequence<String> {
     stride(from: 0, to: scores.count, by: 4096).lazy.map { first in
-      (first == 0 ? Self.header + "\n" : "") + lines(of: first..<min(first + 4096, scores.count))
+      (first == 0 ? header + "\n" : "") + lines(of: first..<min(first + 4096, scores.count))
     }
   }
 
   private func lines(of rows: Range<Int>) -> String {
     rows.reduce(into: "") { text, index in
       let score = scores[index]
-      text += "\(index),\(score),\(calibration.isAnomalous(score) ? 1 : 0),\(calibration.pValue(score))\n"
+      text += "\(index),\(score),\(calibration.isAnomalous(score) ? 1 : 0),\(calibration.pValue(score))"
+      if let sequence {
+        let rows = data.sourceRows(of: index)
+        text += ",\(cell(sequence.time(ofRow: rows.lowerBound))),\(cell(sequence.time(ofRow: rows.upperBound - 1)))"
+      }
+      text += "\n"
     }
   }
 
@@ -73,7 +88,19 @@ package struct ScoreReport {
       ("model", .text(file.path)), ("digest", .text(file.digest)), ("data", .text(data.name)),
       ("samples", .integer(scores.count)), ("anomalous", .integer(anomalous)), ("calibration", calibration.summary),
       ("detection", detection?.json ?? .null), ("drift", drift.json),
+      ("alarms", sequence.map { .array($0.alarms.map(json)) } ?? .null),
       ("norm_correlation", .optional(normCorrelation)), ("warnings", .array(warnings.map(JSON.text))),
+    ])
+  }
+}
+
+extension ScoreReport {
+  private func json(_ alarm: Alarm) -> JSON {
+    .object([
+      ("first_row", .integer(alarm.rows.lowerBound)), ("last_row", .integer(alarm.rows.upperBound - 1)),
+      ("first", .text(sequence?.time(ofRow: alarm.rows.lowerBound) ?? "")),
+      ("last", .text(sequence?.time(ofRow: alarm.rows.upperBound - 1) ?? "")),
+      ("score", .number(alarm.score)), ("p_value", .number(calibration.pValue(alarm.score))),
     ])
   }
 }

@@ -21,12 +21,17 @@ package struct Configuration: Sendable, Equatable {
     package var label = ""
     package var drop: [String] = []
     package var categorical: [String] = []
+    package var window = 0
+    package var stride = 1
+    package var time = ""
 
     /// How a table is read.
     package var table: TableOptions {
       var options = TableOptions()
       options.isMixed = columns == .mixed
       (options.label, options.dropped, options.categorical) = (label, drop, categorical)
+      options.time = time
+      if window > 0 { options.windows = Windows(length: window, stride: stride) }
       return options
     }
   }

@@ -1,4 +1,5 @@
 import Foundation
+import Data
 import Kernels
 import Persistence
 import Yams
@@ -77,12 +78,20 @@ extension Configuration {
       throw Failure(
         .badConfiguration, "data.columns is mixed, and model.kind is \(model.kind)", hint: "set model.kind to mlp")
     }
-    guard data.columns == .numbers, !(data.label.isEmpty && data.drop.isEmpty && data.categorical.isEmpty) else {
-      return
+    guard data.stride == 1 || data.window > 0 else {
+      throw Failure(
+        .badConfiguration, "data.stride is of windows, and data.window is 0", hint: "set data.window, or leave it out")
     }
+    guard data.window == 0 || data.classes.isEmpty else {
+      throw Failure(
+        .badConfiguration, "data.classes chooses rows, and windows (data.window) are of rows that follow one another",
+        hint: "leave one of them out")
+    }
+    let isPlain = data.table == TableOptions()
+    guard data.columns == .numbers, !isPlain else { return }
     throw Failure(
       .badConfiguration,
-      "data.label, data.drop and data.categorical name columns of a mixed table, and data.columns is "
+      "data.label, data.drop, data.categorical, data.window and data.time are of mixed tables, and data.columns is "
         + "numbers", hint: "add --set data.columns=mixed --set model.likelihood=columns")
   }
 

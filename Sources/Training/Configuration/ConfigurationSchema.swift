@@ -1,4 +1,5 @@
 import Autograd
+import Data
 import Kernels
 import VAE
 
@@ -88,6 +89,15 @@ package enum ConfigurationSchema {
     key("data.label", \.data.label, "column of a mixed table that holds labels, and is no part of a sample"),
     key("data.drop", \.data.drop, "columns of a mixed table that are left out"),
     key("data.categorical", \.data.categorical, "columns of a mixed table whose numbers are names of categories"),
+    key(
+      "data.window", \.data.window, "rows in order of time that make a sample; 0: every row is one",
+      "0 to \(Windows.mostRows)"
+    ) { (0...Windows.mostRows).contains($0) },
+    key(
+      "data.stride", \.data.stride, "rows from the beginning of a window to that of the next",
+      "1 to \(Windows.mostRows)"
+    ) { (1...Windows.mostRows).contains($0) },
+    key("data.time", \.data.time, "column of a mixed table that says when, and is no part of a sample"),
 
     key("model.kind", \.model.kind, "mlp, conv, resnet"),
     key(
@@ -413,6 +423,17 @@ package enum ConfigurationSchema {
         ("optimizer.learning_rate", "0.002"), ("optimizer.clip_norm", "5.0"), ("schedule.kind", "warmup_cosine"),
         ("checkpoint.every_epochs", "50"),
         ("monitor.pictures_every", "0"),
+      ]
+    ),
+    (
+      "sequence", "windows of 48 rows of a table in order of time; give --data FILE.csv and data.time",
+      [
+        ("data.source", "data.csv"), ("data.columns", "mixed"), ("data.window", "48"), ("data.scale", "standardize"),
+        ("data.validation", "0.2"), ("model.hidden", "[256, 128]"), ("model.latent", "12"),
+        ("model.likelihood", "columns_learned"), ("model.logvar_low", "-12.0"), ("model.logvar_high", "6.0"),
+        ("train.batch_size", "128"), ("train.max_steps", "5000"), ("train.max_epochs", "100000"),
+        ("objective.beta.start", "0.0"), ("optimizer.learning_rate", "0.002"), ("optimizer.clip_norm", "5.0"),
+        ("schedule.kind", "warmup_cosine"), ("checkpoint.every_epochs", "50"), ("monitor.pictures_every", "0"),
       ]
     ),
   ]

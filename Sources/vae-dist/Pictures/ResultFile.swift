@@ -47,7 +47,7 @@ struct ResultFile {
   private func writeRows(_ values: [Float], _ schema: TableSchema) throws(Failure) {
     let width = schema.width
     let rows = stride(from: 0, to: values.count, by: width).map { schema.cells(of: values[$0..<$0 + width]) }
-    let lines = ([schema.columns.map(\.name)] + rows).map { $0.map(quoted).joined(separator: ",") }
+    let lines = ([schema.sampleColumns.map(\.name)] + rows).map { $0.map(quoted).joined(separator: ",") }
     try DurableFile.write(lines.joined(separator: "\n") + "\n", to: path)
   }
 
