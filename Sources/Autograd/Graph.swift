@@ -264,6 +264,8 @@ package final class Graph {
   }
 
   package subscript(_ tensor: Tensor) -> UnsafeMutablePointer<Float> { memory[tensor] }
+  /// Of a tensor that only some graphs have.
+  package subscript(_ tensor: Tensor?) -> UnsafeMutablePointer<Float>? { tensor.map { memory[$0] } }
   package func gradient(_ tensor: Tensor) -> UnsafeMutablePointer<Float>? { memory.gradient(tensor) }
 
   package func forward() {

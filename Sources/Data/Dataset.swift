@@ -4,11 +4,13 @@ import Kernels
 final class Source {
   let reader: any SampleReader
   let labels: Labels?
+  let attributes: Attributes?
   private var wanted: [Range<Int>] = []
 
-  init(_ reader: any SampleReader, labels: Labels? = nil) {
+  init(_ reader: any SampleReader, labels: Labels? = nil, attributes: Attributes? = nil) {
     self.reader = reader
     self.labels = labels
+    self.attributes = attributes
   }
 
   /// Adds rows to those that are readable; rows wanted before stay readable.
@@ -48,8 +50,13 @@ package final class Dataset {
   }
   /// What each sample was made from, where that is known: columns of `factors(of:)`.
   package var factorNames: [String]? { source.reader.factorNames }
+  /// Numbers that describe each sample, where the source has some.
+  package var attributeNames: [String]? { source.attributes?.names }
   /// SHA-256 of the source's fingerprint and of which of its rows these are.
   package let fingerprint: String
+
+  /// What a model is told of each sample, once the set has taken one over (`adopt`).
+  package internal(set) var condition: Condition?
 
   package var scaling = Scaling.identity {
     didSet {
@@ -105,7 +112,7 @@ package final class Dataset {
     let shown = RowMap(
       rows: map.rows, part: map.part, limit: min(most, count), isSpaced: isSpaced, chosen: map.chosen)
     let few = Dataset(source, shown)
-    (few.scaling, few.requirement) = (scaling, requirement)
+    (few.scaling, few.requirement, few.condition) = (scaling, requirement, condition)
     return few
   }
 
@@ -171,6 +178,22 @@ package final class Dataset {
   /// The factors of samples, row-major whole numbers from 0: (indices.count, factorNames.count).
   package func factors(of indices: Range<Int>) -> [Int] {
     indices.flatMap { source.reader.factors(ofRow: map.row($0)) }
+  }
+
+  /// Reads the attributes when it is first asked.
+  func attributes(at index: Int) throws(Failure) -> ArraySlice<Float> {
+    guard let attributes = source.attributes else { return [] }
+    let row = map.row(index), width = attributes.names.count
+    return try attributes.load()[row * width..<(row + 1) * width]
+  }
+
+  /// Those of a sample, once they have been read; allocates nothing.
+  func copyAttributes(of index: Int, into target: UnsafeMutablePointer<Float>) {
+    guard let attributes = source.attributes, let values = try? attributes.load() else {
+      preconditionFailure("\(name): attributes used before they were read")
+    }
+    let row = map.row(index), width = attributes.names.count
+    for j in 0..<width { target[j] = values[row * width + j] }
   }
 
   /// Reads the labels; false where the source has none.

@@ -3,7 +3,7 @@ import Glibc
 import Kernels
 
 extension Format {
-  /// A zip of NumPy arrays: X (or the only other array) and labels y; Keras' x_train and x_test are a split.
+  /// A zip of NumPy arrays: X (or the only other array), labels y and attributes; Keras' x_train and x_test are a split.
   static let npz = Format(
     summary: "NumPy .npz (arrays X and y)",
     suffixes: [".npz"],
@@ -11,29 +11,32 @@ extension Format {
     open: { candidate throws(Failure) in
       guard let file = candidate.file else { throw Failure.unopened(candidate.spec, 0) }
       let names = try Archive(file).memberNames()
-      func open(_ member: String, labels: String) throws(Failure) -> Source {
+      func open(_ member: String, labels: String, attributes: String) throws(Failure) -> Source {
         let reader = try openMember(member, of: file, use: .samples)
-        guard names.contains(labels) else { return Source(reader) }
+        let described =
+          names.contains(attributes)
+          ? try openMember(attributes, of: file, use: .samples).attributes(of: reader.count) : nil
+        guard names.contains(labels) else { return Source(reader, attributes: described) }
         return Source(
           reader,
           labels: Labels { () throws(Failure) in
             try openMember(labels, of: file, use: .labels).wholeNumbers()
-          })
+          }, attributes: described)
       }
       if names.contains("x_train.npy"), names.contains("x_test.npy") {
-        var opened = Opened(try open("x_train.npy", labels: "y_train.npy"))
-        let valid = try open("x_test.npy", labels: "y_test.npy")
+        var opened = Opened(try open("x_train.npy", labels: "y_train.npy", attributes: "attributes_train.npy"))
+        let valid = try open("x_test.npy", labels: "y_test.npy", attributes: "attributes_test.npy")
         opened.valid = (valid, 0..<valid.reader.count)
         return opened
       }
-      let arrays = names.filter { $0.hasSuffix(".npy") && $0 != "y.npy" }
+      let arrays = names.filter { $0.hasSuffix(".npy") && !["y.npy", "attributes.npy"].contains($0) }
       guard let member = arrays.contains("X.npy") ? "X.npy" : arrays.first else {
         let list = names.prefix(8).map { printable($0.utf8) }.joined(separator: ", ")
         throw .malformed(
           file.name, "has no array X; its members are: \(list)",
           hint: "save with np.savez(path, X=samples, y=labels)")
       }
-      return Opened(try open(member, labels: "y.npy"))
+      return Opened(try open(member, labels: "y.npy", attributes: "attributes.npy"))
     })
 }
 

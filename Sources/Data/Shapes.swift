@@ -17,7 +17,11 @@ extension Format {
       }
       let reader = SpriteReader(candidate.spec, count: count)
       return Opened(
-        Source(reader, labels: Labels { () throws(Failure) in (0..<count).map { reader.factors(ofRow: $0)[0] } }))
+        Source(
+          reader, labels: Labels { () throws(Failure) in (0..<count).map { reader.factors(ofRow: $0)[0] } },
+          attributes: Attributes(reader.factorNames ?? []) { () throws(Failure) in
+            (0..<count).flatMap { reader.factors(ofRow: $0).map(Float.init) }
+          }))
     })
 }
 

@@ -67,6 +67,7 @@ package final class ImportanceEstimator {
     memory.forward()
     let mu = memory[graph.posterior.mu], logvar = memory[graph.posterior.logvar]
     decoder.graph[decoder.x].update(from: memory[graph.x], count: rows * graph.x.columns)
+    if let y = graph.y { decoder.graph[decoder.y]?.update(from: memory[y], count: y.count) }
     for row in 0..<rows { weights[row] = StreamingLogSum() }
     let generator = KeyedGenerator(seed: seed, stream: "importance")
     for draw in 0..<k {

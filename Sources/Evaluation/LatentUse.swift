@@ -41,6 +41,8 @@ final class LatentProbe {
   private let posteriors: Posteriors
   private let loader: BatchLoader
   private let x: Buffer
+  /// What the model is told; empty where that is nothing.
+  private let y: Buffer
   private let rows = Validator.chunk
   private var count: Int { posteriors.count }
   private var elements: Int { data.shape.elementCount }
@@ -52,6 +54,7 @@ final class LatentProbe {
     self.communicator = communicator
     loader = BatchLoader(data: data, rows: rows, configuration: model.configuration.data)
     x = Buffer(count: rows * data.shape.elementCount)
+    y = Buffer(count: rows * (data.condition?.width ?? 0))
   }
 
   /// Collective.
@@ -98,6 +101,7 @@ final class LatentProbe {
       let range = try load(chunk)
       zeroMissing()
       add(x.base, range.count, sums)
+      tell(decoder.graph[decoder.y])
       fill(z, from: posteriors.mu, range) { $0 }
       decoder.graph.forward()
       add(mean, range.count, sums + width + 1)
@@ -142,6 +146,7 @@ final class LatentProbe {
       let range = try load(first / rows)
       decoder.graph[decoder.x].update(from: x.base, count: rows * elements)
       zeroMissing()
+      tell(decoder.graph[decoder.y])
       fill(z, from: draws, range) { $0 }
       decoder.graph.forward()
       let own = range.indices.map { Double(nll[$0 - first]) }
@@ -171,7 +176,8 @@ final class LatentProbe {
 
   private func load(_ chunk: Int) throws(Failure) -> Range<Int> {
     let range = chunk * rows..<min(count, (chunk + 1) * rows)
-    try loader.load(posteriors.indices[range], into: x.base, seed: model.seed, attempt: 0, epoch: validationEpoch)
+    try loader.load(
+      posteriors.indices[range], into: x.base, data.condition == nil ? nil : y.base, seed: model.seed)
     return range
   }
 
@@ -179,6 +185,8 @@ final class LatentProbe {
   private func zeroMissing() {
     if data.schema != nil { vd_observed(x.base, nil, x.base, x.count) }
   }
+
+  private func tell(_ input: UnsafeMutablePointer<Float>?) { input?.update(from: y.base, count: y.count) }
 
   private func fill(
     _ z: UnsafeMutablePointer<Float>, from values: [Float], _ range: Range<Int>, _ source: (Int) -> Int

@@ -60,7 +60,9 @@ package struct Posteriors: Sendable {
   }
 
   package func codes(_ data: Dataset) -> LatentCodes {
-    LatentCodes(latent: latent, mu: mu, labels: data.labels(of: indices), labelNames: data.classNames)
+    LatentCodes(
+      latent: latent, mu: mu, labels: data.labels(of: indices), labelNames: data.classNames,
+      conditions: data.conditions(of: indices))
   }
 
   /// z = mu + exp(logvar / 2) * eps, keyed by place. (count, latent)
@@ -139,7 +141,7 @@ package final class Encoder {
 
   /// Puts prepared samples, a chunk at most, where the encoder finds them.
   func load(_ chosen: some Collection<Int>) throws(Failure) {
-    try loader.load(chosen, into: graph.graph[graph.x], seed: seed, attempt: 0, epoch: validationEpoch)
+    try loader.load(chosen, into: graph.graph[graph.x], graph.graph[graph.y], seed: seed)
   }
 
   /// Loads samples (ascending) chunk by chunk, and calls with how many there are.

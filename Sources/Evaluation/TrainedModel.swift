@@ -13,6 +13,8 @@ package final class TrainedModel {
   package var shape: SampleShape { file.metadata.shape }
   /// Of a mixed table.
   package var schema: TableSchema? { file.metadata.schema }
+  /// What it is told of samples.
+  package var condition: Condition? { file.metadata.condition }
   package var seed: UInt64 { UInt64(configuration.train.seed) }
 
   /// - place: a run directory (its newest checkpoint), a checkpoint, or a `.safetensors` file. Collective.
@@ -29,7 +31,8 @@ package final class TrainedModel {
     let configuration = file.metadata.configuration, schema = file.metadata.schema
     try Products.select(configuration.train.products, threads: configuration.train.threads)
     let autoencoder = try VariationalAutoencoder(
-      configuration.modelSettings(file.metadata.shape, schema), likelihood: configuration.likelihood(schema),
+      configuration.modelSettings(file.metadata.shape, schema, file.metadata.condition),
+      likelihood: configuration.likelihood(schema),
       objective: configuration.objectiveSettings, seed: UInt64(configuration.train.seed))
     let tensors = try SafetensorsFile(path: file.path)
     for parameter in autoencoder.store.parameters { try tensors.copy(parameter, into: autoencoder.store.values) }
@@ -48,6 +51,7 @@ package final class TrainedModel {
     }
     data.scaling = file.metadata.scaling
     data.requirement = try configuration.dataRequirement
+    try data.adopt(condition)
     return data
   }
 

@@ -3,14 +3,16 @@ import Autograd
 extension ParameterScope {
   /// f(x W^T + b) with parameters `weight` (out, in) and `bias` (out). x (batch, in) -> (batch, out)
   ///
-  /// Initialised as torch.nn.Linear: both U(-1/sqrt(in), 1/sqrt(in)). An x of images is flattened; `image`: what the
-  /// outputs are to be seen as.
+  /// Initialised as torch.nn.Linear: both U(-1/sqrt(in), 1/sqrt(in)). An x of images is flattened, y stands behind it;
+  /// `image`: what the outputs are to be seen as.
   package func linear(
-    _ x: Tensor, to outputs: Int, image: ImageShape? = nil, activation: Activation = .identity
+    _ x: Tensor, beside y: Tensor? = nil, to outputs: Int, image: ImageShape? = nil, activation: Activation = .identity
   ) -> Tensor {
-    let inputs = x.columns
     var layout: TorchLayout?, biasLayout: TorchLayout?
-    if x.shape.rank == 4 { layout = .columns(of: Array(x.shape.dimensions.dropFirst()), outputs: outputs) }
+    if x.shape.rank == 4 {
+      layout = .columns(of: Array(x.shape.dimensions.dropFirst()), tail: y?.columns ?? 0, outputs: outputs)
+    }
+    let x = graph.beside(x, y), inputs = x.columns
     if let image {
       let extents = [image.rows, image.columns, image.channels]
       layout = .rows(of: extents, inputs: inputs)
@@ -24,11 +26,13 @@ extension ParameterScope {
       bias: parameter("bias", [outputs], .uniform(bound), layout: biasLayout), activation: activation)
   }
 
-  /// Linear layers `0`, `1`, ... of the given widths, each with the activation and then dropout.
-  package func perceptron(_ x: Tensor, widths: [Int], activation: Activation, dropout: Float) -> Tensor {
+  /// Linear layers `0`, `1`, ... of the given widths, each with the activation and then dropout; y goes into the first.
+  package func perceptron(
+    _ x: Tensor, beside y: Tensor? = nil, widths: [Int], activation: Activation, dropout: Float
+  ) -> Tensor {
     var h = x
     for (i, width) in widths.enumerated() {
-      h = self["\(i)"].linear(h, to: width, activation: activation)
+      h = self["\(i)"].linear(h, beside: i == 0 ? y : nil, to: width, activation: activation)
       h = graph.dropout(h, probability: dropout, stream: "dropout " + self["\(i)"].path)
     }
     return h

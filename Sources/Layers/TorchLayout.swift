@@ -9,13 +9,18 @@ package struct TorchLayout: Equatable, Sendable {
   let extents: [Int]
   /// The axes of memory, in the order of the file.
   let order: [Int]
+  /// Values behind each of the outermost axis that lie in files as they do in memory.
+  let tail: Int
   /// What the file says; some axes are one there.
   package let shape: [Int]
 
-  package init(extents: [Int], order: [Int], shape: [Int]) {
+  package init(extents: [Int], order: [Int], tail: Int = 0, shape: [Int]) {
     precondition(order.sorted() == Array(extents.indices), "\(order) is no order of \(extents.count) axes")
-    precondition(shape.reduce(1, *) == extents.reduce(1, *), "\(extents) has not as many values as \(shape)")
-    (self.extents, self.order, self.shape) = (extents, order, shape)
+    precondition(tail == 0 || order[0] == 0, "a tail of \(tail) behind axes in the order \(order)")
+    precondition(
+      shape.reduce(1, *) == extents.reduce(1, *) + extents[0] * tail,
+      "\(extents) and \(tail) have not as many values as \(shape)")
+    (self.extents, self.order, self.tail, self.shape) = (extents, order, tail, shape)
   }
 
   /// (kernel, kernel, in / groups, out) -> (out, in / groups, kernel, kernel)
@@ -23,10 +28,10 @@ package struct TorchLayout: Equatable, Sendable {
     TorchLayout(extents: shape, order: [3, 2, 0, 1], shape: [3, 2, 0, 1].map { shape[$0] })
   }
 
-  /// Columns of a matrix (out, rows * columns * channels) -> (out, channels * rows * columns).
-  package static func columns(of image: [Int], outputs: Int) -> TorchLayout {
+  /// Columns of a matrix (out, rows * columns * channels + tail) -> (out, channels * rows * columns + tail).
+  package static func columns(of image: [Int], tail: Int = 0, outputs: Int) -> TorchLayout {
     TorchLayout(
-      extents: [outputs] + image, order: [0, 3, 1, 2], shape: [outputs, image.reduce(1, *)])
+      extents: [outputs] + image, order: [0, 3, 1, 2], tail: tail, shape: [outputs, image.reduce(1, *) + tail])
   }
 
   /// Rows of a matrix (rows * columns * channels, in), or a vector -> (channels * rows * columns, in).
@@ -50,10 +55,12 @@ package struct TorchLayout: Equatable, Sendable {
   private func walk(_ visit: (_ memory: Int, _ file: Int) -> Void) {
     var strides = [Int](repeating: 1, count: extents.count)
     for axis in extents.indices.dropLast().reversed() { strides[axis] = strides[axis + 1] * extents[axis + 1] }
+    strides[0] += tail
     var at = [Int](repeating: 0, count: extents.count)
     var place = 0
-    for i in 0..<extents.reduce(1, *) {
-      visit(place, i)
+    let inner = extents.dropFirst().reduce(1, *)
+    for i in 0..<extents[0] * inner {
+      visit(place, i + i / inner * tail)
       for axis in order.reversed() {
         at[axis] += 1
         place += strides[axis]
@@ -61,6 +68,10 @@ package struct TorchLayout: Equatable, Sendable {
         place -= at[axis] * strides[axis]
         at[axis] = 0
       }
+    }
+    for row in 0..<extents[0] {
+      let end = (row + 1) * (inner + tail)
+      for i in end - tail..<end { visit(i, i) }
     }
   }
 }

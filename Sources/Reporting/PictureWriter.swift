@@ -48,7 +48,8 @@ extension PictureReport {
     let reconstructions = PictureGrid.reconstructions(
       inputs: originals, reconstructions: reconstructions, count: originals.count / shape.elementCount,
       height: shape.height, width: shape.width, channels: shape.channels, columns: 8)
-    let grids = [("samples", PictureGrid(samples, shape, columns: 8)), ("reconstructions", reconstructions)]
+    let samples = PictureGrid(samples, shape, columns: sampleColumns).labelled(sampleNames)
+    let grids = [("samples", samples), ("reconstructions", reconstructions)]
     guard let space else { return grids }
     return grids + [
       ("interpolations", PictureGrid(space.interpolations, shape, columns: LatentPaths.steps)),

@@ -3,6 +3,7 @@ import Communication
 import Data
 import Glibc
 import Kernels
+import VAE
 
 /// Whether the next microbatch is loaded by a thread of its own while this one is computed.
 package enum Prefetch: String, CaseIterable, Sendable {
@@ -25,8 +26,7 @@ struct BatchKey: Equatable {
 final class BatchFeed {
   private let plan: BatchPlan
   private let slots: Range<Int>
-  private let graph: Graph
-  private let x: Tensor
+  private let graph: ELBOGraph
   private let worker: PrefetchWorker
   private let mode: Prefetch
   private let hasSpareCore: Bool
@@ -38,13 +38,12 @@ final class BatchFeed {
 
   /// - slots: those of this rank. Collective.
   init(
-    _ plan: BatchPlan, slots: Range<Int>, data: Dataset, configuration: Configuration, into x: Tensor, of graph: Graph,
+    _ plan: BatchPlan, slots: Range<Int>, data: Dataset, configuration: Configuration, into graph: ELBOGraph,
     _ communicator: Communicator
   ) throws(Failure) {
     self.plan = plan
     self.slots = slots
     self.graph = graph
-    self.x = x
     mode = configuration.data.prefetch
     isAhead = mode == .on
     hasSpareCore = try Launcher.usableCores > communicator.ranksSharingCores() * configuration.train.threads
@@ -64,7 +63,8 @@ final class BatchFeed {
       isAhead = trial.isHelpWanted(after: now - began, until: now, hasSpareCore: hasSpareCore)
     }
     loader = worker.loaders[batch.buffer]
-    graph.point(x, to: worker.values[batch.buffer])
+    graph.graph.point(graph.x, to: worker.values[batch.buffer])
+    if let y = graph.y { graph.graph.point(y, to: worker.conditions[batch.buffer]) }
     if isAhead { worker.request(next(key)) }
     if let failure = batch.failure { throw failure }
     return batch.filled
@@ -138,6 +138,8 @@ private final class PrefetchWorker: @unchecked Sendable {
 
   let loaders: [BatchLoader]
   let values: [UnsafeMutablePointer<Float>]
+  /// Empty where the model is told nothing.
+  let conditions: [UnsafeMutablePointer<Float>]
   private let plan: BatchPlan
   private let seed: UInt64
   private let wanted = Semaphore(), done = Semaphore()
@@ -152,9 +154,11 @@ private final class PrefetchWorker: @unchecked Sendable {
     let rows = plan.microbatch, count = rows * data.shape.elementCount
     loaders = (0..<2).map { _ in BatchLoader(data: data, rows: rows, configuration: configuration.data) }
     values = (0..<2).map { _ in Buffer.allocate(Float.self, count: count) }
+    conditions =
+      data.condition.map { y in (0..<2).map { _ in Buffer.allocate(Float.self, count: rows * y.width) } } ?? []
   }
 
-  deinit { for buffer in values { buffer.deallocate() } }
+  deinit { for buffer in values + conditions { buffer.deallocate() } }
 
   func start() throws(Failure) {
     try Background.start("prefetch") { [self] in
@@ -198,8 +202,8 @@ private final class PrefetchWorker: @unchecked Sendable {
     batch.failure = nil
     do {
       batch.filled = try loaders[batch.buffer].load(
-        plan, slot: key.slot, step: key.step, into: values[batch.buffer], seed: seed, attempt: key.attempt,
-        epoch: key.epoch)
+        plan, slot: key.slot, step: key.step, into: values[batch.buffer],
+        conditions.isEmpty ? nil : conditions[batch.buffer], seed: seed, attempt: key.attempt, epoch: key.epoch)
     } catch { batch.failure = error }
   }
 }

@@ -1,8 +1,8 @@
 import Data
 import Kernels
 
-/// Fills a graph's input with samples, pads the tail, and keys augmentation and binarisation; no allocation after it is
-/// made.
+/// Fills a graph's inputs with samples and what the model is told of them, pads the tail, and keys augmentation and
+/// binarisation; no allocation after it is made.
 package final class BatchLoader {
   private let data: Dataset
   private let rows: Int
@@ -45,18 +45,19 @@ package final class BatchLoader {
     uniforms.deallocate()
   }
 
-  /// These samples, as they are. x (rows, elements)
+  /// These samples, as validation sees them. x (rows, elements), y (rows, condition)
   package func load(
-    _ chosen: some Collection<Int>, into x: UnsafeMutablePointer<Float>, seed: UInt64, attempt: Int, epoch: UInt32
+    _ chosen: some Collection<Int>, into x: UnsafeMutablePointer<Float>, _ y: UnsafeMutablePointer<Float>?, seed: UInt64
   ) throws(Failure) {
     for (row, index) in chosen.enumerated() { indices[row] = index }
-    try fill(chosen.count, x)
-    draw(chosen.count, x, seed: seed, attempt: attempt, epoch: epoch)
+    try fill(chosen.count, x, y)
+    draw(chosen.count, x, seed: seed, attempt: 0, epoch: validationEpoch)
   }
 
-  /// A slot's microbatch of a step, augmented; returns the number of real samples. x (rows, elements)
+  /// A slot's microbatch of a step, augmented; returns the number of real samples. x (rows, elements), y (rows, condition)
   package func load(
-    _ plan: BatchPlan, slot: Int, step: Int, into x: UnsafeMutablePointer<Float>, seed: UInt64, attempt: Int, epoch: Int
+    _ plan: BatchPlan, slot: Int, step: Int, into x: UnsafeMutablePointer<Float>, _ y: UnsafeMutablePointer<Float>?,
+    seed: UInt64, attempt: Int, epoch: Int
   ) throws(Failure) -> Int {
     if orderKey != (slot, epoch) {
       order = BatchPlan.Order(plan, slot: slot, seed: seed, epoch: epoch)
@@ -64,15 +65,24 @@ package final class BatchLoader {
     }
     let filled = order?.fill(indices, step: step) ?? 0
     let epoch = UInt32(truncatingIfNeeded: epoch)
-    try fill(filled, x)
+    try fill(filled, x, y)
     augmentation?.apply(x, samples: samples, rows: filled, seed: seed, attempt: attempt, epoch: epoch)
     draw(filled, x, seed: seed, attempt: attempt, epoch: epoch)
     return filled
   }
 
-  private func fill(_ filled: Int, _ x: UnsafeMutablePointer<Float>) throws(Failure) {
-    try data.fill(UnsafeBufferPointer(start: indices, count: filled), into: x)
+  private func fill(
+    _ filled: Int, _ x: UnsafeMutablePointer<Float>, _ y: UnsafeMutablePointer<Float>?
+  ) throws(Failure) {
+    precondition((y == nil) == (data.condition == nil), "\(data.name): a model is told what its data says, or nothing")
+    let chosen = UnsafeBufferPointer(start: indices, count: filled)
+    try data.fill(chosen, into: x)
     (x + filled * elements).zero((rows - filled) * elements)
+    if let y {
+      let width = data.condition?.width ?? 0
+      data.fillConditions(chosen, into: y)
+      (y + filled * width).zero((rows - filled) * width)
+    }
     for row in 0..<rows {
       samples[row] = row < filled ? UInt64(indices[row]) : 0
       weights[row] = row < filled ? 1 : 0

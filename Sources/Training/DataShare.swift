@@ -36,6 +36,7 @@ struct DataShare {
       set.scaling = scaling
       set.requirement = requirement
     }
+    try learnCondition()
     try communicator.together(moving: clock) { () throws(Failure) in
       let activity = Activity("checking \(data.train.name)", of: train.count + valid.count)
       defer { activity.end() }
@@ -45,6 +46,17 @@ struct DataShare {
         try data.valid.check(valid)
       }
     }
+  }
+
+  /// From the training samples alone, whose labels and attributes every rank reads.
+  private func learnCondition() throws(Failure) {
+    try communicator.together(moving: clock) { () throws(Failure) in
+      let condition = try data.train.learnCondition(configuration.model.condition)
+      for set in [data.train, data.valid] { try set.adopt(condition) }
+    }
+    try communicator.agree(
+      on: [("what the model is told", data.train.condition.map { "\($0)" } ?? "nothing")], status: .badData,
+      hint: "give every host the same labels and attributes")
   }
 
   private static let checkedElements = 1 << 26

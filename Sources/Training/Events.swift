@@ -117,8 +117,10 @@ package struct PictureReport: Sendable {
   package var epoch: Int
   package var step: Int
   package var shape: SampleShape
-  /// (64, elements): E[x | z] of fixed z from the prior.
+  /// (n, elements): E[x | z] of fixed z from the prior; of a model that is told classes, a row of some for each.
   package var samples: [Float]
+  package var sampleColumns = 8
+  package var sampleNames: [String] = []
   /// (n, elements): validation samples and their reconstructions.
   package var originals: [Float]
   package var reconstructions: [Float]
@@ -147,16 +149,26 @@ package struct LatentCodes: Sendable {
   /// One for each, where all are known, and what the labels 0, 1, ... are called.
   package var labels: [Int]?
   package var labelNames: [String]?
+  /// What the decoder is told of each. (count, condition)
+  package var conditions: [Float]
   package var count: Int { mu.count / max(1, latent) }
 
-  package init(latent: Int, mu: [Float], labels: [Int]? = nil, labelNames: [String]? = nil) {
+  package init(
+    latent: Int, mu: [Float], labels: [Int]? = nil, labelNames: [String]? = nil, conditions: [Float] = []
+  ) {
     self.latent = latent
     self.mu = mu
+    self.conditions = conditions
     self.labels = labels
     self.labelNames = labelNames
   }
 
   package subscript(index: Int) -> ArraySlice<Float> { mu[index * latent..<(index + 1) * latent] }
+
+  func condition(of index: Int) -> ArraySlice<Float> {
+    let width = conditions.count / max(1, count)
+    return conditions[index * width..<(index + 1) * width]
+  }
 }
 
 /// Something that was found out about a run; epoch 0 is before the first.

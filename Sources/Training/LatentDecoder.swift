@@ -22,21 +22,29 @@ package final class LatentDecoder {
 
   deinit { samples.deallocate() }
 
-  /// z (count, latent) -> (count, elements)
-  package func decode(_ z: [Float]) -> [Float] {
+  /// z (count, latent), y (count, condition) -> (count, elements)
+  package func decode(_ z: [Float], given y: [Float]) -> [Float] {
     let latent = decoder.z.columns, elements = decoder.mean.columns, count = z.count / latent
+    let condition = decoder.y?.columns ?? 0
     precondition(z.count == count * latent, "\(z.count) values for latents of \(latent)")
+    precondition(y.count == count * condition, "\(y.count) values to tell of \(count) latents, \(condition) of each")
     var x: [Float] = []
     x.reserveCapacity(count * elements)
-    let input = decoder.graph[decoder.z]
     for first in stride(from: 0, to: count, by: LatentDecoder.rows) {
       let filled = min(LatentDecoder.rows, count - first)
-      input.zero(LatentDecoder.rows * latent)
-      for (place, value) in z[first * latent..<(first + filled) * latent].enumerated() { input[place] = value }
+      fill(decoder.graph[decoder.z], from: z, first, filled, latent)
+      if let told = decoder.graph[decoder.y] { fill(told, from: y, first, filled, condition) }
       for row in 0..<LatentDecoder.rows { samples[row] = UInt64(first + row) }
       decoder.graph.forward()
       x += UnsafeBufferPointer(start: decoder.graph[decoder.mean], count: filled * elements)
     }
     return x
+  }
+
+  private func fill(
+    _ input: UnsafeMutablePointer<Float>, from values: [Float], _ first: Int, _ filled: Int, _ width: Int
+  ) {
+    input.zero(LatentDecoder.rows * width)
+    for (place, value) in values[first * width..<(first + filled) * width].enumerated() { input[place] = value }
   }
 }

@@ -72,6 +72,15 @@ package enum LatentPaths {
 }
 
 extension LatentCodes {
+  /// From one of each pair to the other: z by `path`, what the decoder is told in a straight line, so that either end is
+  /// the sample's own. z (pairs, steps, latent), y (pairs, steps, condition)
+  package func ways(_ pairs: [(Int, Int)], steps: Int, _ path: InterpolationPath) -> (z: [Float], y: [Float]) {
+    (
+      pairs.flatMap { LatentPaths.interpolate(self[$0.0], self[$0.1], steps: steps, path) },
+      pairs.flatMap { LatentPaths.interpolate(condition(of: $0.0), condition(of: $0.1), steps: steps, .linear) }
+    )
+  }
+
   /// Which to interpolate between: of different label where labels are known, else far apart.
   package func pairs(_ n: Int) -> [(Int, Int)] {
     let differing = differingPairs(n)

@@ -37,7 +37,7 @@ package struct MemoryNeed: Sendable {
     parameters = (isShared ? buffer + buffers * buffer / neighbours : buffers * buffer) + turned
     gradients = exchange.own + exchange.window / neighbours + buffer
     let width = autoencoder.elements, binarize = configuration.data.binarize
-    let microbatch = width * plan.microbatch * MemoryLayout<Float>.stride
+    let microbatch = (width + autoencoder.condition) * plan.microbatch * MemoryLayout<Float>.stride
     batches =
       2 * (microbatch + BatchLoader.bytes(rows: plan.microbatch, elements: width, binarize: binarize))
       + BatchLoader.bytes(rows: Validator.chunk, elements: width, binarize: binarize)
@@ -47,7 +47,8 @@ package struct MemoryNeed: Sendable {
       + autoencoder.arenaBytes(batch: Validator.chunk, gradients: false)
       + (hasPictures
         ? autoencoder.decoderArenaBytes(batch: LatentDecoder.rows)
-          + PictureMaker.bytes(elements: width, latent: autoencoder.model.latent)
+          + PictureMaker.bytes(
+            elements: width, latent: autoencoder.model.latent, classes: autoencoder.condition)
           + ShownSamples.mostBytes(elements: width, latent: autoencoder.model.latent) : 0)
     window = exchange.window + (isShared && neighbours > 1 ? buffers * buffer : 0)
     ranks = topology.machineSize

@@ -3,34 +3,43 @@ import Foundation
 import Kernels
 import Persistence
 
-/// What a model file says of itself, so that it needs nothing else: configuration, extent of a sample, scaling, and the
-/// columns of a table.
+/// What a model file says of itself, so that it needs nothing else: configuration, extent of a sample, scaling, the
+/// columns of a table, and what classes or attributes it is told.
 package struct ModelMetadata {
   package var configuration: Configuration
   package var shape: SampleShape
   package var scaling: Scaling
   /// Of a mixed table.
   package var schema: TableSchema?
+  package var condition: Condition?
 
-  package init(configuration: Configuration, shape: SampleShape, scaling: Scaling, schema: TableSchema? = nil) {
+  package init(
+    configuration: Configuration, shape: SampleShape, scaling: Scaling, schema: TableSchema? = nil,
+    condition: Condition? = nil
+  ) {
     self.configuration = configuration
     self.shape = shape
     self.scaling = scaling
     self.schema = schema
+    self.condition = condition
   }
 
   package var entries: [String: String] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
-    let columns = schema.flatMap { try? encoder.encode($0) }.map { String(decoding: $0, as: UTF8.self) }
-    let known = [
+    func text<Part: Encodable>(_ part: Part?) -> String? {
+      part.flatMap { try? encoder.encode($0) }.map { String(decoding: $0, as: UTF8.self) }
+    }
+    var known = [
       "vae_dist.version": programVersion,
       "vae_dist.config": configuration.yaml,
       "vae_dist.shape": shape.isImage
         ? "\(shape.height)x\(shape.width)x\(shape.channels)" : "\(shape.elementCount)",
-      "vae_dist.scaling": (try? encoder.encode(scaling)).map { String(decoding: $0, as: UTF8.self) } ?? "{}",
+      "vae_dist.scaling": text(scaling) ?? "{}",
     ]
-    return columns.map { known.merging(["vae_dist.columns": $0]) { $1 } } ?? known
+    known["vae_dist.columns"] = text(schema)
+    known["vae_dist.condition"] = text(condition)
+    return known
   }
 
   /// Reads what `entries` wrote; `path` is for messages.
@@ -64,6 +73,14 @@ package struct ModelMetadata {
       return schema
     }
     guard (schema != nil) == configuration.data.table.isMixed else { throw foreign("no columns in the metadata") }
+    let kind = configuration.model.condition
+    condition =
+      kind == .none
+      ? nil
+      : try? JSONDecoder().decode(Condition.self, from: Foundation.Data((entries["vae_dist.condition"] ?? "").utf8))
+    guard condition?.kind ?? .none == kind, condition?.isSound ?? true else {
+      throw foreign("model.condition is \(kind.rawValue), and the metadata do not name them")
+    }
     shape =
       extents.count == 3
       ? .image(height: extents[0], width: extents[1], channels: extents[2]) : .vector(extents[0])

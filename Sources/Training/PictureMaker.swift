@@ -7,6 +7,8 @@ import VAE
 package final class PictureMaker {
   private static let sampleCount = 64
   private static let stripCount = 16
+  /// Samples of each class, of a model that is told classes.
+  private static let classColumns = 8
   /// Most rows of traversals.
   private static let mostUnits = 20
   /// Most values of all pictures of a kind: of large images fewer are shown, or none.
@@ -15,11 +17,11 @@ package final class PictureMaker {
   private let data: Dataset
   private let latent: Int
   private let decoder: LatentDecoder
-  /// (at most sampleCount, latent)
-  private let noise: [Float]
+  private let drawn: PriorSamples
   /// Of the samples that are shown.
   private let indices: [Int]
   private lazy var labels = data.labels(of: indices)
+  private lazy var conditions = data.conditions(of: indices)
 
   package init(
     _ autoencoder: VariationalAutoencoder, showing indices: [Int], of data: Dataset, _ configuration: Configuration,
@@ -28,35 +30,49 @@ package final class PictureMaker {
     (self.data, self.indices) = (data, indices)
     latent = autoencoder.model.latent
     decoder = LatentDecoder(autoencoder, parameters: parameters)
-    noise = LatentPaths.prior(
-      PictureMaker.rows(of: 1, PictureMaker.sampleCount, elements: data.shape.elementCount), latent: latent,
-      seed: UInt64(configuration.train.seed), stream: "pictures")
+    let draw = PriorDraw(latent: latent, seed: UInt64(configuration.train.seed))
+    let elements = data.shape.elementCount
+    if let condition = data.condition, condition.classes > 0 {
+      let shown = PictureMaker.rows(of: PictureMaker.classColumns, condition.classes, elements: elements)
+      drawn = PriorSamples(draw, each: PictureMaker.classColumns, of: Array(0..<shown), condition)
+    } else {
+      let count = PictureMaker.rows(of: 1, PictureMaker.sampleCount, elements: elements)
+      drawn = PriorSamples(
+        draw, count: count, y: data.conditions(of: (0..<count).map { $0 * data.count / max(1, count) }))
+    }
   }
 
   package func make(epoch: Int, step: Int, klPerUnit: [Double], of shown: ShownSamples) -> PictureReport {
     let elements = data.shape.elementCount
     let strip = shown.pictured.indices.spaced(rows(of: 2, PictureMaker.stripCount))
     return PictureReport(
-      epoch: epoch, step: step, shape: data.shape, samples: decoder.decode(noise),
+      epoch: epoch, step: step, shape: data.shape, samples: decoder.decode(drawn.z, given: drawn.y),
+      sampleColumns: drawn.columns, sampleNames: drawn.names,
       originals: strip.flatMap { shown.pixels[$0 * elements..<($0 + 1) * elements].map { Float($0) / 255 } },
-      reconstructions: decoder.decode(strip.flatMap { shown.mu(shown.pictured[$0]) }), space: space(klPerUnit, shown))
+      reconstructions: decoder.decode(
+        strip.flatMap { shown.mu(shown.pictured[$0]) },
+        given: data.conditions(of: strip.map { indices[shown.pictured[$0]] })), space: space(klPerUnit, shown))
   }
 
   private func space(_ klPerUnit: [Double], _ shown: ShownSamples) -> LatentSpaceReport {
-    let codes = LatentCodes(latent: latent, mu: shown.mu, labels: labels, labelNames: data.classNames)
+    let codes = LatentCodes(
+      latent: latent, mu: shown.mu, labels: labels, labelNames: data.classNames, conditions: conditions)
     let units = Array(
       klPerUnit.prefix(latent).descending.prefix(rows(of: LatentPaths.traversalSteps, PictureMaker.mostUnits)))
     let pairs = codes.fixedPairs(rows(of: LatentPaths.steps, LatentPaths.pairs))
-    let between = pairs.flatMap {
-      LatentPaths.interpolate(codes[$0.0], codes[$0.1], steps: LatentPaths.steps, .linear)
-    }
+    let between = codes.ways(pairs, steps: LatentPaths.steps, .linear)
     let origin = [Float](repeating: 0, count: latent)
     let side = LatentPaths.manifoldSide
     return LatentSpaceReport(
-      interpolations: decoder.decode(between), units: units, klPerUnit: units.map { klPerUnit[$0] },
-      traversals: decoder.decode(LatentPaths.traverse(origin, units: units)),
-      manifold: latent == 2 && rows(of: side, side) == side ? decoder.decode(LatentPaths.manifold()) : [],
+      interpolations: decoder.decode(between.z, given: between.y), units: units, klPerUnit: units.map { klPerUnit[$0] },
+      traversals: decodeAsFirst(LatentPaths.traverse(origin, units: units)),
+      manifold: latent == 2 && rows(of: side, side) == side ? decodeAsFirst(LatentPaths.manifold()) : [],
       codes: codes)
+  }
+
+  /// Told what the first validation sample is.
+  private func decodeAsFirst(_ z: [Float]) -> [Float] {
+    decoder.decode(z, given: repeated(data.conditions(of: [0]), z.count / latent))
   }
 
   private func rows(of pictures: Int, _ most: Int) -> Int {
@@ -69,27 +85,15 @@ package final class PictureMaker {
   }
 
   /// What the pictures of an epoch take, beside the decoder's graph and the samples that are shown.
-  static func bytes(elements: Int, latent: Int) -> Int {
+  /// - classes: that the model is told, or more.
+  static func bytes(elements: Int, latent: Int, classes: Int) -> Int {
     let side = LatentPaths.manifoldSide
     let kinds = [
-      (1, sampleCount), (2, stripCount), (LatentPaths.steps, LatentPaths.pairs),
+      (1, sampleCount), (classColumns, classes), (2, stripCount), (LatentPaths.steps, LatentPaths.pairs),
       (LatentPaths.traversalSteps, mostUnits), (side, latent == 2 ? side : 0),
     ]
     let pictures = kinds.reduce(0) { $0 + $1.0 * rows(of: $1.0, $1.1, elements: elements) }
     return pictures * elements * MemoryLayout<Float>.stride
-  }
-}
-
-extension LatentPaths {
-  /// z ~ N(0, temperature^2 I), keyed by place. (count, latent)
-  package static func prior(
-    _ count: Int, latent: Int, seed: UInt64, stream: String, temperature: Float = 1
-  ) -> [Float] {
-    var z = [Float](repeating: 0, count: count * latent)
-    KeyedGenerator(seed: seed, stream: stream).normal(
-      into: &z, samples: (0..<count).map(UInt64.init), rows: count, columns: latent, epoch: 0)
-    if temperature != 1 { for i in z.indices { z[i] *= temperature } }
-    return z
   }
 }
 

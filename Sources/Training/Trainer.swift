@@ -62,7 +62,7 @@ package final class Trainer {
     training = autoencoder.elboGraph(batch: plan.microbatch, gradients: true)
     feed = try BatchFeed(
       plan, slots: exchange.tree.range(of: communicator.rank), data: setup.data.train, configuration: configuration,
-      into: training.x, of: training.graph, communicator)
+      into: training, communicator)
     hasPictures = setup.data.train.shape.canBeDrawn && configuration.monitor.picturesEvery > 0
     data = setup.data.valid
     validator = Validator(

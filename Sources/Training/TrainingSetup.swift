@@ -56,7 +56,7 @@ package final class TrainingSetup {
     let shape = data.train.shape, schema = data.train.schema
     autoencoder = try communicator.together { () throws(Failure) in
       try VariationalAutoencoder(
-        configuration.modelSettings(shape, schema), likelihood: configuration.likelihood(schema),
+        configuration.modelSettings(shape, schema, data.train.condition), likelihood: configuration.likelihood(schema),
         objective: configuration.objectiveSettings, seed: UInt64(configuration.train.seed)
       ) { autoencoder throws(Failure) in
         try MemoryNeed(configuration, autoencoder, plan, communicator).requireFit()
@@ -65,7 +65,8 @@ package final class TrainingSetup {
     checkpoints = Checkpoints(
       directory: communicator.isRoot ? checkpointDirectory : nil, keep: configuration.checkpoint.keep,
       metadata: ModelMetadata(
-        configuration: configuration, shape: data.train.shape, scaling: data.train.scaling, schema: data.train.schema
+        configuration: configuration, shape: shape, scaling: data.train.scaling, schema: schema,
+        condition: data.train.condition
       ).entries)
 
     var state = TrainingState()

@@ -69,7 +69,8 @@ package final class Validator {
       clock.enter(.validate)
       let first = chunk * Validator.chunk
       let filled = min(Validator.chunk, count - first)
-      try loader.load(first..<first + filled, into: memory[graph.x], seed: seed, attempt: 0, epoch: validationEpoch)
+      try loader.load(
+        first..<first + filled, into: memory[graph.x], memory[graph.y], seed: seed)
       memory.replay.samples = UnsafePointer(loader.samples)
       memory.replay.filled = filled
       memory.replay.seed = seed

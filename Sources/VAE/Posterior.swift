@@ -15,9 +15,11 @@ package struct DiagonalGaussian {
   package let logvar: Tensor
 
   /// Heads `mu` and `logvar` on the features h; logvar is limited to `bounds` so that exp cannot overflow.
-  package static func record(_ h: Tensor, latent: Int, bounds: ClosedRange<Float>, in scope: ParameterScope) -> Self {
-    let mu = scope["mu"].linear(h, to: latent)
-    let raw = scope["logvar"].linear(h, to: latent)
+  package static func record(
+    _ h: Tensor, beside y: Tensor? = nil, latent: Int, bounds: ClosedRange<Float>, in scope: ParameterScope
+  ) -> Self {
+    let mu = scope["mu"].linear(h, beside: y, to: latent)
+    let raw = scope["logvar"].linear(h, beside: y, to: latent)
     return Self(mu: mu, logvar: scope.graph.clamp(raw, low: bounds.lowerBound, high: bounds.upperBound))
   }
 

@@ -9,6 +9,8 @@ package final class VariationalAutoencoder {
   package let objective: Objective
   package let image: ImageShape
   private let missing: MissingValues
+  /// Numbers that the model is told of a sample, 0 of one that is told nothing.
+  package let condition: Int
   package var elements: Int { image.count }
   package let store = ParameterStore()
 
@@ -36,6 +38,7 @@ package final class VariationalAutoencoder {
     self.objective = objective
     image = settings.image
     missing = settings.missing
+    condition = settings.condition
     _ = recordELBO(batch: 1, gradients: false)
     try admit(self)
     store.allocate(seed: seed)
@@ -96,10 +99,10 @@ package final class VariationalAutoencoder {
   package func scoringGraph(batch: Int) -> ScoringGraph {
     let graph = Graph(batch: batch, recordsGradients: false)
     let scope = ParameterScope(graph: graph, store: store)
-    let x = graph.input([batch, elements])
-    let inference = model.infer(seen(x, in: graph), noise: { .keyed(stream: $0) }, in: scope)
+    let x = graph.input([batch, elements]), y = conditionInput(of: graph)
+    let inference = model.infer(seen(x, in: graph), given: y, noise: { .keyed(stream: $0) }, in: scope)
     let recorded = ScoringGraph(
-      graph: graph, x: x, inference: inference,
+      graph: graph, x: x, y: y, inference: inference,
       reconstruction: likelihood.negativeLogLikelihood(
         x, location: inference.location, channels: image.channels, in: scope),
       kl: graph.rowSum(graph.concatenate(inference.divergences)),
@@ -126,46 +129,50 @@ package final class VariationalAutoencoder {
 
   private func recordEncoder(batch: Int) -> EncoderGraph {
     let graph = Graph(batch: batch, recordsGradients: false)
-    let x = graph.input([batch, elements])
+    let x = graph.input([batch, elements]), y = conditionInput(of: graph)
     let posterior = model.infer(
-      seen(x, in: graph), noise: { .keyed(stream: $0) }, in: ParameterScope(graph: graph, store: store)
+      seen(x, in: graph), given: y, noise: { .keyed(stream: $0) }, in: ParameterScope(graph: graph, store: store)
     ).posterior
     graph.keep([posterior.mu, posterior.logvar])
     graph.dropUnneeded()
-    return EncoderGraph(graph: graph, x: x, posterior: posterior)
+    return EncoderGraph(graph: graph, x: x, y: y, posterior: posterior)
   }
 
   private func recordConditional(batch: Int) -> ConditionalGraph {
     let graph = Graph(batch: batch, recordsGradients: false)
     let scope = ParameterScope(graph: graph, store: store)
-    let z = graph.input([batch, model.latent]), x = graph.input([batch, elements])
+    let z = graph.input([batch, model.latent]), x = graph.input([batch, elements]), y = conditionInput(of: graph)
     let reconstruction = likelihood.negativeLogLikelihood(
-      x, location: model.decode(z, in: scope), channels: image.channels, in: scope)
+      x, location: model.decode(z, given: y, in: scope), channels: image.channels, in: scope)
     graph.keep([reconstruction])
-    return ConditionalGraph(graph: graph, z: z, x: x, reconstruction: reconstruction)
+    return ConditionalGraph(graph: graph, z: z, x: x, y: y, reconstruction: reconstruction)
   }
 
   private func recordDecoder(batch: Int, draws: Bool = false) -> DecoderGraph {
     let graph = Graph(batch: batch, recordsGradients: false)
     let scope = ParameterScope(graph: graph, store: store)
-    let z = graph.input([batch, model.latent])
-    let location = model.decode(z, in: scope)
+    let z = graph.input([batch, model.latent]), y = conditionInput(of: graph)
+    let location = model.decode(z, given: y, in: scope)
     let mean =
       draws
       ? likelihood.sample(location: location, channels: image.channels, stream: "draw", in: scope)
       : likelihood.mean(location: location, channels: image.channels, in: graph)
     graph.keep([mean])
-    return DecoderGraph(graph: graph, z: z, mean: mean)
+    return DecoderGraph(graph: graph, z: z, y: y, mean: mean)
   }
 
   private func recordELBO(batch: Int, gradients: Bool) -> ELBOGraph {
     let graph = Graph(batch: batch, recordsGradients: gradients)
     let scope = ParameterScope(graph: graph, store: store)
-    let x = graph.input([batch, elements])
-    let inference = model.infer(seen(x, in: graph), noise: { .keyed(stream: $0) }, in: scope)
+    let x = graph.input([batch, elements]), y = conditionInput(of: graph)
+    let inference = model.infer(seen(x, in: graph), given: y, noise: { .keyed(stream: $0) }, in: scope)
     let terms = objective.record(x, inference, likelihood: likelihood, image: image, in: scope)
     graph.keep([inference.z, inference.posterior.mu, inference.posterior.logvar])
-    return ELBOGraph(graph: graph, x: x, inference: inference, terms: terms)
+    return ELBOGraph(graph: graph, x: x, y: y, inference: inference, terms: terms)
+  }
+
+  private func conditionInput(of graph: Graph) -> Tensor? {
+    condition > 0 ? graph.input([graph.batch, condition]) : nil
   }
 }
 
@@ -174,6 +181,8 @@ package struct ELBOGraph {
   package let graph: Graph
   /// (batch, elements)
   package let x: Tensor
+  /// What the model is told; nil where it is told nothing. (batch, condition)
+  package let y: Tensor?
   package let inference: Inference
   package let terms: Terms
 }
@@ -183,6 +192,8 @@ package struct ScoringGraph {
   package let graph: Graph
   /// (batch, elements)
   package let x: Tensor
+  /// (batch, condition)
+  package let y: Tensor?
   package let inference: Inference
   /// Nats, summed over dimensions. (batch)
   package let reconstruction: Tensor
@@ -197,6 +208,8 @@ package struct EncoderGraph {
   package let graph: Graph
   /// (batch, elements)
   package let x: Tensor
+  /// (batch, condition)
+  package let y: Tensor?
   package let posterior: DiagonalGaussian
 }
 
@@ -205,6 +218,8 @@ package struct DecoderGraph {
   package let graph: Graph
   /// (batch, latent)
   package let z: Tensor
+  /// (batch, condition)
+  package let y: Tensor?
   /// Or the draw. (batch, elements)
   package let mean: Tensor
 }
@@ -216,6 +231,8 @@ package struct ConditionalGraph {
   package let z: Tensor
   /// (batch, elements)
   package let x: Tensor
+  /// (batch, condition)
+  package let y: Tensor?
   /// Nats, summed over dimensions. (batch)
   package let reconstruction: Tensor
 }

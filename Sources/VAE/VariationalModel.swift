@@ -24,11 +24,27 @@ package struct Inference {
 package protocol VariationalModel {
   /// Extent of z.
   var latent: Int { get }
-  /// Records encoder, reparameterisation and decoder for x (batch, elements); `noise` maps a stream's name to its
-  /// source.
-  func infer(_ x: Tensor, noise: (String) -> Noise, in scope: ParameterScope) -> Inference
-  /// Records the decoder alone. z (batch, latent) -> location (batch, pixels * outputs)
-  func decode(_ z: Tensor, in scope: ParameterScope) -> Tensor
+  /// Records encoder, reparameterisation and decoder for x (batch, elements), told y (batch, condition); `noise` maps a
+  /// stream's name to its source.
+  func infer(_ x: Tensor, given y: Tensor?, noise: (String) -> Noise, in scope: ParameterScope) -> Inference
+  /// Records the decoder alone. z (batch, latent), y (batch, condition) -> location (batch, pixels * outputs)
+  func decode(_ z: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor
+}
+
+/// A model with one layer of latents says what its encoder gives and what its decoder makes of z.
+protocol OneLayerModel: VariationalModel {
+  func posterior(of x: Tensor, given y: Tensor?, in scope: ParameterScope) -> DiagonalGaussian
+}
+
+extension OneLayerModel {
+  package func infer(
+    _ x: Tensor, given y: Tensor?, noise: (String) -> Noise, in scope: ParameterScope
+  ) -> Inference {
+    let posterior = posterior(of: x, given: y, in: scope), z = posterior.sample(noise("eps"), in: scope.graph)
+    return Inference(
+      posterior: posterior, z: z, location: decode(z, given: y, in: scope),
+      divergences: [posterior.divergence(in: scope.graph)])
+  }
 }
 
 /// Values that are NaN in x.
@@ -53,6 +69,8 @@ package struct ModelSettings: Sendable, Equatable {
   package var blocks = 2
   package var normGroups = 8
   package var latent = 20
+  /// Numbers that the model is told of a sample beside its values: set from the data.
+  package var condition = 0
   package var activation = Activation.relu
   package var dropout: Float = 0
   package var logvarLow: Float = -10

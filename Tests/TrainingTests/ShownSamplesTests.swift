@@ -34,7 +34,10 @@ import Testing
     #expect(ShownSamples(of: 9, latent: 1, shape: .image(height: 9_000, width: 9_000, channels: 1)).pictured.isEmpty)
     #expect(ShownSamples(of: 10_000, latent: 1 << 14, shape: .vector(2)).indices.count == 64)
     for elements in [1, 784, 1 << 20, 1 << 25, 1 << 30] {
-      #expect(PictureMaker.bytes(elements: elements, latent: 2) <= 5 * 160_000_000, "\(elements)")
+      for (classes, kinds) in [(0, 5), (1_000, 6)] {
+        let bytes = PictureMaker.bytes(elements: elements, latent: 2, classes: classes)
+        #expect(bytes <= kinds * 160_000_000, "\(elements), \(classes)")
+      }
       #expect(ShownSamples.mostBytes(elements: elements, latent: 2) <= 50_000_000, "\(elements)")
     }
   }

@@ -15,6 +15,8 @@ private struct Trajectory: Decodable {
     let input: Int?
     let convolution: Convolution?
     let latent: Int
+    /// Numbers that the model is told of a sample.
+    let condition: Int?
     let encoder, decoder: [Int]
     let logvarBound: Float
     let activation: String
@@ -45,6 +47,7 @@ private struct Trajectory: Decodable {
     settings.hidden = model.encoder
     settings.decoderHidden = model.decoder
     settings.latent = model.latent
+    settings.condition = model.condition ?? 0
     settings.activation = try #require(Activation(rawValue: model.activation))
     settings.logvarLow = -model.logvarBound
     settings.logvarHigh = model.logvarBound
@@ -77,6 +80,7 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
       TrajectoryCase(stem: "trajectory", likelihood: Bernoulli()),
       TrajectoryCase(stem: "trajectory-gaussian", likelihood: GaussianLearned()),
       TrajectoryCase(stem: "trajectory-conv", likelihood: Bernoulli()),
+      TrajectoryCase(stem: "trajectory-conditional", likelihood: Bernoulli()),
     ])
   func tenSteps(trajectory: TrajectoryCase) throws {
     let reference = try fixture("\(trajectory.stem).json", as: Trajectory.self)
@@ -93,8 +97,9 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
     let store = ParameterStore(), graph = Graph(batch: batch)
     let scope = ParameterScope(graph: graph, store: store)
     let x = graph.input([batch, settings.elements]), eps = graph.input([batch, settings.latent])
+    let y = settings.condition > 0 ? graph.input([batch, settings.condition]) : nil
     let model = try ModelRegistry.make(settings)
-    let inference = model.infer(x, noise: { _ in .supplied(eps) }, in: scope)
+    let inference = model.infer(x, given: y, noise: { _ in .supplied(eps) }, in: scope)
     let terms = objective.record(x, inference, likelihood: trajectory.likelihood, image: settings.image, in: scope)
     store.allocate(seed: 0)
     graph.finalize(parameters: store.values)
@@ -132,6 +137,9 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
         : file.images("step.\(step).x", [batch, image.channels, image.rows, image.columns])
       graph[x].update(from: samples, count: x.count)
       graph[eps].update(from: try file.values("step.\(step).eps", eps.shape.dimensions), count: eps.count)
+      if let y {
+        graph[y].update(from: try file.values("step.\(step).y", y.shape.dimensions), count: y.count)
+      }
       graph[terms.beta][0] = Float(reference.beta)
       graph.forward()
       gradients.base.zero(gradients.count)

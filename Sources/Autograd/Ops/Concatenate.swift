@@ -37,4 +37,7 @@ extension Graph {
     record(Concatenate(parts: parts, y: y))
     return y
   }
+
+  /// x, and y behind it where there is one. (batch, m), (batch, n) -> (batch, m + n)
+  package func beside(_ x: Tensor, _ y: Tensor?) -> Tensor { concatenate(y.map { [x, $0] } ?? [x]) }
 }

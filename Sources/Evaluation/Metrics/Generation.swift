@@ -115,6 +115,7 @@ package final class GenerationMetrics {
     add(chosen.count, UnsafePointer(binarizes ? plain.base : x), units, to: row)
     guard let sharpness else { return }
     decoder.graph[decoder.z].update(from: mu, count: Validator.chunk * decoder.z.columns)
+    if let y = encoder.graph.y { decoder.graph[decoder.y]?.update(from: encoder.graph.graph[y], count: y.count) }
     decoder.graph.forward()
     for i in 0..<chosen.count {
       row[GenerationSums.otherSharpness] += sharpness(decoder.graph[decoder.mean] + i * elements)
@@ -128,6 +129,11 @@ package final class GenerationMetrics {
     let samples = (0..<Validator.chunk).map { UInt64(chunk.lowerBound + $0) }
     KeyedGenerator(seed: seed, stream: "generation").normal(
       into: decoder.graph[decoder.z], samples: samples, rows: Validator.chunk, columns: decoder.z.columns, epoch: 0)
+    // Classes and attributes as often as the data has them.
+    let indices = (0..<data.count).spaced(GenerationMetrics.most)
+    let told = data.conditions(of: (0..<Validator.chunk).map { indices[(chunk.lowerBound + $0) % indices.count] })
+    decoder.graph[decoder.y]?.update(from: told, count: told.count)
+    encoder.graph.graph[encoder.graph.y]?.update(from: told, count: told.count)
     decoder.graph.forward()
     x.update(from: decoder.graph[decoder.mean], count: Validator.chunk * elements)
     if binarizes {

@@ -48,10 +48,10 @@ package struct InterpolationReport: Sendable, Equatable {
     let activity = Activity("interpolating", of: pairs.count / communicator.size)
     defer { activity.end() }
     let ratios = try communicator.divided(parts: pairs.count, width: 2) { pair in
-      let (a, b) = pairs[pair]
       defer { Activity.advance() }
       return [InterpolationPath.linear, .spherical].map { path in
-        let x = decoder.decode(LatentPaths.interpolate(codes[a], codes[b], steps: steps, path))
+        let way = codes.ways([pairs[pair]], steps: steps, path)
+        let x = decoder.decode(way.z, given: way.y)
         return InterpolationSmoothness(x, pairs: 1, steps: steps).mean ?? .nan
       }
     }

@@ -102,6 +102,11 @@ package struct AnomalyLabels: Sendable {
           .usage, "--normal \(normal): \(data.name) has no such class", hint: "it has " + names.joined(separator: ", "))
       }
       (isAnomaly, warning) = (labels.map { $0 != place }, nil)
+    } else if data.condition?.kind == .label {
+      isAnomaly = nil
+      warning =
+        "the model is told the labels of \(data.name), so they do not say which rows are anomalies; name the normal "
+        + "class with --normal"
     } else if known.allSatisfy([0, 1].contains) {
       (isAnomaly, warning) = (labels.map { $0 == 1 }, nil)
     } else {

@@ -30,6 +30,8 @@ package final class RowScorer {
   /// Where the caller puts rows, scaled. (rows, elements)
   package var x: UnsafeMutablePointer<Float> { graph.graph[graph.x] }
   package var elements: Int { graph.x.columns }
+  /// Where the caller puts what the model is told of the rows; nil where that is nothing. (rows, condition)
+  package var y: UnsafeMutablePointer<Float>? { graph.graph[graph.y] }
   /// E[x | z = mu] of the rows, after `replayAtMean`. (rows, elements)
   package var mean: UnsafePointer<Float> { UnsafePointer(graph.graph[graph.mean]) }
 
@@ -123,14 +125,16 @@ extension RowScorer {
 
   /// Whether one row gives the same bits in all places, for a few rows drawn at random.
   private static func ignoresPlace(_ graph: ScoringGraph) -> Bool {
-    let memory = graph.graph, rows = memory.batch, elements = graph.x.columns
+    let memory = graph.graph, rows = memory.batch
     let posterior = graph.inference.posterior
     let outputs = [posterior.mu, posterior.logvar, graph.reconstruction, graph.kl, graph.mean]
     let generator = KeyedGenerator(seed: 0, stream: "place")
     memory.replay.noiseScale = 0
     return (0..<3).allSatisfy { trial in
       let one = [UInt64](repeating: UInt64(trial), count: rows)
-      generator.uniform(into: memory[graph.x], samples: one, rows: rows, columns: elements, epoch: 0)
+      for input in [graph.x, graph.y].compactMap({ $0 }) {
+        generator.uniform(into: memory[input], samples: one, rows: rows, columns: input.columns, epoch: 0)
+      }
       memory.forward()
       return outputs.allSatisfy { tensor in
         let bytes = tensor.columns * MemoryLayout<Float>.stride

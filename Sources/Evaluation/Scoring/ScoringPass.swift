@@ -85,7 +85,7 @@ package final class ScoringPass {
     scores.reserveCapacity(share.count)
     for first in stride(from: share.lowerBound, to: share.upperBound, by: scorer.rows) {
       let rows = first..<min(first + scorer.rows, share.upperBound)
-      try loader.load(rows, into: scorer.x, seed: seed, attempt: 0, epoch: validationEpoch)
+      try loader.load(rows, into: scorer.x, scorer.y, seed: seed)
       for row in rows where row % spacing == 0 { examine(scorer.x + (row - first) * scorer.elements) }
       scores += scorer.scores(of: rows.count)
       Activity.advance(by: rows.count)
@@ -149,7 +149,7 @@ extension ScoringPass {
     values.reserveCapacity(indices.count * width * (withMeans ? 2 : 1))
     for first in stride(from: 0, to: indices.count, by: scorer.rows) {
       let chosen = indices[first..<min(first + scorer.rows, indices.count)]
-      try loader.load(chosen, into: scorer.x, seed: seed, attempt: 0, epoch: validationEpoch)
+      try loader.load(chosen, into: scorer.x, scorer.y, seed: seed)
       if withMeans { scorer.replayAtMean() }
       for place in 0..<chosen.count {
         values += UnsafeBufferPointer(start: scorer.x + place * width, count: width)

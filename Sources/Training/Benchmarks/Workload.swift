@@ -33,7 +33,7 @@ package final class Workload {
     let step = next / slots.count % plan.stepsPerEpoch, slot = slots[next % slots.count]
     next += 1
     let filled = try loader.load(
-      plan, slot: slot, step: step, into: memory[graph.x], seed: 1, attempt: 0, epoch: 0)
+      plan, slot: slot, step: step, into: memory[graph.x], memory[graph.y], seed: 1, attempt: 0, epoch: 0)
     memory.replay.samples = UnsafePointer(loader.samples)
     memory[graph.terms.beta][0] = 1
     memory.forward()

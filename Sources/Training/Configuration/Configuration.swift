@@ -47,6 +47,7 @@ package struct Configuration: Sendable, Equatable {
     package var blocks = 2
     package var normGroups = 8
     package var latent = 20
+    package var condition = ConditionKind.none
     package var activation = Activation.relu
     package var dropout = 0.0
     package var likelihood = "bernoulli"
@@ -196,8 +197,10 @@ package struct Duration: Sendable, Equatable {
 }
 
 extension Configuration {
-  /// What the model is, for samples of this shape, and of a table for these columns.
-  package func modelSettings(_ shape: SampleShape, _ schema: TableSchema? = nil) -> ModelSettings {
+  /// What the model is, for samples of this shape, of a table for these columns, and told so much of samples.
+  package func modelSettings(
+    _ shape: SampleShape, _ schema: TableSchema? = nil, _ condition: Condition? = nil
+  ) -> ModelSettings {
     var settings = ModelSettings()
     settings.kind = model.kind
     settings.hidden = model.hidden
@@ -207,6 +210,7 @@ extension Configuration {
     settings.blocks = model.blocks
     settings.normGroups = model.normGroups
     settings.latent = model.latent
+    settings.condition = condition?.width ?? 0
     settings.activation = model.activation
     settings.dropout = Float(model.dropout)
     settings.logvarLow = Float(model.logvarLow)

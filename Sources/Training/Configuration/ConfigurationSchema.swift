@@ -131,6 +131,9 @@ package enum ConfigurationSchema {
     ) { (1...4096).contains($0) },
     key("model.latent", \.model.latent, "size of z", "between 1 and 65536") { (1...65_536).contains($0) },
     key(
+      "model.condition", \.model.condition,
+      "what encoder and decoder are told of a sample: none, label (its class), attributes"),
+    key(
       "model.activation", \.model.activation,
       "relu, leaky_relu, elu, tanh, sigmoid, softplus, silu, gelu (tanh form), identity"),
     key("model.dropout", \.model.dropout, "probability that a hidden value is dropped", "between 0 and 0.999") {

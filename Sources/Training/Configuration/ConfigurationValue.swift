@@ -1,5 +1,6 @@
 import Autograd
 import Communication
+import Data
 import Foundation
 import Kernels
 import VAE
@@ -225,6 +226,7 @@ extension OptimizerKind: ConfigurationValue {}
 extension TimeUnit: ConfigurationValue {}
 extension ProgressStyle: ConfigurationValue {}
 extension Activation: ConfigurationValue {}
+extension ConditionKind: ConfigurationValue {}
 extension Reduction: ConfigurationValue {}
 extension ExchangeRoute: ConfigurationValue {}
 extension WireFormat: ConfigurationValue {}

@@ -5,7 +5,7 @@ import Layers
 /// Strided convolutions to a small image, a perceptron to (mu, logvar), and the same way back by transposed ones.
 ///
 /// Burgess et al., "Understanding disentangling in beta-VAE", arXiv:1804.03599.
-struct Convolutional: VariationalModel {
+struct Convolutional: OneLayerModel {
   let settings: ModelSettings
   var latent: Int { settings.latent }
   /// The image before and after each convolution of the encoder.
@@ -17,25 +17,24 @@ struct Convolutional: VariationalModel {
     chain = try settings.reductions()
   }
 
-  func infer(_ x: Tensor, noise: (String) -> Noise, in scope: ParameterScope) -> Inference {
+  func posterior(of x: Tensor, given y: Tensor?, in scope: ParameterScope) -> DiagonalGaussian {
     var h = scope.graph.view(x, as: chain[0])
     for (i, image) in chain.dropFirst().enumerated() {
       h = scope["encoder"]["conv"]["\(i)"].convolution(
         h, to: image.channels, window: window, activation: settings.activation)
     }
     h = scope["encoder"]["dense"].perceptron(
-      h, widths: settings.hidden, activation: settings.activation, dropout: settings.dropout)
-    let posterior = DiagonalGaussian.record(
-      h, latent: latent, bounds: settings.logvarLow...settings.logvarHigh, in: scope)
-    let z = posterior.sample(noise("eps"), in: scope.graph)
-    return Inference(
-      posterior: posterior, z: z, location: decode(z, in: scope), divergences: [posterior.divergence(in: scope.graph)])
+      h, beside: y, widths: settings.hidden, activation: settings.activation, dropout: settings.dropout)
+    return DiagonalGaussian.record(
+      h, beside: settings.hidden.isEmpty ? y : nil, latent: latent,
+      bounds: settings.logvarLow...settings.logvarHigh, in: scope)
   }
 
-  func decode(_ z: Tensor, in scope: ParameterScope) -> Tensor {
+  func decode(_ z: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor {
     let widths = settings.decoderHidden.isEmpty ? settings.hidden.reversed() : settings.decoderHidden
     let decoder = scope["decoder"]
-    var h = decoder["dense"].perceptron(z, widths: widths, activation: settings.activation, dropout: settings.dropout)
+    var h = decoder["dense"].perceptron(
+      scope.graph.beside(z, y), widths: widths, activation: settings.activation, dropout: settings.dropout)
     let smallest = chain[chain.count - 1]
     h = decoder["image"].linear(h, to: smallest.count, image: smallest, activation: settings.activation)
     h = scope.graph.view(h, as: smallest)

@@ -1,29 +1,23 @@
 import Autograd
 import Layers
 
-/// Fully connected encoder and decoder: x -> hidden -> (mu, logvar), z -> hidden -> location.
+/// Fully connected encoder and decoder: (x, y) -> hidden -> (mu, logvar), (z, y) -> hidden -> location.
 ///
-/// Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014.
-struct MLP: VariationalModel {
+/// Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014; with y: Sohn et al., NeurIPS 2015.
+struct MLP: OneLayerModel {
   let settings: ModelSettings
   var latent: Int { settings.latent }
 
-  func infer(_ x: Tensor, noise: (String) -> Noise, in scope: ParameterScope) -> Inference {
-    let posterior = posterior(of: x, in: scope), z = posterior.sample(noise("eps"), in: scope.graph)
-    return Inference(
-      posterior: posterior, z: z, location: decode(z, in: scope), divergences: [posterior.divergence(in: scope.graph)])
-  }
-
-  func posterior(of x: Tensor, in scope: ParameterScope) -> DiagonalGaussian {
+  func posterior(of x: Tensor, given y: Tensor?, in scope: ParameterScope) -> DiagonalGaussian {
     let h = scope["encoder"].perceptron(
-      x, widths: settings.hidden, activation: settings.activation, dropout: settings.dropout)
+      scope.graph.beside(x, y), widths: settings.hidden, activation: settings.activation, dropout: settings.dropout)
     return DiagonalGaussian.record(h, latent: latent, bounds: settings.logvarLow...settings.logvarHigh, in: scope)
   }
 
-  func decode(_ z: Tensor, in scope: ParameterScope) -> Tensor {
+  func decode(_ z: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor {
     let widths = settings.decoderHidden.isEmpty ? settings.hidden.reversed() : settings.decoderHidden
     let h = scope["decoder"].perceptron(
-      z, widths: widths, activation: settings.activation, dropout: settings.dropout)
+      scope.graph.beside(z, y), widths: widths, activation: settings.activation, dropout: settings.dropout)
     return scope["output"].linear(h, to: settings.pixels * settings.outputs)
   }
 }

@@ -6,7 +6,7 @@ import Layers
 /// nearest upsampling.
 ///
 /// He et al., "Identity mappings in deep residual networks", ECCV 2016; Wu and He, "Group normalization", ECCV 2018.
-struct ResidualNetwork: VariationalModel {
+struct ResidualNetwork: OneLayerModel {
   let settings: ModelSettings
   var latent: Int { settings.latent }
   /// The image in each stage of the encoder.
@@ -20,7 +20,7 @@ struct ResidualNetwork: VariationalModel {
     stages = try settings.halvings()
   }
 
-  func infer(_ x: Tensor, noise: (String) -> Noise, in scope: ParameterScope) -> Inference {
+  func posterior(of x: Tensor, given y: Tensor?, in scope: ParameterScope) -> DiagonalGaussian {
     let encoder = scope["encoder"]
     var h = encoder["stem"].convolution(
       scope.graph.view(x, as: settings.image), to: stages[0].channels, window: Self.same)
@@ -31,18 +31,17 @@ struct ResidualNetwork: VariationalModel {
     }
     h = encoder["norm"].groupNorm(h, groups: settings.normGroups, activation: settings.activation)
     h = encoder["dense"].perceptron(
-      h, widths: settings.hidden, activation: settings.activation, dropout: settings.dropout)
-    let posterior = DiagonalGaussian.record(
-      h, latent: latent, bounds: settings.logvarLow...settings.logvarHigh, in: scope)
-    let z = posterior.sample(noise("eps"), in: scope.graph)
-    return Inference(
-      posterior: posterior, z: z, location: decode(z, in: scope), divergences: [posterior.divergence(in: scope.graph)])
+      h, beside: y, widths: settings.hidden, activation: settings.activation, dropout: settings.dropout)
+    return DiagonalGaussian.record(
+      h, beside: settings.hidden.isEmpty ? y : nil, latent: latent,
+      bounds: settings.logvarLow...settings.logvarHigh, in: scope)
   }
 
-  func decode(_ z: Tensor, in scope: ParameterScope) -> Tensor {
+  func decode(_ z: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor {
     let widths = settings.decoderHidden.isEmpty ? settings.hidden.reversed() : settings.decoderHidden
     let decoder = scope["decoder"]
-    var h = decoder["dense"].perceptron(z, widths: widths, activation: settings.activation, dropout: settings.dropout)
+    var h = decoder["dense"].perceptron(
+      scope.graph.beside(z, y), widths: widths, activation: settings.activation, dropout: settings.dropout)
     let smallest = stages[stages.count - 1]
     h = scope.graph.view(decoder["image"].linear(h, to: smallest.count, image: smallest), as: smallest)
     for i in stages.indices {

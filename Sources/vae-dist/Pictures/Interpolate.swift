@@ -37,8 +37,8 @@ struct Interpolate: ParsableCommand {
         guard !pairs.isEmpty else {
           throw Failure(.badData, "\(data.name): one sample makes no pair", hint: "give more samples (--data)")
         }
-        let z = pairs.flatMap { LatentPaths.interpolate(codes[$0.0], codes[$0.1], steps: steps, path) }
-        let x = LatentDecoder(model.autoencoder).decode(z)
+        let ways = codes.ways(pairs, steps: steps, path)
+        let x = LatentDecoder(model.autoencoder).decode(ways.z, given: ways.y)
         let file = try session.target("interpolations", "-\(path.rawValue)")
         try file.write(x, [pairs.count, steps], of: model) { PictureGrid(x, model.shape, columns: steps) }
         let smoothness = InterpolationSmoothness(x, pairs: pairs.count, steps: steps)

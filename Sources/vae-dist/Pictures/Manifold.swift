@@ -9,10 +9,15 @@ struct Manifold: ParsableCommand {
     abstract: "Show the whole plane of a model with two latent units, by quantiles of the prior.",
     discussion: """
       vae-dist manifold runs/a
+      vae-dist manifold runs/a --class 3              of a model that is told classes; without it the first
+
+      A model that is told attributes is told those of the first sample of its data.
       """)
 
   @OptionGroup var options: PictureOptions
   @Option(name: .short, help: "Pictures on a side.") var n = LatentPaths.manifoldSide
+
+  @Option(name: .customLong("class"), help: ArgumentHelp("Of this class.", valueName: "name")) var chosen: String?
 
   func validate() throws {
     guard (1...1_000).contains(n) else { throw ValidationError("-n \(n): write 1 to 1000") }
@@ -21,6 +26,7 @@ struct Manifold: ParsableCommand {
   func run() throws {
     try VaeDist.withRanks { communicator throws(Failure) in
       let session = try PictureSession(options, communicator)
+      let told = try told(session)
       return try session.onRoot { () throws(Failure) in
         let model = session.model
         guard session.latent == 2 else {
@@ -28,11 +34,18 @@ struct Manifold: ParsableCommand {
             .usage, "\(model.file.path): z has \(session.latent) units, and a plane has two",
             hint: "`vae-dist traverse` shows units one by one")
         }
-        let x = LatentDecoder(model.autoencoder).decode(LatentPaths.manifold(side: n))
+        let x = LatentDecoder(model.autoencoder).decode(LatentPaths.manifold(side: n), given: repeated(told, n * n))
         let file = try session.target("manifold")
         try file.write(x, [n, n], of: model) { PictureGrid(x, model.shape, columns: n, gap: 0) }
         try session.tell(file)
       }
     }
+  }
+
+  /// Of every picture alike. Collective.
+  private func told(_ session: PictureSession) throws(Failure) -> [Float] {
+    guard let condition = session.model.condition else { return [] }
+    if let index = try session.classes(chosen)?.first { return condition.oneHot(index) }
+    return try session.open(nil).data.conditions(of: [0])
   }
 }

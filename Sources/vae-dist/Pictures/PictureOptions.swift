@@ -50,6 +50,24 @@ struct PictureSession {
     return (data, Encoder(model, data, communicator))
   }
 
+  /// Which classes are meant: that of this name or label, or all; nil of a model that is told none. All ranks agree.
+  func classes(_ chosen: String?) throws(Failure) -> [Int]? {
+    guard let condition = model.condition, condition.classes > 0 else {
+      if chosen == nil { return nil }
+      throw refused("--class: the model is told no classes", "train with --set model.condition=label")
+    }
+    guard let chosen else { return Array(0..<condition.classes) }
+    if let index = condition.index(of: chosen) { return [index] }
+    throw refused(
+      "--class \(chosen.printable): there is no such class", "one of: " + condition.names.joined(separator: ", "))
+  }
+
+  private func refused(_ message: String, _ hint: String) -> Failure {
+    var failure = Failure(.usage, message, hint: hint)
+    failure.isCollective = true
+    return failure
+  }
+
   /// `count` different samples in ascending order, drawn at random.
   func draw(_ count: Int, of data: Dataset) -> [Int] {
     let order = KeyedPermutation(

@@ -27,7 +27,8 @@ struct Reconstruct: ParsableCommand {
       let posteriors = try encoder.encode(session.draw(n, of: data))
       return try session.onRoot { () throws(Failure) in
         let model = session.model, shape = model.shape, count = posteriors.count
-        let x = LatentDecoder(model.autoencoder, drawing: draw ? session.seed : nil).decode(posteriors.mu)
+        let x = LatentDecoder(model.autoencoder, drawing: draw ? session.seed : nil)
+          .decode(posteriors.mu, given: data.conditions(of: posteriors.indices))
         let originals = try encoder.inputs(posteriors.indices)
         let file = try session.target("reconstructions")
         try file.write(x, [count], of: model) {

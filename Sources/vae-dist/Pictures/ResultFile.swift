@@ -22,7 +22,7 @@ struct ResultFile {
 
   /// Samples as a picture or, in the units of the data, as numbers. x (count, elements), its extents `leading`.
   func write(
-    _ x: [Float], _ leading: [Int], of model: TrainedModel, picture: () -> PictureGrid
+    _ x: [Float], _ leading: [Int], of model: TrainedModel, labels: [Int]? = nil, picture: () -> PictureGrid
   ) throws(Failure) {
     let shape = model.shape
     switch format {
@@ -36,10 +36,11 @@ struct ResultFile {
     case .npy:
       let extents = shape.isImage ? [shape.height, shape.width, shape.channels] : [shape.elementCount]
       try NPYFile.write(model.unscaled(x), leading + (extents.last == 1 ? extents.dropLast() : extents), to: path)
+      if let labels { try NPYFile.write(labels, to: path.dropLast(4) + "-labels.npy") }
     case .csv:
       if let schema = model.schema { return try writeRows(model.unscaled(x), schema) }
       let names = (0..<shape.elementCount).map { "x\($0)" }
-      try writeTable(model.unscaled(x), columns: names)
+      try writeTable(model.unscaled(x), columns: names, labels: labels?.map { "\($0)" })
     }
   }
 

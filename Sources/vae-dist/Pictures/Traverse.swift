@@ -11,6 +11,8 @@ struct Traverse: ParsableCommand {
     discussion: """
       vae-dist traverse runs/a                        around z = 0; units by their KL, the largest first
       vae-dist traverse runs/a --sample 5 -n 6        around mu of validation sample 5
+
+      A model that is told classes or attributes is told those of the sample, of the first one around z = 0.
       """)
 
   @OptionGroup var options: PictureOptions
@@ -36,7 +38,9 @@ struct Traverse: ParsableCommand {
       return try session.onRoot { () throws(Failure) in
         let model = session.model, kl = posteriors.klPerUnit
         let units = Array(kl.descending.prefix(n ?? .max))
-        let x = LatentDecoder(model.autoencoder).decode(LatentPaths.traverse(base, units: units, steps: steps))
+        let told = data.conditions(of: [sample ?? 0])
+        let x = LatentDecoder(model.autoencoder).decode(
+          LatentPaths.traverse(base, units: units, steps: steps), given: repeated(told, units.count * steps))
         let file = try session.target("traversals", sample.map { "-sample-\($0)" } ?? "")
         try file.write(x, [units.count, steps], of: model) {
           .traversals(x, model.shape, units: units, klPerUnit: units.map { kl[$0] })

@@ -1,0 +1,161 @@
+import Kernels
+
+/// What a model is told of each sample beside its values.
+package enum ConditionKind: String, CaseIterable, Sendable { case none, label, attributes }
+
+/// How a sample's class or attributes become the numbers that a model is told.
+package enum Condition: Codable, Equatable, Sendable {
+  /// One-hot; the labels ascend.
+  case classes(labels: [Int], names: [String])
+  /// Each as (a - offset) * scale.
+  case attributes(names: [String], scaling: Scaling)
+
+  /// More labels than this are no classes.
+  package static let mostClasses = 1_000
+
+  package var kind: ConditionKind { if case .classes = self { .label } else { .attributes } }
+
+  /// Of classes or of attributes.
+  package var names: [String] {
+    switch self {
+    case .classes(_, let names), .attributes(let names, _): names
+    }
+  }
+
+  /// Of classes, ascending.
+  package var labels: [Int] { if case .classes(let labels, _) = self { labels } else { [] } }
+
+  /// Numbers for a sample.
+  package var width: Int { names.count }
+
+  /// Classes that one can ask for; 0 of attributes.
+  package var classes: Int { if case .classes = self { width } else { 0 } }
+
+  /// Whether what a file says of it fits together.
+  package var isSound: Bool {
+    switch self {
+    case .classes(let labels, let names):
+      !labels.isEmpty && labels.count == names.count && zip(labels, labels.dropFirst()).allSatisfy { $0 < $1 }
+    case .attributes(let names, let scaling):
+      !names.isEmpty && scaling.offset.count == names.count && scaling.scale.count == names.count
+    }
+  }
+
+  /// The class of this name, or else of this label.
+  package func index(of text: String) -> Int? {
+    guard case .classes(let labels, let names) = self else { return nil }
+    return names.firstIndex(of: text) ?? Int(text).flatMap { labels.firstIndex(of: $0) }
+  }
+
+  /// y of a class. (width)
+  package func oneHot(_ index: Int) -> [Float] { (0..<width).map { $0 == index ? 1 : 0 } }
+}
+
+extension Dataset {
+  /// Learns it from all samples of the set; nil of `none`.
+  package func learnCondition(_ kind: ConditionKind) throws(Failure) -> Condition? {
+    switch kind {
+    case .none: nil
+    case .label: try learnClasses()
+    case .attributes: try learnAttributes()
+    }
+  }
+
+  private func learnClasses() throws(Failure) -> Condition {
+    guard try loadLabels() else { throw lacks("labels") }
+    var found = Set<Int>()
+    for index in 0..<count {
+      if let label = label(at: index) { found.insert(label) }
+      guard found.count <= Condition.mostClasses else {
+        throw .malformed(
+          name, "has more than \(Condition.mostClasses) different labels: they are no classes",
+          hint: "model.condition: attributes takes numbers; or give model.condition: none")
+      }
+    }
+    let labels = found.sorted()
+    return .classes(
+      labels: labels,
+      names: labels.map { label in
+        if let names = classNames, names.indices.contains(label) { names[label] } else { "\(label)" }
+      })
+  }
+
+  private func learnAttributes() throws(Failure) -> Condition {
+    guard let names = attributeNames else { throw lacks("attributes") }
+    var low = [Float](repeating: .infinity, count: names.count), high = low.map { -$0 }
+    for index in 0..<count {
+      for (j, value) in try attributes(at: index).enumerated() {
+        low[j] = min(low[j], value)
+        high[j] = max(high[j], value)
+      }
+    }
+    // One that never changes says nothing, as it should.
+    let scale = zip(low, high).map { $1 > $0 ? 1 / ($1 - $0) : 0 }
+    return .attributes(names: names, scaling: Scaling(offset: low, scale: scale))
+  }
+
+  private func lacks(_ what: String) -> Failure {
+    .malformed(
+      name, "has no \(what), which the model is to be told (model.condition)",
+      hint: what == "labels"
+        ? "give images in one folder a class, MNIST's files, or an .npz with X and y; or model.condition: none"
+        : "give shapes, or an .npz with X and attributes; or model.condition: none")
+  }
+
+  /// From here on `fillConditions` gives it; fails where it does not suit these samples.
+  package func adopt(_ condition: Condition?) throws(Failure) {
+    switch condition {
+    case .classes(let labels, let names):
+      guard try loadLabels() else { throw lacks("labels") }
+      for index in 0..<count {
+        guard let label = label(at: index), !labels.contains(label) else { continue }
+        throw .malformed(
+          name,
+          "sample \(index) has the label \(label), and the model knows \(names.prefix(12).joined(separator: ", "))"
+            + (names.count > 12 ? ", ..." : ""),
+          hint: "a class that is told to the model has to be among the training samples")
+      }
+    case .attributes(let names, _):
+      guard let own = attributeNames else { throw lacks("attributes") }
+      guard own == names else {
+        throw .malformed(
+          name,
+          "has the attributes \(own.joined(separator: ", ")), and the model was trained with "
+            + names.joined(separator: ", "), hint: "give the same attributes in the same order")
+      }
+      if count > 0 { _ = try attributes(at: 0) }
+    case nil: break
+    }
+    self.condition = condition
+  }
+
+  /// What the model is told of samples, row-major: (indices.count, condition.width).
+  package func fillConditions(_ indices: UnsafeBufferPointer<Int>, into y: UnsafeMutablePointer<Float>) {
+    switch condition {
+    case .classes(let labels, _):
+      y.zero(indices.count * labels.count)
+      for (row, index) in indices.enumerated() {
+        guard let place = label(at: index).flatMap({ labels.firstIndex(of: $0) }) else {
+          preconditionFailure("\(name): sample \(index) has no class, though all have been looked at")
+        }
+        y[row * labels.count + place] = 1
+      }
+    case .attributes(let names, let scaling):
+      for (row, index) in indices.enumerated() {
+        copyAttributes(of: index, into: y + row * names.count)
+        for j in names.indices {
+          y[row * names.count + j] = (y[row * names.count + j] - scaling.offset[j]) * scaling.scale[j]
+        }
+      }
+    case nil: break
+    }
+  }
+
+  /// The same for samples anywhere in the set; empty without a condition.
+  package func conditions(of indices: [Int]) -> [Float] {
+    guard let condition else { return [] }
+    var y = [Float](repeating: 0, count: indices.count * condition.width)
+    indices.withUnsafeBufferPointer { fillConditions($0, into: &y) }
+    return y
+  }
+}
