@@ -9,7 +9,7 @@ package struct Timeline {
   private static let gap = 34
   private static let left = 24
   private static let mostColumns = 8
-  private static let ticks = 6
+  private static let mostTicks = 6
   private static let ink = Colour.grey(60)
   private static let line = Colour(red: 31, green: 119, blue: 180)
   private static let band = Colour(red: 255, green: 214, blue: 209)
@@ -63,8 +63,10 @@ package struct Timeline {
     }
     let title = "\(report.calibration.score.rawValue), logarithmic; threshold in red, \(sequence.alarms.count) alarms"
     draw(&canvas, top, title, points, across: level(threshold))
-    for tick in 0..<Self.ticks {
-      let row = rows.lowerBound + (rows.count - 1) * tick / (Self.ticks - 1)
+    let widest = max(1, Font.width(sequence.time(ofRow: rows.upperBound - 1).printable, scale: 2))
+    let ticks = max(2, min(Self.mostTicks, (Self.width - 2 * Self.left) / (widest * 3 / 2 + 20)))
+    for tick in 0..<ticks {
+      let row = rows.lowerBound + (rows.count - 1) * tick / (ticks - 1)
       let text = sequence.time(ofRow: row).printable
       let middle = place(row) - Font.width(text, scale: 2) / 2
       let x = max(Self.left, min(Self.width - Self.left - Font.width(text, scale: 2), middle))

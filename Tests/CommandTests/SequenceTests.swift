@@ -10,9 +10,10 @@ extension CommandTests {
       var random = Random(state: UInt64(rows))
       let noise = random.floats(2 * rows, in: -0.1...0.1)
       let lines = (0..<rows).map { row in
-        let phase = Double(row) * 2 * .pi / 24, isFault = fault.map { ($0..<$0 + 60).contains(row) } ?? false
+        let phase = Double(row) * Double.pi / 12, isFault = fault.map { ($0..<$0 + 60).contains(row) } ?? false
+        let sign = isFault ? -1.0 : 1
         let first = sin(phase) + Double(noise[2 * row])
-        let second = (isFault ? -1 : 1) * sin(phase + 1) + Double(noise[2 * row + 1])
+        let second = sign * sin(phase + 1) + Double(noise[2 * row + 1])
         return "day \(row / 24) hour \(row % 24),\(first),\(second),\(isFault ? 1 : 0)\n"
       }
       return try scratch.write(name, Array(("when,a,b,fault\n" + lines.joined()).utf8))
