@@ -39,7 +39,7 @@ let package = Package(
       name: "Data", dependencies: ["Kernels", "CPNG", "CTurboJPEG", "CZlib", "CZip"],
       exclude: ["Digits/ATTRIBUTION.md", "Digits/generate.py"], swiftSettings: swift),
     .target(name: "Communication", dependencies: ["CMPIShim", "Kernels"], swiftSettings: swift),
-    .target(name: "Persistence", dependencies: ["Kernels"], swiftSettings: swift),
+    .target(name: "Persistence", dependencies: ["Autograd"], swiftSettings: swift),
     .target(
       name: "Training",
       dependencies: ["VAE", "Data", "Communication", "Persistence", .product(name: "Yams", package: "Yams")],

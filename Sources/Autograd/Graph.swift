@@ -256,6 +256,23 @@ package final class Graph {
     zip(labels, operations).map { ($0, $1.outputs[0].shape, $1.multiplyAdds) }
   }
 
+  /// Where a tensor's values come from: a parameter, a constant, whoever fills the input, or an operation.
+  package enum Origin {
+    case parameter(offset: Int)
+    case constant(Float)
+    case input
+    case recorded
+  }
+
+  package func origin(of tensor: Tensor) -> Origin {
+    if case .parameter(let offset) = entries[tensor.index].place { return .parameter(offset: offset) }
+    if inputs.contains(tensor.index) { return .input }
+    return constants.first { $0.index == tensor.index }.map { .constant($0.value) } ?? .recorded
+  }
+
+  /// What an operation is called in messages.
+  package func label(_ operation: Int) -> String { labels[operation] }
+
   // MARK: Replaying
 
   private var memory: Memory {

@@ -181,7 +181,7 @@ package final class Dataset {
   }
 
   /// Reads the attributes when it is first asked.
-  func attributes(at index: Int) throws(Failure) -> ArraySlice<Float> {
+  package func attributes(at index: Int) throws(Failure) -> ArraySlice<Float> {
     guard let attributes = source.attributes else { return [] }
     let row = map.row(index), width = attributes.names.count
     return try attributes.load()[row * width..<(row + 1) * width]

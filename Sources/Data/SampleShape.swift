@@ -17,6 +17,12 @@ package struct SampleShape: Sendable, Equatable, CustomStringConvertible {
   /// Whether samples are pictures, grey or RGB.
   package var canBeDrawn: Bool { isImage && (channels == 1 || channels == 3) }
 
+  /// As arrays have it; a single channel is no axis.
+  package var extents: [Int] {
+    guard isImage else { return [width] }
+    return channels == 1 ? [height, width] : [height, width, channels]
+  }
+
   /// "28x28", "32x32x3", "30".
   package var description: String {
     guard isImage else { return "\(width)" }

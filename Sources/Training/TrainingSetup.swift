@@ -62,6 +62,9 @@ package final class TrainingSetup {
         try MemoryNeed(configuration, autoencoder, plan, communicator).requireFit()
       }
     }
+    if configuration.train.initFrom != "none" {
+      warnings += try InitialWeights.take(configuration, autoencoder.store, data.train.scaling, communicator)
+    }
     checkpoints = Checkpoints(
       directory: communicator.isRoot ? checkpointDirectory : nil, keep: configuration.checkpoint.keep,
       metadata: ModelMetadata(

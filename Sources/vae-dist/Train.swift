@@ -31,6 +31,7 @@ struct Train: ParsableCommand {
   var assignments: [String] = []
   @Option(help: "auto (if the run directory has a checkpoint), none, or a run or checkpoint directory.")
   var resume = "auto"
+  @Option(help: "Begin with the weights of a run, a checkpoint or a .safetensors file.") var initFrom: String?
   @Option(help: "What the model is for: generation, anomaly or disentanglement; picks beta, and says why.")
   var task: String?
   @Option(help: "Seed of initial values, order and noise.") var seed: String?
@@ -67,6 +68,7 @@ struct Train: ParsableCommand {
       ("train.batch_size", batchSize),
       ("train.microbatch", microbatch), ("train.max_epochs", maxEpochs), ("train.max_steps", maxSteps),
       ("train.max_time", maxTime), ("train.overfit_batches", overfitBatches),
+      ("train.init_from", initFrom),
       ("checkpoint.every_epochs", checkpointEvery), ("checkpoint.keep", keep),
       ("train.threads", threads), ("monitor.fail_on_collapse", failOnCollapse ? "true" : nil),
       ("log.progress", quiet ? "none" : progress),

@@ -22,7 +22,8 @@ struct VaeDist: ParsableCommand {
       Train.self, Watch.self, Runs.self, ReportCommand.self, DataCommand.self, Evaluate.self, ScoreCommand.self,
       Reconstruct.self,
       Sample.self, Interpolate.self,
-      Traverse.self, Embed.self, Manifold.self, Inspect.self, Bench.self, Scale.self, Doctor.self, Slurm.self,
+      Traverse.self, Embed.self, Manifold.self, Export.self, Inspect.self, Bench.self, Scale.self, Doctor.self,
+      Slurm.self,
     ])
 
   static func main() {

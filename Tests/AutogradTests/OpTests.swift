@@ -4,11 +4,11 @@ import Kernels
 import Testing
 
 /// A recorded case with its leaves filled, ready to replay.
-private final class Recording {
+final class Recording {
   let graph: Graph
   let root: Tensor
   let leaves: [(leaf: OpCase.Leaf, tensor: Tensor, offset: Int)]
-  private let parameters: Buffer
+  let parameters: Buffer
   private let gradients: Buffer
   private let samples: UnsafeMutablePointer<UInt64>
 

@@ -120,3 +120,17 @@ func snapshot(_ directory: String) -> [String: Data] {
   }
   return files
 }
+
+/// Images with slopes of random direction and grey: something to learn, and no axis is like another.
+func slopes(_ count: Int, _ shape: [Int]) -> [UInt8] {
+  var random = Random(state: 3)
+  return (0..<count).flatMap { _ in
+    let slope = (0..<3).map { _ in Float.random(in: -1...1, using: &random) }
+    return (0..<shape.reduce(1, *)).map { i in
+      let channels = shape.count == 3 ? shape[2] : 1
+      let (row, column, channel) = (i / channels / shape[1], i / channels % shape[1], i % channels)
+      let tilt: Float = 9 * (slope[0] * Float(row) + slope[1] * Float(column)) + 20 * slope[2] * Float(channel)
+      return UInt8(min(max(128 + tilt + Float.random(in: -5...5, using: &random), 0), 255))
+    }
+  }
+}

@@ -36,18 +36,7 @@ extension CommandTests {
     func elbo(image: String, keys: [String]) throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run", shape = image.split(separator: "x").compactMap { Int($0) }
-      var random = Random(state: 3)
-      // Slopes of random direction and grey: something to learn, and no axis is like another.
-      let pixels = (0..<300).flatMap { _ in
-        let slope = (0..<3).map { _ in Float.random(in: -1...1, using: &random) }
-        return (0..<shape.reduce(1, *)).map { i in
-          let channels = shape.count == 3 ? shape[2] : 1
-          let (row, column, channel) = (i / channels / shape[1], i / channels % shape[1], i % channels)
-          let tilt: Float = 9 * (slope[0] * Float(row) + slope[1] * Float(column)) + 20 * slope[2] * Float(channel)
-          return UInt8(min(max(128 + tilt + Float.random(in: -5...5, using: &random), 0), 255))
-        }
-      }
-      let data = try scratch.write("images.npy", npy("|u1", [300] + shape, pixels))
+      let data = try scratch.write("images.npy", npy("|u1", [300] + shape, slopes(300, shape)))
       try train(
         place,
         ["--data", data, "--max-epochs", "20", "--valid", "0.3", "--set", "optimizer.learning_rate=0.01"]

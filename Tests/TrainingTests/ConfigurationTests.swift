@@ -107,6 +107,8 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
   ("train.products", ["auto", "openblas", "onednn"], ["mkl", ""]),
   ("train.exchange", ["auto", "window", "messages"], ["mpi"]),
   ("train.buckets", ["0", "1", "16"], ["-1", "17"]),
+  ("train.init_from", ["none", "runs/a", "model.safetensors"], [""]),
+  ("train.init_partial", ["true", "false"], ["some", ""]),
   ("train.wire", ["float32", "bfloat16"], ["float16"]),
   ("monitor.collapse_kl", ["0", "0.5"], ["-1"]),
   ("monitor.collapse_epochs", ["1", "9"], ["0"]),

@@ -45,6 +45,26 @@ struct Activate: Operation {
   }
 }
 
+extension Activate: PortableOperation {
+  func translate(_ t: Translation) { t.map(x, to: y, f.translate) }
+}
+
+extension Activation {
+  func translate(_ x: PortableValue) -> PortableValue {
+    switch self {
+    case .identity: x
+    case .relu: x.positive
+    case .leakyReLU: x.writer.node("LeakyRelu", [x], ["alpha": .float(0.01)])
+    case .elu: x.writer.node("Elu", [x], ["alpha": .float(1)])
+    case .tanh: x.tanh
+    case .sigmoid: x.sigmoid
+    case .softplus: x.softplus
+    case .silu: x * x.sigmoid
+    case .gelu: 0.5 * x * (1 + (0.7978845608 * (x + 0.044715 * (x * x * x))).tanh)
+    }
+  }
+}
+
 extension Graph {
   /// y = f(x), elementwise; any shape.
   package func activate(_ x: Tensor, _ f: Activation) -> Tensor {

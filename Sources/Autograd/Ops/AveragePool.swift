@@ -18,6 +18,18 @@ struct AveragePool: Operation {
   }
 }
 
+extension AveragePool: PortableOperation {
+  func translate(_ t: Translation) {
+    t[images: y] = t.writer.node(
+      "AveragePool", [t[images: x]],
+      [
+        "kernel_shape": .integers([pool.kernel, pool.kernel]), "strides": .integers([pool.stride, pool.stride]),
+        "pads": .integers(Array(repeating: pool.padding, count: 4)),
+        "count_include_pad": .integer(Int(pool.counts_padding)),
+      ])
+  }
+}
+
 extension Graph {
   /// As torch.nn.AvgPool2d; `countsPadding`: a zero around the image is a value of the mean (count_include_pad).
   /// (batch, rows, columns, channels) -> (batch, rows', columns', channels)

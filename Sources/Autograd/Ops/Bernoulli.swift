@@ -20,6 +20,13 @@ struct BernoulliWithLogits: Operation {
   }
 }
 
+extension BernoulliWithLogits: PortableOperation {
+  func translate(_ t: Translation) {
+    let l = t[rows: logits]
+    t[loss] = (l.positive - l * t[rows: x] + (-l.abs).softplus).sumOfRow()
+  }
+}
+
 extension Graph {
   /// -log p(x | logits) per sample, nats. x and logits (batch, ...) -> (batch)
   package func bernoulli(_ x: Tensor, logits: Tensor) -> Tensor {

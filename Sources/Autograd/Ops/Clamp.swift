@@ -16,6 +16,10 @@ struct Clamp: Operation {
   }
 }
 
+extension Clamp: PortableOperation {
+  func translate(_ t: Translation) { t.map(x, to: y) { $0.limited(low, high) } }
+}
+
 extension Graph {
   /// x limited to low...high. Any shape.
   package func clamp(_ x: Tensor, low: Float, high: Float) -> Tensor {

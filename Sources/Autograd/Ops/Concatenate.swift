@@ -28,6 +28,12 @@ struct Concatenate: Operation {
   }
 }
 
+extension Concatenate: PortableOperation {
+  func translate(_ t: Translation) {
+    t[y] = t.writer.node("Concat", parts.map { t[rows: $0] }, ["axis": .integer(1)])
+  }
+}
+
 extension Graph {
   /// The parts side by side. (batch, n_1), (batch, n_2), ... -> (batch, sum n_i)
   package func concatenate(_ parts: [Tensor]) -> Tensor {

@@ -76,6 +76,23 @@ struct Convolution: Operation {
   }
 }
 
+extension Convolution: PortableOperation {
+  func translate(_ t: Translation) {
+    let window = map.window
+    var attributes: [String: PortableGraph.Attribute] = [
+      "kernel_shape": .integers([window.kernel, window.kernel]), "strides": .integers([window.stride, window.stride]),
+      "pads": .integers(Array(repeating: window.padding, count: 4)), "group": .integer(window.groups),
+    ]
+    if isTransposed {
+      attributes["output_padding"] = .integers([
+        map.large.rows - window.enlarged(map.small.rows), map.large.columns - window.enlarged(map.small.columns),
+      ])
+    }
+    let inputs = [t[images: x], t.weights(weight, order: [3, 2, 0, 1]), t[bias]]
+    t[images: y] = f.translate(t.writer.node(isTransposed ? "ConvTranspose" : "Conv", inputs, attributes))
+  }
+}
+
 extension Graph {
   /// y = f(x * W + b), as torch.nn.Conv2d over channels last. x (batch, rows, columns, in), weight (kernel, kernel,
   /// in / groups, out), bias (out) -> (batch, rows', columns', out)

@@ -25,6 +25,10 @@ struct Dropout: NoiseOperation {
   }
 }
 
+extension Dropout: PortableOperation {
+  func translate(_ t: Translation) { t.map(x, to: y) { $0 } }
+}
+
 extension Graph {
   /// Dropout with its own noise stream; the tensor itself when p = 0. Any shape.
   package func dropout(_ x: Tensor, probability: Float, stream: String) -> Tensor {

@@ -19,6 +19,10 @@ struct FreeBits: Operation {
   }
 }
 
+extension FreeBits: PortableOperation {
+  func translate(_ t: Translation) { t[y] = t.writer.node("Max", [t[x], t[floor]]) }
+}
+
 extension Graph {
   /// max(kl, floor) in nats, elementwise; floor (1), 0 or more.
   package func freeBits(_ kl: Tensor, floor: Tensor) -> Tensor {

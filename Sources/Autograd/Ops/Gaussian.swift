@@ -19,6 +19,13 @@ struct GaussianNegativeLogLikelihood: Operation {
   }
 }
 
+extension GaussianNegativeLogLikelihood: PortableOperation {
+  func translate(_ t: Translation) {
+    let d = t[rows: x] - t[rows: mean], log = t[logSigma]
+    t[loss] = (d * d).sumOfRow() * (log * -2).exp * 0.5 + (log + halfLog2Pi) * Float(x.columns)
+  }
+}
+
 extension Graph {
   /// -log N(x | mean, sigma^2 I) per sample, nats. x, mean (batch, ...), logSigma (1) -> (batch)
   package func gaussian(_ x: Tensor, mean: Tensor, logSigma: Tensor) -> Tensor {

@@ -16,6 +16,13 @@ struct GaussianKL: Operation {
   }
 }
 
+extension GaussianKL: PortableOperation {
+  func translate(_ t: Translation) {
+    let m = t[mu], l = t[logvar]
+    t[kl] = 0.5 * (m * m + l.exp - 1 - l)
+  }
+}
+
 extension Graph {
   /// KL to the standard normal per sample and unit, nats. (batch, latent)
   package func gaussianKL(mu: Tensor, logvar: Tensor) -> Tensor {

@@ -32,6 +32,22 @@ struct GroupNorm: Operation {
   }
 }
 
+extension GroupNorm: PortableOperation {
+  func translate(_ t: Translation) {
+    let channels = weight.count, image = Array(x.shape.dimensions.dropFirst().dropLast())
+    precondition(x.shape.rank == 2 || x.shape.rank == 4, "a group norm over \(x.shape) has no translation")
+    // As many instances as groups: opset 17 has no group norm of its own.
+    let flat = t[images: x].reshaped([groups, -1])
+    let (ones, zeros) = ([Float](repeating: 1, count: groups), [Float](repeating: 0, count: groups))
+    let normal = t.writer.node(
+      "InstanceNormalization", [flat, t.writer.list(ones), t.writer.list(zeros)], ["epsilon": .float(epsilon)])
+    let perChannel = [channels] + image.map { _ in 1 }
+    t[images: y] = f.translate(
+      normal.reshaped([channels] + image) * t.weights(weight, extents: perChannel)
+        + t.weights(bias, extents: perChannel))
+  }
+}
+
 extension Graph {
   /// Normalised over each of `groups` runs of channels, as torch.nn.GroupNorm. x (batch, ..., channels), weight and
   /// bias (channels); the shape stays.

@@ -19,6 +19,14 @@ struct LaplaceNegativeLogLikelihood: Operation {
   }
 }
 
+extension LaplaceNegativeLogLikelihood: PortableOperation {
+  func translate(_ t: Translation) {
+    let log = t[logScale]
+    t[loss] =
+      (t[rows: x] - t[rows: mean]).abs.sumOfRow() * (-log).exp + (log + 0.693147181) * Float(x.columns)
+  }
+}
+
 extension Graph {
   /// -log p(x | mean, b) per sample, nats. x, mean (batch, ...), logScale (1) -> (batch)
   package func laplace(_ x: Tensor, mean: Tensor, logScale: Tensor) -> Tensor {

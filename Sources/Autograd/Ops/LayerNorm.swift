@@ -27,6 +27,13 @@ struct LayerNorm: Operation {
   }
 }
 
+extension LayerNorm: PortableOperation {
+  func translate(_ t: Translation) {
+    t[y] = t.writer.node(
+      "LayerNormalization", [t[x], t[weight], t[bias]], ["axis": .integer(-1), "epsilon": .float(epsilon)])
+  }
+}
+
 extension Graph {
   /// Normalised over the last axis, as torch.nn.LayerNorm. x (batch, ..., n), weight and bias (n); the shape stays.
   package func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float = 1e-5) -> Tensor {

@@ -44,6 +44,12 @@ struct Linear: Operation {
   }
 }
 
+extension Linear: PortableOperation {
+  func translate(_ t: Translation) {
+    t[y] = f.translate(t.writer.node("Gemm", [t[rows: x], t[weight], t[bias]], ["transB": .integer(1)]))
+  }
+}
+
 extension Graph {
   /// y = f(x W^T + b). x (batch, in), weight (out, in), bias (out) -> (batch, out)
   package func linear(_ x: Tensor, weight: Tensor, bias: Tensor, activation f: Activation = .identity) -> Tensor {

@@ -87,6 +87,57 @@ struct LogisticMixtureSample: Operation {
   func backward(_ memory: Memory) {}
 }
 
+extension LogisticMixture {
+  /// Some numbers of every pixel, one for each mixture: the n-th block of them.
+  fileprivate func block(_ n: Int, of location: PortableValue) -> PortableValue {
+    location.slice(n * mixtures..<(n + 1) * mixtures)
+  }
+
+  /// The mean of a channel, with what those before add to it.
+  fileprivate func mean(_ channel: Int, _ location: PortableValue, before: [PortableValue]) -> PortableValue {
+    before.enumerated().reduce(block(1 + 3 * channel, of: location)) { mean, other in
+      mean + block(3 * channel + 3 * other.offset, of: location).tanh * other.element
+    }
+  }
+
+  fileprivate func logScale(_ channel: Int, _ location: PortableValue) -> PortableValue {
+    block(2 + 3 * channel, of: location)
+  }
+}
+
+extension LogisticMixtureNegativeLogLikelihood: PortableOperation {
+  func translate(_ t: Translation) {
+    let location = t[location].reshaped([pixels, mixture.outputs])
+    let y = 2 * t[rows: x].reshaped([pixels, mixture.channels]) - 1
+    let channels = (0..<mixture.channels).map { y.slice($0..<$0 + 1) }
+    let logits = mixture.block(0, of: location)
+    let joint = channels.indices.reduce(logits) { joint, c in
+      let mean = mixture.mean(c, location, before: Array(channels[..<c]))
+      return joint - channels[c].logisticBin(mean: mean, logScale: mixture.logScale(c, location))
+    }
+    func total(_ logits: PortableValue) -> PortableValue {
+      t.writer.node("ReduceLogSumExp", [logits], ["axes": .integers([2]), "keepdims": .integer(0)])
+    }
+    t[loss] = (total(logits) - total(joint)).sumOfRow()
+  }
+}
+
+extension LogisticMixtureMean: PortableOperation {
+  func translate(_ t: Translation) {
+    let location = t[location].reshaped([pixels, mixture.outputs])
+    let weights = t.writer.node("Softmax", [mixture.block(0, of: location)], ["axis": .integer(2)])
+    var means: [PortableValue] = []
+    for c in 0..<mixture.channels {
+      let mean = mixture.mean(c, location, before: means)
+      means.append(mean.clippedMean(logScale: mixture.logScale(c, location)))
+    }
+    let channels = means.map { mean in
+      t.writer.node("ReduceSum", [weights * mean, t.writer.list([2])], ["keepdims": .integer(1)])
+    }
+    t[y] = (0.5 + 0.5 * t.writer.node("Concat", channels, ["axis": .integer(2)])).reshaped([y.columns])
+  }
+}
+
 extension Graph {
   /// -log P(x | location) per sample, nats. x (batch, pixels * channels), location (batch, pixels * outputs) -> (batch)
   package func logisticMixture(_ x: Tensor, location: Tensor, _ mixture: LogisticMixture) -> Tensor {

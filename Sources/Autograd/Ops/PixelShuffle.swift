@@ -20,6 +20,13 @@ struct PixelShuffle: Operation {
   }
 }
 
+extension PixelShuffle: PortableOperation {
+  func translate(_ t: Translation) {
+    t[images: y] = t.writer.node(
+      "DepthToSpace", [t[images: x]], ["blocksize": .integer(factor), "mode": .text("CRD")])
+  }
+}
+
 extension Graph {
   /// As torch.nn.PixelShuffle: of the channels of x the column within the new pixels varies fastest, then their row,
   /// then the channel of y. (batch, rows, columns, factor^2 channels) -> (batch, factor rows, factor columns, channels)

@@ -38,6 +38,11 @@ struct Reparameterize: Operation {
   }
 }
 
+extension Reparameterize: PortableOperation {
+  var translated: [Tensor] { [mu] }
+  func translate(_ t: Translation) { t[z] = t[mu] }
+}
+
 extension Graph {
   /// Standard normal noise of a stream. -> (batch, columns)
   package func standardNormal(columns: Int, stream: String) -> Tensor {

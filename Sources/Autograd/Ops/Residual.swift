@@ -19,6 +19,10 @@ struct Residual: Operation {
   }
 }
 
+extension Residual: PortableOperation {
+  func translate(_ t: Translation) { t[images: y] = t[images: y] + t[images: x] }
+}
+
 extension Graph {
   /// y + x in y's place: y is the output of the last operation recorded, whose backward does not read it, and which
   /// has parameters, so that gradients pass.

@@ -15,6 +15,10 @@ struct RowSum: Operation {
   }
 }
 
+extension RowSum: PortableOperation {
+  func translate(_ t: Translation) { t[y] = t[rows: x].sumOfRow() }
+}
+
 extension Graph {
   /// Sum over everything but the samples. (batch, ...) -> (batch)
   package func rowSum(_ x: Tensor) -> Tensor {

@@ -98,6 +98,57 @@ struct Observed: Operation {
   func backward(_ memory: Memory) {}
 }
 
+extension TableLayout {
+  /// Elements that belong together: those of a category, or numbers that are neighbours.
+  fileprivate var runs: [(elements: Range<Int>, isCategory: Bool)] {
+    sizes.reduce(into: []) { runs, size in
+      let first = runs.last?.elements.upperBound ?? 0, elements = first..<first + Int(size)
+      guard size == 1, let last = runs.last, !last.isCategory else { return runs.append((elements, size > 1)) }
+      runs[runs.count - 1].elements = last.elements.lowerBound..<elements.upperBound
+    }
+  }
+}
+
+extension TableNegativeLogLikelihood: PortableOperation {
+  func translate(_ t: Translation) {
+    let x = t[rows: x], location = t[rows: location], nothing = t.writer.scalar(0)
+    var losses: [PortableValue] = []
+    for (elements, _) in layout.runs.filter(\.isCategory) {
+      let value = x.slice(elements, axis: 1), logits = location.slice(elements, axis: 1)
+      let total = t.writer.node("ReduceLogSumExp", [logits], ["axes": .integers([1]), "keepdims": .integer(0)])
+      let isMissing = value.slice(0..<1, axis: 1).reshaped([]).isNoNumber
+      losses.append(isMissing.choose(nothing, total - (value * logits).sumOfRow()))
+    }
+    let numbers = layout.runs.filter { !$0.isCategory }.flatMap(\.elements)
+    if !numbers.isEmpty {
+      let value = x.columns(numbers), d = location.columns(numbers) - value
+      let log = floor == -.infinity ? t[raw] : (t[raw] - floor).softplus + floor
+      let loss = 0.5 * (d * d * (log * -2).exp) + (log + halfLog2Pi)
+      losses.append(value.isNoNumber.choose(nothing, loss).sumOfRow())
+    }
+    t[self.loss] = losses.dropFirst().reduce(losses[0], +)
+  }
+}
+
+extension TableMean: PortableOperation {
+  func translate(_ t: Translation) {
+    let location = t[rows: location]
+    let parts = layout.runs.map { elements, isCategory in
+      let part = location.slice(elements, axis: 1)
+      return isCategory ? t.writer.node("Softmax", [part], ["axis": .integer(1)]) : part
+    }
+    t[y] = t.writer.node("Concat", parts, ["axis": .integer(1)])
+  }
+}
+
+extension Observed: PortableOperation {
+  func translate(_ t: Translation) {
+    let x = t[rows: x], isMissing = x.isNoNumber, zero = t.writer.scalar(0)
+    t[y] = isMissing.choose(zero, x)
+    if let mask { t[mask] = isMissing.choose(zero, t.writer.scalar(1)) }
+  }
+}
+
 extension Graph {
   /// -log p(x | location) per sample, nats. x, location (batch, n), raw (numbers) or (1) -> (batch)
   ///

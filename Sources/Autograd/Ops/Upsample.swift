@@ -19,6 +19,18 @@ struct Upsample: Operation {
   }
 }
 
+extension Upsample: PortableOperation {
+  func translate(_ t: Translation) {
+    let scales = t.writer.list([1, 1, Float(factor), Float(factor)])
+    t[images: y] = t.writer.node(
+      "Resize", [t[images: x], nil, scales],
+      [
+        "mode": .text("nearest"), "nearest_mode": .text("floor"),
+        "coordinate_transformation_mode": .text("asymmetric"),
+      ])
+  }
+}
+
 extension Graph {
   /// Every pixel `factor` by `factor` times, as torch.nn.Upsample(mode="nearest").
   /// (batch, rows, columns, channels) -> (batch, factor rows, factor columns, channels)

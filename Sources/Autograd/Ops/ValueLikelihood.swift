@@ -98,6 +98,43 @@ struct LikelihoodSample: Operation {
   func backward(_ memory: Memory) {}
 }
 
+extension FusedNegativeLogLikelihood: PortableOperation {
+  func translate(_ t: Translation) {
+    let x = t[rows: x], n = Float(self.x.columns)
+    let pairs = { t[rows: self.location].pairs(self.x.columns) }
+    switch kind {
+    case .continuousBernoulli:
+      let l = t[rows: location]
+      t[loss] = (l.positive - l * x + l.abs.logMeanExp).sumOfRow()
+    case .gaussianPixel:
+      let (mean, raw) = pairs(), s = (raw + 6).softplus - 6, d = mean - x
+      t[loss] = (0.5 * (d * d * (s * -2).exp) + s + halfLog2Pi).sumOfRow()
+    case .gaussianOptimal:
+      let d = t[rows: location] - x, square = (d * d).sumOfRow() * (1 / n), variance = square + 6.14421235e-6
+      t[loss] = n * (0.5 * (variance.log + square / variance) + halfLog2Pi)
+    case .discretizedLogistic:
+      let (mean, raw) = pairs()
+      t[loss] = (2 * x - 1).logisticBin(mean: mean, logScale: raw).sumOfRow()
+    }
+  }
+}
+
+extension LikelihoodMean: PortableOperation {
+  func translate(_ t: Translation) {
+    let location = t[rows: location]
+    switch kind {
+    case .continuousBernoulli:
+      let slope = location.abs.logMeanExpSlope
+      t[y] = location.isGreater(than: 0).choose(1 + slope, -slope)
+    case .gaussianPixel: t[y] = location.pairs(y.columns).first
+    case .discretizedLogistic:
+      let (mean, raw) = location.pairs(y.columns)
+      t[y] = 0.5 + 0.5 * mean.clippedMean(logScale: raw)
+    case .bernoulli, .gaussian, .laplace: preconditionFailure("the mean of \(kind) is no operation of its own")
+    }
+  }
+}
+
 extension Graph {
   /// -log p(x | location) per sample, nats. x (batch, n), location (batch, n arity) -> (batch)
   package func likelihood(_ x: Tensor, location: Tensor, _ kind: FusedLikelihood) -> Tensor {

@@ -21,6 +21,13 @@ struct WeightedSum: Operation {
   }
 }
 
+extension WeightedSum: PortableOperation {
+  func translate(_ t: Translation) {
+    let weighted = terms.map { t[$0.coefficient] * t[$0.x] }
+    t[y] = weighted.dropFirst().reduce(weighted[0], +)
+  }
+}
+
 extension Graph {
   /// sum_k c_k x_k, all x of one shape, each c of shape (1).
   package func weightedSum(_ terms: [(coefficient: Tensor, x: Tensor)]) -> Tensor {

@@ -114,6 +114,8 @@ package struct Configuration: Sendable, Equatable {
     package var buckets = 0
     package var wire = WireFormat.float32
     package var products = Products.Library.auto
+    package var initFrom = "none"
+    package var initPartial = false
   }
 
   package struct Monitor: Sendable, Equatable {

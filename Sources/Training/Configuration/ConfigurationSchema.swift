@@ -22,6 +22,7 @@ package struct ConfigurationKey: Sendable {
       || [
         "data.source", "data.validation", "data.prefetch", "train.max_epochs", "train.max_steps", "train.max_time",
         "train.watchdog", "train.exchange", "train.buckets", "optimizer.sharding", "train.threads", "train.products",
+        "train.init_from", "train.init_partial",
       ].contains(path)
   }
   package var environmentName: String {
@@ -313,6 +314,13 @@ package enum ConfigurationSchema {
       "train.buckets", \.train.buckets,
       "pieces of the gradient that travel between nodes during backward; 0: by a trial", "between 0 and 16"
     ) { (0...16).contains($0) },
+    key(
+      "train.init_from", \.train.initFrom,
+      "run, checkpoint or .safetensors file whose weights training begins with; none", "a path, or none"
+    ) { !$0.isEmpty },
+    key(
+      "train.init_partial", \.train.initPartial,
+      "take the tensors of train.init_from that fit, and leave the rest as it begins"),
     key("train.wire", \.train.wire, "numbers between nodes: float32, bfloat16 (half the bytes, other bits)"),
 
     key("monitor.collapse_kl", \.monitor.collapseKL, "KL below this is collapsed, nats", "0 or more") { $0 >= 0 },

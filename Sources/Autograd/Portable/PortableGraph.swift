@@ -1,0 +1,63 @@
+/// A model in words that other programs know: operators of ONNX, opset 17, in order, each with one result.
+package struct PortableGraph: Sendable, Equatable {
+  package var inputs: [Port] = []
+  package var outputs: [Port] = []
+  package var nodes: [Node] = []
+  package var constants: [Constant] = []
+
+  package init() {}
+
+  /// What goes in or comes out: float32 or flags. (batch, extents...), the batch as long as one likes
+  package struct Port: Sendable, Equatable {
+    package var name: String
+    package var extents: [Int]
+    package var isFlag = false
+
+    package init(name: String, extents: [Int], isFlag: Bool = false) {
+      (self.name, self.extents, self.isFlag) = (name, extents, isFlag)
+    }
+  }
+
+  package struct Node: Sendable, Equatable {
+    package var operation: String
+    /// "": one that is left out.
+    package var inputs: [String]
+    package var output: String
+    package var attributes: [String: Attribute]
+
+    package init(operation: String, inputs: [String], output: String, attributes: [String: Attribute]) {
+      (self.operation, self.inputs, self.output, self.attributes) = (operation, inputs, output, attributes)
+    }
+  }
+
+  package enum Attribute: Sendable, Equatable {
+    case integer(Int)
+    case integers([Int])
+    case float(Float)
+    case text(String)
+  }
+
+  package struct Constant: Sendable, Equatable {
+    package var name: String
+    /// []: a scalar.
+    package var extents: [Int]
+    package var numbers: Numbers
+
+    package init(name: String, extents: [Int], numbers: Numbers) {
+      precondition(numbers.count == extents.reduce(1, *), "\(name): \(numbers.count) numbers for \(extents)")
+      (self.name, self.extents, self.numbers) = (name, extents, numbers)
+    }
+  }
+
+  package enum Numbers: Sendable, Equatable {
+    case floats([Float])
+    case integers([Int])
+
+    package var count: Int {
+      switch self {
+      case .floats(let values): values.count
+      case .integers(let values): values.count
+      }
+    }
+  }
+}

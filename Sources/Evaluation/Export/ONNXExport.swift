@@ -1,0 +1,127 @@
+import Autograd
+import Data
+import Foundation
+import Kernels
+import Persistence
+import Training
+
+/// A trained model as a folder of ONNX files.
+package struct ONNXExport {
+  package struct Part: Sendable {
+    package let name: String
+    let graph: PortableGraph
+    let purpose: String
+
+    package var file: String { name + ".onnx" }
+  }
+
+  private let model: TrainedModel
+  private let calibration: Calibration?
+  package let parts: [Part]
+
+  /// - calibration: without one there is no scorer.
+  package init(_ model: TrainedModel, _ calibration: Calibration?) throws(Failure) {
+    self.model = model
+    self.calibration = calibration
+    let portable = PortableModel(model), told = model.condition == nil ? "" : ", y"
+    let scorer = try calibration.map { calibration throws(Failure) in
+      Part(
+        name: "scorer", graph: try portable.scorer(calibration, seed: model.seed),
+        purpose: "x\(told) -> score, \(calibration.score.meaning); anomalous, whether it is above the threshold "
+          + "\(calibration.threshold.value)")
+    }
+    parts =
+      [
+        Part(
+          name: "encoder", graph: try portable.encoder(),
+          purpose: "x\(told) -> mu, logvar: the posterior of a sample, N(mu, diag(exp(logvar)))"),
+        Part(name: "decoder", graph: try portable.decoder(), purpose: "z\(told) -> reconstruction, E[x | z]"),
+      ] + [scorer].compactMap { $0 }
+  }
+
+  /// Writes all parts into a folder.
+  package func write(to folder: String) throws(Failure) {
+    for part in parts {
+      let file = ONNXFile(
+        graph: part.graph, name: part.name, description: description(part), metadata: try metadata())
+      try DurableFile.write(file.encoded(producer: programVersion), to: "\(folder)/\(part.file)")
+    }
+  }
+
+  private var layout: String {
+    let shape = model.shape
+    guard shape.isImage else { return "(batch, \(shape.elementCount) columns)" }
+    return "(batch, \(shape.height) rows, \(shape.width) columns"
+      + (shape.channels == 1 ? ")" : ", \(shape.channels) channels)")
+  }
+
+  private func description(_ part: Part) -> String {
+    "\(part.purpose). Samples are float32 \(layout), in the units of the data that the model was trained on: "
+      + "scaling is part of the graph." + (model.condition.map(Self.description) ?? "")
+  }
+
+  private static func description(_ condition: Condition) -> String {
+    let kind = condition.classes > 0 ? "one-hot of the classes" : "the attributes"
+    return " y is float32 (batch, \(condition.width)), \(kind) \(condition.names.joined(separator: ", "))."
+  }
+
+  /// What the model file says of itself, and which parameters these are.
+  private func metadata() throws(Failure) -> [String: String] {
+    var entries = try SafetensorsFile(path: model.file.path).metadata.filter { $0.key.hasPrefix("vae_dist.") }
+    entries["vae_dist.digest"] = model.file.digest
+    entries["vae_dist.layout"] = layout
+    // Not the scores that it was made from: they may be more than the model.
+    entries[Calibration.metadataKey] = calibration?.summary.text
+    return entries
+  }
+}
+
+/// How far an exported file is from the program.
+package struct ExportAgreement: Sendable {
+  package let file: String
+  package let output: String
+  /// The largest difference, as a share of the largest value.
+  package let difference: Double
+
+  /// What float32 leaves of one and the same sum in another order.
+  package static let limit = 1e-5
+  package var holds: Bool { difference <= ExportAgreement.limit }
+
+  init(_ file: String, _ output: String, _ found: PortableArray?, _ expected: PortableArray) {
+    (self.file, self.output) = (file, output)
+    let size = expected.numbers.reduce(0) { max($0, abs($1)) }
+    guard let found, found.extents == expected.extents else {
+      difference = .infinity
+      return
+    }
+    let largest = zip(found.numbers, expected.numbers).reduce(0) { worst, pair in
+      let distance = pair.0 == pair.1 ? 0 : abs(pair.0 - pair.1)  // infinite ones are alike
+      return distance <= worst ? worst : distance  // a NaN is the worst there is
+    }
+    difference = largest == 0 ? 0 : largest / size
+  }
+}
+
+extension ONNXExport {
+  /// Reads the files back and computes them in float64.
+  package static func check(_ folder: String, against samples: ReferenceSamples) throws(Failure) -> [ExportAgreement] {
+    let told = samples.y.map { ["y": $0] } ?? [:]
+    func run(_ file: String, _ inputs: [String: PortableArray]) throws(Failure) -> [String: PortableArray] {
+      let graph = try ONNXFile(path: "\(folder)/\(file)").graph
+      let activity = Activity("checking \(file)", of: graph.nodes.count)
+      defer { activity.end() }
+      return try PortableInterpreter(graph).run(inputs.merging(told) { $1 })
+    }
+    let encoded = try run("encoder.onnx", ["x": samples.x])
+    let decoded = try run("decoder.onnx", ["z": samples.mu])
+    let scored = samples.score == nil ? [:] : try run("scorer.onnx", ["x": samples.x])
+    let scores = [("score", samples.score), ("anomalous", samples.anomalous)].compactMap { name, expected in
+      expected.map { ExportAgreement("scorer.onnx", name, scored[name], $0) }
+    }
+    return [
+      ExportAgreement("encoder.onnx", "mu", encoded["mu"], samples.mu),
+      ExportAgreement("encoder.onnx", "logvar", encoded["logvar"], samples.logvar),
+      ExportAgreement("decoder.onnx", "reconstruction", decoded["reconstruction"], samples.reconstruction),
+    ] + scores
+  }
+}

@@ -1,0 +1,85 @@
+import Autograd
+import Data
+import Kernels
+import VAE
+
+/// A trained model as graphs for other programs. All speak the units of the data: (x - offset) * scale lies within. One
+/// that is told something takes y besides: a class as one-hot, or attributes.
+package struct PortableModel {
+  let autoencoder: VariationalAutoencoder
+  private let shape: SampleShape
+  private let scaling: Scaling
+  private let condition: Condition?
+
+  package init(_ model: TrainedModel) {
+    self.init(model.autoencoder, model.shape, model.file.metadata.scaling, model.condition)
+  }
+
+  package init(
+    _ autoencoder: VariationalAutoencoder, _ shape: SampleShape, _ scaling: Scaling, _ condition: Condition? = nil
+  ) {
+    (self.autoencoder, self.shape, self.scaling, self.condition) = (autoencoder, shape, scaling, condition)
+  }
+
+  private var latent: Int { autoencoder.model.latent }
+
+  /// x -> mu, logvar
+  package func encoder() throws(Failure) -> PortableGraph {
+    let encoder = autoencoder.encoderGraph(batch: 1), writer = PortableWriter()
+    let t = translation(of: encoder.graph, into: writer), posterior = encoder.posterior
+    t[encoder.x] = scaled(input(of: writer))
+    t.give(encoder.y, told(by: writer))
+    try t.write([posterior.mu, posterior.logvar])
+    writer.output(t[posterior.mu], as: "mu", [latent])
+    writer.output(t[posterior.logvar], as: "logvar", [latent])
+    return writer.graph
+  }
+
+  /// z -> reconstruction, E[x | z]
+  package func decoder() throws(Failure) -> PortableGraph {
+    let decoder = autoencoder.decoderGraph(batch: 1), writer = PortableWriter()
+    let t = translation(of: decoder.graph, into: writer)
+    t[decoder.z] = writer.input("z", [latent])
+    t.give(decoder.y, told(by: writer))
+    try t.write([decoder.mean])
+    let mean = unscaled(t[rows: decoder.mean])
+    writer.output(shape.isImage ? mean.reshaped(shape.extents) : mean, as: "reconstruction", shape.extents)
+    return writer.graph
+  }
+
+  // MARK: Parts
+
+  func translation(of graph: Graph, into writer: PortableWriter) -> Translation {
+    let store = autoencoder.store
+    return Translation(of: graph, into: writer) { (store.name(at: $0), UnsafePointer(store.values + $0)) }
+  }
+
+  /// Samples in the units of the data. (batch, elements)
+  func input(of writer: PortableWriter) -> PortableValue {
+    let x = writer.input("x", shape.extents)
+    return shape.isImage ? x.reshaped([shape.elementCount]) : x
+  }
+
+  /// What the model is told, as it sees it; nil where that is nothing. (batch, condition)
+  func told(by writer: PortableWriter) -> PortableValue? {
+    guard let condition else { return nil }
+    let y = writer.input("y", [condition.width])
+    guard case .attributes(_, let scaling) = condition else { return y }
+    return (y - writer.list(scaling.offset)) * writer.list(scaling.scale)
+  }
+
+  func scaled(_ x: PortableValue) -> PortableValue {
+    scaling == .identity ? x : (x - x.writer.list(scaling.offset)) * x.writer.list(scaling.scale)
+  }
+
+  private func unscaled(_ x: PortableValue) -> PortableValue {
+    scaling == .identity ? x : x / x.writer.list(scaling.scale) + x.writer.list(scaling.offset)
+  }
+}
+
+extension Translation {
+  /// A value of an input that only some graphs have.
+  func give(_ tensor: Tensor?, _ value: PortableValue?) {
+    if let tensor, let value { self[tensor] = value }
+  }
+}

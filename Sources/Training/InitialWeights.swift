@@ -1,0 +1,79 @@
+import Communication
+import Data
+import Kernels
+import Layers
+import Persistence
+
+/// Weights of another model, whoever trained it, that a training begins with.
+struct InitialWeights {
+  private let path: String
+  private let file: SafetensorsFile
+
+  /// - place: a run directory (its newest checkpoint), a checkpoint, or a `.safetensors` file.
+  init(_ place: String) throws(Failure) {
+    // A file of another program says nothing of itself and is as good.
+    path = place.hasSuffix(".safetensors") ? place : try ModelFile(place).path
+    file = try SafetensorsFile(path: path)
+  }
+
+  /// Copies all parameters: names and shapes are the model's, and none is left over.
+  func fill(_ store: ParameterStore) throws(Failure) {
+    if let fault = firstFault(store) {
+      throw Failure(
+        .badConfiguration, "train.init_from: \(fault)",
+        hint: "give the model.* keys that \(path) was made with, or --set train.init_partial=true for what fits")
+    }
+    for parameter in store.parameters { try file.copy(parameter, into: store.values) }
+  }
+
+  /// Copies what fits; returns the names of what stays as it begins.
+  func fillPartially(_ store: ParameterStore) throws(Failure) -> [String] {
+    let fitting = store.parameters.filter { shape(of: $0.name) == $0.fileShape }
+    guard !fitting.isEmpty else {
+      throw Failure(
+        .badConfiguration, "train.init_from: \(path.printable) has no tensor that fits the model",
+        hint: "`vae-dist inspect` shows the names and shapes of both")
+    }
+    for parameter in fitting { try file.copy(parameter, into: store.values) }
+    return store.parameters.map(\.name).filter { name in !fitting.contains { $0.name == name } }
+  }
+
+  private func shape(of name: String) -> [Int]? { file.tensors.first { $0.name == name }?.shape }
+
+  private func firstFault(_ store: ParameterStore) -> String? {
+    for parameter in store.parameters {
+      guard let found = shape(of: parameter.name) else {
+        return "\(path.printable) has no tensor \"\(parameter.name)\", which the model has"
+      }
+      if found != parameter.fileShape {
+        return "tensor \"\(parameter.name)\" of \(path.printable) has shape \(found), and the model's is "
+          + "\(parameter.fileShape)"
+      }
+    }
+    let extra = file.tensors.first { store[$0.name] == nil }
+    return extra.map { "\(path.printable) has a tensor \"\($0.name.printable)\", which the model has not" }
+  }
+
+  /// What its user may not have meant.
+  func warning(_ scaling: Scaling) -> String? {
+    guard let other = try? ModelMetadata(file.metadata, path: path), other.scaling != scaling else { return nil }
+    return "train.init_from: \(path.printable) was trained on data that was scaled otherwise"
+  }
+
+  /// Every rank reads the file; that all found the same is seen where they compare their parameters. Returns what is to
+  /// be said. Collective.
+  static func take(
+    _ configuration: Configuration, _ store: ParameterStore, _ scaling: Scaling, _ communicator: Communicator
+  ) throws(Failure) -> [String] {
+    let place = configuration.train.initFrom, isPartial = configuration.train.initPartial
+    return try communicator.together { () throws(Failure) in
+      let weights = try InitialWeights(place), warnings = [weights.warning(scaling)].compactMap { $0 }
+      guard isPartial else {
+        try weights.fill(store)
+        return warnings
+      }
+      let left = try weights.fillPartially(store)
+      return warnings + (left.isEmpty ? [] : ["train.init_from: not from there: " + left.joined(separator: ", ")])
+    }
+  }
+}
