@@ -1,0 +1,5 @@
+/// Variance of rows, summed over their elements.
+package func totalVariance(_ rows: [Float], width: Int) -> Double {
+  guard rows.count > width else { return 0 }
+  return CodeVariances(rows, dimensions: width).variance.reduce(0, +)
+}
