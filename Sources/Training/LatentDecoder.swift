@@ -9,6 +9,8 @@ package final class LatentDecoder {
 
   private let decoder: DecoderGraph
   private let samples: UnsafeMutablePointer<UInt64>
+  /// The number of the next latent: draws are keyed by it.
+  package var first: UInt64 = 0
 
   /// - drawing: the seed of x ~ p(x | z), keyed by place; nil for E[x | z]. - parameters: other values than the store's.
   package init(
@@ -34,7 +36,7 @@ package final class LatentDecoder {
       let filled = min(LatentDecoder.rows, count - first)
       fill(decoder.graph[decoder.z], from: z, first, filled, latent)
       if let told = decoder.graph[decoder.y] { fill(told, from: y, first, filled, condition) }
-      for row in 0..<LatentDecoder.rows { samples[row] = UInt64(first + row) }
+      for row in 0..<LatentDecoder.rows { samples[row] = self.first + UInt64(first + row) }
       decoder.graph.forward()
       x += UnsafeBufferPointer(start: decoder.graph[decoder.mean], count: filled * elements)
     }

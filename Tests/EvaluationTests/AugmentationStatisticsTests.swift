@@ -1,3 +1,4 @@
+import Data
 import Foundation
 import Kernels
 import TestSupport
@@ -156,9 +157,32 @@ import Testing
   func halves() {
     let classes = (0..<70).map { $0 < 40 ? 0 : $0 % 3 }
     let rows = LabelledRows((0..<70).map(Float.init), classes: classes, width: 1)
-    let (first, second) = rows.halves
+    let halves = rows.halves, first = rows.rows(halves.one), second = rows.rows(halves.other)
     for place in 0..<3 { #expect(abs(first.of(class: place).count - second.of(class: place).count) <= 1) }
     #expect(Set(first.x).isDisjoint(with: second.x) && first.count + second.count == 70)
     #expect(Set(rows.spaced(7).classes) == [0, 1, 2])
+  }
+
+  @Test("Values become what they can be in the data: whole numbers in their range, one category, pictures in theirs")
+  func grid() {
+    let schema = TableSchema(
+      columns: [.init(name: "count"), .init(name: "size"), .init(name: "kind", categories: ["a", "b"])], rows: 3,
+      hasMissing: true)
+    let scaling = Scaling(offset: [10, 0, 0, 0, 0], scale: [0.5, 1, 1, 1, 1])
+    // Counts of 8 to 14, and a gap.
+    let training: [Float] = [-1, 0.25, 1, 0, 0, 2, 0.5, 0, 1, 0, .nan, 7, 1, 0, 0]
+    let table = ValueGrid(training, shape: .vector(5), schema: schema, scaling: scaling)
+    let rows = table.project([0.3, 9.125, 0.2, 0.7, 0.1, 40, -3.5, 0.1, 0.2, 0.7])
+    #expect(rows == [0.5, 9.125, 0, 1, 0, 2, -3.5, 0, 0, 1])
+    #expect(table.stored(rows) == [11, 9.125, 0, 1, 0, 14, -3.5, 0, 0, 1])
+    #expect(!table.isForeign(rows[..<5]) && table.isForeign(rows[5...]))
+    #expect(table.project(rows) == rows)
+
+    let bytes = Scaling(offset: [0], scale: [1 / 255])
+    let picture = ValueGrid(
+      [0, 1, 0.2, 0.6], shape: .image(height: 2, width: 2, channels: 1), schema: nil, scaling: bytes)
+    #expect(picture.stored(picture.project([-0.1, 0.51, 1.3, 0.11])) == [0, 130, 255, 28])
+    let grey = ValueGrid([0.1, 0.9], shape: .image(height: 1, width: 2, channels: 1), schema: nil, scaling: .identity)
+    #expect(grey.project([-2, 0.123]) == [0.1, 0.123])
   }
 }

@@ -32,14 +32,14 @@ package struct LabelledRows: Equatable, Sendable {
     LabelledRows(a.x + b.x, classes: a.classes + b.classes, width: a.width)
   }
 
-  /// Every other row of each class, and the rest.
-  package var halves: (LabelledRows, LabelledRows) {
-    var seen: [Int: Int] = [:], first: [Int] = [], second: [Int] = []
+  /// Every other row of each class, and the rest, by number.
+  package var halves: (one: [Int], other: [Int]) {
+    var seen: [Int: Int] = [:], one: [Int] = [], other: [Int] = []
     for (row, place) in classes.enumerated() {
       let number = seen[place, default: 0]
       seen[place] = number + 1
-      if number % 2 == 0 { first.append(row) } else { second.append(row) }
+      if number % 2 == 0 { one.append(row) } else { other.append(row) }
     }
-    return (rows(first), rows(second))
+    return (one, other)
   }
 }

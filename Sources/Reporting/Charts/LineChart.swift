@@ -26,6 +26,8 @@ struct LineChart {
   /// Whether a beginning that would flatten the rest is cut off, which the chart then says.
   var isCut = false
   var marks: [Mark] = []
+  /// Whether the key says what each series has come to.
+  var endsMatter = true
   /// A point to look at.
   var best: (x: Double, y: Double)?
   var series: [Series]
@@ -46,7 +48,7 @@ struct LineChart {
       unit: unit, xName: xName)
     var keys = series.compactMap { series in
       series.points.last(where: LineChart.isDrawable).map {
-        Figure.Key(style: "s\(series.style)", text: series.name, value: text($0.y))
+        Figure.Key(style: "s\(series.style)", text: series.name, value: endsMatter ? text($0.y) : nil)
       }
     }
     if let best { keys.append(.init(style: "best", shape: .ring, text: "lowest", value: text(best.y))) }

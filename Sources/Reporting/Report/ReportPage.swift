@@ -10,6 +10,11 @@ package enum ReportPage {
     precondition(!runs.isEmpty, "ReportPage: no run")
     let title = runs.count == 1 ? runs[0].name : "\(runs.count) runs"
     let body = runs.count == 1 ? RunSections(run: runs[0]).markup : Comparison(runs: runs).markup
+    return self.text(title: title, body, now: now)
+  }
+
+  /// A page around its body.
+  static func text(title: String, _ body: Markup, now: Date = Date()) -> String {
     let made = "Made by vae-dist \(programVersion), \(ISO8601DateFormatter().string(from: now))."
     // Nothing is loaded from elsewhere and no script runs, whatever a name in a run contains.
     let policy: Markup = "default-src &#39;none&#39;; style-src &#39;unsafe-inline&#39;; img-src data:"

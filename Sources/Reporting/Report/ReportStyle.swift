@@ -78,6 +78,7 @@ enum ReportStyle {
       gap: 1.25rem 1.5rem; }
     .pictures + .pictures { margin-top: 1.25rem; }
     .pictures.wide { grid-template-columns: repeat(auto-fill, minmax(min(100%, 20.5rem), 1fr)); }
+    .pictures.whole { grid-template-columns: minmax(0, 52rem); }
     .pictures img { display: block; width: 100%; height: auto; image-rendering: pixelated; }
     .pictures figcaption { font-size: 0.8125rem; color: var(--soft); margin-bottom: 0.3rem; }
     .scroll { overflow-x: auto; }

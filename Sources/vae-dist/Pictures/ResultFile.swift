@@ -48,15 +48,8 @@ struct ResultFile {
   private func writeRows(_ values: [Float], _ schema: TableSchema) throws(Failure) {
     let width = schema.width
     let rows = stride(from: 0, to: values.count, by: width).map { schema.cells(of: values[$0..<$0 + width]) }
-    let lines = ([schema.sampleColumns.map(\.name)] + rows).map { $0.map(quoted).joined(separator: ",") }
+    let lines = ([schema.sampleColumns.map(\.name)] + rows).map { $0.map(csvCell).joined(separator: ",") }
     try DurableFile.write(lines.joined(separator: "\n") + "\n", to: path)
-  }
-
-  /// As a cell of a .csv that may hold anything.
-  private func quoted(_ cell: String) -> String {
-    let isPlain =
-      cell.allSatisfy { $0.isLetter || $0.isNumber || "-+._ ".contains($0) } && cell.first != " " && cell.last != " "
-    return isPlain ? cell : "\"" + cell.replacing("\"", with: "\"\"") + "\""
   }
 
   /// CSV. values (count, columns); labels are a last column.
@@ -69,4 +62,11 @@ struct ResultFile {
     }
     try DurableFile.write(text, to: path)
   }
+}
+
+/// A cell of a .csv that may hold anything.
+func csvCell(_ cell: String) -> String {
+  let isPlain =
+    cell.allSatisfy { $0.isLetter || $0.isNumber || "-+._ ".contains($0) } && cell.first != " " && cell.last != " "
+  return isPlain ? cell : "\"" + cell.replacing("\"", with: "\"\"") + "\""
 }

@@ -1,0 +1,139 @@
+import Foundation
+import Training
+
+/// What is to be said of synthetic rows; what is a problem keeps them from being handed out.
+struct AugmentationFindings {
+  private static let leastVariance = 0.25, lowVariance = 0.5, highVariance = 2.0
+  /// Of what real rows reach among themselves.
+  private static let leastOverlap = 0.25, lowOverlap = 0.6
+  private static let leastModes = 0.5
+  private static let lowAcceptance = 0.5
+
+  private let report: AugmentationReport
+
+  init(_ report: AugmentationReport) { self.report = report }
+
+  var all: [Finding] {
+    [acceptance] + (report.diversity.map { [variety($0), neighbourhoods($0), modes($0)] } ?? [])
+      + (report.memorisation.map { [memorised($0)] } ?? []) + (report.classifier.map { [classifier($0)] } ?? [])
+  }
+
+  private func percent(_ share: Double) -> String { String(format: "%.1f %%", 100 * share) }
+  private func number(_ value: Double) -> String { String(format: "%.2f", value) }
+
+  // MARK: Gate
+
+  private var acceptance: Finding {
+    let synthesis = report.synthesis, check = "quality gate"
+    let counts = QualityGate.Reason.allCases.map { ($0, synthesis.rejected(for: $0)) }.filter { $0.1 > 0 }
+    let words = counts.map { "\($0.1) because \($0.0.meaning)" }.joined(separator: ", ")
+    let passed = "\(synthesis.rows.count) of \(synthesis.drawn) candidates passed (\(percent(synthesis.acceptance)))"
+    let message = passed + (words.isEmpty ? "" : "; turned away: " + words)
+    let advice = counts.max { $0.1 < $1.1 }.map { self.advice($0.0) }
+    if let place = synthesis.outcomes.firstIndex(where: { !$0.isFull }) {
+      let outcome = synthesis.outcomes[place]
+      return Finding(
+        .problem, check,
+        "of \(outcome.drawn) candidates for \(report.name(place)) \(outcome.kept) passed, \(outcome.wanted) were asked "
+          + "for; in all " + message, advice: advice)
+    }
+    return Finding(
+      synthesis.acceptance < Self.lowAcceptance ? .warning : .ok, check, message,
+      advice: synthesis.acceptance < Self.lowAcceptance ? advice : nil)
+  }
+
+  private func advice(_ reason: QualityGate.Reason) -> String {
+    switch reason {
+    case .reconstruction:
+      report.options.usesMean
+        ? "a model that reconstructs better" + narrower
+        : "--mean, a model.likelihood whose draws look like the data, such as discretized_logistic for pictures "
+          + "(docs/likelihoods.md), or a model that overfits less" + narrower
+    case .density: "a model that fits held-out rows better" + narrower
+    case .copy: "a model that has learned its rows less well (fewer epochs, or smaller)" + wider
+    }
+  }
+
+  private var narrower: String { report.options.width == nil ? "" : ", or a smaller --width" }
+  private var wider: String { report.options.width == nil ? "" : ", or a larger --width" }
+
+  // MARK: Variety
+
+  private func variety(_ diversity: Diversity) -> Finding {
+    let check = "variety"
+    let known = diversity.variances.enumerated().compactMap { place, ratio in ratio.map { (place, $0) } }
+    guard let least = known.min(by: { $0.1 < $1.1 }), let most = known.max(by: { $0.1 < $1.1 }) else {
+      return Finding(.ok, check, "no class has rows enough to tell")
+    }
+    let message =
+      "synthetic rows of a class have \(number(least.1)) (\(report.name(least.0))) to \(number(most.1)) "
+      + "(\(report.name(most.0))) times the variance of real ones"
+    let narrow = "draws instead of --mean, or a model that uses its latent (vae-dist evaluate)" + wider
+    if least.1 < Self.leastVariance { return Finding(.problem, check, "collapsed: " + message, advice: narrow) }
+    if least.1 < Self.lowVariance { return Finding(.warning, check, message, advice: narrow) }
+    let wide = "a likelihood that is less noisy" + narrower
+    return Finding(
+      most.1 > Self.highVariance ? .warning : .ok, check, message, advice: most.1 > Self.highVariance ? wide : nil)
+  }
+
+  private func neighbourhoods(_ diversity: Diversity) -> Finding {
+    let overlap = diversity.overlap, usual = diversity.usual
+    let message =
+      "precision \(number(overlap.precision)), recall \(number(overlap.recall)), coverage \(number(overlap.coverage)); "
+      + "real rows among themselves \(number(usual.precision)), \(number(usual.recall)), \(number(usual.coverage))"
+    let shares = [
+      overlap.precision / max(usual.precision, 1e-9), overlap.recall / max(usual.recall, 1e-9),
+      overlap.coverage / max(usual.coverage, 1e-9),
+    ]
+    let least = shares.indices.min { shares[$0] < shares[$1] } ?? 0
+    let advice = [
+      "rows lie where no real ones do: a smaller --quantile, or --mean" + narrower,
+      "real rows lie where no synthetic ones do: draws instead of --mean" + wider,
+      "few real rows have a synthetic one beside them: a likelihood whose draws look like the data",
+    ][least]
+    let level =
+      shares[least] < Self.leastOverlap ? Finding.Level.problem : shares[least] < Self.lowOverlap ? .warning : .ok
+    return Finding(level, "neighbourhoods", message, advice: level == .ok ? nil : advice)
+  }
+
+  private func modes(_ diversity: Diversity) -> Finding {
+    let count = diversity.modes.count, covered = diversity.coveredModes
+    let missing = Double(covered) < Self.leastModes * Double(count)
+    return Finding(
+      missing ? .problem : covered < count ? .warning : .ok, "modes",
+      "\(covered) of \(count) clusters of real rows have a tenth of their share of synthetic rows, or more",
+      advice: covered < count ? "more rows, or a model that knows all kinds of them: some are missing" + wider : nil)
+  }
+
+  // MARK: Copies
+
+  private func memorised(_ verdict: MemorisationVerdict) -> Finding {
+    let check = "memorisation"
+    let shares =
+      "a synthetic row is nearer to a training row than a real one is in \(percent(verdict.distances.share)) of pairs, "
+      + "and more tied to a single one in \(percent(verdict.ratios.share))"
+    let copies = "\(verdict.copies) of \(verdict.rows) rows are as near as a copy"
+    let message = "\(copies); \(shares)"
+    guard verdict.isMemorised else { return Finding(.ok, check, message) }
+    return Finding(
+      .problem, check, message,
+      advice: report.options.width == nil
+        ? "a model that has learned its rows less well: fewer epochs, a smaller one, or more rows"
+        : "a larger --width: rows are hardly changed from those that they were made around")
+  }
+
+  // MARK: Use
+
+  private func classifier(_ found: ClassifierCheck) -> Finding {
+    let message =
+      "trained on synthetic rows alone, a classifier tells \(percent(found.share(found.synthetic))) of \(found.tested) "
+      + "real held-out rows rightly; trained on real rows \(percent(found.share(found.real))), on both "
+      + "\(percent(found.share(found.both))) (the commonest class has \(percent(found.share(found.commonest))))"
+    if found.isFarBelow {
+      return Finding(
+        .problem, "classifier", message,
+        advice: "synthetic rows mislead about classes: more rows, or a model trained longer" + narrower)
+    }
+    return Finding(found.lost > 2 * found.standardError ? .warning : .ok, "classifier", message)
+  }
+}

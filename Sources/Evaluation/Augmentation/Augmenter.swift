@@ -1,0 +1,165 @@
+import Communication
+import Data
+import Kernels
+import Training
+
+/// How synthetic rows are asked for.
+package struct AugmentationOptions: Sendable {
+  /// Of each class, or in all, shared out as training rows are.
+  package var count: Int
+  package var isPerClass: Bool
+  /// nil: z from the prior; else around training rows, so many standard deviations of their posteriors wide.
+  package var width: Double?
+  /// E[x | z] instead of draws.
+  package var usesMean: Bool
+  /// Share of real held-out rows below each of the gate's thresholds.
+  package var quantile: Double
+  package var seed: UInt64
+  /// Where the run's data is now.
+  package var data: String?
+
+  package init(
+    count: Int, isPerClass: Bool, width: Double?, usesMean: Bool, quantile: Double, seed: UInt64, data: String?
+  ) {
+    (self.count, self.isPerClass, self.width, self.usesMean) = (count, isPerClass, width, usesMean)
+    (self.quantile, self.seed, self.data) = (quantile, seed, data)
+  }
+}
+
+/// Makes synthetic rows of a trained model, and looks at them.
+package struct Augmenter {
+  private let model: TrainedModel
+  private let options: AugmentationOptions
+  private let communicator: Communicator
+  private let sets: DataSplit
+  private let warnings: [String]
+
+  /// Collective.
+  package init(_ model: TrainedModel, _ options: AugmentationOptions, _ communicator: Communicator) throws(Failure) {
+    self.model = model
+    self.options = options
+    self.communicator = communicator
+    let sets = try communicator.together { () throws(Failure) in try Augmenter.open(model, options.data) }
+    try communicator.agree(
+      on: [
+        ("training samples", "\(sets.train.count)"), ("digest of the training data", sets.train.fingerprint),
+        ("held-out samples", "\(sets.valid.count)"), ("digest of the held-out data", sets.valid.fingerprint),
+      ], when: "before augmentation", status: .badData, hint: "give every host the same data files")
+    let known = model.file.training?.dataFingerprint
+    try communicator.together { () throws(Failure) in
+      guard let known, known != sets.train.fingerprint else { return }
+      throw Failure(
+        .badData,
+        "\(sets.train.name): these are not the rows that the model was trained on, with which its rows are compared",
+        hint: "name the run's own data: --data SPEC")
+    }
+    self.sets = sets
+    warnings =
+      known == nil
+      ? ["the model file does not say what it was trained on: \(sets.train.name) is taken for it"] : []
+  }
+
+  private static func open(_ model: TrainedModel, _ spec: String?) throws(Failure) -> DataSplit {
+    guard model.schema?.windows == nil else {
+      throw Failure(
+        .usage, "samples of this model are windows over the rows of a table, which made one by one are no sequence",
+        hint: "train on the rows themselves, or draw windows with `vae-dist sample`")
+    }
+    var configuration = model.configuration
+    if let spec { configuration.data.source = spec }
+    // Of a run that overfits a few batches both sets are the same rows.
+    configuration.train.overfitBatches = 0
+    let sets: DataSplit
+    do { sets = try configuration.openSets(schema: model.schema) } catch {
+      guard error.status == .missingInput, spec == nil else { throw error }
+      throw Failure(error.status, error.message, hint: "the run's own data is not where it was: give --data SPEC")
+    }
+    guard sets.train.shape == model.shape else {
+      throw Failure(
+        .badData,
+        "\(sets.train.name): its samples are \(sets.train.shape), but the model was trained on \(model.shape)",
+        hint: "name the run's own data: --data SPEC")
+    }
+    for set in [sets.train, sets.valid] {
+      set.scaling = model.file.metadata.scaling
+      set.requirement = try configuration.dataRequirement
+      try set.adopt(model.condition)
+    }
+    return sets
+  }
+
+  /// Collective; nothing but on rank 0, which does what is not encoding.
+  package func run() throws(Failure) -> AugmentationReport? {
+    let indices = RealRows.indices(of: sets.train)
+    let posteriors = options.width == nil ? nil : try Encoder(model, sets.train, communicator).encode(indices)
+    return try communicator.together { () throws(Failure) in
+      communicator.isRoot ? try make(around: posteriors) : nil
+    }
+  }
+
+  private func make(around posteriors: Posteriors?) throws(Failure) -> AugmentationReport {
+    let real = try RealRows(sets, model), wanted = try wanted(real)
+    let origin: CandidateSource.Origin
+    if let posteriors, let width = options.width {
+      let rows = wanted.indices.map { place in
+        real.training.classes.indices.filter { real.training.classes[$0] == place }
+      }
+      origin = .around(posteriors, rows, width: Float(width))
+    } else {
+      origin = .prior
+    }
+    let told = try condition(real)
+    let gate = QualityGate(model, real, quantile: options.quantile)
+    let source = CandidateSource(model, origin, told, usesMean: options.usesMean, seed: options.seed)
+    let synthesis = Synthesis(wanted, from: source, grid: real.grid, gate: gate, width: model.shape.elementCount)
+    return AugmentationReport(
+      model, sets.train, options, real, gate, synthesis, warnings: warnings)
+  }
+
+  /// What the model is told of a candidate; a draw from the prior has the class that was told.
+  private func condition(_ real: RealRows) throws(Failure) -> CandidateSource.Condition {
+    let isAround = options.width != nil
+    switch model.condition {
+    case .classes(let labels, _):
+      return .classes(real.classes.map { known in labels.map { $0 == known.label ? 1 : 0 } })
+    case .attributes(let names, _):
+      guard isAround else {
+        throw Failure(
+          .usage, "the model is told attributes, of which the prior knows nothing",
+          hint: "--around takes those of training rows")
+      }
+      return .sources(real.trainingTold, width: names.count)
+    case nil:
+      guard isAround || real.classes.count < 2 else {
+        throw Failure(
+          .usage,
+          "the model is told no class: of what it draws from its prior nobody knows which of \(real.classes.count) "
+            + "classes it is of",
+          hint:
+            "--around draws around training rows of each class; or train with model.condition=label, or a model for "
+            + "each class (data.classes: [3])")
+      }
+      return .nothing
+    }
+  }
+
+  /// Of each class.
+  private func wanted(_ real: RealRows) throws(Failure) -> [Int] {
+    guard !real.classes.isEmpty else {
+      guard !options.isPerClass else {
+        throw Failure(.usage, "\(sets.train.name) has no labels, so --per-class says nothing", hint: "leave it out")
+      }
+      return [options.count]
+    }
+    guard !options.isPerClass else { return real.classes.map { _ in options.count } }
+    let counts = real.classes.indices.map { place in real.training.classes.count { $0 == place } }
+    // What is left over by rounding down goes to the largest remainders.
+    let parts = counts.map { options.count.multipliedFullWidth(by: $0) }.map {
+      real.training.count.dividingFullWidth($0)
+    }
+    var wanted = parts.map(\.quotient)
+    let order = parts.indices.sorted { (parts[$0].remainder, $1) > (parts[$1].remainder, $0) }
+    for place in order.prefix(options.count - wanted.reduce(0, +)) { wanted[place] += 1 }
+    return wanted
+  }
+}

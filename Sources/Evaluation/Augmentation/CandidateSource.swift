@@ -1,0 +1,75 @@
+import Foundation
+import Kernels
+import Training
+
+/// Candidates for synthetic rows, a block at a time: candidate j of a class is a function of model, seed, class and j.
+package final class CandidateSource {
+  /// Rows of a block: whole replays of the decoder, so that a candidate always has the same place in one.
+  package static let block = 4 * LatentDecoder.rows
+
+  /// Where z comes from.
+  package enum Origin {
+    case prior
+    /// The posteriors of training rows, by class, and how many of their standard deviations z spreads.
+    case around(Posteriors, [[Int]], width: Float)
+  }
+
+  /// What the model is told of a candidate.
+  package enum Condition {
+    case nothing
+    /// One y for each class.
+    case classes([[Float]])
+    /// That of the training row that it is made around. (training rows, width)
+    case sources([Float], width: Int)
+  }
+
+  private let origin: Origin
+  private let condition: Condition
+  private let decoder: LatentDecoder
+  private let latent: Int
+  private let seed: UInt64
+
+  /// - usesMean: E[x | z] instead of a draw.
+  package init(_ model: TrainedModel, _ origin: Origin, _ condition: Condition, usesMean: Bool, seed: UInt64) {
+    (self.origin, self.condition) = (origin, condition)
+    self.seed = seed
+    latent = model.autoencoder.model.latent
+    decoder = LatentDecoder(
+      model.autoencoder, drawing: usesMean ? nil : seed)
+  }
+
+  /// x (block, elements), y (block, condition)
+  package func block(_ number: Int, ofClass place: Int) -> (x: [Float], y: [Float]) {
+    // No class has 2^40 candidates.
+    let first = UInt64(place) << 40 + UInt64(number * Self.block)
+    var z = [Float](repeating: 0, count: Self.block * latent), sources: [Int] = []
+    KeyedGenerator(seed: seed, stream: "augment z").normal(
+      into: &z, samples: (0..<UInt64(Self.block)).map { first + $0 }, rows: Self.block, columns: latent, epoch: 0)
+    if case .around(let posteriors, let classes, let width) = origin {
+      sources = (0..<Self.block).map { source(number * Self.block + $0, of: classes[place], place) }
+      for (row, source) in sources.enumerated() {
+        for unit in 0..<latent {
+          let at = source * latent + unit
+          z[row * latent + unit] = posteriors.mu[at] + width * exp(posteriors.logvar[at] / 2) * z[row * latent + unit]
+        }
+      }
+    }
+    let y: [Float] =
+      switch condition {
+      case .nothing: []
+      case .classes(let told): repeated(told[place], Self.block)
+      case .sources(let told, let width): sources.flatMap { told[$0 * width..<($0 + 1) * width] }
+      }
+    decoder.first = first
+    return (decoder.decode(z, given: y), y)
+  }
+
+  /// All rows of a class in turn, in another order each time.
+  private func source(_ candidate: Int, of rows: [Int], _ place: Int) -> Int {
+    let (turn, number) = candidate.quotientAndRemainder(dividingBy: rows.count)
+    let order = KeyedPermutation(
+      count: rows.count, generator: KeyedGenerator(seed: seed, stream: "augment source"), epoch: UInt32(turn),
+      part: UInt32(place))
+    return rows[order[number]]
+  }
+}

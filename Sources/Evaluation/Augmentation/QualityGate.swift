@@ -1,0 +1,86 @@
+import Kernels
+import Training
+
+/// Which candidates are handed out: those that the model itself finds as good as most real rows that it has not seen, and
+/// that are no copies of those that it has.
+package final class QualityGate {
+  package enum Reason: String, CaseIterable, Sendable {
+    case reconstruction, density, copy
+
+    package var meaning: String {
+      switch self {
+      case .reconstruction: "the model cannot reconstruct it"
+      case .density: "the model finds it unlikely"
+      case .copy: "it is as near to a training row as a copy"
+      }
+    }
+  }
+
+  /// A score and where it begins to be too high.
+  package struct Criterion: Sendable {
+    package let reason: Reason
+    package let score: Score
+    package let threshold: Double
+    /// Of the real rows that the threshold comes from, ascending.
+    package let reference: [Double]
+  }
+
+  package let quantile: Double
+  package private(set) var criteria: [Criterion] = []
+  package let memorisation: Memorisation
+  private let scorers: [RowScorer]
+  private let grid: ValueGrid
+  private let width: Int
+
+  /// - quantile: share of real held-out rows below each threshold.
+  package init(_ model: TrainedModel, _ real: RealRows, quantile share: Double) {
+    quantile = share
+    width = model.shape.elementCount
+    grid = real.grid
+    let scores: [(Reason, Score)] = [(.reconstruction, .squaredError), (.density, .negativeELBO)]
+    scorers = scores.map { RowScorer(model.autoencoder, $0.1, seed: model.seed) }
+    memorisation = Memorisation(training: real.training.x, heldOut: real.gate.x, width: width)
+    for (place, (reason, score)) in scores.enumerated() {
+      let known = Self.scores(real.gateSeen, real.gateTold, by: scorers[place]).sorted()
+      criteria.append(
+        Criterion(
+          reason: reason, score: score, threshold: Evaluation.quantile(share, ofSorted: known), reference: known))
+    }
+  }
+
+  private static func scores(_ x: [Float], _ y: [Float], by scorer: RowScorer) -> [Double] {
+    let width = scorer.elements, count = x.count / width, told = y.count / max(1, count)
+    var found: [Double] = []
+    for first in stride(from: 0, to: count, by: scorer.rows) {
+      let filled = min(scorer.rows, count - first)
+      for (place, value) in x[first * width..<(first + filled) * width].enumerated() { scorer.x[place] = value }
+      if let input = scorer.y {
+        for (place, value) in y[first * told..<(first + filled) * told].enumerated() { input[place] = value }
+      }
+      found += scorer.scores(of: filled)
+    }
+    return found
+  }
+
+  /// What the gate finds of a row.
+  package struct Judgement: Sendable {
+    /// One for each criterion.
+    package let scores: [Double]
+    package let nearness: Memorisation.Nearness
+    /// The first that it fails by; nil: it is kept.
+    package let reason: Reason?
+  }
+
+  /// x (count, width), y (count, condition)
+  package func judge(_ x: [Float], _ y: [Float]) -> [Judgement] {
+    let scores = scorers.map { Self.scores(x, y, by: $0) }, nearness = memorisation.nearness(of: x)
+    return nearness.indices.map { row in
+      let own = scores.map { $0[row] }
+      let failed = zip(criteria, own).first { $1 > $0.threshold }?.0.reason
+      let isForeign = grid.isForeign(x[row * width..<(row + 1) * width])
+      let copied = memorisation.tellsCopies && memorisation.isCopy(nearness[row]) ? Reason.copy : nil
+      return Judgement(
+        scores: own, nearness: nearness[row], reason: isForeign ? .density : failed ?? copied)
+    }
+  }
+}

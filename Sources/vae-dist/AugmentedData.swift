@@ -1,0 +1,115 @@
+import Data
+import Evaluation
+import Foundation
+import Kernels
+import Persistence
+import Reporting
+import Training
+
+/// Where synthetic rows go, in a format that `--data` takes.
+struct AugmentedData {
+  enum Format { case npz, csv, folder }
+
+  let path: String
+  private let format: Format
+  private let model: TrainedModel
+
+  init(_ path: String, of model: TrainedModel) throws(Failure) {
+    var path = path
+    while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+    let name = URL(fileURLWithPath: path).lastPathComponent
+    (self.path, self.model) = (path, model)
+    format = name.hasSuffix(".npz") ? .npz : name.hasSuffix(".csv") ? .csv : .folder
+    guard format == .folder else { return }
+    guard !name.contains("."), model.shape.canBeDrawn else {
+      throw Failure(
+        .usage,
+        "-o \(path.printable): "
+          + (name.contains(".") ? "in no format that is written" : "samples of \(model.shape) are no pictures"),
+        hint: "give NAME.npz, NAME.csv, or of pictures a folder")
+    }
+    let files = try? FileManager.default.contentsOfDirectory(atPath: path)
+    guard files?.isEmpty ?? !FileManager.default.fileExists(atPath: path) else {
+      throw Failure(.cannotCreate, "\(path.printable) is there already, and not empty", hint: "choose another folder")
+    }
+  }
+
+  /// The report's file: beside the data.
+  var page: String {
+    let stem = format == .folder ? path : String(path.dropLast(4))
+    return stem + "-report.html"
+  }
+
+  func write(_ report: AugmentationReport) throws(Failure) {
+    switch format {
+    case .npz: try writeArrays(report)
+    case .csv: try writeTable(report)
+    case .folder: try writePictures(report)
+    }
+  }
+
+  /// As the data stores them: (count, elements).
+  private func stored(_ report: AugmentationReport) -> [Float] { report.real.grid.stored(report.rows.x) }
+
+  private func writeArrays(_ report: AugmentationReport) throws(Failure) {
+    var values = stored(report), extents = [report.rows.count, model.shape.elementCount]
+    if let schema = model.schema {
+      values = Self.cells(values, schema).flatMap { $0.map { Float($0) ?? .nan } }
+      extents[1] = schema.sampleColumns.count
+    } else if model.shape.isImage {
+      let sizes = [model.shape.height, model.shape.width] + (model.shape.channels > 1 ? [model.shape.channels] : [])
+      extents = [report.rows.count] + sizes
+    }
+    var file = NPZFile()
+    if report.data.element == .u8 {
+      file.add("X", "|u1", extents, values.map { UInt8(max(0, min(255, $0.rounded()))) })
+    } else {
+      file.add("X", values, extents)
+    }
+    if !report.real.classes.isEmpty { file.add("y", report.rows.classes.map { report.real.classes[$0].label }) }
+    try file.write(to: path)
+  }
+
+  private static func cells(_ values: [Float], _ schema: TableSchema) -> [[String]] {
+    let width = schema.width
+    return stride(from: 0, to: values.count, by: width).map { schema.cells(of: values[$0..<$0 + width]) }
+  }
+
+  /// The columns of the training table, the labels last.
+  private func writeTable(_ report: AugmentationReport) throws(Failure) {
+    let values = stored(report), width = model.shape.elementCount
+    var names = model.schema?.sampleColumns.map(\.name) ?? report.data.columnNames ?? (0..<width).map { "x\($0)" }
+    var rows =
+      model.schema.map { Self.cells(values, $0) }
+      ?? stride(from: 0, to: values.count, by: width).map { values[$0..<$0 + width].map { "\($0)" } }
+    // Whole numbers as people write them.
+    rows = rows.map { $0.map { $0.hasSuffix(".0") ? String($0.dropLast(2)) : $0 } }
+    if !report.real.classes.isEmpty {
+      names.append(model.schema?.label ?? "label")
+      for (row, place) in report.rows.classes.enumerated() { rows[row].append(report.real.classes[place].name) }
+    }
+    try DurableFile.write(([names] + rows).lazy.map { $0.map(csvCell).joined(separator: ",") + "\n" }, to: path)
+  }
+
+  /// A folder for each class.
+  private func writePictures(_ report: AugmentationReport) throws(Failure) {
+    let shape = model.shape, size = shape.elementCount
+    // Bytes are stored as they are, other pictures lie between 0 and 1.
+    let pixels =
+      report.data.element == .u8 ? stored(report) : report.rows.x.map { $0 * 255 }
+    try RunDirectory.make(path)
+    for (row, place) in report.rows.classes.enumerated() {
+      let folder = report.real.classes.isEmpty ? path : "\(path)/\(Self.folder(report.name(place)))"
+      try RunDirectory.make(folder)
+      let bytes = pixels[row * size..<(row + 1) * size].map { UInt8(max(0, min(255, $0.rounded()))) }
+      try PNG.write(
+        pixels: bytes, width: shape.width, height: shape.height, channels: shape.channels,
+        to: "\(folder)/\(String(format: "%06d", row)).png")
+    }
+  }
+
+  private static func folder(_ name: String) -> String {
+    let plain = String(name.map { "/\0".contains($0) ? "_" : $0 })
+    return plain.isEmpty || plain.hasPrefix(".") ? "_" + plain : plain
+  }
+}
