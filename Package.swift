@@ -1,4 +1,4 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.2
 import PackageDescription
 
 // Targets stand bottom up: a target may use those above it, never those below (scripts/check-layers holds it to that).
@@ -11,6 +11,11 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.34.1"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
+    .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
   ],
   targets: [
     // System libraries
@@ -46,10 +51,19 @@ let package = Package(
       swiftSettings: swift),
     .target(name: "Evaluation", dependencies: ["Training"], swiftSettings: swift),
     .target(name: "Reporting", dependencies: ["Evaluation", "CPNG"], swiftSettings: swift),
+    .target(
+      name: "Service",
+      dependencies: [
+        "Evaluation", .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+        .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: swift),
     .executableTarget(
       name: "vae-dist",
       dependencies: [
-        "Evaluation", "Reporting", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Evaluation", "Reporting", "Service", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swift),
 
@@ -82,6 +96,7 @@ let package = Package(
     .testTarget(
       name: "TrainingTests", dependencies: ["Training", "Persistence", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: swift),
+    .testTarget(name: "ServiceTests", dependencies: ["Service", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "ReportingTests", dependencies: ["Reporting", "TestSupport"], swiftSettings: swift),
   ]
 )

@@ -1,7 +1,8 @@
 import Glibc
 import Kernels
 
-/// A regular file held open. Its size is known, and compared again before mapped rows are trusted.
+/// A regular file held open, or bytes that are read as if they were one. Its size is known, and compared again before
+/// mapped rows are trusted.
 final class InputFile {
   let name: String
   let size: Int
@@ -9,6 +10,20 @@ final class InputFile {
   let modified: Int
   let descriptor: Int32
   private var base: UnsafeRawPointer?
+  /// Bytes that were never in a file.
+  private let memory: UnsafeMutablePointer<UInt8>?
+
+  /// - name: for messages. Fails with `badData` where there are no bytes.
+  init(_ bytes: [UInt8], name: String) throws(Failure) {
+    guard !bytes.isEmpty else { throw .malformed(name, "is empty") }
+    let memory = Buffer.allocate(UInt8.self, count: bytes.count)
+    memory.update(from: bytes, count: bytes.count)
+    self.name = name
+    self.memory = memory
+    base = UnsafeRawPointer(memory)
+    size = bytes.count
+    (descriptor, modified) = (-1, 0)
+  }
 
   /// Fails with `missingInput` where there is no readable regular file, with `badData` where it is empty.
   init(_ name: String) throws(Failure) {
@@ -26,11 +41,13 @@ final class InputFile {
     }
     self.name = name
     self.descriptor = descriptor
+    memory = nil
     size = Int(status.st_size)
     modified = Int(status.st_mtim.tv_sec) * 1_000_000_000 + Int(status.st_mtim.tv_nsec)
   }
 
   deinit {
+    if let memory { return memory.deallocate() }
     if let base {
       vd_mapping_forget(base)
       munmap(UnsafeMutableRawPointer(mutating: base), size)
@@ -51,6 +68,7 @@ final class InputFile {
 
   /// Fails when the file has another size than when it was opened: mapped pages may be gone.
   func checkUnchanged() throws(Failure) {
+    guard memory == nil else { return }
     var status = stat()
     guard fstat(descriptor, &status) == 0, Int(status.st_size) == size else {
       throw .malformed(
@@ -61,7 +79,9 @@ final class InputFile {
 
   /// Up to `count` bytes from `offset`.
   func bytes(at offset: Int, count: Int) throws(Failure) -> [UInt8] {
-    var result = [UInt8](repeating: 0, count: max(0, min(count, size - offset)))
+    let length = max(0, min(count, size - offset))
+    if let memory { return Array(UnsafeBufferPointer(start: memory + min(offset, size), count: length)) }
+    var result = [UInt8](repeating: 0, count: length)
     var done = 0
     while done < result.count {
       let got = result.withUnsafeMutableBytes {

@@ -10,6 +10,11 @@ package struct Scaling: Sendable, Equatable, Codable {
     self.offset = offset
     self.scale = scale
   }
+
+  /// What was scaled, as it was before. x (count, elements)
+  package func undo(_ x: [Float]) -> [Float] {
+    x.indices.map { x[$0] / scale[$0 % offset.count] + offset[$0 % offset.count] }
+  }
 }
 
 /// Bytes that go beyond 1 are grey levels and become [0, 1]; everything else stays as it is.

@@ -88,8 +88,5 @@ package final class TrainedModel {
 
 extension TrainedModel {
   /// In the units of the data, as it was before scaling. x (count, elements)
-  package func unscaled(_ x: [Float]) -> [Float] {
-    let scaling = file.metadata.scaling, width = scaling.offset.count
-    return x.indices.map { x[$0] / scaling.scale[$0 % width] + scaling.offset[$0 % width] }
-  }
+  package func unscaled(_ x: [Float]) -> [Float] { file.metadata.scaling.undo(x) }
 }

@@ -20,8 +20,7 @@ struct VaeDist: ParsableCommand {
     version: "vae-dist \(versionText)",
     subcommands: [
       Train.self, Watch.self, Runs.self, ReportCommand.self, DataCommand.self, Evaluate.self, ScoreCommand.self,
-      AugmentCommand.self,
-      Reconstruct.self,
+      AugmentCommand.self, ServeCommand.self, Reconstruct.self,
       Sample.self, Interpolate.self,
       Traverse.self, Embed.self, Manifold.self, Export.self, Inspect.self, Bench.self, Scale.self, Doctor.self,
       Slurm.self,

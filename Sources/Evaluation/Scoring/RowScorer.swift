@@ -11,15 +11,19 @@ package final class RowScorer {
   package let score: Score
   /// 1 where the score draws nothing.
   package let draws: Int
-  /// Rows of a replay.
+  /// Rows of the largest replay.
   package let rows: Int
-  private let graph: ScoringGraph
+  /// Of ascending size; a row has the same bits in all of them.
+  private var graphs: [ScoringGraph]
+  /// That of the last replay.
+  private var graph: ScoringGraph
   private let samples: UnsafeMutablePointer<UInt64>
 
   package init(_ autoencoder: VariationalAutoencoder, _ score: Score, draws: Int? = nil, seed: UInt64) {
     self.score = score
     self.draws = score.defaultDraws.map { draws ?? $0 } ?? 1
     graph = RowScorer.graph(autoencoder, seed: seed)
+    graphs = [graph]
     rows = graph.graph.batch
     samples = Buffer.allocate(UInt64.self, count: rows)
     graph.graph.replay.samples = UnsafePointer(samples)
@@ -34,9 +38,14 @@ package final class RowScorer {
   package var y: UnsafeMutablePointer<Float>? { graph.graph[graph.y] }
   /// E[x | z = mu] of the rows, after `replayAtMean`. (rows, elements)
   package var mean: UnsafePointer<Float> { UnsafePointer(graph.graph[graph.mean]) }
+  /// Of the posterior of the rows, after `replayAtMean`. (rows, latent)
+  package var mu: UnsafePointer<Float> { UnsafePointer(graph.graph[graph.inference.posterior.mu]) }
+  package var logvar: UnsafePointer<Float> { UnsafePointer(graph.graph[graph.inference.posterior.logvar]) }
+  package var latent: Int { graph.inference.posterior.mu.columns }
 
   /// Of the first `filled` rows of `x`. What is no number counts as the most anomalous.
   package func scores(of filled: Int) -> [Double] {
+    choose(filled)
     let memory = graph.graph
     func values(_ tensor: Tensor) -> [Double] { (0..<filled).map { Double(memory[tensor][$0]) } }
     let found: [Double]
@@ -44,10 +53,10 @@ package final class RowScorer {
     case .squaredError:
       found = squaredErrors(filled)
     case .nll:
-      replayAtMean()
+      replayMean()
       found = values(graph.reconstruction)
     case .kl:
-      replayAtMean()
+      replayMean()
       found = values(graph.kl)
     case .negativeELBO:
       var sums = [Double](repeating: 0, count: filled)
@@ -63,20 +72,24 @@ package final class RowScorer {
     return found.map { $0.isNaN ? .infinity : $0 }
   }
 
-  /// z = mu.
-  package func replayAtMean() {
+  /// Replays the first `filled` rows of `x`, by default all, with z = mu.
+  package func replayAtMean(of filled: Int? = nil) {
+    choose(filled ?? rows)
+    replayMean()
+  }
+
+  /// The smallest replay that has room.
+  private func choose(_ filled: Int) { graph = graphs.first { $0.graph.batch >= filled } ?? graph }
+
+  private func replayMean() {
     graph.graph.replay.noiseScale = 0
     graph.graph.forward()
   }
 
-  private func replay(_ draw: Int) {
-    for row in 0..<rows { samples[row] = UInt64(draw) }
-    graph.graph.replay.noiseScale = 1
-    graph.graph.forward()
-  }
+  private func replay(_ draw: Int) { replay(graph, draw, isDrawn: true) }
 
   private func squaredErrors(_ filled: Int) -> [Double] {
-    replayAtMean()
+    replayMean()
     var errors = [Float](repeating: 0, count: filled)
     vd_squared_distances(&errors, x, mean, filled, elements)
     return errors.map(Double.init)
@@ -123,11 +136,53 @@ extension RowScorer {
     return graph
   }
 
+  /// Adds replays of fewer rows, for rows that come a few at a time: those sizes at which rows have the bits that they have
+  /// in the largest replay. Sums may be taken in another order at other sizes; where they are, there is only the largest.
+  package func admitSmallReplays(of autoencoder: VariationalAutoencoder) {
+    let large = graph, rows = self.rows
+    var small = Self.sizes.filter { $0 < rows }.reversed().map { size in
+      let graph = Self.prepared(autoencoder, size, seed: large.graph.replay.seed)
+      for (small, large) in zip([graph.x, graph.y], [large.x, large.y]) {
+        if let small, let large { graph.graph.point(small, to: self.graph.graph[large]) }
+      }
+      graph.graph.replay.samples = UnsafePointer(samples)
+      return graph
+    }
+    let generator = KeyedGenerator(seed: 0, stream: "sizes")
+    for trial in 0..<3 {
+      for input in [large.x, large.y].compactMap({ $0 }) {
+        generator.uniform(
+          into: large.graph[input], samples: (0..<rows).map(UInt64.init), rows: rows, columns: input.columns,
+          epoch: UInt32(trial))
+      }
+      for isDrawn in [false, true] {
+        replay(large, trial, isDrawn: isDrawn)
+        small.removeAll { graph in
+          replay(graph, trial, isDrawn: isDrawn)
+          return !Self.agree(graph, large)
+        }
+      }
+    }
+    for input in [large.x, large.y].compactMap({ $0 }) { large.graph[input].zero(rows * input.columns) }
+    graphs = small + [large]
+  }
+
+  private func replay(_ graph: ScoringGraph, _ draw: Int, isDrawn: Bool) {
+    for row in 0..<rows { samples[row] = UInt64(draw) }
+    graph.graph.replay.noiseScale = isDrawn ? 1 : 0
+    graph.graph.forward()
+  }
+
+  /// Whether what two replays of the same rows found has the same bits, as far as the smaller goes.
+  private static func agree(_ small: ScoringGraph, _ large: ScoringGraph) -> Bool {
+    zip(small.outputs, large.outputs).allSatisfy { a, b in
+      memcmp(small.graph[a], large.graph[b], a.count * MemoryLayout<Float>.stride) == 0
+    }
+  }
+
   /// Whether one row gives the same bits in all places, for a few rows drawn at random.
   private static func ignoresPlace(_ graph: ScoringGraph) -> Bool {
     let memory = graph.graph, rows = memory.batch
-    let posterior = graph.inference.posterior
-    let outputs = [posterior.mu, posterior.logvar, graph.reconstruction, graph.kl, graph.mean]
     let generator = KeyedGenerator(seed: 0, stream: "place")
     memory.replay.noiseScale = 0
     return (0..<3).allSatisfy { trial in
@@ -136,10 +191,17 @@ extension RowScorer {
         generator.uniform(into: memory[input], samples: one, rows: rows, columns: input.columns, epoch: 0)
       }
       memory.forward()
-      return outputs.allSatisfy { tensor in
+      return graph.outputs.allSatisfy { tensor in
         let bytes = tensor.columns * MemoryLayout<Float>.stride
         return (1..<rows).allSatisfy { memcmp(memory[tensor], memory[tensor] + $0 * tensor.columns, bytes) == 0 }
       }
     }
+  }
+}
+
+extension ScoringGraph {
+  /// Whatever is made of a row.
+  fileprivate var outputs: [Tensor] {
+    [inference.posterior.mu, inference.posterior.logvar, inference.z, reconstruction, kl, mean]
   }
 }

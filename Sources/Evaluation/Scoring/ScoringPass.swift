@@ -14,6 +14,15 @@ package struct ScoredRows: Sendable {
   /// How those rows fall into a baseline's bins.
   package let columns: ColumnCounts?
 
+  /// Rows that came one by one.
+  package init(scores: [Double], columns: ColumnCounts?) {
+    self.init(scores: scores, norms: [], spacing: 1, columns: columns)
+  }
+
+  init(scores: [Double], norms: [Double], spacing: Int, columns: ColumnCounts?) {
+    (self.scores, self.norms, self.spacing, self.columns) = (scores, norms, spacing, columns)
+  }
+
   /// Spearman's correlation of score and norm; nil where one of them is the same for all.
   package var normCorrelation: Double? {
     rankCorrelation(stride(from: 0, to: scores.count, by: spacing).map { scores[$0] }, norms)

@@ -1,0 +1,77 @@
+import Kernels
+
+/// What rows are that did not come from a file.
+package enum ReceivedKind: Sendable, CaseIterable {
+  /// {"rows": [[1.5, null, "word"]]}
+  case json
+  case npy
+  case csv
+  /// One PNG or JPEG file.
+  case image
+}
+
+/// How a model wants its rows.
+package struct ReceivedForm: Sendable {
+  package var shape: SampleShape
+  package var images = ImageOptions()
+  package var table = TableOptions()
+  /// Of a mixed table.
+  package var schema: TableSchema?
+
+  package init(shape: SampleShape) { self.shape = shape }
+}
+
+extension Dataset {
+  /// The rows of a message, read as a file of such content is. - name: of the message, for its faults.
+  package static func received(
+    _ bytes: [UInt8], as kind: ReceivedKind, _ form: ReceivedForm, name: String
+  ) throws(Failure) -> Dataset {
+    var source: Source
+    switch kind {
+    case .json:
+      let rows = try JSONRows(bytes, name: name, keepsText: form.table.isMixed)
+      if form.table.isMixed, let schema = form.schema {
+        source = Source(try TableReader(try JSONCells(rows, schema), schema, dropped: form.table.dropped))
+      } else {
+        source = Source(try JSONReader(rows, form.shape))
+      }
+    case .npy:
+      let file = try InputFile(bytes, name: name)
+      let layout = try NPYHeader(MappedStream(file)).layout(use: .samples, length: file.size, name: name)
+      source = Source(ArrayReader(name: name, layout: layout, fingerprint: "", backing: .file(file)))
+    case .csv:
+      source = Source(try CSVReader(try InputFile(bytes, name: name)))
+    case .image:
+      source = Source(try ReceivedImage(bytes, form.images, name: name))
+    }
+    if form.table.isMixed, kind != .json {
+      source = try source.table(form.table, form.schema, training: RowMap(rows: 0..<source.reader.count, part: .all))
+        .source
+    }
+    return Dataset(source, RowMap(rows: 0..<source.reader.count, part: .all))
+  }
+}
+
+/// One image file, decoded once.
+private final class ReceivedImage: SampleReader {
+  let name: String
+  let count = 1
+  let shape: SampleShape
+  let element = ElementType.u8
+  let fingerprint = ""
+  private let pixels: Pixels
+
+  init(_ bytes: [UInt8], _ options: ImageOptions, name: String) throws(Failure) {
+    let header = try ImageHeader(try InputFile(bytes, name: name))
+    let channels = options.channels == 0 ? header.channels : options.channels
+    pixels = try ImageDecoder.decode(bytes, header, size: options.size, channels: channels, name: name)
+    shape = .image(height: pixels.height, width: pixels.width, channels: pixels.channels)
+    self.name = name
+  }
+
+  func prepare(_ ranges: [Range<Int>]) {}
+
+  func read(row: Int, into target: UnsafeMutablePointer<Float>) {
+    vd_u8_to_f32(target, pixels.bytes, shape.elementCount, 1, 0)
+  }
+}
