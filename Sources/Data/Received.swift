@@ -31,7 +31,8 @@ extension Dataset {
     case .json:
       let rows = try JSONRows(bytes, name: name, keepsText: form.table.isMixed)
       if form.table.isMixed, let schema = form.schema {
-        source = Source(try TableReader(try JSONCells(rows, schema), schema, dropped: form.table.dropped))
+        let table = try TableReader(try JSONCells(rows, schema), schema.ofRows, dropped: form.table.dropped)
+        source = Source(try table.windows(schema) ?? table)
       } else {
         source = Source(try JSONReader(rows, form.shape))
       }

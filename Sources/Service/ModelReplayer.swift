@@ -47,8 +47,8 @@ final class ModelReplayer: Replayer {
 
   /// As `vae-dist sample` draws them.
   func sample(_ work: SampleWork) -> [Double] {
-    let z = LatentPaths.prior(
-      work.count, latent: scorer.latent, seed: work.seed, stream: "pictures", temperature: work.temperature)
-    return decoder.decode(z).map(Double.init)
+    let draw = PriorDraw(latent: scorer.latent, seed: work.seed, temperature: work.temperature)
+    let samples = PriorSamples(draw, count: work.count)
+    return decoder.decode(samples.z, given: samples.y).map(Double.init)
   }
 }

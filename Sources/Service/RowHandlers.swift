@@ -84,12 +84,12 @@ struct RowHandlers: Sendable {
     guard let schema = form.schema else { return Answer(.object([("rows", Self.rows(rows))])) }
     let cells = rows.map { row -> JSON in
       .array(
-        zip(schema.columns, schema.cells(of: row)).map { column, cell in
+        zip(schema.sampleColumns, schema.cells(of: row)).map { column, cell in
           cell.isEmpty ? .null : column.categories == nil ? Self.number(Float(cell) ?? .nan) : .text(cell)
         })
     }
     return Answer(
-      .object([("columns", .array(schema.columns.map { .text($0.name) })), ("rows", .array(cells))]))
+      .object([("columns", .array(schema.sampleColumns.map { .text($0.name) })), ("rows", .array(cells))]))
   }
 
   private static func rows(_ rows: [some Collection<Float>]) -> JSON {

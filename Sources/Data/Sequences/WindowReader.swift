@@ -65,3 +65,11 @@ final class WindowReader: SampleReader {
 
   func times() throws(Failure) -> [String]? { try rows.times() }
 }
+
+extension TableReader {
+  /// Windows over these rows, where a schema wants them.
+  func windows(_ schema: TableSchema) throws(Failure) -> WindowReader? {
+    guard let windows = schema.windows else { return nil }
+    return try WindowReader(self, schema, windows)
+  }
+}

@@ -23,12 +23,9 @@ extension Source {
     let schema = isOther ? try seen.labelled(options.label, in: cells, rows) : seen
     let table = try TableReader(
       cells, schema, dropped: options.dropped + [seen.label].compactMap { $0 }, time: options.time)
-    if let windows = options.windows {
-      var sampled = schema
-      sampled.windows = windows
-      let reader = try WindowReader(table, sampled, windows)
-      return (Source(reader, labels: reader.labels), sampled)
-    }
+    var sampled = schema
+    sampled.windows = options.windows
+    if let windows = try table.windows(sampled) { return (Source(windows, labels: windows.labels), sampled) }
     // An archive has its labels beside the samples.
     return (Source(table, labels: schema.label == nil ? labels : table.labels), schema)
   }

@@ -24,6 +24,7 @@ final class TableReader: SampleReader {
   /// Columns are found by name, in any order; the label's may be missing. Those of an array, which have no names, stand
   /// in the order of training.
   init(_ cells: any TableCells, _ schema: TableSchema, dropped: [String], time: String = "") throws(Failure) {
+    precondition(schema.windows == nil, "TableReader: reads rows, and a WindowReader windows over them")
     self.cells = cells
     self.schema = schema
     (name, count, columns) = (cells.name, cells.count, schema.columns)
