@@ -107,8 +107,19 @@ extension Dataset {
     switch condition {
     case .classes(let labels, let names):
       guard try loadLabels() else { throw lacks("labels") }
+      let own = classNames
       for index in 0..<count {
-        guard let label = label(at: index), !labels.contains(label) else { continue }
+        guard let label = label(at: index) else { continue }
+        if let place = labels.firstIndex(of: label) {
+          // Folders are numbered among themselves: another set's first is another class.
+          guard let own, own.indices.contains(label), own[label] != names[place] else { continue }
+          throw .malformed(
+            name,
+            "calls label \(label) '\(printable(own[label].utf8))', and the model knows it as '\(printable(names[place].utf8))'",
+            hint:
+              "give all classes of training, with the same names; a class may have no samples in a table, and one in "
+              + "a folder of images")
+        }
         throw .malformed(
           name,
           "sample \(index) has the label \(label), and the model knows \(names.prefix(12).joined(separator: ", "))"

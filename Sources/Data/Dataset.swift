@@ -58,6 +58,9 @@ package final class Dataset {
   /// What a model is told of each sample, once the set has taken one over (`adopt`).
   package internal(set) var condition: Condition?
 
+  /// Of the source alone, whichever of its rows these are.
+  package var sourceFingerprint: String { source.reader.fingerprint }
+
   package var scaling = Scaling.identity {
     didSet {
       let width = scaling.offset.count

@@ -43,6 +43,12 @@ package final class TrainedModel {
   /// that the run was validated on. Scaled as the model's training data was.
   /// - label: another column of a table than that of training.
   package func open(_ spec: String?, label: String? = nil) throws(Failure) -> Dataset {
+    guard label == nil || condition?.kind != .label else {
+      throw Failure(
+        .usage,
+        "--label: the model is told the labels that it was trained with (model.condition), which are of another column",
+        hint: "leave --label out")
+    }
     let data = if let spec { try held(spec, label) } else { try validation() }
     guard data.shape == shape else {
       throw Failure(

@@ -56,7 +56,9 @@ struct ScoreCommand: ParsableCommand {
     if let quantile, !(quantile > 0 && quantile < 1) {
       throw ValidationError("--quantile \(quantile): write a share between 0 and 1, such as 0.999")
     }
-    if let draws, !(1...100_000).contains(draws) { throw ValidationError("--draws \(draws): write 1 to 100000") }
+    if let draws, !(1...Calibration.mostDraws).contains(draws) {
+      throw ValidationError("--draws \(draws): write 1 to 100000")
+    }
     guard calibrate || rows != nil else {
       throw ValidationError("there is nothing to score: name data, or give --calibrate")
     }
@@ -109,6 +111,10 @@ struct ScoreCommand: ParsableCommand {
   ) throws(Failure) -> (AnomalyScorer, Calibration) {
     let file = model.file
     let stored = calibrate ? nil : try communicator.together { () throws(Failure) in try Calibration.stored(for: file) }
+    let digest = try communicator.together { () throws(Failure) in try stored?.digest ?? "none" }
+    try communicator.agree(
+      on: [("calibration beside the model", digest)], when: "before scoring", status: .badData,
+      hint: "copy calibration.json to the model on every host, or to none")
     let scorer = try AnomalyScorer(
       model, score: score.flatMap(Score.init) ?? stored?.score, draws: draws ?? stored?.draws, communicator)
     if let stored, stored.score == scorer.scorer.score, stored.draws == scorer.scorer.draws {

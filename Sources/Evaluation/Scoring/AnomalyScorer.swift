@@ -28,7 +28,7 @@ package final class AnomalyScorer {
   /// Collective. - spec: normal rows that the model was not trained on; by default those that it was validated on.
   package func calibrate(on spec: String?, quantile: Double) throws(Failure) -> Calibration {
     let data = try open(spec)
-    try communicator.together { () throws(Failure) in try requireUnseen(data) }
+    try communicator.together { () throws(Failure) in try requireUnseen(data, spec) }
     let pass = ScoringPass(model, scorer, data.spaced(Self.mostRows), communicator)
     let rows = try pass.run(), width = model.shape.elementCount
     let columns =
@@ -36,16 +36,27 @@ package final class AnomalyScorer {
       ? ColumnBaseline(try pass.spread(atMost: min(Self.baselineRows, Self.baselineValues / width)), width: width) : nil
     return Calibration(
       model: model.file.digest, score: scorer.score, draws: scorer.draws, data: data.name, available: data.count,
-      scores: rows.scores, columns: columns, quantile: quantile)
+      scores: rows.scores, columns: columns, quantile: quantile,
+      overlap: data.windows.map { max(1, ($0.length + $0.stride - 1) / $0.stride) })
   }
 
   /// Scores of rows that were trained on are too low, and so is their quantile.
-  private func requireUnseen(_ data: Dataset) throws(Failure) {
-    guard data.fingerprint == model.file.training?.dataFingerprint else { return }
+  private func requireUnseen(_ data: Dataset, _ spec: String?) throws(Failure) {
+    let seen = model.file.training?.dataFingerprint
+    guard data.fingerprint == seen || isTrainingSource(data, spec, seen) else { return }
     throw Failure(
       .usage,
       "\(data.name): the model was trained on these rows, whose scores are lower than those of other normal rows",
       hint: "calibrate on rows that were kept aside: --calibrate --data SPEC")
+  }
+
+  /// Whether rows were trained on that `spec` names, when it is opened as training opened it: a part of them, perhaps.
+  private func isTrainingSource(_ data: Dataset, _ spec: String?, _ seen: String?) -> Bool {
+    guard let spec, let seen else { return false }
+    var configuration = model.configuration
+    configuration.data.source = spec
+    guard let train = try? configuration.openSets(schema: model.schema).train else { return false }
+    return train.fingerprint == seen && train.sourceFingerprint == data.sourceFingerprint
   }
 
   /// Collective. - normal: the class that is no anomaly; by default labels say 1 of anomalies and 0 of others.
@@ -107,7 +118,7 @@ package struct AnomalyLabels: Sendable {
       warning =
         "the model is told the labels of \(data.name), so they do not say which rows are anomalies; name the normal "
         + "class with --normal"
-    } else if known.allSatisfy([0, 1].contains) {
+    } else if known.allSatisfy([0, 1].contains), data.classNames ?? ["0", "1"] == ["0", "1"] {
       (isAnomaly, warning) = (labels.map { $0 == 1 }, nil)
     } else {
       isAnomaly = nil

@@ -6,6 +6,7 @@ import Training
 /// What normal rows have taught: above which score a row is an anomaly, and what new data is compared with.
 package struct Calibration: Sendable, Equatable, Codable {
   package static let format = 1
+  package static let mostDraws = 100_000
 
   package struct Threshold: Sendable, Equatable, Codable {
     package let quantile: Double
@@ -24,6 +25,8 @@ package struct Calibration: Sendable, Equatable, Codable {
   package let data: String
   package let available: Int
   package private(set) var threshold: Threshold
+  /// Windows that share rows with one of them, itself included: of so many only one counts; nil of rows.
+  package let overlap: Int?
   /// Of the rows that were looked at, ascending.
   package let scores: [Double]
   /// nil for samples of very many columns.
@@ -31,20 +34,21 @@ package struct Calibration: Sendable, Equatable, Codable {
 
   package init(
     model: String, score: Score, draws: Int, data: String, available: Int, scores: [Double], columns: ColumnBaseline?,
-    quantile: Double
+    quantile: Double, overlap: Int? = nil
   ) {
     self.model = model
     self.score = score
     self.draws = draws
     self.data = data
     self.available = available
+    self.overlap = overlap
     self.scores = scores.sorted()
     self.columns = columns
-    threshold = Self.threshold(quantile, self.scores)
+    threshold = Self.threshold(quantile, self.scores, overlap ?? 1)
   }
 
-  private static func threshold(_ share: Double, _ sorted: [Double]) -> Threshold {
-    let interval = QuantileInterval(share, count: sorted.count)
+  private static func threshold(_ share: Double, _ sorted: [Double], _ overlap: Int) -> Threshold {
+    let interval = QuantileInterval(share, count: sorted.count, overlap: overlap)
     return Threshold(
       quantile: share, value: quantile(share, ofSorted: sorted), low: interval.low.map { sorted[$0 - 1] },
       high: interval.high.map { sorted[$0 - 1] })
@@ -53,7 +57,7 @@ package struct Calibration: Sendable, Equatable, Codable {
   /// The same rows, another threshold.
   package func at(quantile: Double) -> Calibration {
     var other = self
-    other.threshold = Self.threshold(quantile, scores)
+    other.threshold = Self.threshold(quantile, scores, overlap ?? 1)
     return other
   }
 
@@ -62,11 +66,12 @@ package struct Calibration: Sendable, Equatable, Codable {
 
   /// What its user must know.
   package var warnings: [String] {
-    let least = QuantileInterval.leastCount(threshold.quantile)
+    let least = QuantileInterval.leastCount(threshold.quantile, overlap: overlap ?? 1)
     guard threshold.high == nil else { return [] }
+    let rows = overlap.map { "calibration windows, of which one in \($0) counts because they share rows," }
     return [
-      "\(scores.count) calibration rows are too few for the \(threshold.quantile) quantile: how far the true threshold "
-        + "may lie above \(threshold.value) is not known; it takes \(least) rows, or a smaller --quantile"
+      "\(scores.count) \(rows ?? "calibration rows") are too few for the \(threshold.quantile) quantile: how far the true threshold "
+        + "may lie above \(threshold.value) is not known; it takes \(least), or a smaller --quantile"
     ]
   }
 }
@@ -97,6 +102,14 @@ extension Calibration {
     }
   }
 
+  package var digest: String {
+    get throws(Failure) {
+      let hash = SHA256()
+      hash.update(try json)
+      return hash.finish()
+    }
+  }
+
   package func write(besideModel path: String) throws(Failure) {
     try DurableFile.write(json + "\n", to: Calibration.path(besideModel: path))
   }
@@ -111,7 +124,9 @@ extension Calibration {
 
   private static func read(_ bytes: [UInt8], from place: String, _ model: ModelFile) throws(Failure) -> Calibration {
     let hint = "calibrate again: `vae-dist score RUN --calibrate`"
-    guard let found = try? JSONDecoder().decode(Calibration.self, from: Foundation.Data(bytes)), found.isSound else {
+    guard let found = try? JSONDecoder().decode(Calibration.self, from: Foundation.Data(bytes)), found.isSound,
+      found.columns?.columns.count ?? model.metadata.shape.elementCount == model.metadata.shape.elementCount
+    else {
       throw Failure(.badData, "\(place.printable) is no calibration that can be read", hint: hint)
     }
     guard found.model == model.digest else {
@@ -128,10 +143,12 @@ extension Calibration {
         && baseline.columns.allSatisfy { column in
           !column.values.isEmpty && ascend(column.values) && ascend(column.upTo) && ascend(column.below)
             && column.values.count == column.upTo.count && column.values.count == column.below.count
+            && column.below.first ?? 0 >= 0 && zip(column.below, column.upTo).allSatisfy { $0 <= $1 }
             && column.upTo.last == baseline.rows
         }
     }
     return format == Calibration.format && !scores.isEmpty && ascend(scores) && tables ?? true && draws > 0
-      && threshold.quantile > 0 && threshold.quantile < 1
+      && draws <= Calibration.mostDraws && threshold.quantile > 0 && threshold.quantile < 1 && overlap ?? 1 > 0
+      && threshold == Self.threshold(threshold.quantile, scores, overlap ?? 1)
   }
 }

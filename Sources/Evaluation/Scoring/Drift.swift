@@ -34,7 +34,8 @@ package struct Drift: Sendable {
     let sorted = rows.scores.sorted(), found = rows.columns?.drifts ?? []
     let tests = 1 + found.count
     func comparison(_ name: String, _ test: KolmogorovSmirnov, _ stability: Double) -> Comparison {
-      Comparison(
+      let test = test.thinned(by: calibration.overlap ?? 1)
+      return Comparison(
         name: name, test: test, stability: stability, level: Drift.level(test, stability, tests: tests))
     }
     score = comparison(

@@ -5,11 +5,22 @@ package struct KolmogorovSmirnov: Sendable, Equatable, Codable {
   package let statistic: Double
   /// By the limiting distribution, which errs on the safe side where values repeat.
   package let pValue: Double
+  /// n m / (n + m) of n and m values that do not depend on one another.
+  private let size: Double
 
   package init(statistic: Double, counts: (Int, Int)) {
-    self.statistic = statistic
     let first = Double(counts.0), second = Double(counts.1)
-    pValue = kolmogorovSurvival((first * second / (first + second)).squareRoot() * statistic)
+    self.init(statistic: statistic, size: first * second / (first + second))
+  }
+
+  private init(statistic: Double, size: Double) {
+    (self.statistic, self.size) = (statistic, size)
+    pValue = kolmogorovSurvival(size.squareRoot() * statistic)
+  }
+
+  /// Where only one of so many values says something of its own.
+  func thinned(by overlap: Int) -> KolmogorovSmirnov {
+    KolmogorovSmirnov(statistic: statistic, size: size / Double(overlap))
   }
 
   /// Of two samples, both ascending.

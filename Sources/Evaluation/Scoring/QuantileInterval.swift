@@ -11,17 +11,18 @@ package struct QuantileInterval: Sendable, Equatable {
   package let low: Int?
   package let high: Int?
 
-  package init(_ share: Double, count: Int) {
-    let tail = (1 - QuantileInterval.confidence) / 2
-    let least = binomialQuantile(tail, trials: count, probability: share)
-    let most = binomialQuantile(1 - tail, trials: count, probability: share) + 1
-    low = least > 0 ? least : nil
-    high = most <= count ? most : nil
+  /// - overlap: of so many values only one says something of its own, as of windows that share rows.
+  package init(_ share: Double, count: Int, overlap: Int = 1) {
+    let tail = (1 - QuantileInterval.confidence) / 2, trials = max(1, count / overlap)
+    let least = binomialQuantile(tail, trials: trials, probability: share)
+    let most = binomialQuantile(1 - tail, trials: trials, probability: share) + 1
+    low = least > 0 ? (least - 1) * overlap + 1 : nil
+    high = most <= trials ? min(most * overlap, count) : nil
   }
 
   /// The least number of values whose largest is an upper limit of the quantile: share^n <= 2.5 %.
-  package static func leastCount(_ share: Double) -> Int {
-    Int((log((1 - confidence) / 2) / log(share)).rounded(.up))
+  package static func leastCount(_ share: Double, overlap: Int = 1) -> Int {
+    overlap * Int((log((1 - confidence) / 2) / log(share)).rounded(.up))
   }
 }
 
