@@ -62,9 +62,6 @@ package final class TrainingSetup {
         try MemoryNeed(configuration, autoencoder, plan, communicator).requireFit()
       }
     }
-    if configuration.train.initFrom != "none" {
-      warnings += try InitialWeights.take(configuration, autoencoder.store, data.train.scaling, communicator)
-    }
     checkpoints = Checkpoints(
       directory: communicator.isRoot ? checkpointDirectory : nil, keep: configuration.checkpoint.keep,
       metadata: ModelMetadata(
@@ -85,12 +82,17 @@ package final class TrainingSetup {
     state.cpuLevel = Int(vd_cpu_level())
     state.plannedSteps = configuration.plannedSteps(plan)
     state.configuration = configuration.texts
+    let resumption = Resumption(
+      resume, of: state, stepsPerEpoch: plan.stepsPerEpoch, into: checkpoints, communicator)
+    let saved = try resumption.find()
+    // What goes on has weights of its own, and the file may be gone.
+    if saved == nil, configuration.train.initFrom != "none" {
+      warnings += try InitialWeights.take(configuration, autoencoder.store, data.train.scaling, communicator)
+    }
     try communicator.agreeOnArithmetic(initial: autoencoder.store.digest())
     (shared, optimizer) = try TrainingSetup.placeParameters(autoencoder.store, configuration, communicator)
     warnings += try Binding.warnings(communicator, threads: configuration.train.threads)
-    let resumption = Resumption(
-      resume, of: state, stepsPerEpoch: plan.stepsPerEpoch, into: checkpoints, communicator)
-    if let saved = try resumption.find() {
+    if let saved {
       state = try resumption.restore(saved, autoencoder.store, optimizer)
       resumedFrom = state.step
     }

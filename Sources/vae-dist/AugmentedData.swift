@@ -20,6 +20,11 @@ struct AugmentedData {
     let name = URL(fileURLWithPath: path).lastPathComponent
     (self.path, self.model) = (path, model)
     format = name.hasSuffix(".npz") ? .npz : name.hasSuffix(".csv") ? .csv : .folder
+    if format == .npz, let words = model.schema?.columns.first(where: { $0.categories != nil }) {
+      throw Failure(
+        .usage, "-o \(path.printable): column '\(words.name.printable)' has words, which an array of numbers does not hold",
+        hint: "give NAME.csv")
+    }
     guard format == .folder else { return }
     guard !name.contains("."), model.shape.canBeDrawn else {
       throw Failure(
@@ -82,8 +87,14 @@ struct AugmentedData {
     var rows =
       model.schema.map { Self.cells(values, $0) }
       ?? stride(from: 0, to: values.count, by: width).map { values[$0..<$0 + width].map { "\($0)" } }
-    // Whole numbers as people write them.
-    rows = rows.map { $0.map { $0.hasSuffix(".0") ? String($0.dropLast(2)) : $0 } }
+    // Whole numbers as people write them; words stay as they are.
+    let isNumber = model.schema?.sampleColumns.map { $0.categories == nil } ?? names.map { _ in true }
+    rows = rows.map { zip($0, isNumber).map { $1 && $0.hasSuffix(".0") ? String($0.dropLast(2)) : $0 } }
+    // A configuration that names columns to leave out, or the time, finds them.
+    for other in model.configuration.data.drop + [model.configuration.data.time] where !other.isEmpty {
+      names.append(other)
+      for row in rows.indices { rows[row].append("") }
+    }
     if !report.real.classes.isEmpty {
       names.append(model.schema?.label ?? "label")
       for (row, place) in report.rows.classes.enumerated() { rows[row].append(report.real.classes[place].name) }

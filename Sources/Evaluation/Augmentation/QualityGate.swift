@@ -30,6 +30,8 @@ package final class QualityGate {
   package let memorisation: Memorisation
   private let scorers: [RowScorer]
   private let grid: ValueGrid
+  /// What the thresholds come from; NaN is missing. (count, width)
+  private let heldOut: [Float]
   private let width: Int
 
   /// - quantile: share of real held-out rows below each threshold.
@@ -37,6 +39,7 @@ package final class QualityGate {
     quantile = share
     width = model.shape.elementCount
     grid = real.grid
+    heldOut = real.gateSeen
     let scores: [(Reason, Score)] = [(.reconstruction, .squaredError), (.density, .negativeELBO)]
     scorers = scores.map { RowScorer(model.autoencoder, $0.1, seed: model.seed) }
     memorisation = Memorisation(training: real.training.x, heldOut: real.gate.x, width: width)
@@ -71,9 +74,19 @@ package final class QualityGate {
     package let reason: Reason?
   }
 
+  /// With the values missing that held-out rows lack, each row as one of them: a row of fewer values has fewer nats, and
+  /// whole rows would be compared with such.
+  private func withHoles(_ x: [Float]) -> [Float] {
+    guard heldOut.contains(where: \.isNaN) else { return x }
+    var seen = x
+    for place in seen.indices where heldOut[place % heldOut.count].isNaN { seen[place] = .nan }
+    return seen
+  }
+
   /// x (count, width), y (count, condition)
   package func judge(_ x: [Float], _ y: [Float]) -> [Judgement] {
-    let scores = scorers.map { Self.scores(x, y, by: $0) }, nearness = memorisation.nearness(of: x)
+    let seen = withHoles(x)
+    let scores = scorers.map { Self.scores(seen, y, by: $0) }, nearness = memorisation.nearness(of: x)
     return nearness.indices.map { row in
       let own = scores.map { $0[row] }
       let failed = zip(criteria, own).first { $1 > $0.threshold }?.0.reason
