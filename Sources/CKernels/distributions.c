@@ -92,6 +92,26 @@ VD_CLONES void vd_gaussian_kl_backward(float *restrict glogvar, const float *res
   for (size_t i = 0; i < n; i++) glogvar[i] += g[i] * 0.5f * (exp_f(logvar[i]) - 1.0f);
 }
 
+VD_CLONES void vd_gaussian_divergence(float *restrict kl, const float *restrict mu, const float *restrict logvar,
+                                      const float *restrict m, const float *restrict lv, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    const float d = mu[i] - m[i];
+    kl[i] = 0.5f * (exp_minus_tangent(logvar[i] - lv[i]) + d * d * exp_f(-lv[i]));
+  }
+}
+
+VD_CLONES void vd_gaussian_divergence_backward(float *gmu, float *glogvar, float *gm, float *glv, const float *g,
+                                               const float *mu, const float *logvar, const float *m, const float *lv,
+                                               size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    const float d = mu[i] - m[i], p = exp_f(-lv[i]), ratio = exp_f(logvar[i] - lv[i]);
+    if (gmu) gmu[i] += g[i] * d * p;
+    if (gm) gm[i] -= g[i] * d * p;
+    if (glogvar) glogvar[i] += 0.5f * g[i] * (ratio - 1.0f);
+    if (glv) glv[i] += 0.5f * g[i] * (1.0f - ratio - d * d * p);
+  }
+}
+
 VD_CLONES void vd_reparameterize(float *restrict z, float *restrict deviation, const float *restrict mu,
                                  const float *restrict logvar, const float *restrict eps, float scale, size_t n) {
   for (size_t i = 0; i < n; i++) {

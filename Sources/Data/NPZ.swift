@@ -3,7 +3,7 @@ import Glibc
 import Kernels
 
 extension Format {
-  /// A zip of NumPy arrays: X (or the only other array), labels y and attributes; Keras' x_train and x_test are a split.
+  /// A zip of NumPy arrays: X (or the only other array), labels y and attributes; x_train and x_test are a split.
   static let npz = Format(
     summary: "NumPy .npz (arrays X and y)",
     suffixes: [".npz"],

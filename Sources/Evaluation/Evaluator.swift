@@ -53,14 +53,15 @@ package final class Evaluator {
     let hasFactors = data.factorNames != nil
     let posteriors = try encoder.encode(
       (0..<data.count).spaced(hasFactors ? DisentanglementReport.most : AggregatePosterior.limit))
+    let spaced = posteriors.spaced(AggregatePosterior.limit)
     let aggregate = try AggregatePosterior(
-      posteriors.spaced(AggregatePosterior.limit), seed: model.seed, communicator)
+      spaced, PriorDraws(model, data, spaced), seed: model.seed, communicator)
     let generation = try GenerationMetrics(model, data, encoder, communicator).measure(posteriors)
     var likelihood: LikelihoodEstimate?
     if importanceSamples > 0 {
       likelihood = try ImportanceEstimator(model, data, encoder, communicator).estimate(samples: importanceSamples)
     }
-    let symptoms = try symptoms(elbo, aggregate, posteriors.spaced(AggregatePosterior.limit))
+    let symptoms = try symptoms(elbo, aggregate, spaced)
     return EvaluationReport(
       data: data.name, samples: data.count, elbo: elbo, likelihood: likelihood, aggregate: aggregate,
       bits: model.bits, generation: generation,
@@ -120,7 +121,7 @@ extension EvaluationReport {
           ("samples", .integer(aggregate.samples)), ("mean", .numbers(aggregate.mean)),
           ("variance", .numbers(aggregate.variance)), ("largest_correlation", .number(aggregate.largestCorrelation)),
           ("mutual_information", .number(aggregate.mutualInformation)),
-          ("marginal_kl", .number(aggregate.marginalKL)), ("mmd_imq", .number(aggregate.mmd)),
+          ("marginal_kl", .optional(aggregate.marginalKL)), ("mmd_imq", .number(aggregate.mmd)),
         ])
       ),
       ("generation", generation.json), ("interpolation", interpolation.json),

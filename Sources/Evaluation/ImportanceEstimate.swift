@@ -77,12 +77,12 @@ package final class ImportanceEstimator {
       vd_reparameterize(z, deviation.base, mu, logvar, eps, 1, rows * latent)
       decoder.graph.forward()
       Activity.advance(by: range.count)
-      let nll = decoder.graph[decoder.reconstruction]
+      let nll = decoder.graph[decoder.reconstruction], logPrior = decoder.graph[decoder.logPrior]
       for row in 0..<range.count {
-        var ratio = 0.0  // log p(z) - log q(z | x)
+        var ratio = Double(logPrior[row])  // log p(z) - log q(z | x)
         for i in row * latent..<(row + 1) * latent {
-          let drawn = Double(eps[i]), latent = Double(z[i])
-          ratio += 0.5 * (Double(logvar[i]) + drawn * drawn - latent * latent)
+          let drawn = Double(eps[i])
+          ratio += 0.5 * (Double(logvar[i]) + drawn * drawn + log(2 * Double.pi))
         }
         weights[row].add(ratio - Double(nll[row]))
       }

@@ -86,7 +86,8 @@ final class LatentProbe {
   /// Variances of x, of its reconstruction, and of samples, summed over dimensions; the mean of x.
   private func spread() throws(Failure) -> (variances: (Double, Double, Double), mean: [Double]) {
     let decoder = model.autoencoder.decoderGraph(batch: rows), width = elements, latent = posteriors.latent
-    let prior = KeyedGenerator(seed: model.seed, stream: "prior")
+    let prior = PriorSampler(model.autoencoder)
+    let noise = PriorNoise(latent: latent, seed: model.seed, stream: "prior")
     let z = decoder.graph[decoder.z], mean = decoder.graph[decoder.mean]
     func add(_ values: UnsafePointer<Float>, _ filled: Int, _ sums: UnsafeMutablePointer<Double>) {
       for row in 0..<filled {
@@ -105,7 +106,8 @@ final class LatentProbe {
       fill(z, from: posteriors.mu, range) { $0 }
       decoder.graph.forward()
       add(mean, range.count, sums + width + 1)
-      prior.normal(into: z, samples: loader.samples, rows: rows, columns: latent, epoch: 0)
+      let told = data.conditions(of: Array(posteriors.indices[range]))
+      fill(z, from: prior.draw(noise.draw(range.count, from: range.lowerBound), given: told), 0..<range.count) { $0 }
       decoder.graph.forward()
       add(mean, range.count, sums + 2 * (width + 1))
     }

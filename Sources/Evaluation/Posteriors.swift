@@ -16,10 +16,20 @@ package struct Posteriors: Sendable {
   package let mu: [Float]
   /// (count, latent)
   package let logvar: [Float]
+  /// KL(q(z | x) || p(z)) by unit, nats, as the model has it. (count, latent)
+  package let kl: [Float]
 
-  /// - indices: by default the first.
-  package init(count: Int, latent: Int, mu: [Float], logvar: [Float], indices: [Int]? = nil) {
+  /// - kl: by default to N(0, I). - indices: by default the first.
+  package init(
+    count: Int, latent: Int, mu: [Float], logvar: [Float], kl: [Float]? = nil, indices: [Int]? = nil
+  ) {
     (self.count, self.latent, self.mu, self.logvar) = (count, latent, mu, logvar)
+    self.kl =
+      kl
+      ?? zip(mu, logvar).map { mu, logvar in
+        let mean = Double(mu), log = Double(logvar)
+        return Float(0.5 * (mean * mean + exp(log) - log - 1))
+      }
     self.indices = indices ?? Array(0..<count)
   }
 
@@ -38,25 +48,17 @@ package struct Posteriors: Sendable {
     let kept = (0..<count).spaced(limit)
     func rows(_ values: [Float]) -> [Float] { kept.flatMap { values[$0 * latent..<($0 + 1) * latent] } }
     return Posteriors(
-      count: limit, latent: latent, mu: rows(mu), logvar: rows(logvar), indices: kept.map { indices[$0] })
+      count: limit, latent: latent, mu: rows(mu), logvar: rows(logvar), kl: rows(kl), indices: kept.map { indices[$0] })
   }
 
-  /// KL(q(z_j | x) || N(0, 1)) of a sample's unit, nats.
-  private func divergence(at place: Int) -> Double {
-    let mean = Double(mu[place]), log = Double(logvar[place])
-    return 0.5 * (mean * mean + exp(log) - log - 1)
-  }
-
-  /// KL(q(z | x_i) || N(0, I)), nats.
-  func divergence(of i: Int) -> Double {
-    (i * latent..<(i + 1) * latent).reduce(0) { $0 + divergence(at: $1) }
-  }
+  /// KL of one sample, nats.
+  func divergence(of i: Int) -> Double { kl[i * latent..<(i + 1) * latent].reduce(0) { $0 + Double($1) } }
 
   /// Its mean over samples, of each unit.
   package var klPerUnit: [Double] {
-    var kl = [Double](repeating: 0, count: latent)
-    for at in mu.indices { kl[at % latent] += divergence(at: at) / Double(count) }
-    return kl
+    var means = [Double](repeating: 0, count: latent)
+    for at in kl.indices { means[at % latent] += Double(kl[at]) / Double(count) }
+    return means
   }
 
   package func codes(_ data: Dataset) -> LatentCodes {
@@ -91,12 +93,16 @@ package final class Encoder {
     self.data = data
     self.communicator = communicator
     seed = model.seed
+    graph.graph.replay.samples = UnsafePointer(loader.samples)
+    graph.graph.replay.seed = seed
+    graph.graph.replay.epoch = validationEpoch
   }
 
   /// Collective. - indices: ascending.
   package func encode(_ indices: [Int]) throws(Failure) -> Posteriors {
     let share = share(of: indices), posterior = graph.posterior
-    let mine = try communicator.together { () throws(Failure) in try encode(share, [posterior.mu, posterior.logvar]) }
+    let tensors = [posterior.mu, posterior.logvar, graph.kl]
+    let mine = try communicator.together { () throws(Failure) in try encode(share, tensors) }
     func all(_ values: [Float]) throws(Failure) -> [Float] {
       try communicator.gather(values.withUnsafeBytes { [UInt8]($0) }).flatMap { part in
         part.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
@@ -104,7 +110,7 @@ package final class Encoder {
     }
     return Posteriors(
       count: indices.count, latent: posterior.mu.columns, mu: try all(mine[0]), logvar: try all(mine[1]),
-      indices: indices)
+      kl: try all(mine[2]), indices: indices)
   }
 
   /// mu of samples on the root, and nothing elsewhere. Collective. - indices: ascending. (indices.count, latent)

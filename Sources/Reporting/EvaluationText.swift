@@ -25,8 +25,10 @@ extension EvaluationReport {
     if let bitsPerDimension { add("bits per dimension", decimals(bitsPerDimension), "of the line above") }
     add("active units", "\(elbo.activeUnits) of \(elbo.variancePerUnit.count)", "Var[mu] above 0.01 or as configured")
     add("mutual information", decimals(aggregate.mutualInformation), "I(x; z), nats")
-    add("marginal KL", decimals(aggregate.marginalKL), "KL(q(z) || N(0, I)), nats: 0 is a perfect match")
-    add("MMD", decimals(aggregate.mmd), "q(z) against N(0, I) by inverse multiquadratics: 0 is a perfect match")
+    if let marginal = aggregate.marginalKL {
+      add("marginal KL", decimals(marginal), "KL(q(z) || p(z)), nats: 0 is a perfect match")
+    }
+    add("MMD", decimals(aggregate.mmd), "q(z) against the prior by inverse multiquadratics: 0 is a perfect match")
     addGeneration(add)
     if let disentanglement {
       lines += ["", "disentanglement of \(disentanglement.samples) samples"]

@@ -4,11 +4,13 @@ import Training
 /// A trained model, replayed as `score` replays it.
 final class ModelReplayer: Replayer {
   private let scorer: RowScorer
+  private let prior: PriorSampler
   private let decoder: LatentDecoder
 
   init(_ model: TrainedModel, _ scorer: RowScorer) {
     self.scorer = scorer
     scorer.admitSmallReplays(of: model.autoencoder)
+    prior = PriorSampler(model.autoencoder)
     decoder = LatentDecoder(model.autoencoder)
   }
 
@@ -47,8 +49,7 @@ final class ModelReplayer: Replayer {
 
   /// As `vae-dist sample` draws them.
   func sample(_ work: SampleWork) -> [Double] {
-    let draw = PriorDraw(latent: scorer.latent, seed: work.seed, temperature: work.temperature)
-    let samples = PriorSamples(draw, count: work.count)
-    return decoder.decode(samples.z, given: samples.y).map(Double.init)
+    let noise = PriorNoise(latent: scorer.latent, seed: work.seed, temperature: work.temperature).draw(work.count)
+    return decoder.decode(prior.draw(noise, given: []), given: []).map(Double.init)
   }
 }

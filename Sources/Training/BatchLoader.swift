@@ -54,7 +54,8 @@ package final class BatchLoader {
     draw(chosen.count, x, seed: seed, attempt: 0, epoch: validationEpoch)
   }
 
-  /// A slot's microbatch of a step, augmented; returns the number of real samples. x (rows, elements), y (rows, condition)
+  /// A slot's microbatch of a step, augmented; returns the number of real samples. x (rows, elements), y (rows,
+  /// condition)
   package func load(
     _ plan: BatchPlan, slot: Int, step: Int, into x: UnsafeMutablePointer<Float>, _ y: UnsafeMutablePointer<Float>?,
     seed: UInt64, attempt: Int, epoch: Int

@@ -134,7 +134,7 @@ package struct LatentSpaceReport: Sendable {
   /// Units with the largest KL first, as many as are shown, and the KL of each, nats.
   package var units: [Int]
   package var klPerUnit: [Double]
-  /// (units, LatentPaths.traversalSteps, elements): each unit from -3 to 3, the others at 0.
+  /// (units, LatentPaths.traversalSteps, elements): each unit from -3 to 3, the others at 0, in the noise of the prior.
   package var traversals: [Float]
   /// (LatentPaths.manifoldSide^2, elements), rows from the top, of two units; else empty.
   package var manifold: [Float]

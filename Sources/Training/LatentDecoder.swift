@@ -34,19 +34,12 @@ package final class LatentDecoder {
     x.reserveCapacity(count * elements)
     for first in stride(from: 0, to: count, by: LatentDecoder.rows) {
       let filled = min(LatentDecoder.rows, count - first)
-      fill(decoder.graph[decoder.z], from: z, first, filled, latent)
-      if let told = decoder.graph[decoder.y] { fill(told, from: y, first, filled, condition) }
+      decoder.graph.fill(decoder.z, z, rows: first..<first + filled)
+      if let told = decoder.y { decoder.graph.fill(told, y, rows: first..<first + filled) }
       for row in 0..<LatentDecoder.rows { samples[row] = self.first + UInt64(first + row) }
       decoder.graph.forward()
       x += UnsafeBufferPointer(start: decoder.graph[decoder.mean], count: filled * elements)
     }
     return x
-  }
-
-  private func fill(
-    _ input: UnsafeMutablePointer<Float>, from values: [Float], _ first: Int, _ filled: Int, _ width: Int
-  ) {
-    input.zero(LatentDecoder.rows * width)
-    for (place, value) in values[first * width..<(first + filled) * width].enumerated() { input[place] = value }
   }
 }

@@ -47,6 +47,7 @@ package struct MemoryNeed: Sendable {
       + autoencoder.arenaBytes(batch: Validator.chunk, gradients: false)
       + (hasPictures
         ? autoencoder.decoderArenaBytes(batch: LatentDecoder.rows)
+          + autoencoder.priorArenaBytes(batch: LatentDecoder.rows)
           + PictureMaker.bytes(
             elements: width, latent: autoencoder.model.latent, classes: autoencoder.condition)
           + ShownSamples.mostBytes(elements: width, latent: autoencoder.model.latent) : 0)

@@ -16,6 +16,7 @@ package final class PictureMaker {
 
   private let data: Dataset
   private let latent: Int
+  private let prior: PriorSampler
   private let decoder: LatentDecoder
   private let drawn: PriorSamples
   /// Of the samples that are shown.
@@ -29,16 +30,17 @@ package final class PictureMaker {
   ) {
     (self.data, self.indices) = (data, indices)
     latent = autoencoder.model.latent
+    prior = PriorSampler(autoencoder, parameters: parameters)
     decoder = LatentDecoder(autoencoder, parameters: parameters)
-    let draw = PriorDraw(latent: latent, seed: UInt64(configuration.train.seed))
+    let noise = PriorNoise(latent: latent, seed: UInt64(configuration.train.seed))
     let elements = data.shape.elementCount
     if let condition = data.condition, condition.classes > 0 {
       let shown = PictureMaker.rows(of: PictureMaker.classColumns, condition.classes, elements: elements)
-      drawn = PriorSamples(draw, each: PictureMaker.classColumns, of: Array(0..<shown), condition)
+      drawn = PriorSamples(noise, each: PictureMaker.classColumns, of: Array(0..<shown), condition)
     } else {
       let count = PictureMaker.rows(of: 1, PictureMaker.sampleCount, elements: elements)
       drawn = PriorSamples(
-        draw, count: count, y: data.conditions(of: (0..<count).map { $0 * data.count / max(1, count) }))
+        noise, count: count, y: data.conditions(of: (0..<count).map { $0 * data.count / max(1, count) }))
     }
   }
 
@@ -46,7 +48,7 @@ package final class PictureMaker {
     let elements = data.shape.elementCount
     let strip = shown.pictured.indices.spaced(rows(of: 2, PictureMaker.stripCount))
     return PictureReport(
-      epoch: epoch, step: step, shape: data.shape, samples: decoder.decode(drawn.z, given: drawn.y),
+      epoch: epoch, step: step, shape: data.shape, samples: decode(drawn.noise, given: drawn.y),
       sampleColumns: drawn.columns, sampleNames: drawn.names,
       originals: strip.flatMap { shown.pixels[$0 * elements..<($0 + 1) * elements].map { Float($0) / 255 } },
       reconstructions: decoder.decode(
@@ -70,9 +72,13 @@ package final class PictureMaker {
       codes: codes)
   }
 
+  private func decode(_ noise: [Float], given y: [Float]) -> [Float] {
+    decoder.decode(prior.draw(noise, given: y), given: y)
+  }
+
   /// Told what the first validation sample is.
-  private func decodeAsFirst(_ z: [Float]) -> [Float] {
-    decoder.decode(z, given: repeated(data.conditions(of: [0]), z.count / latent))
+  private func decodeAsFirst(_ noise: [Float]) -> [Float] {
+    decode(noise, given: repeated(data.conditions(of: [0]), noise.count / latent))
   }
 
   private func rows(of pictures: Int, _ most: Int) -> Int {

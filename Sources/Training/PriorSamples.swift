@@ -1,10 +1,10 @@
 import Data
 import Kernels
 
-/// Latents from the prior, and what the decoder is told with each.
+/// What samples are made from: noise that the prior turns into z, and what the model is told with each.
 package struct PriorSamples: Sendable {
   /// (count, latent)
-  package let z: [Float]
+  package let noise: [Float]
   /// (count, condition)
   package let y: [Float]
   /// Samples of a row where they are shown, and what rows are called, where each is of one class.
@@ -12,38 +12,38 @@ package struct PriorSamples: Sendable {
   package let names: [String]
 
   /// As many as `y` has rows, or `count` of a model that is told nothing.
-  package init(_ draw: PriorDraw, count: Int, y: [Float] = []) {
-    (z, self.y) = (draw.latents(count), y)
+  package init(_ noise: PriorNoise, count: Int, y: [Float] = []) {
+    (self.noise, self.y) = (noise.draw(count), y)
     (columns, names) = (8, [])
   }
 
   /// `each` of every one of these classes, class by class. The noise is the same for all: a column shows what the class
   /// alone changes.
-  package init(_ draw: PriorDraw, each: Int, of classes: [Int], _ condition: Condition) {
-    let noise = draw.latents(each)
-    z = classes.flatMap { _ in noise }
+  package init(_ noise: PriorNoise, each: Int, of classes: [Int], _ condition: Condition) {
+    self.noise = repeated(noise.draw(each), classes.count)
     y = classes.flatMap { index in repeated(condition.oneHot(index), each) }
     (columns, names) = classes.count > 1 ? (each, classes.map { condition.names[$0] }) : (8, [])
   }
 }
 
-/// z ~ N(0, temperature^2 I), keyed by place.
-package struct PriorDraw: Sendable {
+/// N(0, temperature^2 I), keyed by place.
+package struct PriorNoise: Sendable {
   let latent: Int
   let seed: UInt64
   let temperature: Float
+  let stream: String
 
-  package init(latent: Int, seed: UInt64, temperature: Float = 1) {
-    (self.latent, self.seed, self.temperature) = (latent, seed, temperature)
+  package init(latent: Int, seed: UInt64, temperature: Float = 1, stream: String = "pictures") {
+    (self.latent, self.seed, self.temperature, self.stream) = (latent, seed, temperature, stream)
   }
 
-  /// (count, latent)
-  func latents(_ count: Int) -> [Float] {
-    var z = [Float](repeating: 0, count: count * latent)
-    KeyedGenerator(seed: seed, stream: "pictures").normal(
-      into: &z, samples: (0..<count).map(UInt64.init), rows: count, columns: latent, epoch: 0)
-    if temperature != 1 { for i in z.indices { z[i] *= temperature } }
-    return z
+  /// From the place `first` on. (count, latent)
+  package func draw(_ count: Int, from first: Int = 0) -> [Float] {
+    var noise = [Float](repeating: 0, count: count * latent)
+    KeyedGenerator(seed: seed, stream: stream).normal(
+      into: &noise, samples: (first..<first + count).map(UInt64.init), rows: count, columns: latent, epoch: 0)
+    if temperature != 1 { for i in noise.indices { noise[i] *= temperature } }
+    return noise
   }
 }
 

@@ -1,4 +1,5 @@
 import Autograd
+import Kernels
 import Layers
 
 /// Which sum over a sample's dimensions weighs against the KL.
@@ -26,6 +27,21 @@ package struct Objective: Sendable, Equatable {
   package var discrepancy: Float = 0
 
   package init() {}
+
+  /// Fails where a term means nothing with the prior. - name: of the prior.
+  func requireSuits(_ prior: any Prior, called name: String) throws(Failure) {
+    if (freeBits > 0 || raisesFreeBits) && !prior.hasExactDivergence {
+      throw Failure(
+        .badConfiguration,
+        "free bits are a floor of a unit's KL, and of model.prior \(name) one draw's estimate of it is known",
+        hint: "objective.free_bits: 0.0 (and monitor.on_collapse other than free-bits), or another model.prior")
+    }
+    if discrepancy > 0 && name != PriorRegistry.standard {
+      throw Failure(
+        .badConfiguration, "objective.mmd compares z with N(0, I), and model.prior is \(name)",
+        hint: "objective.mmd: 0.0, or model.prior: standard")
+    }
+  }
 
   /// Records the objective of an inference; recon and KL stay separate per-sample tensors all the way.
   package func record(

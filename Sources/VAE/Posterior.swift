@@ -32,7 +32,4 @@ package struct DiagonalGaussian {
       }
     return graph.reparameterize(mu: mu, logvar: logvar, eps: eps)
   }
-
-  /// KL to N(0, I) per sample and unit, nats. (batch, latent)
-  package func divergence(in graph: Graph) -> Tensor { graph.gaussianKL(mu: mu, logvar: logvar) }
 }

@@ -2,9 +2,10 @@ import Autograd
 import Kernels
 import Layers
 
-/// Model, likelihood and objective over one parameter store; makes the graphs that training and evaluation replay.
+/// Model, prior, likelihood and objective over one parameter store; makes the graphs that training and evaluation replay.
 package final class VariationalAutoencoder {
   package let model: any VariationalModel
+  package let prior: any Prior
   package let likelihood: any Likelihood
   package let objective: Objective
   package let image: ImageShape
@@ -33,6 +34,8 @@ package final class VariationalAutoencoder {
         "samples are \(settings.image), with \(settings.outputs) values of the decoder for each pixel: 2^31 or more",
         hint: "smaller samples (data.image_size), or a model.likelihood that wants fewer values")
     }
+    prior = try PriorRegistry.make(settings)
+    try objective.requireSuits(prior, called: settings.prior)
     model = try ModelRegistry.make(settings)
     self.likelihood = likelihood
     self.objective = objective
@@ -51,6 +54,9 @@ package final class VariationalAutoencoder {
 
   /// Memory of a `decoderGraph`, without making it.
   package func decoderArenaBytes(batch: Int) -> Int { recordDecoder(batch: batch).graph.bytes }
+
+  /// Memory of a `priorGraph`, without making it.
+  package func priorArenaBytes(batch: Int) -> Int { recordPrior(batch: batch).graph.bytes }
 
   /// Memory of an `encoderGraph` and a `conditionalGraph`, without making them.
   package func estimationArenaBytes(batch: Int) -> Int {
@@ -100,21 +106,30 @@ package final class VariationalAutoencoder {
     let graph = Graph(batch: batch, recordsGradients: false)
     let scope = ParameterScope(graph: graph, store: store)
     let x = graph.input([batch, elements]), y = conditionInput(of: graph)
-    let inference = model.infer(seen(x, in: graph), given: y, noise: { .keyed(stream: $0) }, in: scope)
+    let inference = model.infer(
+      seen(x, in: graph), given: y, prior: prior, noise: { .keyed(stream: $0) }, in: scope)
     let recorded = ScoringGraph(
       graph: graph, x: x, y: y, inference: inference,
       reconstruction: likelihood.negativeLogLikelihood(
         x, location: inference.location, channels: image.channels, in: scope),
       kl: graph.rowSum(graph.concatenate(inference.divergences)),
+      logPrior: graph.rowSum(prior.logDensity(inference.z, given: y, in: scope["prior"])),
       mean: likelihood.mean(location: inference.location, channels: image.channels, in: graph))
     graph.keep([inference.z, inference.posterior.mu, inference.posterior.logvar])
-    graph.keep([recorded.reconstruction, recorded.kl, recorded.mean])
+    graph.keep([recorded.reconstruction, recorded.kl, recorded.logPrior, recorded.mean])
     graph.replay.isTraining = false
     graph.finalize(parameters: store.values)
     return recorded
   }
 
-  /// -log p(x | z) of latents that the caller gives, ready to replay.
+  /// z of the prior from noise, ready to replay.
+  package func priorGraph(batch: Int, parameters: UnsafeMutablePointer<Float>? = nil) -> PriorGraph {
+    let recorded = recordPrior(batch: batch)
+    recorded.graph.finalize(parameters: parameters ?? store.values)
+    return recorded
+  }
+
+  /// -log p(x | z) and log p(z) of latents that the caller gives, ready to replay.
   package func conditionalGraph(batch: Int) -> ConditionalGraph {
     let recorded = recordConditional(batch: batch)
     recorded.graph.replay.isTraining = false
@@ -130,12 +145,13 @@ package final class VariationalAutoencoder {
   private func recordEncoder(batch: Int) -> EncoderGraph {
     let graph = Graph(batch: batch, recordsGradients: false)
     let x = graph.input([batch, elements]), y = conditionInput(of: graph)
-    let posterior = model.infer(
-      seen(x, in: graph), given: y, noise: { .keyed(stream: $0) }, in: ParameterScope(graph: graph, store: store)
-    ).posterior
-    graph.keep([posterior.mu, posterior.logvar])
+    let inference = model.infer(
+      seen(x, in: graph), given: y, prior: prior, noise: { .keyed(stream: $0) },
+      in: ParameterScope(graph: graph, store: store))
+    let posterior = inference.posterior, kl = graph.concatenate(inference.divergences)
+    graph.keep([posterior.mu, posterior.logvar, kl])
     graph.dropUnneeded()
-    return EncoderGraph(graph: graph, x: x, y: y, posterior: posterior)
+    return EncoderGraph(graph: graph, x: x, y: y, posterior: posterior, kl: kl)
   }
 
   private func recordConditional(batch: Int) -> ConditionalGraph {
@@ -144,8 +160,17 @@ package final class VariationalAutoencoder {
     let z = graph.input([batch, model.latent]), x = graph.input([batch, elements]), y = conditionInput(of: graph)
     let reconstruction = likelihood.negativeLogLikelihood(
       x, location: model.decode(z, given: y, in: scope), channels: image.channels, in: scope)
-    graph.keep([reconstruction])
-    return ConditionalGraph(graph: graph, z: z, x: x, y: y, reconstruction: reconstruction)
+    let density = graph.rowSum(prior.logDensity(z, given: y, in: scope["prior"]))
+    graph.keep([reconstruction, density])
+    return ConditionalGraph(graph: graph, z: z, x: x, y: y, reconstruction: reconstruction, logPrior: density)
+  }
+
+  private func recordPrior(batch: Int) -> PriorGraph {
+    let graph = Graph(batch: batch, recordsGradients: false)
+    let noise = graph.input([batch, model.latent]), y = conditionInput(of: graph)
+    let z = prior.draw(noise, given: y, in: ParameterScope(graph: graph, store: store)["prior"])
+    graph.keep([z])
+    return PriorGraph(graph: graph, noise: noise, y: y, z: z)
   }
 
   private func recordDecoder(batch: Int, draws: Bool = false) -> DecoderGraph {
@@ -165,7 +190,8 @@ package final class VariationalAutoencoder {
     let graph = Graph(batch: batch, recordsGradients: gradients)
     let scope = ParameterScope(graph: graph, store: store)
     let x = graph.input([batch, elements]), y = conditionInput(of: graph)
-    let inference = model.infer(seen(x, in: graph), given: y, noise: { .keyed(stream: $0) }, in: scope)
+    let inference = model.infer(
+      seen(x, in: graph), given: y, prior: prior, noise: { .keyed(stream: $0) }, in: scope)
     let terms = objective.record(x, inference, likelihood: likelihood, image: image, in: scope)
     graph.keep([inference.z, inference.posterior.mu, inference.posterior.logvar])
     return ELBOGraph(graph: graph, x: x, y: y, inference: inference, terms: terms)
@@ -187,7 +213,7 @@ package struct ELBOGraph {
   package let terms: Terms
 }
 
-/// x -> posterior, -log p(x | z), KL and E[x | z], each of a row alone.
+/// x -> posterior, -log p(x | z), KL, log p(z) and E[x | z], each of a row alone.
 package struct ScoringGraph {
   package let graph: Graph
   /// (batch, elements)
@@ -199,11 +225,13 @@ package struct ScoringGraph {
   package let reconstruction: Tensor
   /// (batch)
   package let kl: Tensor
+  /// log p(z), or log p(z | y). Nats. (batch)
+  package let logPrior: Tensor
   /// (batch, elements)
   package let mean: Tensor
 }
 
-/// x -> posterior.
+/// x -> posterior and its KL to the prior.
 package struct EncoderGraph {
   package let graph: Graph
   /// (batch, elements)
@@ -211,6 +239,8 @@ package struct EncoderGraph {
   /// (batch, condition)
   package let y: Tensor?
   package let posterior: DiagonalGaussian
+  /// KL to the prior by unit, nats; of some priors an estimate by one draw. (batch, latent)
+  package let kl: Tensor
 }
 
 /// z -> E[x | z], or x ~ p(x | z).
@@ -224,7 +254,18 @@ package struct DecoderGraph {
   package let mean: Tensor
 }
 
-/// z, x -> -log p(x | z).
+/// Noise u ~ N(0, I) -> z of the prior.
+package struct PriorGraph {
+  package let graph: Graph
+  /// (batch, latent)
+  package let noise: Tensor
+  /// (batch, condition)
+  package let y: Tensor?
+  /// (batch, latent)
+  package let z: Tensor
+}
+
+/// z, x -> -log p(x | z), log p(z).
 package struct ConditionalGraph {
   package let graph: Graph
   /// (batch, latent)
@@ -235,4 +276,6 @@ package struct ConditionalGraph {
   package let y: Tensor?
   /// Nats, summed over dimensions. (batch)
   package let reconstruction: Tensor
+  /// log p(z), or log p(z | y). Nats. (batch)
+  package let logPrior: Tensor
 }

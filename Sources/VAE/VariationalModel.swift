@@ -24,9 +24,11 @@ package struct Inference {
 package protocol VariationalModel {
   /// Extent of z.
   var latent: Int { get }
-  /// Records encoder, reparameterisation and decoder for x (batch, elements), told y (batch, condition); `noise` maps a
-  /// stream's name to its source.
-  func infer(_ x: Tensor, given y: Tensor?, noise: (String) -> Noise, in scope: ParameterScope) -> Inference
+  /// Records encoder, reparameterisation and decoder for x (batch, elements), told y (batch, condition), and the KL to the
+  /// prior; `noise` maps a stream's name to its source.
+  func infer(
+    _ x: Tensor, given y: Tensor?, prior: any Prior, noise: (String) -> Noise, in scope: ParameterScope
+  ) -> Inference
   /// Records the decoder alone. z (batch, latent), y (batch, condition) -> location (batch, pixels * outputs)
   func decode(_ z: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor
 }
@@ -38,12 +40,12 @@ protocol OneLayerModel: VariationalModel {
 
 extension OneLayerModel {
   package func infer(
-    _ x: Tensor, given y: Tensor?, noise: (String) -> Noise, in scope: ParameterScope
+    _ x: Tensor, given y: Tensor?, prior: any Prior, noise: (String) -> Noise, in scope: ParameterScope
   ) -> Inference {
     let posterior = posterior(of: x, given: y, in: scope), z = posterior.sample(noise("eps"), in: scope.graph)
     return Inference(
       posterior: posterior, z: z, location: decode(z, given: y, in: scope),
-      divergences: [posterior.divergence(in: scope.graph)])
+      divergences: [prior.divergence(of: posterior, at: z, given: y, in: scope["prior"])])
   }
 }
 
@@ -71,6 +73,10 @@ package struct ModelSettings: Sendable, Equatable {
   package var latent = 20
   /// Numbers that the model is told of a sample beside its values: set from the data.
   package var condition = 0
+  package var prior = PriorRegistry.standard
+  /// Widths of the prior's networks, and couplings of a flow.
+  package var priorHidden = [64]
+  package var flowLayers = 10
   package var activation = Activation.relu
   package var dropout: Float = 0
   package var logvarLow: Float = -10

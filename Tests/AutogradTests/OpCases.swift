@@ -98,7 +98,7 @@ private let shapes: [[Int]] = [[1, 1], [3, 5], [7, 17], [5, 33]]
 let opCases: [OpCase] =
   activationCases + linearCases + shapeCases + limitCases + dropoutCases + noiseCases + divergenceCases
   + likelihoodCases + sharingCases + convolutionCases + valueLikelihoodCases + mixtureCases + similarityCases
-  + normalizationCases + resamplingCases + aggregateCases + tableCases
+  + normalizationCases + resamplingCases + aggregateCases + tableCases + priorCases
 
 private let activationCases: [OpCase] = Activation.allCases.flatMap { f in
   shapes.map { shape in

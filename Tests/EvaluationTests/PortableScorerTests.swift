@@ -14,23 +14,40 @@ private struct ScoredModel {
   let scaling = Scaling(offset: [0.5, -1, 0, 2, 0, 0.25], scale: [2, 1, 0.5, 1, 3, 1])
   /// In the units of the data.
   var x: PortableArray
+  let condition: Condition?
   static let elements = 6, rows = 9, seed: UInt64 = 12
 
-  init(likelihood: String, columns: [Int] = []) throws {
+  init(likelihood: String, columns: [Int] = [], prior: String = PriorRegistry.standard) throws {
     var settings = ModelSettings(), words = LikelihoodSettings()
     settings.hidden = [11]
     settings.latent = 3
     settings.image = ImageShape(rows: 1, columns: Self.elements, channels: 1)
     settings.missing = columns.isEmpty ? .none : .masked
+    condition =
+      prior == PriorRegistry.standard ? nil : .classes(labels: [0, 1, 2], names: ["a", "b", "c"])
+    (settings.prior, settings.condition) = (prior, condition?.width ?? 0)
+    (settings.flowLayers, settings.priorHidden) = (4, [5])
     words.kind = likelihood
     words.columns = columns
     autoencoder = try VariationalAutoencoder(
       settings, likelihood: LikelihoodRegistry.make(words), objective: Objective(), seed: 5)
+    for parameter in autoencoder.store.parameters where parameter.name.hasPrefix("prior.") {
+      for at in parameter.range { autoencoder.store.values[at] = Float(0.4 * sin(Double(at) * 2.3)) }
+    }
     x = PortableArray(
       [Self.rows, Self.elements], (0..<Self.rows * Self.elements).map { Double(Float(sin(Double($0) * 1.7) * 1.5)) })
   }
 
-  var model: PortableModel { PortableModel(autoencoder, .vector(Self.elements), scaling) }
+  var model: PortableModel { PortableModel(autoencoder, .vector(Self.elements), scaling, condition) }
+  /// Row i is of class i mod 3; empty without classes.
+  private var y: [Float] {
+    guard let condition else { return [] }
+    return (0..<Self.rows).flatMap { condition.oneHot($0 % condition.classes) }
+  }
+  private var inputs: [String: PortableArray] {
+    guard let condition else { return ["x": x] }
+    return ["x": x, "y": PortableArray([Self.rows, condition.width], y.map(Double.init))]
+  }
 
   func scores(_ score: Score, draws: Int) -> [Double] {
     let scorer = RowScorer(autoencoder, score, draws: draws, seed: Self.seed)
@@ -39,6 +56,9 @@ private struct ScoredModel {
       for i in 0..<filled * Self.elements {
         let j = i % Self.elements
         scorer.x[i] = (Float(x.numbers[first * Self.elements + i]) - scaling.offset[j]) * scaling.scale[j]
+      }
+      if let told = scorer.y, let width = condition?.width {
+        for i in 0..<filled * width { told[i] = y[first * width + i] }
       }
       return scorer.scores(of: filled)
     }
@@ -56,7 +76,7 @@ private struct ScoredModel {
     let calibration = calibration(score, draws: draws, on: expected, quantile: 0.5)
     #expect(expected.contains(calibration.threshold.value) && expected.contains(where: calibration.isAnomalous))
     let graph = try model.scorer(calibration, seed: Self.seed)
-    let found = try PortableInterpreter(graph).run(["x": x])
+    let found = try PortableInterpreter(graph).run(inputs)
     for (found, expected) in zip(try #require(found["score"]).numbers, expected) {
       #expect(abs(found - expected) <= 1e-5 * max(1, abs(expected)))
     }
@@ -69,6 +89,11 @@ private struct ScoredModel {
   @Test("The exported score is the program's, and so is every decision", arguments: Score.allCases)
   func scores(score: Score) throws {
     try ScoredModel(likelihood: "gaussian_learned").agrees(score)
+  }
+
+  @Test("So it is with a prior that is learned", arguments: Score.allCases, ["conditional", "flow"])
+  func priors(score: Score, prior: String) throws {
+    try ScoredModel(likelihood: "gaussian_learned", prior: prior).agrees(score)
   }
 
   @Test("So it is of tables with categories and missing values", arguments: Score.allCases)

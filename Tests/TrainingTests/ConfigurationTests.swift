@@ -40,6 +40,9 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
   ("model.norm_groups", ["1", "4096"], ["0", "4097", "all"]),
   ("model.latent", ["1", "65536"], ["0", "-1", "65537", "1.5", "ten", "", "99999999999999999999"]),
   ("model.condition", ["none", "label", "attributes"], ["labels", "", "class"]),
+  ("model.prior", ["standard", "conditional", "flow"], ["", "normal", "Flow"]),
+  ("model.prior_hidden", ["[]", "[64]", "[5, 7]"], ["[0]", "[65537]", "wide"]),
+  ("model.flow_layers", ["1", "64"], ["0", "65", "two"]),
   (
     "model.activation",
     ["identity", "relu", "leaky_relu", "elu", "tanh", "sigmoid", "softplus", "silu", "gelu"], ["ReLU", "swish", ""]

@@ -17,6 +17,9 @@ private struct Trajectory: Decodable {
     let latent: Int
     /// Numbers that the model is told of a sample.
     let condition: Int?
+    let prior: String?
+    let priorHidden: [Int]?
+    let flowLayers: Int?
     let encoder, decoder: [Int]
     let logvarBound: Float
     let activation: String
@@ -48,6 +51,9 @@ private struct Trajectory: Decodable {
     settings.decoderHidden = model.decoder
     settings.latent = model.latent
     settings.condition = model.condition ?? 0
+    settings.prior = model.prior ?? settings.prior
+    settings.priorHidden = model.priorHidden ?? settings.priorHidden
+    settings.flowLayers = model.flowLayers ?? settings.flowLayers
     settings.activation = try #require(Activation(rawValue: model.activation))
     settings.logvarLow = -model.logvarBound
     settings.logvarHigh = model.logvarBound
@@ -81,6 +87,8 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
       TrajectoryCase(stem: "trajectory-gaussian", likelihood: GaussianLearned()),
       TrajectoryCase(stem: "trajectory-conv", likelihood: Bernoulli()),
       TrajectoryCase(stem: "trajectory-conditional", likelihood: Bernoulli()),
+      TrajectoryCase(stem: "trajectory-prior", likelihood: Bernoulli()),
+      TrajectoryCase(stem: "trajectory-flow", likelihood: Bernoulli()),
     ])
   func tenSteps(trajectory: TrajectoryCase) throws {
     let reference = try fixture("\(trajectory.stem).json", as: Trajectory.self)
@@ -99,7 +107,8 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
     let x = graph.input([batch, settings.elements]), eps = graph.input([batch, settings.latent])
     let y = settings.condition > 0 ? graph.input([batch, settings.condition]) : nil
     let model = try ModelRegistry.make(settings)
-    let inference = model.infer(x, given: y, noise: { _ in .supplied(eps) }, in: scope)
+    let inference = model.infer(
+      x, given: y, prior: try PriorRegistry.make(settings), noise: { _ in .supplied(eps) }, in: scope)
     let terms = objective.record(x, inference, likelihood: trajectory.likelihood, image: settings.image, in: scope)
     store.allocate(seed: 0)
     graph.finalize(parameters: store.values)

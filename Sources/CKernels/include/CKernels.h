@@ -161,6 +161,26 @@ void vd_squared_distances(float *y, const float *x, const float *mean, size_t ro
 // kl = (exp(lv) + mu^2 - 1 - lv) / 2 per element, in nats; glv += g (exp(lv) - 1) / 2 (and gmu += g mu is a product).
 void vd_gaussian_kl(float *kl, const float *mu, const float *logvar, size_t n);
 void vd_gaussian_kl_backward(float *glogvar, const float *g, const float *logvar, size_t n);
+// KL of N(mu, exp(logvar)) from N(m, exp(lv)) per element, in nats. Any gradient may be absent.
+void vd_gaussian_divergence(float *kl, const float *mu, const float *logvar, const float *m, const float *lv, size_t n);
+void vd_gaussian_divergence_backward(float *gmu, float *glogvar, float *gm, float *glv, const float *g, const float *mu,
+                                     const float *logvar, const float *m, const float *lv, size_t n);
+// log N(z; mu, exp(logvar)) per element; without mu and logvar, of N(0, 1). Any gradient may be absent.
+void vd_log_normal(float *density, const float *z, const float *mu, const float *logvar, size_t n);
+void vd_log_normal_backward(float *gz, float *gmu, float *glogvar, const float *g, const float *z, const float *mu,
+                            const float *logvar, size_t n);
+// Columns changed[0..width) of y = z * exp(s) + t, or of the inverse (z - t) * exp(-s); the others are z's. raw (rows,
+// 2 * width) has a, with s = bound * tanh(a / bound), then t. log_scale = log |dy/dz|, (rows, columns). Any gradient may
+// be absent.
+void vd_coupling(float *y, float *log_scale, const float *z, const float *raw, const int32_t *changed, size_t rows,
+                 size_t columns, size_t width, float bound, int32_t inverse);
+void vd_coupling_backward(float *gz, float *graw, const float *gy, const float *glog_scale, const float *z,
+                          const float *y, const float *raw, const int32_t *changed, size_t rows, size_t columns,
+                          size_t width, float bound, int32_t inverse);
+// y[i, j] = x[i, chosen[j]]; gx[i, chosen[j]] += gy[i, j].
+void vd_select_columns(float *y, const float *x, const int32_t *chosen, size_t rows, size_t columns, size_t width);
+void vd_select_columns_backward(float *gx, const float *gy, const int32_t *chosen, size_t rows, size_t columns,
+                                size_t width);
 // z = mu + scale * exp(lv / 2) * eps; deviation keeps scale * exp(lv / 2) * eps; glv += gz deviation / 2.
 void vd_reparameterize(float *z, float *deviation, const float *mu, const float *logvar, const float *eps, float scale,
                        size_t n);

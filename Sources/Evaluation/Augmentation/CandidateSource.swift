@@ -25,6 +25,7 @@ package final class CandidateSource {
 
   private let origin: Origin
   private let condition: Condition
+  private let prior: PriorSampler
   private let decoder: LatentDecoder
   private let latent: Int
   private let seed: UInt64
@@ -34,6 +35,7 @@ package final class CandidateSource {
     (self.origin, self.condition) = (origin, condition)
     self.seed = seed
     latent = model.autoencoder.model.latent
+    prior = PriorSampler(model.autoencoder)
     decoder = LatentDecoder(
       model.autoencoder, drawing: usesMean ? nil : seed)
   }
@@ -60,6 +62,7 @@ package final class CandidateSource {
       case .classes(let told): repeated(told[place], Self.block)
       case .sources(let told, let width): sources.flatMap { told[$0 * width..<($0 + 1) * width] }
       }
+    if case .prior = origin { z = prior.draw(z, given: y) }
     decoder.first = first
     return (decoder.decode(z, given: y), y)
   }

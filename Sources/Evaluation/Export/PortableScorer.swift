@@ -62,13 +62,14 @@ extension PortableModel {
     }
     rest[graph.x] = copies(x, autoencoder.elements).merged([autoencoder.elements])
     if let y { rest.give(graph.y, copies(y, autoencoder.condition).merged([autoencoder.condition])) }
-    try rest.write(score == .negativeELBO ? [graph.reconstruction, graph.kl] : [graph.reconstruction])
+    try rest.write([graph.reconstruction, score == .negativeELBO ? graph.kl : graph.logPrior])
     let nll = rest[graph.reconstruction].merged([draws])
     if score == .negativeELBO { return (nll + rest[graph.kl].merged([draws])).sumOfRow() * (1 / Float(draws)) }
     // -log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x), where (z - mu)^2 / sigma^2 is eps^2
-    let each = writer.node("ReduceSum", [logvar + eps * eps - z * z, writer.list([2])], ["keepdims": .integer(0)])
+    let each = logvar + eps * eps + Float(log(2 * Double.pi)), prior = rest[graph.logPrior].merged([draws])
+    let own = writer.node("ReduceSum", [0.5 * each, writer.list([2])], ["keepdims": .integer(0)])
     let total = writer.node(
-      "ReduceLogSumExp", [0.5 * each - nll], ["axes": .integers([1]), "keepdims": .integer(0)])
+      "ReduceLogSumExp", [prior + own - nll], ["axes": .integers([1]), "keepdims": .integer(0)])
     return Float(log(Double(draws))) - total
   }
 

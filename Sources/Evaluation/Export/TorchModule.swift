@@ -40,6 +40,11 @@ package struct TorchModule {
   package var text: String {
     get throws(Failure) {
       let kind = configuration.model.kind, likelihood = configuration.model.likelihood
+      guard configuration.model.prior == PriorRegistry.standard else {
+        throw Failure(
+          .badConfiguration, "there is no PyTorch text of the prior \(configuration.model.prior)",
+          hint: "--format onnx has all priors")
+      }
       guard let body = Self.models[kind]?(self), let (loss, mean) = likelihoodLines else {
         throw Failure(
           .badConfiguration, "there is no PyTorch text of the model \(kind) with the likelihood \(likelihood)",

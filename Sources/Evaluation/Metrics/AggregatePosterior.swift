@@ -2,7 +2,7 @@ import Communication
 import Foundation
 import Kernels
 
-/// The mean of q(z | x) over samples, q(z), against the prior N(0, I).
+/// The mean of q(z | x) over samples, q(z), against the prior.
 package struct AggregatePosterior: Sendable, Equatable {
   /// Samples that it was estimated from, evenly spaced in the set.
   package var samples: Int
@@ -13,10 +13,13 @@ package struct AggregatePosterior: Sendable, Equatable {
   package var largestCorrelation: Double
   /// I(x; z) under q, nats; no estimate from n samples exceeds log n.
   package var mutualInformation: Double
-  /// KL(q(z) || N(0, I)), nats: what is left of the mean KL without I(x; z).
-  package var marginalKL: Double
+  /// KL(q(z) || p(z)), nats: what is left of the mean KL without I(x; z); nil of a prior that is another for every y.
+  package var marginalKL: Double?
   /// Squared maximum mean discrepancy of q(z) and the prior, unbiased; its kernel is not that of `objective.mmd`.
   package var mmd: Double
+  /// KL of a Gaussian with q(z)'s moments from one with the prior's, nats a unit: unlike `marginalKL`, it has no limit of
+  /// log n.
+  package var mismatch: Double
 
   package static let limit = 2048
 
@@ -25,7 +28,9 @@ package struct AggregatePosterior: Sendable, Equatable {
   /// I = E_x E_q(z|x) [log q(z | x) - log 1/n sum_j q(z | x_j)], one z for each x, over KL: Hoffman and Johnson, "ELBO
   /// surgery", 2016. MMD: the kernel sum_s 2 d s / (2 d s + |a - b|^2), Tolstikhin et al., "Wasserstein auto-encoders",
   /// ICLR 2018.
-  package init(_ posteriors: Posteriors, seed: UInt64, _ communicator: Communicator) throws(Failure) {
+  package init(
+    _ posteriors: Posteriors, _ prior: PriorDraws, seed: UInt64, _ communicator: Communicator
+  ) throws(Failure) {
     let n = posteriors.count, d = posteriors.latent
     samples = n
     let moments = CodeVariances(posteriors.mu, dimensions: d)
@@ -38,7 +43,7 @@ package struct AggregatePosterior: Sendable, Equatable {
     largestCorrelation = CodeMoments(codes, dimensions: units).largestCorrelation
 
     let z = posteriors.draw(seed: seed), inverse = posteriors.inverse
-    let prior = AggregatePosterior.prior(n, d, seed: seed)
+    let drawn = prior.z
     let leaves = (n + AggregatePosterior.rows - 1) / AggregatePosterior.rows
     let sums = try communicator.treeSum(leaves: leaves, width: 5) { leaf, row in
       let range = leaf * AggregatePosterior.rows..<min(n, (leaf + 1) * AggregatePosterior.rows)
@@ -46,24 +51,18 @@ package struct AggregatePosterior: Sendable, Equatable {
         row[0] += posteriors.logRatio(of: i, z, inverse)
         row[1] += posteriors.divergence(of: i)
         row[2] += AggregatePosterior.similarity(i, of: z, to: z, n, d, without: i)
-        row[3] += AggregatePosterior.similarity(i, of: prior, to: prior, n, d, without: i)
-        row[4] += AggregatePosterior.similarity(i, of: z, to: prior, n, d, without: nil)
+        row[3] += AggregatePosterior.similarity(i, of: drawn, to: drawn, n, d, without: i)
+        row[4] += AggregatePosterior.similarity(i, of: z, to: drawn, n, d, without: nil)
       }
     }
     let count = Double(max(n, 1)), pairs = Double(max(n * (n - 1), 1))
     mutualInformation = sums[0] / count
-    marginalKL = sums[1] / count - mutualInformation
+    marginalKL = prior.isMarginal ? sums[1] / count - mutualInformation : nil
     mmd = (sums[2] + sums[3]) / pairs - 2 * sums[4] / (count * count)
+    mismatch = prior.divergence(of: mean, variance) / Double(max(1, d))
   }
 
   private static let rows = 64
-
-  private static func prior(_ n: Int, _ d: Int, seed: UInt64) -> [Float] {
-    var prior = [Float](repeating: 0, count: n * d)
-    KeyedGenerator(seed: seed, stream: "prior")
-      .normal(into: &prior, samples: (0..<n).map(UInt64.init), rows: n, columns: d, epoch: 0)
-    return prior
-  }
 
   private static let scales = [0.1, 0.2, 0.5, 1, 2, 5, 10]
 
@@ -84,16 +83,6 @@ package struct AggregatePosterior: Sendable, Equatable {
       }
     }
     return total
-  }
-}
-
-extension AggregatePosterior {
-  /// KL of a Gaussian with q(z)'s moments from the prior, nats a unit: unlike `marginalKL`, it has no limit of log n.
-  package var mismatch: Double {
-    let units = zip(mean, variance).map { mean, variance in
-      0.5 * (variance + mean * mean - log(max(variance, 1e-30)) - 1)
-    }
-    return units.reduce(0, +) / Double(max(1, units.count))
   }
 }
 

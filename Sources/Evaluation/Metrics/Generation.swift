@@ -39,6 +39,7 @@ package final class GenerationMetrics {
   private static let mostUnits = 256
 
   private let encoder: Encoder
+  private let prior: PriorSampler
   private let decoder: DecoderGraph
   private let data: Dataset
   private let communicator: Communicator
@@ -50,6 +51,7 @@ package final class GenerationMetrics {
 
   package init(_ model: TrainedModel, _ data: Dataset, _ encoder: Encoder, _ communicator: Communicator) {
     self.encoder = encoder
+    prior = PriorSampler(model.autoencoder)
     decoder = model.autoencoder.decoderGraph(batch: Validator.chunk)
     self.data = data
     self.communicator = communicator
@@ -127,11 +129,12 @@ package final class GenerationMetrics {
 
   private func addSamples(_ chunk: Range<Int>, _ units: [Int], to row: UnsafeMutablePointer<Double>) {
     let samples = (0..<Validator.chunk).map { UInt64(chunk.lowerBound + $0) }
-    KeyedGenerator(seed: seed, stream: "generation").normal(
-      into: decoder.graph[decoder.z], samples: samples, rows: Validator.chunk, columns: decoder.z.columns, epoch: 0)
     // Classes and attributes as often as the data has them.
     let indices = (0..<data.count).spaced(GenerationMetrics.most)
     let told = data.conditions(of: (0..<Validator.chunk).map { indices[(chunk.lowerBound + $0) % indices.count] })
+    let noise = PriorNoise(latent: decoder.z.columns, seed: seed, stream: "generation")
+    let z = prior.draw(noise.draw(Validator.chunk, from: chunk.lowerBound), given: told)
+    decoder.graph[decoder.z].update(from: z, count: z.count)
     decoder.graph[decoder.y]?.update(from: told, count: told.count)
     encoder.graph.graph[encoder.graph.y]?.update(from: told, count: told.count)
     decoder.graph.forward()

@@ -102,12 +102,12 @@ package final class RowScorer {
     for draw in 0..<draws {
       replay(draw)
       let mu = memory[posterior.mu], logvar = memory[posterior.logvar], z = memory[graph.inference.z]
-      let nll = memory[graph.reconstruction]
+      let nll = memory[graph.reconstruction], logPrior = memory[graph.logPrior]
       for row in 0..<filled {
-        var ratio = -Double(nll[row])
+        var ratio = Double(logPrior[row]) - Double(nll[row])
         for i in row * latent..<(row + 1) * latent {
           let drawn = Double(z[i]), spread = Double(logvar[i]), away = drawn - Double(mu[i])
-          ratio += 0.5 * (spread + away * away * exp(-spread) - drawn * drawn)
+          ratio += 0.5 * (log(2 * Double.pi) + spread + away * away * exp(-spread))
         }
         weights[row].add(ratio)
       }
@@ -202,6 +202,6 @@ extension RowScorer {
 extension ScoringGraph {
   /// Whatever is made of a row.
   fileprivate var outputs: [Tensor] {
-    [inference.posterior.mu, inference.posterior.logvar, inference.z, reconstruction, kl, mean]
+    [inference.posterior.mu, inference.posterior.logvar, inference.z, reconstruction, kl, logPrior, mean]
   }
 }

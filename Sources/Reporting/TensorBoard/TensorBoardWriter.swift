@@ -135,7 +135,8 @@ extension StepReport {
 
 extension EpochReport {
   fileprivate var values: [TensorBoardEvent.Value] {
-    let units = Histogram(edges: (0...valid.klPerUnit.count).map(Double.init), counts: valid.klPerUnit)
+    let units = Histogram(
+      edges: (0...valid.klPerUnit.count).map(Double.init), counts: valid.klPerUnit.map { max(0, $0) })
     return train.values("train", bits) + valid.means.values("valid", bits) + [
       .scalar("valid/recon_of_mean", valid.reconstructionOfMean),
       .scalar("optimizer/beta", beta), .scalar("optimizer/learning_rate", learningRate),

@@ -48,6 +48,9 @@ package struct Configuration: Sendable, Equatable {
     package var normGroups = 8
     package var latent = 20
     package var condition = ConditionKind.none
+    package var prior = PriorRegistry.standard
+    package var priorHidden = [64]
+    package var flowLayers = 10
     package var activation = Activation.relu
     package var dropout = 0.0
     package var likelihood = "bernoulli"
@@ -213,6 +216,9 @@ extension Configuration {
     settings.normGroups = model.normGroups
     settings.latent = model.latent
     settings.condition = condition?.width ?? 0
+    settings.prior = model.prior
+    settings.priorHidden = model.priorHidden
+    settings.flowLayers = model.flowLayers
     settings.activation = model.activation
     settings.dropout = Float(model.dropout)
     settings.logvarLow = Float(model.logvarLow)

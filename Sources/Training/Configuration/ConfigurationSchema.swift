@@ -135,6 +135,17 @@ package enum ConfigurationSchema {
       "model.condition", \.model.condition,
       "what encoder and decoder are told of a sample: none, label (its class), attributes"),
     key(
+      "model.prior", \.model.prior, "p(z): standard (N(0, I)), conditional (a Gaussian for each y), flow (RealNVP)",
+      "one of " + PriorRegistry.names.joined(separator: ", ")
+    ) { PriorRegistry.names.contains($0) },
+    key(
+      "model.prior_hidden", \.model.priorHidden, "widths of the networks of a conditional or flow prior",
+      "a list of widths of 1 to 65536"
+    ) { $0.allSatisfy((1...65_536).contains) && $0.count <= 64 },
+    key("model.flow_layers", \.model.flowLayers, "affine couplings of the flow prior", "between 1 and 64") {
+      (1...64).contains($0)
+    },
+    key(
       "model.activation", \.model.activation,
       "relu, leaky_relu, elu, tanh, sigmoid, softplus, silu, gelu (tanh form), identity"),
     key("model.dropout", \.model.dropout, "probability that a hidden value is dropped", "between 0 and 0.999") {

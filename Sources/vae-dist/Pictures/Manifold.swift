@@ -34,7 +34,9 @@ struct Manifold: ParsableCommand {
             .usage, "\(model.file.path): z has \(session.latent) units, and a plane has two",
             hint: "`vae-dist traverse` shows units one by one")
         }
-        let x = LatentDecoder(model.autoencoder).decode(LatentPaths.manifold(side: n), given: repeated(told, n * n))
+        let y = repeated(told, n * n)
+        let z = PriorSampler(model.autoencoder).draw(LatentPaths.manifold(side: n), given: y)
+        let x = LatentDecoder(model.autoencoder).decode(z, given: y)
         let file = try session.target("manifold")
         try file.write(x, [n, n], of: model) { PictureGrid(x, model.shape, columns: n, gap: 0) }
         try session.tell(file)

@@ -22,7 +22,7 @@ struct Sample: ParsableCommand {
   @OptionGroup var options: PictureOptions
   @Option(name: .short, help: "How many samples, of each class if several (default: 64, or 8 of each).") var n: Int?
   @Option(name: .customLong("class"), help: ArgumentHelp("Of this class alone.", valueName: "name")) var chosen: String?
-  @Option(help: "Standard deviation of z; the prior's is 1.") var temperature = 1.0
+  @Option(help: "Standard deviation of the prior's noise, which is 1.") var temperature = 1.0
   @Flag(help: "Draw x from p(x given z) instead of its mean.") var draw = false
 
   func validate() throws {
@@ -38,8 +38,8 @@ struct Sample: ParsableCommand {
       let classes = try session.classes(chosen), samples = try drawn(session, classes)
       return try session.onRoot { () throws(Failure) in
         let model = session.model
-        let x = LatentDecoder(model.autoencoder, drawing: draw ? session.seed : nil)
-          .decode(samples.z, given: samples.y)
+        let z = PriorSampler(model.autoencoder).draw(samples.noise, given: samples.y)
+        let x = LatentDecoder(model.autoencoder, drawing: draw ? session.seed : nil).decode(z, given: samples.y)
         let count = x.count / model.shape.elementCount
         let file = try session.target("samples", chosen.map { "-class-\(fileName($0))" } ?? "")
         let labels = classes.map { classes in
@@ -55,14 +55,14 @@ struct Sample: ParsableCommand {
 
   /// Collective: attributes are those of data.
   private func drawn(_ session: PictureSession, _ classes: [Int]?) throws(Failure) -> PriorSamples {
-    let draw = PriorDraw(latent: session.latent, seed: session.seed, temperature: Float(temperature))
-    guard let condition = session.model.condition else { return PriorSamples(draw, count: n ?? 64) }
+    let noise = PriorNoise(latent: session.latent, seed: session.seed, temperature: Float(temperature))
+    guard let condition = session.model.condition else { return PriorSamples(noise, count: n ?? 64) }
     if let classes {
-      return PriorSamples(draw, each: n ?? (classes.count > 1 ? 8 : 64), of: classes, condition)
+      return PriorSamples(noise, each: n ?? (classes.count > 1 ? 8 : 64), of: classes, condition)
     }
     let (data, _) = try session.open(nil)
     let indices = session.draw(n ?? 64, of: data)
-    return PriorSamples(draw, count: indices.count, y: data.conditions(of: indices))
+    return PriorSamples(noise, count: indices.count, y: data.conditions(of: indices))
   }
 
   private func fileName(_ name: String) -> String {

@@ -38,9 +38,11 @@ struct Traverse: ParsableCommand {
       return try session.onRoot { () throws(Failure) in
         let model = session.model, kl = posteriors.klPerUnit
         let units = Array(kl.descending.prefix(n ?? .max))
-        let told = data.conditions(of: [sample ?? 0])
-        let x = LatentDecoder(model.autoencoder).decode(
-          LatentPaths.traverse(base, units: units, steps: steps), given: repeated(told, units.count * steps))
+        let y = repeated(data.conditions(of: [sample ?? 0]), units.count * steps)
+        let way = LatentPaths.traverse(base, units: units, steps: steps)
+        // Without a sample the way is one of the prior's noise, which is z of N(0, I).
+        let z = sample == nil ? PriorSampler(model.autoencoder).draw(way, given: y) : way
+        let x = LatentDecoder(model.autoencoder).decode(z, given: y)
         let file = try session.target("traversals", sample.map { "-sample-\($0)" } ?? "")
         try file.write(x, [units.count, steps], of: model) {
           .traversals(x, model.shape, units: units, klPerUnit: units.map { kl[$0] })

@@ -1,0 +1,62 @@
+import Autograd
+import Kernels
+import Layers
+
+/// A non-volume-preserving flow from z to u ~ N(0, I): affine couplings, each of which scales and shifts some units by a
+/// perceptron of the others and of y. It begins as N(0, I).
+///
+/// Dinh et al., "Density estimation using Real NVP", ICLR 2017. Units are not moved about between couplings: coupling k
+/// changes those whose number has k mod 2 as its binary digit k / 2, so that any two units part in some coupling, and a
+/// unit's part of the log-determinant is its own.
+struct FlowPrior: Prior {
+  private let settings: ModelSettings
+  /// Largest |log scale| of a coupling.
+  private static let bound: Float = 2
+
+  init(_ settings: ModelSettings) throws(Failure) {
+    guard settings.latent > 1 else {
+      throw Failure(
+        .badConfiguration, "model.prior is flow, and z has one unit (model.latent)",
+        hint: "couplings need units to be coupled: give model.latent 2 or more, or model.prior: standard")
+    }
+    self.settings = settings
+  }
+
+  func logDensity(_ z: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor {
+    let graph = scope.graph
+    var u = z, terms: [Tensor] = []
+    for coupling in 0..<settings.flowLayers {
+      let (next, logScale) = couple(u, coupling, given: y, inverse: false, in: scope)
+      u = next
+      terms.append(logScale)
+    }
+    let one = graph.constant(1)
+    return graph.weightedSum((terms + [graph.standardLogDensity(u)]).map { (one, $0) })
+  }
+
+  func draw(_ u: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor {
+    (0..<settings.flowLayers).reversed().reduce(u) { z, coupling in
+      couple(z, coupling, given: y, inverse: true, in: scope).y
+    }
+  }
+
+  private func couple(
+    _ z: Tensor, _ coupling: Int, given y: Tensor?, inverse: Bool, in scope: ParameterScope
+  ) -> (y: Tensor, logScale: Tensor) {
+    let changed = FlowPrior.changed(coupling, of: settings.latent)
+    let kept = (0..<settings.latent).filter { !changed.contains($0) }
+    let graph = scope.graph, scope = scope["couplings"]["\(coupling)"]
+    let h = scope["hidden"].perceptron(
+      graph.beside(graph.columns(z, kept), y), widths: settings.priorHidden, activation: settings.activation,
+      dropout: 0)
+    let raw = scope["output"].linear(h, to: 2 * changed.count, startsAtZero: true)
+    return graph.affineCoupling(z, raw: raw, changed: changed, bound: FlowPrior.bound, inverse: inverse)
+  }
+
+  /// The units that a coupling scales and shifts: neither none nor all.
+  static func changed(_ coupling: Int, of latent: Int) -> [Int] {
+    let digits = Int.bitWidth - (latent - 1).leadingZeroBitCount
+    let digit = coupling / 2 % digits
+    return (0..<latent).filter { ($0 >> digit) & 1 == coupling % 2 }
+  }
+}
