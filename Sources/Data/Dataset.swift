@@ -53,7 +53,13 @@ package final class Dataset {
   /// Numbers that describe each sample, where the source has some.
   package var attributeNames: [String]? { source.attributes?.names }
   /// SHA-256 of the source's fingerprint and of which of its rows these are.
-  package let fingerprint: String
+  package private(set) lazy var fingerprint: String = {
+    let digest = SHA256()
+    digest.update("\(source.reader.fingerprint) \(map.rows) \(map.part)")
+    if map.limit != .max { digest.update(" \(map.limit)" + (map.isSpaced ? " spaced" : "")) }
+    map.chosen?.withUnsafeBytes { digest.update($0) }
+    return digest.finish()
+  }()
 
   /// What a model is told of each sample, once the set has taken one over (`adopt`).
   package internal(set) var condition: Condition?
@@ -89,11 +95,6 @@ package final class Dataset {
     count = map.count
     shape = source.reader.shape
     requirement = source.reader.schema == nil ? .finite : .finiteOrMissing
-    let digest = SHA256()
-    digest.update("\(source.reader.fingerprint) \(map.rows) \(map.part)")
-    if map.limit != .max { digest.update(" \(map.limit)" + (map.isSpaced ? " spaced" : "")) }
-    map.chosen?.withUnsafeBytes { digest.update($0) }
-    fingerprint = digest.finish()
     decideChecks()
   }
 

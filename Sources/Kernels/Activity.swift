@@ -12,8 +12,9 @@ package final class Activity: Sendable {
 
   private static let running = Mutex<[Activity]>([])
   private static let count = Atomic<Int>(0)
-  /// Called whenever one begins.
-  private static let listener = Mutex<(@Sendable () -> Void)?>(nil)
+  /// Called whenever one begins. (A closure that a Mutex holds by itself is wrapped once more whenever it is looked at.)
+  private struct Listener { let hear: @Sendable () -> Void }
+  private static let listener = Mutex<Listener?>(nil)
 
   /// `end` must be called.
   package init(_ name: String, of total: Int = 0) {
@@ -21,7 +22,7 @@ package final class Activity: Sendable {
     self.total = total
     before = Activity.count.exchange(0, ordering: .relaxed)
     Activity.running.withLock { $0.append(self) }
-    Activity.listener.withLock { $0 }?()
+    Activity.listener.withLock { $0 }?.hear()
   }
 
   package func end() {
@@ -36,5 +37,7 @@ package final class Activity: Sendable {
     running.withLock { $0.last }.map { (activity: $0, done: count.load(ordering: .relaxed)) }
   }
 
-  package static func listen(_ began: @escaping @Sendable () -> Void) { listener.withLock { $0 = began } }
+  package static func listen(_ began: @escaping @Sendable () -> Void) {
+    listener.withLock { $0 = Listener(hear: began) }
+  }
 }

@@ -11,6 +11,8 @@ struct LoadedModel: Sendable {
   let score: Score
   let draws: Int
   let latent: Int
+  /// Rows of the replays.
+  let replays: [Int]
   /// The model's own, for samples.
   let seed: UInt64
   let path: String
@@ -33,7 +35,7 @@ struct LoadedModel: Sendable {
       form: form, scaling: model.file.metadata.scaling, requirement: try model.configuration.dataRequirement,
       mostRows: max(1, min(configuration.mostRows, (1 << 24) / shape.elementCount)))
     self.calibration = calibration
-    (score, draws, latent) = (scorer.score, scorer.draws, scorer.latent)
+    (score, draws, latent, replays) = (scorer.score, scorer.draws, scorer.latent, scorer.sizes)
     (seed, path, digest) = (model.seed, model.file.path, model.file.digest)
     let names = model.schema?.elementNames
     monitor = DriftMonitor(calibration, elements: shape.elementCount, window: configuration.window) {

@@ -30,8 +30,8 @@ package final class ScoringService {
 
   /// Answers by this model, which stays on this thread, until SIGTERM or SIGINT; what came before those is answered.
   package func run(_ model: TrainedModel, _ scorer: RowScorer, _ calibration: Calibration?) throws(Failure) {
-    let loaded = try LoadedModel(model, scorer, calibration, state.configuration)
     let replayer = ModelReplayer(model, scorer)
+    let loaded = try LoadedModel(model, scorer, calibration, state.configuration)
     try loaded.monitor.start()
     state.open(loaded)
     state.batcher.run(replayer)

@@ -68,6 +68,7 @@ struct StatusHandlers: Sendable {
         ("columns", form.schema.map { .array($0.columns.map { .text($0.name) }) } ?? .null),
         ("seconds", .number(Date().timeIntervalSince(state.began))),
         ("requests", .integer(now.requests.values.reduce(0, +))), ("rows", .integer(now.scores.total)),
+        ("replays", .array(model.replays.map(JSON.integer))),
         ("score", .text(model.score.rawValue)), ("calibration", model.calibration?.summary ?? .null),
         ("above", .integer(now.above)),
         (

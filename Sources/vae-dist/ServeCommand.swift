@@ -71,7 +71,6 @@ struct ServeCommand: ParsableCommand {
       StopSignals.install([SIGTERM, SIGINT])
       let service = try ScoringService(settings)
       try Output.result(service.address + "\n")
-      ActivityLine.start()
       let model = try TrainedModel(place, communicator)
       guard model.condition == nil else {
         throw Failure(

@@ -10,7 +10,12 @@ struct Reply {
 
   var text: String { String(decoding: body, as: UTF8.self) }
   var json: [String: Any] { (try? JSONSerialization.jsonObject(with: Data(body))) as? [String: Any] ?? [:] }
-  func numbers(_ key: String) -> [Double] { (json[key] as? [NSNumber])?.map(\.doubleValue) ?? [] }
+  /// An array of numbers, to the bit: Foundation's reader rounds some of them.
+  func numbers(_ key: String) -> [Double] {
+    let parts = text.components(separatedBy: "\"\(key)\": [")
+    guard parts.count == 2, let list = parts[1].split(separator: "]").first else { return [] }
+    return list.components(separatedBy: ", ").compactMap(Double.init)
+  }
   /// Float32 or float64 behind an NPY header.
   func array<T: BitwiseCopyable>(of type: T.Type) -> [T] {
     guard body.count > 10 else { return [] }

@@ -149,7 +149,7 @@ extension CommandTests {
       let mu = embedded.array(of: Float.self)
       #expect(codes.count == mu.count && zip(codes, mu).allSatisfy { abs($0 - $1) < 1e-4 })
       let made = try ask("/reconstruct", data).array(of: Float.self)
-      #expect(made.count == 64 * expected.count && made.allSatisfy { (0...16).contains($0) })
+      #expect(made.count == 64 * expected.count && made.allSatisfy { (0...255.1).contains($0) })
       #expect(try run(["sample", place, "-n", "70", "--seed", "3", "-o", scratch.path + "/s.npy"]).status == 0)
       let stored = Reply(
         status: 0, fields: [:], body: Array(try #require(FileManager.default.contents(atPath: scratch.path + "/s.npy")))
@@ -203,15 +203,17 @@ extension CommandTests {
       ) {
         #expect(reply.status == status, "\(reply.text)", sourceLocation: sourceLocation)
         let message = reply.json["error"] as? String ?? ""
-        #expect(!message.isEmpty && message.contains(words), "\(reply.text)", sourceLocation: sourceLocation)
+        #expect(
+          !message.isEmpty && (words.isEmpty || message.contains(words)), "\(reply.text)",
+          sourceLocation: sourceLocation)
         #expect(reply.json.keys.contains("hint"), sourceLocation: sourceLocation)
       }
       refused(400, try service.post("/score", "{\"rows\": [[1, 2"), "byte")
       refused(400, try service.post("/score", "{\"rows\": [[1, 2, 3]]}"), "3 values")
       refused(400, try service.post("/score", "{\"rows\": [[1, 2, 3, NaN]]}"))
-      refused(400, try service.post("/score", "{\"rows\": [[1, 2, 3, null]]}"), "null")
+      refused(400, try service.post("/score", "{\"rows\": [[1, 2, 3, Infinity]]}"))
       refused(400, try service.post("/score", "{\"rows\": [[1, 2, 3, \"x\"]]}"), "'x'")
-      refused(400, try service.post("/score", "a,b,c\n1,2,3\n", type: "text/csv"), "samples are 3")
+      refused(400, try service.post("/score", "a,b,c\n1,2,3\n", type: "text/csv"), "'d'")
       refused(400, try service.post("/encode", "{}"))
       refused(400, try service.post("/reconstruct", "\u{0}\u{1}"))
       refused(400, try service.post("/sample", "{\"n\": 0}"), "'n'")

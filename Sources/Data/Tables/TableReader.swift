@@ -8,7 +8,11 @@ final class TableReader: SampleReader {
   let shape: SampleShape
   let element = ElementType.text
   let columnNames: [String]?
-  let fingerprint: String
+  private(set) lazy var fingerprint: String = {
+    let digest = SHA256()
+    if let schema { digest.update("\(cells.fingerprint) \(schema)") }
+    return digest.finish()
+  }()
   let schema: TableSchema?
   let classNames: [String]?
 
@@ -57,9 +61,6 @@ final class TableReader: SampleReader {
     codes = schema.columns.map { column in
       Dictionary(uniqueKeysWithValues: (column.categories ?? []).enumerated().map { ($1, $0) })
     }
-    let digest = SHA256()
-    digest.update("\(cells.fingerprint) \(schema)")
-    fingerprint = digest.finish()
   }
 
   private static func list(_ names: [String]) -> String {

@@ -41,6 +41,8 @@ package final class RowScorer {
   /// Of the posterior of the rows, after `replayAtMean`. (rows, latent)
   package var mu: UnsafePointer<Float> { UnsafePointer(graph.graph[graph.inference.posterior.mu]) }
   package var logvar: UnsafePointer<Float> { UnsafePointer(graph.graph[graph.inference.posterior.logvar]) }
+  /// Rows of each replay, ascending.
+  package var sizes: [Int] { graphs.map(\.graph.batch) }
   package var latent: Int { graph.inference.posterior.mu.columns }
 
   /// Of the first `filled` rows of `x`. What is no number counts as the most anomalous.
@@ -117,12 +119,12 @@ package final class RowScorer {
 }
 
 extension RowScorer {
-  private static let sizes = [Validator.chunk, 64, 32, 16, 8, 4, 2, 1]
+  private static let trialSizes = [Validator.chunk, 64, 32, 16, 8, 4, 2, 1]
 
   /// The largest replay in which a row's place does not matter. The kernels of matrix products sum the last rows of a
   /// block, or those between blocks, in another order: OpenBLAS those of 128 rows for Haswell and Zen, but not of 8.
   private static func graph(_ autoencoder: VariationalAutoencoder, seed: UInt64) -> ScoringGraph {
-    for size in sizes.dropLast() {
+    for size in trialSizes.dropLast() {
       let graph = prepared(autoencoder, size, seed: seed)
       if ignoresPlace(graph) { return graph }
     }
@@ -140,7 +142,7 @@ extension RowScorer {
   /// in the largest replay. Sums may be taken in another order at other sizes; where they are, there is only the largest.
   package func admitSmallReplays(of autoencoder: VariationalAutoencoder) {
     let large = graph, rows = self.rows
-    var small = Self.sizes.filter { $0 < rows }.reversed().map { size in
+    var small = Self.trialSizes.filter { $0 < rows }.reversed().map { size in
       let graph = Self.prepared(autoencoder, size, seed: large.graph.replay.seed)
       for (small, large) in zip([graph.x, graph.y], [large.x, large.y]) {
         if let small, let large { graph.graph.point(small, to: self.graph.graph[large]) }
