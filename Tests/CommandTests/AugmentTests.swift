@@ -27,24 +27,24 @@ extension CommandTests {
     @Test("Digits of every class teach a classifier that has seen no real one; the same on two ranks, other by seed")
     func digits() throws {
       let scratch = try Scratch(), place = try trained(scratch), made = scratch.path + "/made.npz"
-      let arguments = ["augment", place, "-n", "100", "--per-class", "--around"]
+      let arguments = ["augment", place, "-n", "150", "--per-class", "--around"]
       let outcome = try run(arguments + ["-o", made, "--json"])
       try #require(outcome.status == 0, "\(outcome.errors) \(outcome.output)")
       let report = try json(outcome)
       let classifier = try #require(report["classifier"] as? [String: Any])
       #expect(try #require(classifier["accuracy_synthetic"] as? Double) >= 0.85, "\(classifier)")
-      #expect(classifier["tested"] as? Int ?? 0 > 140 && report["rows"] as? Int == 1_000)
+      #expect(classifier["tested"] as? Int ?? 0 > 140 && report["rows"] as? Int == 1_500)
       let gate = try #require(report["gate"] as? [String: Any])
-      #expect(gate["candidates"] as? Int ?? 0 > 1_000 && gate["real_rows"] as? Int ?? 0 > 140)
+      #expect(gate["candidates"] as? Int ?? 0 > 1_500 && gate["real_rows"] as? Int ?? 0 > 140)
       let classes = try #require(report["classes"] as? [[String: Any]])
-      #expect(classes.map { $0["label"] as? Int } == Array(0..<10) && classes.allSatisfy { $0["rows"] as? Int == 100 })
+      #expect(classes.map { $0["label"] as? Int } == Array(0..<10) && classes.allSatisfy { $0["rows"] as? Int == 150 })
       #expect(report["refused"] as? Bool == false && report["forced"] as? Bool == false)
 
       let page = try String(contentsOfFile: try #require(report["report"] as? String), encoding: .utf8)
       #expect(page.contains("These rows passed") && page.contains("turned away") && page.contains("data:image/png"))
       #expect(!page.contains("<script"))
       let inspected = try run(["data", "inspect", made, "--json"])
-      #expect(inspected.status == 0 && inspected.output.contains("\"samples\": 1000"), "\(inspected.output)")
+      #expect(inspected.status == 0 && inspected.output.contains("\"samples\": 1500"), "\(inspected.output)")
 
       let again = scratch.path + "/again.npz"
       #expect(try run(arguments + ["-o", again], ranks: 2).status == 0)
@@ -59,12 +59,12 @@ extension CommandTests {
     func conditional() throws {
       let scratch = try Scratch(), place = try trained(scratch, ["--set", "model.condition=label"])
       let made = scratch.path + "/made.npz"
-      let outcome = try run(["augment", place, "-n", "100", "--per-class", "-o", made, "--json"])
+      let outcome = try run(["augment", place, "-n", "150", "--per-class", "-o", made, "--json"])
       try #require(outcome.status == 0, "\(outcome.errors) \(outcome.output)")
       let report = try json(outcome)
       let classifier = try #require(report["classifier"] as? [String: Any])
       #expect(try #require(classifier["accuracy_synthetic"] as? Double) >= 0.85, "\(classifier)")
-      #expect(report["around"] as? Bool == false && report["rows"] as? Int == 1_000)
+      #expect(report["around"] as? Bool == false && report["rows"] as? Int == 1_500)
     }
 
     @Test("Rows that are hardly changed from their sources are refused, and the page says so; by force they are marked")

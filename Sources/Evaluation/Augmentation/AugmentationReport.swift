@@ -62,8 +62,14 @@ package struct Diversity: Equatable, Sendable {
   package let usual: ManifoldOverlap
   /// Of each class: total variance of synthetic rows over that of real ones; nil where there are too few.
   package let variances: [Double?]
-  /// Of each cluster of real rows, the share of real and of synthetic rows.
-  package let modes: [(real: Double, synthetic: Double)]
+  /// Of each cluster of real rows.
+  package let modes: [Mode]
+
+  /// The share of real and of synthetic rows that are in it.
+  package struct Mode: Equatable, Sendable {
+    package let real: Double
+    package let synthetic: Double
+  }
 
   private static let mostCompared = 4_000
   private static let leastOfClass = 5
@@ -86,13 +92,8 @@ package struct Diversity: Equatable, Sendable {
     }
     let sample = real.spaced(Self.mostCompared)
     let clusters = Clusters(sample.x, width: width, count: Clusters.count(ofRows: sample.count), seed: seed)
-    modes = Array(zip(clusters.shares(of: sample.x), clusters.shares(of: made.x))).map { (real: $0.0, synthetic: $0.1) }
+    modes = zip(clusters.shares(of: sample.x), clusters.shares(of: made.x)).map(Mode.init)
   }
 
   package var coveredModes: Int { modes.count { $0.synthetic >= Self.covered * $0.real } }
-
-  package static func == (a: Diversity, b: Diversity) -> Bool {
-    (a.compared, a.overlap, a.usual, a.variances) == (b.compared, b.overlap, b.usual, b.variances)
-      && a.modes.elementsEqual(b.modes, by: ==)
-  }
 }

@@ -2,6 +2,12 @@
 ///
 /// Esteban, Hyland and Raetsch, "Real-valued (medical) time series generation with recurrent conditional GANs", 2017.
 package struct ClassifierCheck: Equatable, Sendable {
+  package struct Class: Equatable, Sendable {
+    package let tested: Int
+    package let real: Int
+    package let synthetic: Int
+  }
+
   /// Real rows that it was tested on, which nothing else has used, and those of the commonest class.
   package let tested: Int
   package let commonest: Int
@@ -10,7 +16,7 @@ package struct ClassifierCheck: Equatable, Sendable {
   package let synthetic: Int
   package let both: Int
   /// Of each class: rows, and those told rightly by the first two.
-  package let classes: [(tested: Int, real: Int, synthetic: Int)]
+  package let classes: [Class]
   /// Of the difference of the first two shares, from the rows on which they differ.
   package let standardError: Double
 
@@ -30,7 +36,8 @@ package struct ClassifierCheck: Equatable, Sendable {
     both = right(real + synthetic).count { $0 }
     classes = (0..<count).map { place in
       let rows = test.classes.indices.filter { test.classes[$0] == place }
-      return (rows.count, rows.count { byReal[$0] }, rows.count { bySynthetic[$0] })
+      return Class(
+        tested: rows.count, real: rows.count { byReal[$0] }, synthetic: rows.count { bySynthetic[$0] })
     }
     let n = Double(max(1, tested)), lost = Double(zip(byReal, bySynthetic).count { $0 && !$1 })
     let won = Double(zip(byReal, bySynthetic).count { !$0 && $1 })
@@ -40,9 +47,4 @@ package struct ClassifierCheck: Equatable, Sendable {
   package func share(_ right: Int) -> Double { Double(right) / Double(max(1, tested)) }
   package var lost: Double { share(real) - share(synthetic) }
   package var isFarBelow: Bool { lost - 2 * standardError > Self.mostLost }
-
-  package static func == (a: ClassifierCheck, b: ClassifierCheck) -> Bool {
-    (a.tested, a.real, a.synthetic, a.both, a.standardError) == (b.tested, b.real, b.synthetic, b.both, b.standardError)
-      && a.classes.elementsEqual(b.classes, by: ==)
-  }
 }
