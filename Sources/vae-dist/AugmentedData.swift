@@ -22,7 +22,8 @@ struct AugmentedData {
     format = name.hasSuffix(".npz") ? .npz : name.hasSuffix(".csv") ? .csv : .folder
     if format == .npz, let words = model.schema?.columns.first(where: { $0.categories != nil }) {
       throw Failure(
-        .usage, "-o \(path.printable): column '\(words.name.printable)' has words, which an array of numbers does not hold",
+        .usage,
+        "-o \(path.printable): column '\(words.name.printable)' has words, which an array of numbers does not hold",
         hint: "give NAME.csv")
     }
     guard format == .folder else { return }
