@@ -34,6 +34,11 @@ extension Dataset {
         let table = try TableReader(try JSONCells(rows, schema), schema.ofRows, dropped: form.table.dropped)
         source = Source(try table.windows(schema) ?? table)
       } else {
+        guard rows.columns == nil else {
+          throw .malformed(
+            name, "names its columns, and the model knows none by name",
+            hint: "leave columns out: values stand in the order of training")
+        }
         source = Source(try JSONReader(rows, form.shape))
       }
     case .npy:
@@ -61,9 +66,17 @@ private final class ReceivedImage: SampleReader {
   let element = ElementType.u8
   let fingerprint = ""
   private let pixels: Pixels
+  /// Few bytes can claim many pixels, and decoding them keeps other requests waiting.
+  private static let mostPixels = 1 << 24
 
   init(_ bytes: [UInt8], _ options: ImageOptions, name: String) throws(Failure) {
     let header = try ImageHeader(try InputFile(bytes, name: name))
+    guard header.width * header.height <= ReceivedImage.mostPixels else {
+      throw .malformed(
+        name,
+        "a picture of \(header.width) x \(header.height) pixels, and \(ReceivedImage.mostPixels) are decoded at most",
+        hint: "send it smaller")
+    }
     let channels = options.channels == 0 ? header.channels : options.channels
     pixels = try ImageDecoder.decode(bytes, header, size: options.size, channels: channels, name: name)
     shape = .image(height: pixels.height, width: pixels.width, channels: pixels.channels)

@@ -69,16 +69,29 @@ final class HTTPServer: Sendable {
   ) async throws {
     let began = ContinuousClock.now
     var answer: Answer
+    // Bytes are counted as they come: what is only announced takes no room from others.
+    var held = 0
+    defer { state.release(held) }
+    func hold(_ bytes: Int) throws {
+      try state.reserve(bytes)
+      held += bytes
+    }
     do {
-      let route = try router.route(request.head)
-      let room = try room(for: request, state.configuration)
-      try state.reserve(room)
-      defer { state.release(room) }
-      if room > 0, request.headers[.expect]?.lowercased() == "100-continue" {
+      let route = try router.route(request.head), limit = state.configuration.mostBytes
+      let hasBody = try hasBody(request, limit: limit)
+      if hasBody, request.headers[.expect]?.lowercased() == "100-continue" {
         try await writer.writeInformationalHead(HTTPResponse(status: .continue))
       }
-      let body = room > 0 ? try await body(of: request, limit: state.configuration.mostBytes) : []
+      var body: [UInt8] = []
+      if hasBody {
+        for try await part in request.body {
+          guard body.count + part.readableBytes <= limit else { throw tooLarge(limit) }
+          try hold(part.readableBytes)
+          body += part.readableBytesView
+        }
+      }
       answer = try await route.answer(Inquiry(head: request.head, body: body))
+      try hold(answer.body.readableBytes)
     } catch let refusal as Refusal {
       answer = Answer(refusal)
     }
@@ -89,27 +102,18 @@ final class HTTPServer: Sendable {
     try await writer.write(response: head, body: ResponseBody(byteBuffer: answer.body))
   }
 
-  /// Bytes that its body may have.
-  private static func room(for request: Request, _ configuration: ServiceConfiguration) throws -> Int {
+  /// Refuses what says itself that it is too large.
+  private static func hasBody(_ request: Request, limit: Int) throws -> Bool {
     guard let length = request.headers[.contentLength].flatMap({ Int($0) }) else {
-      return request.headers[.transferEncoding] == nil ? 0 : configuration.mostBytes
+      return request.headers[.transferEncoding] != nil
     }
-    guard length <= configuration.mostBytes else { throw tooLarge(configuration.mostBytes) }
-    return length
+    guard length <= limit else { throw tooLarge(limit) }
+    return length > 0
   }
 
   private static func tooLarge(_ limit: Int) -> Refusal {
     Refusal(
       413, "the request has more than \(limit) bytes",
       hint: "send its rows in parts, or score the file: vae-dist score RUN FILE")
-  }
-
-  private static func body(of request: Request, limit: Int) async throws -> [UInt8] {
-    var body: [UInt8] = []
-    for try await part in request.body {
-      guard body.count + part.readableBytes <= limit else { throw tooLarge(limit) }
-      body += part.readableBytesView
-    }
-    return body
   }
 }

@@ -114,7 +114,7 @@ enum Page {
     function picture(values) {
       const [h, w, c] = known.image, canvas = document.createElement("canvas");
       canvas.width = w; canvas.height = h;
-      const data = new ImageData(w, h), low = Math.min(...values), span = Math.max(...values) - low || 1;
+      const data = new ImageData(w, h), low = values.reduce((a, b) => Math.min(a, b)), span = values.reduce((a, b) => Math.max(a, b)) - low || 1;
       for (let i = 0; i < h * w; i++) for (let k = 0; k < 4; k++)
         data.data[4 * i + k] = k === 3 ? 255 : 255 * (values[i * c + (c === 3 ? k : 0)] - low) / span;
       canvas.getContext("2d").putImageData(data, 0, 0);

@@ -14,7 +14,7 @@ struct AugmentationFindings {
   init(_ report: AugmentationReport) { self.report = report }
 
   var all: [Finding] {
-    [acceptance] + (report.diversity.map { [variety($0), neighbourhoods($0), modes($0)] } ?? [])
+    [acceptance] + tooFew + (report.diversity.map { [variety($0), neighbourhoods($0), modes($0)] } ?? [])
       + (report.memorisation.map { [memorised($0)] } ?? []) + (report.classifier.map { [classifier($0)] } ?? [])
   }
 
@@ -56,6 +56,16 @@ struct AugmentationFindings {
 
   private var narrower: String { report.options.width == nil ? "" : ", or a smaller --width" }
   private var wider: String { report.options.width == nil ? "" : ", or a larger --width" }
+
+  private var tooFew: [Finding] {
+    guard report.diversity == nil, report.synthesis.outcomes.allSatisfy(\.isFull) else { return [] }
+    return [
+      Finding(
+        .warning, "number of rows",
+        "\(report.rows.count) rows are too few to tell whether they are varied, copies or of use: nothing but the gate "
+          + "has looked at them", advice: "-n \(AugmentationReport.leastRows) or more")
+    ]
+  }
 
   // MARK: Variety
 

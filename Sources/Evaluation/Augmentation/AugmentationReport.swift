@@ -20,7 +20,7 @@ package struct AugmentationReport {
   package private(set) var findings: [Finding] = []
 
   /// Fewer rows say nothing of a set.
-  private static let leastRows = 20
+  static let leastRows = 20
 
   init(
     _ model: TrainedModel, _ data: Dataset, _ options: AugmentationOptions, _ real: RealRows, _ gate: QualityGate,
