@@ -49,7 +49,7 @@ enum Page {
     "use strict";
     const $ = id => document.getElementById(id), ns = "http://www.w3.org/2000/svg";
     let token = sessionStorage.getItem("token") || "", known = null;
-    const short = v => v === null || v === undefined ? "-" : Number(v).toPrecision(4).replace(/\.?0+$/, "");
+    const short = v => v === null || v === undefined ? "-" : String(Number(Number(v).toPrecision(4)));
     function make(name, text, kind) { const e = document.createElement(name); e.textContent = text; if (kind) e.className = kind; return e; }
     function ask(path, options = {}) {
       options.headers = Object.assign({}, options.headers, token ? {Authorization: "Bearer " + token} : {});
