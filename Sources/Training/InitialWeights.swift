@@ -23,7 +23,18 @@ struct InitialWeights {
         .badConfiguration, "train.init_from: \(fault)",
         hint: "give the model.* keys that \(path) was made with, or --set train.init_partial=true for what fits")
     }
-    for parameter in store.parameters { try file.copy(parameter, into: store.values) }
+    for parameter in store.parameters { try take(parameter, into: store) }
+  }
+
+  /// Training from what is no number would only be rolled back again and again.
+  private func take(_ parameter: Parameter, into store: ParameterStore) throws(Failure) {
+    try file.copy(parameter, into: store.values)
+    let values = UnsafeBufferPointer(start: store.values + parameter.offset, count: parameter.shape.count)
+    guard values.allSatisfy(\.isFinite) else {
+      throw Failure(
+        .badData, "train.init_from: tensor \"\(parameter.name)\" of \(path.printable) holds values that are not finite",
+        hint: "give weights of a training that did not diverge")
+    }
   }
 
   /// Copies what fits; returns the names of what stays as it begins.
@@ -34,7 +45,7 @@ struct InitialWeights {
         .badConfiguration, "train.init_from: \(path.printable) has no tensor that fits the model",
         hint: "`vae-dist inspect` shows the names and shapes of both")
     }
-    for parameter in fitting { try file.copy(parameter, into: store.values) }
+    for parameter in fitting { try take(parameter, into: store) }
     return store.parameters.map(\.name).filter { name in !fitting.contains { $0.name == name } }
   }
 
