@@ -53,22 +53,10 @@ package struct TorchLayout: Equatable, Sendable {
 
   /// Visits the values in the file's order.
   private func walk(_ visit: (_ memory: Int, _ file: Int) -> Void) {
-    var strides = [Int](repeating: 1, count: extents.count)
-    for axis in extents.indices.dropLast().reversed() { strides[axis] = strides[axis + 1] * extents[axis + 1] }
+    var strides = rowMajorStrides(extents)
     strides[0] += tail
-    var at = [Int](repeating: 0, count: extents.count)
-    var place = 0
     let inner = extents.dropFirst().reduce(1, *)
-    for i in 0..<extents[0] * inner {
-      visit(place, i + i / inner * tail)
-      for axis in order.reversed() {
-        at[axis] += 1
-        place += strides[axis]
-        if at[axis] < extents[axis] { break }
-        place -= at[axis] * strides[axis]
-        at[axis] = 0
-      }
-    }
+    Kernels.walk(extents, strides: strides, order: order) { i, place in visit(place, i + i / inner * tail) }
     for row in 0..<extents[0] {
       let end = (row + 1) * (inner + tail)
       for i in end - tail..<end { visit(i, i) }

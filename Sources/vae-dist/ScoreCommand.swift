@@ -115,11 +115,9 @@ struct ScoreCommand: ParsableCommand {
     try communicator.agree(
       on: [("calibration beside the model", digest)], when: "before scoring", status: .badData,
       hint: "copy calibration.json to the model on every host, or to none")
-    let scorer = try AnomalyScorer(
-      model, score: score.flatMap(Score.init) ?? stored?.score, draws: draws ?? stored?.draws, communicator)
-    if let stored, stored.score == scorer.scorer.score, stored.draws == scorer.scorer.draws {
-      return (scorer, quantile.map(stored.at) ?? stored)
-    }
+    let (scorer, known) = try AnomalyScorer.choose(
+      model, score: score.flatMap(Score.init), draws: draws, quantile: quantile, stored: stored, communicator)
+    if let known { return (scorer, known) }
     let made = try scorer.calibrate(on: data, quantile: quantile ?? stored?.threshold.quantile ?? 0.999)
     if calibrate {
       try communicator.together { () throws(Failure) in

@@ -105,12 +105,11 @@ struct ServeCommand: ParsableCommand {
   private func scorer(
     _ model: TrainedModel, _ communicator: Communicator
   ) throws(Failure) -> (RowScorer, Calibration?) {
-    let stored = try Calibration.stored(for: model.file)
-    let scorer = try AnomalyScorer(
-      model, score: score.flatMap(Score.init) ?? stored?.score, draws: draws ?? stored?.draws, communicator
-    ).scorer
-    if let stored, stored.score == scorer.score, stored.draws == scorer.draws {
-      let calibration = quantile.map(stored.at) ?? stored
+    let (chosen, calibration) = try AnomalyScorer.choose(
+      model, score: score.flatMap(Score.init), draws: draws, quantile: quantile,
+      stored: try Calibration.stored(for: model.file), communicator)
+    let scorer = chosen.scorer
+    if let calibration {
       for warning in calibration.warnings { warn(warning) }
       return (scorer, calibration)
     }

@@ -11,11 +11,7 @@ package struct PortableArray: Sendable, Equatable {
     (self.extents, self.numbers) = (extents, numbers)
   }
 
-  package var strides: [Int] {
-    var strides = [Int](repeating: 1, count: extents.count)
-    for axis in extents.indices.dropLast().reversed() { strides[axis] = strides[axis + 1] * extents[axis + 1] }
-    return strides
-  }
+  package var strides: [Int] { rowMajorStrides(extents) }
 
   /// Extents around an axis: before it, of it, behind it.
   func around(_ axis: Int) -> (outer: Int, own: Int, inner: Int) {

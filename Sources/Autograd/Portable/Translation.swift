@@ -152,19 +152,9 @@ package final class Translation {
 func permuted(_ values: UnsafePointer<Float>, _ extents: [Int], _ order: [Int]) -> [Float] {
   let count = extents.reduce(1, *)
   guard order != Array(extents.indices) else { return Array(UnsafeBufferPointer(start: values, count: count)) }
-  var strides = [Int](repeating: 1, count: extents.count)
-  for axis in extents.indices.dropLast().reversed() { strides[axis] = strides[axis + 1] * extents[axis + 1] }
-  var at = [Int](repeating: 0, count: extents.count), place = 0
   return [Float](unsafeUninitializedCapacity: count) { target, filled in
-    for i in 0..<count {
+    walk(extents, strides: rowMajorStrides(extents), order: order) { i, place in
       target.initializeElement(at: i, to: values[place])
-      for axis in order.reversed() {
-        at[axis] += 1
-        place += strides[axis]
-        if at[axis] < extents[axis] { break }
-        place -= at[axis] * strides[axis]
-        at[axis] = 0
-      }
     }
     filled = count
   }

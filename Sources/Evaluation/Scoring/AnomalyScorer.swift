@@ -25,6 +25,20 @@ package final class AnomalyScorer {
       hint: "give every rank the same libraries and kind of CPU")
   }
 
+  /// The score that is asked for, or else that of `stored`; and `stored`, at another quantile where one is asked for, if it
+  /// is of that score. Collective.
+  package static func choose(
+    _ model: TrainedModel, score: Score?, draws: Int?, quantile: Double?, stored: Calibration?,
+    _ communicator: Communicator
+  ) throws(Failure) -> (AnomalyScorer, Calibration?) {
+    let chosen = try AnomalyScorer(
+      model, score: score ?? stored?.score, draws: draws ?? stored?.draws, communicator)
+    guard let stored, stored.score == chosen.scorer.score, stored.draws == chosen.scorer.draws else {
+      return (chosen, nil)
+    }
+    return (chosen, quantile.map(stored.at) ?? stored)
+  }
+
   /// Collective. - spec: normal rows that the model was not trained on; by default those that it was validated on.
   package func calibrate(on spec: String?, quantile: Double) throws(Failure) -> Calibration {
     let data = try open(spec)
