@@ -8,6 +8,7 @@ let swift: [SwiftSetting] = [.swiftLanguageMode(.v6)]
 let package = Package(
   name: "vae-dist",
   products: [.executable(name: "vae-dist", targets: ["vae-dist"])],
+  traits: [.trait(name: "Service", description: "vae-dist serve: scores, codes and samples over HTTP.")],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -42,7 +43,7 @@ let package = Package(
     // Around it
     .target(
       name: "Data", dependencies: ["Kernels", "CPNG", "CTurboJPEG", "CZlib", "CZip"],
-      exclude: ["Digits/ATTRIBUTION.md", "Digits/generate.py"], swiftSettings: swift),
+      exclude: ["BuiltIn/Digits/ATTRIBUTION.md", "BuiltIn/Digits/generate.py"], swiftSettings: swift),
     .target(name: "Communication", dependencies: ["CMPIShim", "Kernels"], swiftSettings: swift),
     .target(name: "Persistence", dependencies: ["Autograd"], swiftSettings: swift),
     .target(
@@ -54,16 +55,20 @@ let package = Package(
     .target(
       name: "Service",
       dependencies: [
-        "Evaluation", .product(name: "HummingbirdCore", package: "hummingbird"),
-        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
-        .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "Logging", package: "swift-log"),
+        "Evaluation",
+        .product(name: "HummingbirdCore", package: "hummingbird", condition: .when(traits: ["Service"])),
+        .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Service"])),
+        .product(name: "NIOPosix", package: "swift-nio", condition: .when(traits: ["Service"])),
+        .product(name: "NIOHTTPTypes", package: "swift-nio-extras", condition: .when(traits: ["Service"])),
+        .product(name: "HTTPTypes", package: "swift-http-types", condition: .when(traits: ["Service"])),
+        .product(name: "Logging", package: "swift-log", condition: .when(traits: ["Service"])),
       ],
       swiftSettings: swift),
     .executableTarget(
       name: "vae-dist",
       dependencies: [
-        "Evaluation", "Reporting", "Service", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Evaluation", "Reporting", .target(name: "Service", condition: .when(traits: ["Service"])),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swift),
 

@@ -1,7 +1,7 @@
 import Kernels
 
 #if _endian(big)
-  #error("safetensors is little-endian; swap on the way in and out before building for a big-endian machine")
+#error("safetensors is little-endian; swap on the way in and out before building for a big-endian machine")
 #endif
 
 /// A tensor of a file: its name and its shape; row-major float32.

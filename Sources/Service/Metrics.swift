@@ -1,3 +1,4 @@
+#if Service
 import Foundation
 import Synchronization
 
@@ -115,3 +116,4 @@ struct MetricsText {
       .replacingOccurrences(of: "\n", with: "\\n")
   }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Service
 import Communication
 import Evaluation
 import Glibc
@@ -37,3 +38,4 @@ package final class ScoringService {
     state.batcher.run(replayer)
   }
 }
+#endif

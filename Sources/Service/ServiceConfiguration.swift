@@ -1,3 +1,4 @@
+#if Service
 import Kernels
 
 /// Where the service listens, whom it answers, and what it bears.
@@ -45,3 +46,4 @@ package struct ServiceConfiguration: Sendable {
       hint: "name a file with a token (--token-file FILE), or say --no-token")
   }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Service
 import Foundation
 import Synchronization
 
@@ -29,7 +30,7 @@ final class ServiceState: Sendable {
   func stop() { stopping.store(true, ordering: .relaxed) }
 
   func requireModel() throws -> LoadedModel {
-    guard let model else { throw Refusal.busy("the model is being loaded") }
+    guard let model else { throw HTTPError.busy("the model is being loaded") }
     return model
   }
 
@@ -38,8 +39,9 @@ final class ServiceState: Sendable {
     let (_, sum) = bytesAtWork.add(bytes, ordering: .relaxed)
     guard sum > configuration.bytesAtWork else { return }
     release(bytes)
-    throw Refusal.busy("\(sum - bytes) bytes of other requests are at work")
+    throw HTTPError.busy("\(sum - bytes) bytes of other requests are at work")
   }
 
   func release(_ bytes: Int) { bytesAtWork.subtract(bytes, ordering: .relaxed) }
 }
+#endif

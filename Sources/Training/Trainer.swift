@@ -11,7 +11,7 @@ package final class Trainer {
   let communicator: Communicator
   let autoencoder: VariationalAutoencoder
   let plan: BatchPlan
-  let feed: BatchFeed
+  let feed: Prefetcher
   let exchange: GradientExchange
   let optimizer: Optimizer
   let training: ELBOGraph
@@ -37,7 +37,7 @@ package final class Trainer {
   let seed: UInt64
 
   var state: TrainingState
-  var conductor: Conductor
+  var coordinator: Coordinator
   private var beta = 0.0
 
   package init(
@@ -50,7 +50,7 @@ package final class Trainer {
     autoencoder = setup.autoencoder
     plan = setup.plan
     state = setup.state
-    conductor = setup.conductor
+    coordinator = setup.coordinator
     checkpoints = setup.checkpoints
     seed = UInt64(configuration.train.seed)
     exchange = try GradientExchange(
@@ -60,7 +60,7 @@ package final class Trainer {
     optimizer = setup.optimizer
     shared = setup.shared
     training = autoencoder.elboGraph(batch: plan.microbatch, gradients: true)
-    feed = try BatchFeed(
+    feed = try Prefetcher(
       plan, slots: exchange.tree.range(of: communicator.rank), data: setup.data.train, configuration: configuration,
       into: training, communicator)
     hasPictures = setup.data.train.shape.canBeDrawn && configuration.monitor.picturesEvery > 0
@@ -102,7 +102,7 @@ package final class Trainer {
   }
 
   /// Samples and weights of the microbatch loaded last.
-  var loader: BatchLoader { feed.loader }
+  var loader: BatchAssembler { feed.loader }
 
   package var totalSteps: Int { configuration.totalSteps(plan) }
 
@@ -113,11 +113,11 @@ package final class Trainer {
     for finding in findings { emit(.finding(FindingReport(epoch: 0, step: state.step, finding: finding))) }
     try announceBeta()
     try begin()
-    if conductor.isExhausted { return try stop(.stoppedEarly) }
+    if coordinator.isExhausted { return try stop(.stoppedEarly) }
     var clock = ContinuousClock.now
     while state.step < totalSteps {
       let outcome = try step()
-      guard case .done(let report, let directive) = outcome else {
+      guard case .done(let report, let decision) = outcome else {
         try rollBack(failing: state.step)
         clock = .now
         continue
@@ -126,11 +126,11 @@ package final class Trainer {
       clock = .now
       emit(.step(report))
       if state.stepInEpoch == plan.stepsPerEpoch || state.step == totalSteps {
-        if let reason = try endEpoch(report, stops: directive.action == .stop) { return reason }
+        if let reason = try endEpoch(report, stops: decision.action == .stop) { return reason }
         clock = .now
       }
-      if directive.action == .checkpoint, state.step < totalSteps { save(best: false, unlessSaved: true) }
-      if directive.action == .stop, state.step < totalSteps { return try stop(directive.reason) }
+      if decision.action == .checkpoint, state.step < totalSteps { save(best: false, unlessSaved: true) }
+      if decision.action == .stop, state.step < totalSteps { return try stop(decision.reason) }
     }
     return try stop(.finished)
   }
@@ -138,11 +138,11 @@ package final class Trainer {
   // MARK: One step
 
   enum Outcome {
-    case done(StepReport, Directive)
+    case done(StepReport, StepDecision)
     case notFinite
   }
 
-  /// One optimiser update: this rank's microbatches, the sum over all ranks, the root's directive. No allocation.
+  /// One optimiser update: this rank's microbatches, the sum over all ranks, the root's decision. No allocation.
   func step() throws(Failure) -> Outcome {
     let share = 1 / Float(max(1, plan.filled(step: state.stepInEpoch)))
     exchange.awaitBuffers()
@@ -154,9 +154,9 @@ package final class Trainer {
     }
     let step = state.step
     let sums = try exchange.sum { row in
-      conductor.direct(step: step, StepRow.means(row), signalled: row[StepRow.stop] > 0).words
+      coordinator.direct(step: step, StepRow.means(row), signalled: row[StepRow.stop] > 0).words
     }
-    let directive = Directive(words: sums.answer)
+    let decision = StepDecision(words: sums.answer)
     let norm = sums.squares.squareRoot()
     guard sums.sums[StepRow.bad] == 0, norm.isFinite else {
       exchange.release()
@@ -164,10 +164,10 @@ package final class Trainer {
     }
     clock.enter(.update)
     optimizer.step(
-      autoencoder.store.values, gradient: sums.gradient, rate: directive.learningRate,
+      autoencoder.store.values, gradient: sums.gradient, rate: decision.learningRate,
       scale: optimizer.clipFactor(norm: norm))
     exchange.release()
-    return .done(account(sums.sums, norm: norm, directive), directive)
+    return .done(account(sums.sums, norm: norm, decision), decision)
   }
 
   /// Loads a slot's microbatch of the current step and computes its terms; returns the number of real samples.
@@ -186,7 +186,7 @@ package final class Trainer {
     graph.replay.attempt = state.attempt
     graph.replay.epoch = UInt32(truncatingIfNeeded: state.epoch)
     graph[training.terms.beta][0] = Float(beta)
-    if let freeBits = training.terms.freeBits { graph[freeBits][0] = Float(conductor.freeBits) }
+    if let freeBits = training.terms.freeBits { graph[freeBits][0] = Float(coordinator.freeBits) }
     clock.enter(.forward)
     graph.forward()
     return filled
@@ -201,13 +201,13 @@ package final class Trainer {
     training.graph.backward(from: training.terms.loss, seed: seeds, gradients: gradient, finished: finished)
   }
 
-  private func account(_ sums: UnsafePointer<Double>, norm: Double, _ directive: Directive) -> StepReport {
+  private func account(_ sums: UnsafePointer<Double>, norm: Double, _ decision: StepDecision) -> StepReport {
     state.sums.weight += sums[StepRow.weight]
     state.sums.reconstruction += sums[StepRow.reconstruction]
     state.sums.kl += sums[StepRow.kl]
     state.sums.gradientNorm += norm
     state.sums.steps += 1
-    conductor.passed(step: state.step)
+    coordinator.passed(step: state.step)
     checkpoints.passed(step: state.step)
     state.step += 1
     clock.step = state.step
@@ -215,10 +215,10 @@ package final class Trainer {
     state.updates = optimizer.updates
     state.beta = beta
     let report = StepReport(
-      step: state.step, epoch: state.epoch, beta: beta, learningRate: directive.learningRate,
+      step: state.step, epoch: state.epoch, beta: beta, learningRate: decision.learningRate,
       train: StepRow.means(sums), loss: sums[StepRow.loss] / max(sums[StepRow.weight], 1), gradientNorm: norm,
       samples: Int(sums[StepRow.weight]))
-    beta = directive.nextBeta
+    beta = decision.nextBeta
     return report
   }
 
@@ -235,7 +235,7 @@ package final class Trainer {
     let isConstrained = configuration.objective.betaSchedule == .capacity
     var valid = try validator.validate(seed: seed, beta: isConstrained ? 0 : last.beta)
     // Its beta is a slope, whose sign changes from step to step.
-    if let constraint = conductor.constraint(valid.means.kl, after: state.step) { valid.loss += constraint }
+    if let constraint = coordinator.constraint(valid.means.kl, after: state.step) { valid.loss += constraint }
     guard valid.means.negativeELBO.isFinite else {
       // The last update made parameters that no step has used yet: the same as a step that is not finite.
       try rollBack(failing: state.step - 1, inValidation: true)
@@ -248,15 +248,15 @@ package final class Trainer {
       ], when: "after an epoch")
     let elements = autoencoder.elements
     let isPlanned = isLast || epoch % configuration.checkpoint.everyEpochs == 0
-    var verdict = conductor.judge(valid, step: state.step, isWhole: isWhole, isKept: isPlanned)
+    var verdict = coordinator.judge(valid, step: state.step, isWhole: isWhole, isKept: isPlanned)
     try communicator.broadcastValue(&verdict)
     let ends = isLast || verdict.isLast
-    let collapse = conductor.collapse(valid, step: state.step, beta: last.beta, elements: elements)
+    let collapse = coordinator.collapse(valid, step: state.step, beta: last.beta, elements: elements)
     let report = EpochReport(
       epoch: epoch, step: state.step, beta: last.beta, learningRate: last.learningRate, train: sums.means, valid: valid,
       gradientNorm: sums.gradientNorm / Double(max(sums.steps, 1)),
       samplesPerSecond: sums.seconds > 0 ? sums.weight / sums.seconds : 0, seconds: sums.seconds,
-      ranks: communicator.size, skipped: conductor.state.skipped, rollbacks: conductor.state.rollbacks,
+      ranks: communicator.size, skipped: coordinator.state.skipped, rollbacks: coordinator.state.rollbacks,
       isBest: verdict.isBest,
       slowestRank: times.slowestRank, slowestHost: times.slowestHost, waitShare: times.waitShare,
       rankSeconds: times.seconds, bits: bits)
@@ -265,13 +265,13 @@ package final class Trainer {
       state.stepInEpoch = 0
       state.sums = EpochSums()
     }
-    let findings = conductor.findings(report, elements: elements)
+    let findings = coordinator.findings(report, elements: elements)
     let treatment = collapse == nil ? nil : try treat(epoch: epoch)
     emit(.epoch(report))
     for finding in findings { emit(.finding(FindingReport(epoch: epoch, step: state.step, finding: finding))) }
     if let collapse { emit(.collapse(epoch: epoch, step: state.step, message: collapse)) }
     if let treatment, let report = treatment.report { emit(.treatment(report)) }
-    let complaint = conductor.overfitting(sums.means, epoch: epoch, step: state.step, isLast: isLast)
+    let complaint = coordinator.overfitting(sums.means, epoch: epoch, step: state.step, isLast: isLast)
     if let complaint { emit(.warning(complaint)) }
     if let pictures, let shown = validator.shown, isShown {
       clock.enter(.pictures)
@@ -298,19 +298,19 @@ package final class Trainer {
 
   /// Rank 0 decides what is done about a collapse, and all do it. Collective.
   private func treat(epoch: Int) throws(Failure) -> (response: CollapseResponse, report: TreatmentReport?) {
-    var response = conductor.response
+    var response = coordinator.response
     try communicator.broadcastValue(&response)
-    guard let words = conductor.treat(response, step: state.step) else { return (response, nil) }
+    guard let words = coordinator.treat(response, step: state.step) else { return (response, nil) }
     try announceBeta()
     let report = TreatmentReport(
-      epoch: epoch, step: state.step, response: response, number: conductor.state.treatments.treatments,
+      epoch: epoch, step: state.step, response: response, number: coordinator.state.treatments.treatments,
       most: configuration.monitor.maxTreatments, message: words)
     return (response, report)
   }
 
   private func stop(_ reason: StopReason) throws(Failure) -> StopReason {
     save(best: false, isLast: true, unlessSaved: true)
-    if communicator.isRoot { checkpoints.markBest(conductor.state.epochs.bestStep, or: state.step) }
+    if communicator.isRoot { checkpoints.markBest(coordinator.state.epochs.bestStep, or: state.step) }
     try checkpoints.requireSaved(step: state.step, communicator)
     embed()
     emit(.stopped(reason, step: state.step, epoch: state.epoch))
@@ -346,7 +346,7 @@ package final class Trainer {
   /// On rank 0.
   private func write(best: Bool) throws(Failure) {
     exchange.awaitRelease()
-    state.conductor = conductor.state
+    state.coordinator = coordinator.state
     let began = ContinuousClock.now
     let notice = try checkpoints.save(state, autoencoder.store, optimizer, best: best)
     if let notice { emit(.warning(notice)) }
@@ -355,7 +355,7 @@ package final class Trainer {
 
   /// Beta of the coming step, as rank 0 has it.
   func announceBeta() throws(Failure) {
-    var value = conductor.beta(at: state.step)
+    var value = coordinator.beta(at: state.step)
     try communicator.broadcastValue(&value)
     beta = value
   }

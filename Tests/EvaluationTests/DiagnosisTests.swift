@@ -211,7 +211,7 @@ import VAE
 
   @Test("The rest: rollbacks, limits, flat reconstructions, too many units")
   func others() {
-    #expect(names(sound { $0.training?.conductor.rollbacks = 2 }) == ["learning rate too high"])
+    #expect(names(sound { $0.training?.coordinator.rollbacks = 2 }) == ["learning rate too high"])
     #expect(names(sound { $0.use.clampedHigh = 0.02 }) == ["variance at its limit"])
     #expect(names(sound { $0.use.clampedHigh = 0.005 }) == [])
     let flat = sound { ($0.use.reconstructionVariance, $0.use.distanceCorrelation) = (1, 0.99) }

@@ -13,7 +13,7 @@ extension RankProbe {
     try Watchdog(clock, rank: communicator.rank, of: communicator.size, limit: .seconds(0.4)).start()
     let rounds = communicator.isRoot ? 30 : 0
     let isDead = arguments.first == "stall"
-    let done = try communicator.together(moving: clock) { () throws(Failure) -> Int in
+    let done = try communicator.together(keepingAlive: clock) { () throws(Failure) -> Int in
       if isDead, communicator.isRoot { sleep(60) }
       for _ in 0..<rounds { usleep(200_000) }
       return rounds

@@ -1,3 +1,4 @@
+#if Service
 import Foundation
 import Synchronization
 import Testing
@@ -106,7 +107,7 @@ private final class Doubler: Replayer {
     let batcher = Batcher(limit: 3)
     let first = Task { try await batcher.rows(.score, x(0..<3), count: 3) }
     while batcher.waiting < 3 { await Task.yield() }
-    let refused = await #expect(throws: Refusal.self) { try await batcher.rows(.score, x(0..<1), count: 1) }
+    let refused = await #expect(throws: HTTPError.self) { try await batcher.rows(.score, x(0..<1), count: 1) }
     #expect(refused?.status == 503 && refused?.retryAfter == 1)
     batcher.close()
     await withCheckedContinuation { (ended: CheckedContinuation<Void, Never>) in
@@ -116,6 +117,7 @@ private final class Doubler: Replayer {
       }.start()
     }
     #expect(try await first.value == [0, 2, 4])
-    await #expect(throws: Refusal.self) { try await batcher.rows(.score, x(0..<1), count: 1) }
+    await #expect(throws: HTTPError.self) { try await batcher.rows(.score, x(0..<1), count: 1) }
   }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Service
 import Foundation
 import Testing
 
@@ -73,3 +74,4 @@ import Testing
     }
   }
 }
+#endif

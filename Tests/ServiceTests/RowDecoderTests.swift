@@ -1,3 +1,4 @@
+#if Service
 import Data
 import Foundation
 import Kernels
@@ -32,8 +33,8 @@ import Testing
   private func refusal(
     _ text: String, by decoder: RowDecoder? = nil, type: String? = "application/json",
     sourceLocation: SourceLocation = #_sourceLocation
-  ) -> Refusal? {
-    #expect(throws: Refusal.self, sourceLocation: sourceLocation) {
+  ) -> HTTPError? {
+    #expect(throws: HTTPError.self, sourceLocation: sourceLocation) {
       try (decoder ?? self.decoder()).decode(Array(text.utf8), type: type)
     }
   }
@@ -119,7 +120,7 @@ import Testing
       if random.next() % 4 == 0 { bytes.removeLast(Int(random.next() % UInt64(bytes.count))) }
       for decoder in [decoder(), mixed] {
         do { _ = try decoder.decode(bytes, type: "application/json") } catch {
-          #expect((error as? Refusal)?.status == 400)
+          #expect((error as? HTTPError)?.status == 400)
         }
       }
     }
@@ -127,8 +128,8 @@ import Testing
 
   @Test("Other hostile bodies: no array, another shape, another size than the header says, values that are not finite")
   func hostileArrays() {
-    func refused(_ body: [UInt8], _ type: String = "application/x-npy", shape: SampleShape = .vector(3)) -> Refusal? {
-      #expect(throws: Refusal.self) { try decoder(shape).decode(body, type: type) }
+    func refused(_ body: [UInt8], _ type: String = "application/x-npy", shape: SampleShape = .vector(3)) -> HTTPError? {
+      #expect(throws: HTTPError.self) { try decoder(shape).decode(body, type: type) }
     }
     let good = npy("<f4", [1, 3], words([1, 2, 3].map { Float($0).bitPattern }))
     #expect(refused([])?.status == 400)
@@ -156,3 +157,4 @@ import Testing
     #expect(refusal("{\"rows\": [[1, 2, 3], [1, 2, 3]]}", by: decoder(rows: 1))?.status == 413)
   }
 }
+#endif

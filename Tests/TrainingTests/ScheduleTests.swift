@@ -189,10 +189,10 @@ import Training
 }
 
 @Suite struct ConductorTests {
-  private func conductor(_ change: (inout Configuration) -> Void = { _ in }) throws(Failure) -> Conductor {
+  private func coordinator(_ change: (inout Configuration) -> Void = { _ in }) throws(Failure) -> Coordinator {
     var configuration = Configuration()
     change(&configuration)
-    return try Conductor(configuration, stepsPerEpoch: 10, totalSteps: 1_000, elements: 100)
+    return try Coordinator(configuration, stepsPerEpoch: 10, totalSteps: 1_000, elements: 100)
   }
 
   /// The means of a step, where they do not matter.
@@ -209,8 +209,8 @@ import Training
     "Collapse is told after exactly so many quiet epochs in a row, once, and again after a recovery",
     arguments: [1, 2, 5])
   func collapse(epochs: Int) throws {
-    var conductor = try conductor { $0.monitor.collapseEpochs = epochs }
-    func validate(_ kl: Double) -> String? { conductor.collapse(report(kl: kl), step: 10, beta: 1, elements: 784) }
+    var coordinator = try coordinator { $0.monitor.collapseEpochs = epochs }
+    func validate(_ kl: Double) -> String? { coordinator.collapse(report(kl: kl), step: 10, beta: 1, elements: 784) }
     for round in 0..<2 {
       #expect(validate(5) == nil)
       for epoch in 1...epochs {
@@ -227,27 +227,27 @@ import Training
 
   @Test("Dead units count as collapse once there were enough updates; a KL that is no number does not")
   func deadUnits() throws {
-    var conductor = try conductor { $0.monitor.collapseEpochs = 2 }
+    var coordinator = try coordinator { $0.monitor.collapseEpochs = 2 }
     let divided = 1.0 / 9
     for _ in 0..<5 {
-      var mean = try self.conductor { ($0.monitor.collapseEpochs, $0.objective.reconstruction) = (1, .mean) }
+      var mean = try self.coordinator { ($0.monitor.collapseEpochs, $0.objective.reconstruction) = (1, .mean) }
       #expect(mean.collapse(report(kl: 1, active: 0), step: 40, beta: divided, elements: 9) == nil)
       #expect(mean.collapse(report(kl: 1, active: 0), step: 40, beta: 1, elements: 9) != nil)
     }
-    for _ in 0..<5 { #expect(conductor.collapse(report(kl: 1, active: 0), step: 40, beta: 1, elements: 9) == nil) }
-    #expect(conductor.collapse(report(kl: 1, active: 0), step: 5_000, beta: 1, elements: 9) != nil)
-    var other = try self.conductor { $0.monitor.collapseEpochs = 1 }
+    for _ in 0..<5 { #expect(coordinator.collapse(report(kl: 1, active: 0), step: 40, beta: 1, elements: 9) == nil) }
+    #expect(coordinator.collapse(report(kl: 1, active: 0), step: 5_000, beta: 1, elements: 9) != nil)
+    var other = try self.coordinator { $0.monitor.collapseEpochs = 1 }
     #expect(other.collapse(report(kl: .nan), step: 5_000, beta: 1, elements: 9) == nil)
   }
 
   @Test("The likely cause names what the configuration did")
   func causes() throws {
     func message(beta: Double = 1, elements: Int = 784, _ change: (inout Configuration) -> Void) throws -> String {
-      var conductor = try conductor {
+      var coordinator = try coordinator {
         $0.monitor.collapseEpochs = 1
         change(&$0)
       }
-      let message = conductor.collapse(report(kl: 0.00004, active: 0), step: 1, beta: beta, elements: elements)
+      let message = coordinator.collapse(report(kl: 0.00004, active: 0), step: 1, beta: beta, elements: elements)
       return try #require(message)
     }
     let scaling = try message { $0.objective.reconstruction = .mean }
@@ -267,62 +267,63 @@ import Training
     "Each rollback halves the learning rate; one too many of the same step gives up with status 87",
     arguments: [0, 1, 3])
   func rollbacks(most: Int) throws {
-    var conductor = try conductor { $0.monitor.maxRollbacks = most }
+    var coordinator = try coordinator { $0.monitor.maxRollbacks = most }
     for attempt in 1...most + 1 where attempt <= most {
-      try conductor.fail(at: 25, restored: 20, cause: "x")
-      #expect(conductor.state.learningRateFactor == pow(0.5, Double(attempt)))
-      #expect(conductor.state.rollbacks == attempt && conductor.state.skipped == 6 * attempt)
-      #expect(conductor.direct(step: 20, none, signalled: false).learningRate == 0.001 * pow(0.5, Double(attempt)))
+      try coordinator.fail(at: 25, restored: 20, cause: "x")
+      #expect(coordinator.state.learningRateFactor == pow(0.5, Double(attempt)))
+      #expect(coordinator.state.rollbacks == attempt && coordinator.state.skipped == 6 * attempt)
+      #expect(coordinator.direct(step: 20, none, signalled: false).learningRate == 0.001 * pow(0.5, Double(attempt)))
     }
-    let before = conductor.state
-    let error = failure { () throws(Failure) in try conductor.fail(at: 25, restored: 20, cause: "first in mu (linear)")
+    let before = coordinator.state
+    let error = failure { () throws(Failure) in
+      try coordinator.fail(at: 25, restored: 20, cause: "first in mu (linear)")
     }
     #expect(error?.status == .diverged && error?.status.rawValue == 87)
     #expect(error?.message.contains("step 26") == true && error?.message.contains("first in mu (linear)") == true)
     #expect(error?.hint?.contains("optimizer.learning_rate") == true)
-    #expect(conductor.state.learningRateFactor == before.learningRateFactor)
+    #expect(coordinator.state.learningRateFactor == before.learningRateFactor)
   }
 
   @Test("Steps beyond the failing one make the count begin anew; the rate stays lowered")
   func passing() throws {
-    var conductor = try conductor { $0.monitor.maxRollbacks = 2 }
+    var coordinator = try coordinator { $0.monitor.maxRollbacks = 2 }
     for round in 1...4 {
       let failing = 25 * round
       for _ in 0..<2 {
-        try conductor.fail(at: failing, restored: failing - 5, cause: "x")
-        for step in failing - 5..<failing { conductor.passed(step: step) }  // up to it again, not past it
+        try coordinator.fail(at: failing, restored: failing - 5, cause: "x")
+        for step in failing - 5..<failing { coordinator.passed(step: step) }  // up to it again, not past it
       }
-      #expect(conductor.state.failures == 2)
-      for step in failing...failing + 1 { conductor.passed(step: step) }
-      #expect(conductor.state.failures == 0 && conductor.state.failingStep == -1)
+      #expect(coordinator.state.failures == 2)
+      for step in failing...failing + 1 { coordinator.passed(step: step) }
+      #expect(coordinator.state.failures == 0 && coordinator.state.failingStep == -1)
     }
-    #expect(conductor.state.learningRateFactor == pow(0.5, 8) && conductor.state.rollbacks == 8)
+    #expect(coordinator.state.learningRateFactor == pow(0.5, 8) && coordinator.state.rollbacks == 8)
   }
 
   @Test("Directives: rate of this step, beta of the next, checkpoints by steps, signals before everything")
   func directives() throws {
-    var conductor = try conductor {
+    var coordinator = try coordinator {
       $0.checkpoint.everySteps = 4
       ($0.objective.betaStart, $0.objective.betaEnd, $0.objective.betaWarmup) = (0, 1, 10)
     }
     for step in 0..<20 {
-      let directive = conductor.direct(step: step, none, signalled: false)
-      #expect(directive.action == ((step + 1) % 4 == 0 ? .checkpoint : .proceed))
-      #expect(directive.nextBeta == conductor.beta(at: step + 1) && directive.learningRate == 0.001)
+      let decision = coordinator.direct(step: step, none, signalled: false)
+      #expect(decision.action == ((step + 1) % 4 == 0 ? .checkpoint : .proceed))
+      #expect(decision.nextBeta == coordinator.beta(at: step + 1) && decision.learningRate == 0.001)
     }
-    let stop = conductor.direct(step: 3, none, signalled: true)
+    let stop = coordinator.direct(step: 3, none, signalled: true)
     #expect(stop.action == .stop && stop.reason == .signalled)
-    var timed = try self.conductor { $0.train.maxTime = Training.Duration(seconds: 1e-9) }
+    var timed = try self.coordinator { $0.train.maxTime = Training.Duration(seconds: 1e-9) }
     #expect(timed.direct(step: 0, none, signalled: false).reason == .maxTime)
   }
 
   @Test("Overfitting that does not go down is told once, after two hundred steps or at the end")
   func overfitting() throws {
     func said(_ values: [Double], batches: Int = 1) throws -> [Int] {
-      var conductor = try conductor { $0.train.overfitBatches = batches }
+      var coordinator = try coordinator { $0.train.overfitBatches = batches }
       return values.indices.filter {
         let means = ELBOMeans(reconstruction: values[$0], kl: 1)
-        return conductor.overfitting(means, epoch: $0 + 1, step: 20 * ($0 + 1), isLast: $0 == values.count - 1) != nil
+        return coordinator.overfitting(means, epoch: $0 + 1, step: 20 * ($0 + 1), isLast: $0 == values.count - 1) != nil
       }
     }
     #expect(try said([100] + Array(repeating: 99, count: 19)) == [9])
@@ -334,26 +335,27 @@ import Training
 
   @Test("The best is the lowest finite -ELBO, the first of equals")
   func best() throws {
-    var conductor = try conductor()
+    var coordinator = try coordinator()
     let values = [(100.0, true), (101, false), (.nan, false), (-.infinity, false), (99, true), (99, false)]
     for (step, (value, isBest)) in values.enumerated() {
-      let verdict = conductor.judge(report(kl: 0, recon: value), step: step, isWhole: true, isKept: true)
+      let verdict = coordinator.judge(report(kl: 0, recon: value), step: step, isWhole: true, isKept: true)
       #expect(verdict.isBest == isBest && !verdict.isLast)
     }
-    #expect(conductor.state.epochs.best == 99 && conductor.state.epochs.bestStep == 4)
+    #expect(coordinator.state.epochs.best == 99 && coordinator.state.epochs.bestStep == 4)
   }
 
   /// Verdicts of epochs of 100 steps, of a warm-up of 300 steps.
   private func verdicts(
     _ values: [Double], kept: (Int) -> Bool = { _ in true }, _ change: (inout Configuration.Monitor) -> Void
   ) throws -> [(best: Bool, last: Bool)] {
-    var conductor = try conductor { change(&$0.monitor) }
+    var coordinator = try coordinator { change(&$0.monitor) }
     return try values.enumerated().map { epoch, value in
       // Saved and resumed after every epoch.
-      conductor.state = try JSONDecoder().decode(Conductor.State.self, from: try JSONEncoder().encode(conductor.state))
-      let verdict = conductor.judge(
+      coordinator.state = try JSONDecoder().decode(
+        Coordinator.State.self, from: try JSONEncoder().encode(coordinator.state))
+      let verdict = coordinator.judge(
         report(kl: value, recon: value), step: 100 * (epoch + 1), isWhole: true, isKept: kept(epoch))
-      #expect(verdict.isLast == conductor.isExhausted)
+      #expect(verdict.isLast == coordinator.isExhausted)
       return (verdict.isBest, verdict.isLast)
     }
   }
@@ -384,10 +386,10 @@ import Training
       #expect(try verdicts(values) { $0.metric = metric }.map(\.best) == [true, true, true, true, false], "\(metric)")
     }
     // Half an epoch is compared, and does not count.
-    var conductor = try conductor { $0.monitor.patience = 1 }
-    _ = conductor.judge(report(kl: 1), step: 400, isWhole: true, isKept: true)
-    #expect(!conductor.judge(report(kl: 2), step: 450, isWhole: false, isKept: true).isLast)
-    #expect(conductor.judge(report(kl: 2), step: 500, isWhole: true, isKept: true).isLast)
+    var coordinator = try coordinator { $0.monitor.patience = 1 }
+    _ = coordinator.judge(report(kl: 1), step: 400, isWhole: true, isKept: true)
+    #expect(!coordinator.judge(report(kl: 2), step: 450, isWhole: false, isKept: true).isLast)
+    #expect(coordinator.judge(report(kl: 2), step: 500, isWhole: true, isKept: true).isLast)
   }
 }
 

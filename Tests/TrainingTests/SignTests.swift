@@ -122,7 +122,7 @@ import VAE
     var state = TrainingState()
     (state.step, state.epoch) = (10_000, 100)
     for epoch in 1...4 {
-      _ = state.conductor.signs.news(
+      _ = state.coordinator.signs.news(
         point(epoch, recon: 206, kl: 0, active: 0), SignContext(Configuration(), elements: 4), isCollapseTold: false)
     }
     let bytes = try state.encoded()
@@ -136,11 +136,11 @@ import VAE
 }
 
 @Suite struct TreatmentTests {
-  private func conductor(_ change: (inout Configuration) -> Void) throws -> Conductor {
+  private func coordinator(_ change: (inout Configuration) -> Void) throws -> Coordinator {
     var configuration = Configuration()
     configuration.monitor.collapseEpochs = 1
     change(&configuration)
-    return try Conductor(configuration, stepsPerEpoch: 10, totalSteps: 1_000, elements: 4)
+    return try Coordinator(configuration, stepsPerEpoch: 10, totalSteps: 1_000, elements: 4)
   }
 
   private let dead = ValidationReport(
@@ -150,31 +150,32 @@ import VAE
 
   @Test("Annealing begins anew: beta is 0, rises with its schedule, and is what it was before in the end")
   func annealing() throws {
-    var conductor = try conductor { $0.monitor.onCollapse = .restartAnnealing }
-    let plain = try self.conductor { _ in }
-    #expect(conductor.collapse(dead, step: 400, beta: 1, elements: 4) != nil && conductor.response == .restartAnnealing)
-    #expect(conductor.treat(.restartAnnealing, step: 400)?.contains("300 steps") == true)
+    var coordinator = try coordinator { $0.monitor.onCollapse = .restartAnnealing }
+    let plain = try self.coordinator { _ in }
     #expect(
-      conductor.beta(at: 400) == 0
-        && conductor.direct(step: 399, ELBOMeans(reconstruction: 206, kl: 0), signalled: false).nextBeta == 0)
-    #expect(abs(conductor.beta(at: 550) - 0.5) < 1e-12)
-    for step in [100, 700, 999] { #expect(conductor.beta(at: step) == (step < 400 ? 0 : plain.beta(at: step))) }
+      coordinator.collapse(dead, step: 400, beta: 1, elements: 4) != nil && coordinator.response == .restartAnnealing)
+    #expect(coordinator.treat(.restartAnnealing, step: 400)?.contains("300 steps") == true)
+    #expect(
+      coordinator.beta(at: 400) == 0
+        && coordinator.direct(step: 399, ELBOMeans(reconstruction: 206, kl: 0), signalled: false).nextBeta == 0)
+    #expect(abs(coordinator.beta(at: 550) - 0.5) < 1e-12)
+    for step in [100, 700, 999] { #expect(coordinator.beta(at: step) == (step < 400 ? 0 : plain.beta(at: step))) }
     // Late in training, half of what is left.
-    #expect(conductor.treat(.restartAnnealing, step: 900)?.contains("50 steps") == true)
+    #expect(coordinator.treat(.restartAnnealing, step: 900)?.contains("50 steps") == true)
   }
 
   @Test("Free bits are raised, and twice as much the next time; the epochs are counted anew")
   func freeBits() throws {
-    var conductor = try conductor { ($0.monitor.onCollapse, $0.monitor.collapseEpochs) = (.freeBits, 2) }
-    #expect(conductor.freeBits == 0)
+    var coordinator = try coordinator { ($0.monitor.onCollapse, $0.monitor.collapseEpochs) = (.freeBits, 2) }
+    #expect(coordinator.freeBits == 0)
     for bits in [0.125, 0.25] {
-      #expect(conductor.collapse(dead, step: 10, beta: 1, elements: 4) == nil)
-      #expect(conductor.collapse(dead, step: 20, beta: 1, elements: 4) != nil)
-      #expect(conductor.treat(conductor.response, step: 20) != nil && conductor.freeBits == bits)
+      #expect(coordinator.collapse(dead, step: 10, beta: 1, elements: 4) == nil)
+      #expect(coordinator.collapse(dead, step: 20, beta: 1, elements: 4) != nil)
+      #expect(coordinator.treat(coordinator.response, step: 20) != nil && coordinator.freeBits == bits)
     }
     // Two are all there are.
-    #expect(conductor.response == .warn)
-    var fatal = try self.conductor {
+    #expect(coordinator.response == .warn)
+    var fatal = try self.coordinator {
       ($0.monitor.onCollapse, $0.monitor.maxTreatments, $0.monitor.failOnCollapse) = (.freeBits, 1, true)
     }
     #expect(fatal.response == .freeBits)
@@ -184,11 +185,11 @@ import VAE
 
   @Test("To stop is what fail_on_collapse was; to warn is the default, and changes nothing")
   func plain() throws {
-    #expect(try conductor { $0.monitor.onCollapse = .stop }.response == .stop)
-    #expect(try conductor { $0.monitor.failOnCollapse = true }.response == .stop)
-    var conductor = try conductor { _ in }
+    #expect(try coordinator { $0.monitor.onCollapse = .stop }.response == .stop)
+    #expect(try coordinator { $0.monitor.failOnCollapse = true }.response == .stop)
+    var coordinator = try coordinator { _ in }
     #expect(
-      conductor.response == .warn && conductor.treat(.warn, step: 5) == nil
-        && conductor.state.treatments == Treatments())
+      coordinator.response == .warn && coordinator.treat(.warn, step: 5) == nil
+        && coordinator.state.treatments == Treatments())
   }
 }

@@ -21,9 +21,9 @@ import Training
       state.plannedSteps = .max
       (state.sums.weight, state.sums.reconstruction, state.sums.kl) = (abs(number()), number(), number())
       (state.sums.gradientNorm, state.sums.seconds) = (number(), abs(number()))
-      state.conductor.learningRateFactor = Double.random(in: 1e-300...1, using: &random)
-      state.conductor.epochs.best = Bool.random(using: &random) ? number() : nil
-      state.conductor.epochs.reference = Bool.random(using: &random) ? number() : nil
+      state.coordinator.learningRateFactor = Double.random(in: 1e-300...1, using: &random)
+      state.coordinator.epochs.best = Bool.random(using: &random) ? number() : nil
+      state.coordinator.epochs.reference = Bool.random(using: &random) ? number() : nil
       state.dataFingerprint = "\"\\\n\u{1}é"
       state.origin = Bool.random(using: &random) ? .init(checkpoints: "/a b/\"", step: 3) : nil
       let again = try TrainingState.decode(try state.encoded(), from: "state.json")
@@ -59,7 +59,7 @@ import Training
     var state = TrainingState()
     (state.step, state.updates, state.stepInEpoch, state.plannedSteps) = (48, 48, 0, 72)
     state.origin = .init(checkpoints: "/a", step: 2)
-    (state.conductor.epochs.best, state.conductor.epochs.reference) = (3.5, 3.5)
+    (state.coordinator.epochs.best, state.coordinator.epochs.reference) = (3.5, 3.5)
     let text = String(decoding: try state.encoded(), as: UTF8.self)
     var tried = 0
     for (line, content) in text.split(separator: "\n").enumerated() {

@@ -36,7 +36,7 @@ package final class ScoringPass {
 
   private let scorer: RowScorer
   private let data: Dataset
-  private let loader: BatchLoader
+  private let loader: BatchAssembler
   private let communicator: Communicator
   private let seed: UInt64
   private let count: Int
@@ -57,7 +57,7 @@ package final class ScoringPass {
     var configuration = model.configuration.data
     // What is drawn from x would depend on the row's number: probabilities are scored as they are.
     configuration.binarize = .none
-    loader = BatchLoader(data: data, rows: scorer.rows, configuration: configuration)
+    loader = BatchAssembler(data: data, rows: scorer.rows, configuration: configuration)
     count = data.count
     share = Validator.share(of: count, rank: communicator.rank, size: communicator.size)
     spacing = (count + Self.examined - 1) / Self.examined

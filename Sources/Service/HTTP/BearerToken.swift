@@ -1,0 +1,45 @@
+#if Service
+import Glibc
+import Kernels
+import Persistence
+
+/// A secret that requests bring along: `Authorization: Bearer ...`.
+package struct BearerToken: Sendable {
+  private let bytes: [UInt8]
+  private static let least = 16
+
+  /// From the first line of a file that nobody else may read.
+  package init(file path: String) throws(Failure) {
+    var status = stat()
+    guard stat(path, &status) == 0 else {
+      throw Failure(
+        .missingInput, "--token-file \(path.printable): \(String(cString: strerror(errno)))",
+        hint: "make one: (umask 077; openssl rand -hex 32 > \(path.printable))")
+    }
+    guard status.st_mode & 0o077 == 0 else {
+      throw Failure(
+        .usage, "--token-file \(path.printable): others may read it, so it is no secret",
+        hint: "chmod 600 \(path.printable), after writing a new token into it")
+    }
+    let line = try DurableFile.read(path).prefix { $0 != 0x0a && $0 != 0x0d }
+    guard line.count >= Self.least, line.allSatisfy({ (0x21...0x7e).contains($0) }) else {
+      throw Failure(
+        .badData, "--token-file \(path.printable): its first line is no token",
+        hint: "write \(Self.least) characters or more, without spaces: openssl rand -hex 32")
+    }
+    bytes = Array(line)
+  }
+
+  /// Takes the same time whatever is wrong with it.
+  func admits(_ authorization: String?) -> Bool {
+    let given = Array((authorization ?? "").utf8), scheme = Array("bearer ".utf8)
+    let hasScheme = given.count >= scheme.count && zip(given, scheme).allSatisfy { $0 | 0x20 == $1 | 0x20 }
+    let secret = hasScheme ? Array(given.dropFirst(scheme.count)) : []
+    var difference = secret.count ^ bytes.count
+    for place in bytes.indices {
+      difference |= Int(bytes[place] ^ (secret.isEmpty ? 0 : secret[place % secret.count]))
+    }
+    return difference == 0
+  }
+}
+#endif

@@ -1,0 +1,100 @@
+#if Service
+import Foundation
+import HTTPTypes
+
+/// A request, its body read.
+struct Inquiry: Sendable {
+  var head: HTTPRequest
+  var body: [UInt8] = []
+
+  var type: String? { head.headerFields[.contentType] }
+  /// Whether a NumPy array is wanted back.
+  var wantsNPY: Bool {
+    let accept = head.headerFields[.accept]?.lowercased() ?? ""
+    return accept.contains("application/x-npy") || accept.contains("application/npy")
+  }
+}
+
+/// Which paths there are, and who may ask for them.
+struct Router: Sendable {
+  struct Route: Sendable {
+    let method: HTTPRequest.Method
+    let path: String
+    /// Answered without a token.
+    var isOpen = false
+    let answer: @Sendable (Inquiry) async throws -> Answer
+  }
+
+  let routes: [Route]
+  private let configuration: ServiceConfiguration
+
+  init(_ state: ServiceState) {
+    configuration = state.configuration
+    let rows = RowHandlers(state: state), status = StatusHandlers(state: state)
+    routes = [
+      Route(method: .post, path: "/score", answer: rows.score),
+      Route(method: .post, path: "/encode", answer: rows.encode),
+      Route(method: .post, path: "/reconstruct", answer: rows.reconstruct),
+      Route(method: .post, path: "/sample", answer: rows.sample),
+      Route(method: .get, path: "/healthz", isOpen: true, answer: status.health),
+      Route(method: .get, path: "/readyz", isOpen: true, answer: status.readiness),
+      Route(method: .get, path: "/metrics", answer: status.metrics),
+      Route(method: .get, path: "/status", answer: status.status),
+      Route(method: .get, path: "/", isOpen: true, answer: { _ in Page.answer }),
+    ]
+  }
+
+  /// Before the body is read.
+  func route(_ head: HTTPRequest) throws -> Route {
+    let path = String((head.path ?? "/").prefix { $0 != "?" })
+    let found = routes.filter { $0.path == path }
+    guard !found.isEmpty else {
+      throw HTTPError(404, "\(path.printable): there is no such path", hint: routes.map(\.path).joined(separator: ", "))
+    }
+    let method = head.method == .head ? .get : head.method
+    guard let route = found.first(where: { $0.method == method }) else {
+      let allowed = found.map(\.method.rawValue).joined(separator: ", ")
+      throw HTTPError(
+        405, "\(path.printable) is not asked by \(head.method.rawValue.printable)", hint: "use \(allowed)",
+        allowed: allowed)
+    }
+    try requireOwnSite(head)
+    if let token = configuration.token, !route.isOpen, !token.admits(head.headerFields[.authorization]) {
+      throw HTTPError(401, "this needs the token of the service", hint: "send the header Authorization: Bearer TOKEN")
+    }
+    return route
+  }
+
+  /// Pages of other sites, opened in a browser on this machine, must not reach what only this machine may: not under
+  /// a name that they have pointed here, and not from where they come.
+  private func requireOwnSite(_ head: HTTPRequest) throws {
+    let authority = head.authority ?? ""
+    if configuration.isLoopback, !authority.isEmpty, !Self.isOwn(Self.host(authority)) {
+      throw HTTPError(
+        403, "\(authority.printable) is not a name of this machine",
+        hint: "ask http://127.0.0.1:PORT; a proxy before it should set Host so")
+    }
+    if let origin = head.headerFields[.origin], origin != "http://" + authority, origin != "https://" + authority {
+      throw HTTPError(403, "requests from pages of \(origin.printable) are not answered")
+    }
+  }
+
+  static func host(_ authority: String) -> String {
+    if authority.hasPrefix("[") { return String(authority.dropFirst().prefix { $0 != "]" }) }
+    return String(authority.prefix { $0 != ":" }).lowercased()
+  }
+
+  /// Numbers cannot be pointed elsewhere, as names can.
+  static func isOwn(_ host: String) -> Bool {
+    let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+    return host == "localhost" || host.hasSuffix(".localhost") || host.contains(":")
+      || parts.count == 4 && parts.allSatisfy { UInt8($0) != nil }
+  }
+
+  /// For metrics: paths that there are, and one word for all others.
+  func label(_ head: HTTPRequest) -> String {
+    let path = (head.path ?? "/").prefix { $0 != "?" }
+    return routes.first { $0.path == path }?.path ?? "other"
+  }
+}
+#endif

@@ -1,0 +1,121 @@
+import Foundation
+import Kernels
+import Persistence
+
+/// Sums over the steps of the epoch under way.
+package struct EpochSums: Sendable, Equatable, Codable {
+  package var weight = 0.0
+  package var reconstruction = 0.0
+  package var kl = 0.0
+  package var gradientNorm = 0.0
+  package var steps = 0
+  package var seconds = 0.0
+
+  package var means: ELBOMeans {
+    let n = max(weight, 1)
+    return ELBOMeans(reconstruction: reconstruction / n, kl: kl / n)
+  }
+}
+
+/// Everything beside parameters and moments that a run needs to go on as if it had never stopped: state.json of a
+/// checkpoint.
+///
+/// A counter-based generator has no state, and the cursor counts steps, not ranks.
+package struct TrainingState: Sendable, Equatable, Codable {
+  package static let currentFormat = 4
+  package var format = TrainingState.currentFormat
+  package var program = programVersion
+  /// Updates done; epochs finished; steps done of the epoch under way.
+  package var step = 0
+  package var epoch = 0
+  package var stepInEpoch = 0
+  package var updates = 0
+  /// Rollbacks so far: part of the noise's key.
+  package var attempt = 0
+  /// Steps that the schedules were laid out for.
+  package var plannedSteps = 0
+  package var sums = EpochSums()
+  /// Weight of the KL in the last step.
+  package var beta: Double?
+  package var coordinator = Coordinator.State()
+  // What must be the same for the run to go on to the same bits.
+  package var seed = 0
+  package var batchSize = 0
+  package var microbatch = 0
+  package var slots = 0
+  package var trainSamples = 0
+  package var dataFingerprint = ""
+  package var validFingerprint = ""
+  package var products = ""
+  package var cpuLevel = 0
+  package var productThreads = 1
+  /// Every configuration key as text.
+  package var configuration: [String: String] = [:]
+  /// The checkpoint of another run that this one began from.
+  package var origin: Origin?
+
+  package struct Origin: Sendable, Equatable, Codable {
+    /// Its directory of checkpoints, absolute.
+    package var checkpoints: String
+    package var step: Int
+
+    package init(checkpoints: String, step: Int) {
+      self.checkpoints = checkpoints
+      self.step = step
+    }
+  }
+
+  package init() {}
+
+  /// - Throws: when a number is not finite; such a state must not replace one that is.
+  package func encoded() throws(Failure) -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+    do {
+      return [UInt8](try encoder.encode(self))
+    } catch {
+      throw Failure(.failure, "the state of step \(step) cannot be written down: \(error.localizedDescription)")
+    }
+  }
+
+  /// - Throws: `badData`, naming the field, when it is no state of this format or has a number that no run arrives at.
+  package static func decode(_ bytes: [UInt8], from path: String) throws(Failure) -> TrainingState {
+    struct Header: Decodable { let format: Int, program: String? }
+    let data = Foundation.Data(bytes)
+    let state: TrainingState
+    do {
+      let header = try JSONDecoder().decode(Header.self, from: data)
+      guard header.format == currentFormat else {
+        throw Failure(
+          .badData, "\(path): checkpoint format \(header.format); this program reads \(currentFormat)",
+          hint: "resume with the version that wrote it (\(header.program?.printable ?? "unknown"))")
+      }
+      state = try JSONDecoder().decode(TrainingState.self, from: data)
+    } catch let failure as Failure {
+      throw failure
+    } catch {
+      throw Failure(.badData, "\(path): not a training state: \(reason(error))")
+    }
+    if let fault = state.fault {
+      throw Failure(
+        .badData, "\(path): \(fault)", hint: "the file was damaged or edited: use another checkpoint, or begin anew")
+    }
+    return state
+  }
+
+  private static func reason(_ error: any Error) -> String {
+    func field(_ context: DecodingError.Context) -> String {
+      context.codingPath.isEmpty ? "" : context.codingPath.map(\.stringValue).joined(separator: ".").printable + ": "
+    }
+    switch error as? DecodingError {
+    case .typeMismatch(let type, let context): return field(context) + "is not of type \(type)"
+    case .valueNotFound(let type, let context): return field(context) + "is null instead of \(type)"
+    case .keyNotFound(let key, let context): return field(context) + "\(key.stringValue) is missing"
+    case .dataCorrupted(let context): return field(context) + context.debugDescription.printable
+    default: return error.localizedDescription
+    }
+  }
+}
+
+/// Version of this program: in checkpoints and in the start-up agreement.
+package let programVersion = "0.1.0"

@@ -1,0 +1,113 @@
+import Autograd
+import Communication
+import Data
+import Glibc
+import Kernels
+import VAE
+
+/// The objective's own terms on the validation set, exact over shards: fixed chunks, summed in a fixed tree.
+package final class Validator {
+  /// Rows of a replay: a product's bits depend on it, so it is the same for every set and number of ranks.
+  package static let chunk = 128
+
+  private let graph: ELBOGraph
+  private let data: Dataset
+  private let communicator: Communicator
+  /// Samples validated on.
+  let count: Int
+  private let chunks: Int
+  private let loader: BatchAssembler
+  private let activeVariance: Double
+  private let clock: PhaseClock
+  /// As the last validation found them, on the root; nil where nothing is shown.
+  package private(set) var shown: ShownSamples?
+
+  /// - shows: keeps samples to be shown. - parameters: other values than the store's.
+  package init(
+    _ autoencoder: VariationalAutoencoder, data: Dataset, communicator: Communicator, configuration: Configuration,
+    clock: PhaseClock, shows: Bool = false, parameters: UnsafeMutablePointer<Float>? = nil
+  ) {
+    self.clock = clock
+    self.data = data
+    self.communicator = communicator
+    count = Validator.count(of: data, configuration)
+    chunks = Validator.chunks(of: count)
+    graph = autoencoder.elboGraph(batch: Validator.chunk, gradients: false, parameters: parameters)
+    graph.graph.replay.isTraining = false
+    activeVariance = configuration.monitor.activeVariance
+    loader = BatchAssembler(data: data, rows: Validator.chunk, configuration: configuration.data)
+    if shows { shown = ShownSamples(of: count, latent: autoencoder.model.latent, shape: data.shape) }
+  }
+
+  /// Samples validated on: all, or one chunk in a trial.
+  static func count(of data: Dataset, _ configuration: Configuration) -> Int {
+    configuration.isTrial ? min(chunk, data.count) : data.count
+  }
+
+  static func chunks(of count: Int) -> Int { (count + chunk - 1) / chunk }
+
+  /// Validation samples that a rank reads.
+  package static func share(of count: Int, rank: Int, size: Int) -> Range<Int> {
+    let range = ReductionTree(leaves: chunks(of: count), ranks: size).range(of: rank)
+    return min(count, range.lowerBound * chunk)..<min(count, range.upperBound * chunk)
+  }
+
+  /// Collective. Noise depends on seed and sample only, so that epochs are compared on the same draws. `beta`: of the loss.
+  package func validate(seed: UInt64, beta: Double = 1) throws(Failure) -> ValidationReport {
+    let units = graph.inference.posterior.mu.columns
+    shown?.clear()
+    let klUnits = graph.terms.klPerUnit.columns
+    let inference = graph.inference, firstUnit = 5
+    let firstMean = firstUnit + klUnits, firstSquare = firstMean + units, counted = firstSquare + units
+    let width = counted + Bins.mu.count + Bins.logvar.count
+    let memory = graph.graph
+    memory[graph.terms.beta][0] = Float(beta)
+    let share = Validator.share(of: count, rank: communicator.rank, size: communicator.size)
+    let activity = Activity("validating", of: Validator.chunks(of: share.count))
+    defer { activity.end() }
+    let sums = try communicator.treeSum(leaves: chunks, width: width) { chunk, row throws(Failure) in
+      clock.enter(.validate)
+      let first = chunk * Validator.chunk
+      let filled = min(Validator.chunk, count - first)
+      try loader.load(
+        first..<first + filled, into: memory[graph.x], memory[graph.y], seed: seed)
+      memory.replay.samples = UnsafePointer(loader.samples)
+      memory.replay.filled = filled
+      memory.replay.seed = seed
+      memory.replay.epoch = validationEpoch
+      memory.replay.noiseScale = 0
+      memory.forward()
+      row[0] = Double(filled)
+      row[3] = vd_weighted_sum(memory[graph.terms.reconstruction], loader.weights, Validator.chunk)
+      memory.replay.noiseScale = 1
+      memory.forward()
+      row[1] = vd_weighted_sum(memory[graph.terms.reconstruction], loader.weights, Validator.chunk)
+      row[2] = vd_weighted_sum(memory[graph.terms.kl], loader.weights, Validator.chunk)
+      row[4] = vd_weighted_sum(memory[graph.terms.loss], loader.weights, Validator.chunk)
+      vd_weighted_column_sums(
+        row + firstUnit, nil, memory[graph.terms.klPerUnit], loader.weights, Validator.chunk, klUnits)
+      vd_weighted_column_sums(
+        row + firstMean, row + firstSquare, memory[inference.posterior.mu], loader.weights, Validator.chunk, units)
+      Bins.mu.add(memory[inference.posterior.mu], filled * units, to: row + counted)
+      Bins.logvar.add(memory[inference.posterior.logvar], filled * units, to: row + counted + Bins.mu.count)
+      Activity.advance()
+      shown?.keep(first..<first + filled, x: memory[graph.x], codes: memory[inference.posterior.mu])
+    }
+    try shown?.gather(communicator)
+    let n = max(sums[0], 1)
+    let variance = (0..<units).map { unit in
+      let mean = sums[firstMean + unit] / n
+      return max(0, sums[firstSquare + unit] / n - mean * mean)
+    }
+    return ValidationReport(
+      means: ELBOMeans(reconstruction: sums[1] / n, kl: sums[2] / n), reconstructionOfMean: sums[3] / n,
+      loss: sums[4] / n, klPerUnit: (0..<klUnits).map { sums[firstUnit + $0] / n }, variancePerUnit: variance,
+      activeUnits: variance.count { $0 > activeVariance },
+      mu: Histogram(edges: Bins.mu.edges, counts: Array(sums[counted..<counted + Bins.mu.count])),
+      sigma: Histogram(
+        edges: Bins.logvar.edges.map { exp($0 / 2) }, counts: Array(sums.suffix(Bins.logvar.count))))
+  }
+}
+
+/// The epoch number that keys validation's noise: no training epoch has it.
+package let validationEpoch = UInt32.max

@@ -1,0 +1,31 @@
+import Communication
+import Data
+import Kernels
+
+/// Rows of a set where decoding takes milliseconds a row.
+private let decodedRows = 32
+
+/// Samples spread evenly over the first `count` of a set, as training sees them, 0 for what is missing, row-major, on every rank: as many as
+/// it takes to know the data's spectrum. `share`: those that this rank can read, in the order of the ranks. Collective.
+package func spreadRows(
+  of data: Dataset, count: Int, share: Range<Int>, _ communicator: Communicator, _ clock: PhaseClock
+) throws(Failure) -> [Float] {
+  let whole = PrincipalSpectrum.samples(of: count, width: data.shape.elementCount)
+  let wanted = data.isDecoded ? min(whole, decodedRows) : whole
+  let indices = (0..<wanted).map { $0 * count / wanted }.filter(share.contains)
+  let mine = try communicator.together(keepingAlive: clock) { () throws(Failure) in try rows(indices, of: data) }
+  return try communicator.gather(mine.withUnsafeBytes { [UInt8]($0) }).flatMap { part in
+    part.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+  }
+}
+
+private func rows(_ indices: [Int], of data: Dataset) throws(Failure) -> [Float] {
+  let values = Buffer(count: indices.count * data.shape.elementCount)
+  var failure: Failure?
+  indices.withUnsafeBufferPointer { indices in
+    do throws(Failure) { try data.fill(indices, into: values.base) } catch { failure = error }
+  }
+  if let failure { throw failure }
+  vd_observed(values.base, nil, values.base, values.count)
+  return Array(UnsafeBufferPointer(start: values.base, count: values.count))
+}

@@ -1,0 +1,23 @@
+/// Units are active, and yet training samples are reconstructed no better than in the first epoch, with no KL to speak of.
+///
+/// The first epoch's mean has the untrained steps in it: a run that learns is 1 % below it soon, unless beta rises or
+/// there is so much data that it has learned within it; then there is a KL.
+struct StuckReconstruction: Sign {
+  let name = "reconstruction stuck"
+  private static let fall = 0.01, epochs = 5, least = 1.0
+
+  func examine(_ history: EpochHistory, _ context: SignContext) -> Finding? {
+    guard let first = history.first, let point = history.last, point.epoch - first.epoch >= StuckReconstruction.epochs,
+      point.step >= Coordinator.settlingSteps, history.mostActive ?? 0 > 0, point.valid.kl < StuckReconstruction.least,
+      abs(point.beta - first.beta) <= 0.01 * abs(first.beta)
+    else { return nil }
+    let start = first.train.reconstruction
+    guard start - point.train.reconstruction < StuckReconstruction.fall * max(abs(start), 1) else { return nil }
+    let rate = context.configuration.optimizer.learningRate
+    return Finding(
+      .warning, name,
+      "after \(point.epoch) epochs the reconstruction of training samples is "
+        + "\(figures(point.train.reconstruction)) nats, and began at \(figures(start))",
+      settings: ["optimizer.learning_rate=\(decimalText(rate > 1e-3 ? rate / 10 : rate * 3))"])
+  }
+}

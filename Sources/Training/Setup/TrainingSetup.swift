@@ -1,0 +1,167 @@
+import Communication
+import Data
+import Kernels
+import Layers
+import VAE
+
+/// Everything made before the first step: data shared out, model recorded, ranks agreed, state restored.
+package final class TrainingSetup {
+  package let configuration: Configuration
+  package let communicator: Communicator
+  package let clock: PhaseClock
+  package let data: DataSplit
+  package let plan: BatchPlan
+  package let autoencoder: VariationalAutoencoder
+  package let optimizer: Optimizer
+  /// One copy of parameters and moments for the ranks of a node.
+  package let shared: NodeMemory?
+  package let checkpoints: Checkpoints
+  package let state: TrainingState
+  package private(set) var coordinator: Coordinator
+  package private(set) var resumedFrom: Int?
+  package var warnings: [String] = []
+  /// What the configuration and the data show before the first step; on rank 0.
+  package private(set) var findings: [Finding] = []
+
+  /// Collective. `checkpointDirectory` is used by rank 0 alone; nil for a run that writes nothing.
+  package init(
+    _ configuration: Configuration, _ communicator: Communicator, checkpointDirectory: String?, resume: ResumeMode,
+    clock: PhaseClock = PhaseClock()
+  ) throws(Failure) {
+    self.configuration = configuration
+    self.communicator = communicator
+    self.clock = clock
+    try communicator.agree(on: configuration, resume)
+    try communicator.together { () throws(Failure) in
+      try Products.select(configuration.train.products, threads: configuration.train.threads)
+    }
+    let data = try communicator.together(keepingAlive: clock) { () throws(Failure) in try configuration.openSets() }
+    try communicator.agree(on: data)
+    self.data = data
+    let plan = TrainingSetup.plan(configuration, data)
+    self.plan = plan
+    try TrainingSetup.requireWork(plan, for: communicator)
+    try DataShare(configuration, data, plan, communicator, clock).prepare()
+    if plan.batchSize < configuration.train.batchSize {
+      warnings.append(
+        "train.batch_size is \(configuration.train.batchSize), and there are \(plan.count) training samples: "
+          + "it is \(plan.batchSize)"
+      )
+    }
+    if configuration.train.overfitBatches > 0 {
+      warnings.append(
+        "train.overfit_batches: the first \(plan.count) training samples are all that is trained and validated on")
+    }
+
+    let shape = data.train.shape, schema = data.train.schema
+    autoencoder = try communicator.together { () throws(Failure) in
+      try VariationalAutoencoder(
+        configuration.modelSettings(shape, schema, data.train.condition), likelihood: configuration.likelihood(schema),
+        objective: configuration.objectiveSettings, seed: UInt64(configuration.train.seed)
+      ) { autoencoder throws(Failure) in
+        try MemoryNeed(configuration, autoencoder, plan, communicator).requireFit()
+      }
+    }
+    checkpoints = Checkpoints(
+      directory: communicator.isRoot ? checkpointDirectory : nil, keep: configuration.checkpoint.keep,
+      metadata: ModelMetadata(
+        configuration: configuration, shape: shape, scaling: data.train.scaling, schema: schema,
+        condition: data.train.condition
+      ).entries)
+
+    var state = TrainingState()
+    state.seed = configuration.train.seed
+    state.batchSize = plan.batchSize
+    state.microbatch = plan.microbatch
+    state.slots = plan.slots
+    state.trainSamples = plan.count
+    state.dataFingerprint = data.train.fingerprint
+    state.validFingerprint = data.valid.fingerprint
+    state.products = Products.description
+    state.productThreads = Products.threads
+    state.cpuLevel = Int(vd_cpu_level())
+    state.plannedSteps = configuration.plannedSteps(plan)
+    state.configuration = configuration.texts
+    let resumption = Resumption(
+      resume, of: state, stepsPerEpoch: plan.stepsPerEpoch, into: checkpoints, communicator)
+    let saved = try resumption.find()
+    // What goes on has weights of its own, and the file may be gone.
+    if saved == nil, configuration.train.initFrom != "none" {
+      warnings += try InitialWeights.take(configuration, autoencoder.store, data.train.scaling, communicator)
+    }
+    try communicator.agreeOnArithmetic(initial: autoencoder.store.digest())
+    (shared, optimizer) = try TrainingSetup.placeParameters(autoencoder.store, configuration, communicator)
+    warnings += try Binding.warnings(communicator, threads: configuration.train.threads)
+    if let saved {
+      state = try resumption.restore(saved, autoencoder.store, optimizer)
+      resumedFrom = state.step
+    }
+    warnings += resumption.warnings
+    self.state = state
+    let (steps, planned, elements) = (plan.stepsPerEpoch, state.plannedSteps, autoencoder.elements)
+    coordinator = try communicator.together { () throws(Failure) in
+      try Coordinator(configuration, stepsPerEpoch: steps, totalSteps: planned, elements: elements)
+    }
+    coordinator.state = state.coordinator
+    warnings += coordinator.warnings(totalSteps: planned)
+    if communicator.isRoot { keepBest() }
+    if resumedFrom == nil {
+      findings = try Lint.findings(configuration, data.train, plan, totalSteps: planned, communicator, clock)
+    }
+  }
+
+  /// On rank 0: what is known of the best epoch holds while its weights are here, and the name `best` is theirs.
+  private func keepBest() {
+    let best = coordinator.state.epochs.bestStep
+    if checkpoints.has(step: best) { checkpoints.markBest(best) } else { coordinator.state.epochs.forgetBest() }
+  }
+
+  /// A smaller batch than this may be larger than the data: the rest of it is padding, and several ranks can share it.
+  private static let paddedBatch = 1024
+
+  /// Slots, rows of a microbatch and steps that a configuration means for a data set; a large batch has at most its
+  /// samples.
+  private static func plan(_ configuration: Configuration, _ data: DataSplit) -> BatchPlan {
+    BatchPlan(
+      count: data.train.count, batchSize: min(configuration.train.batchSize, max(data.train.count, paddedBatch)),
+      microbatch: configuration.train.microbatch)
+  }
+
+  private static func requireWork(_ plan: BatchPlan, for communicator: Communicator) throws(Failure) {
+    guard plan.slots < communicator.size else { return }
+    var failure = Failure(
+      .badConfiguration,
+      "\(communicator.size) ranks for \(plan.slots) microbatches of \(plan.microbatch): some would have nothing to do",
+      hint: plan.batchSize >= communicator.size
+        ? "give --microbatch \(max(1, plan.batchSize / communicator.size)) or less, or a larger --batch-size"
+        : "give a --batch-size of \(communicator.size) or more, or fewer ranks")
+    failure.isCollective = true
+    throw failure
+  }
+
+  /// Gives shared memory back where no trainer does; collective.
+  package func close() { shared?.close() }
+
+  /// One copy of parameters and moments for the node, or one for each rank; of the node's, each updates its part.
+  private static func placeParameters(
+    _ store: ParameterStore, _ configuration: Configuration, _ communicator: Communicator
+  ) throws(Failure) -> (NodeMemory?, Optimizer) {
+    let topology = communicator.topology, count = store.count
+    guard configuration.sharesParameters(topology) else {
+      let optimizer = Optimizer(configuration.optimizer, count: count)
+      optimizer.begin(with: store.values)
+      return (nil, optimizer)
+    }
+    let stride = (count + 15) & ~15, buffers = 1 + Optimizer.buffers(configuration.optimizer)
+    let isFirst = topology.nodeRank == 0
+    let memory = try NodeMemory(topology, bytes: isFirst ? buffers * stride * 4 : 0)
+    let base = memory.parts[0].assumingMemoryBound(to: Float.self)
+    store.move(to: base, copies: isFirst)
+    let share = ExchangePlan.share(of: count, neighbour: topology.nodeRank, neighbours: topology.neighbours.count)
+    let optimizer = Optimizer(
+      configuration.optimizer, count: count, memory: base + stride, stride: stride, share: share)
+    if isFirst { optimizer.begin(with: base) }
+    try topology.barrier()
+    return (memory, optimizer)
+  }
+}

@@ -1,0 +1,99 @@
+import Data
+import Kernels
+
+/// Fills a graph's inputs with samples and what the model is told of them, pads the tail, and keys jitter and
+/// binarisation; no allocation after it is made.
+package final class BatchAssembler {
+  private let data: Dataset
+  private let rows: Int
+  private let binarize: Binarization
+  private let jitter: ImageJitter?
+  private let elements: Int
+  private let indices: UnsafeMutablePointer<Int>
+  /// Global index of each row's sample. (rows)
+  package let samples: UnsafeMutablePointer<UInt64>
+  /// 1 for a sample, 0 for padding. (rows)
+  package let weights: UnsafeMutablePointer<Float>
+  private let uniforms: UnsafeMutablePointer<Float>
+  private var order: BatchPlan.Order?
+  private var orderKey = (slot: -1, epoch: -1)
+  private static let stream = KeyedGenerator.hash("binarize")
+
+  /// - configuration: how bytes are drawn from, and how the microbatches of a step are augmented.
+  package init(data: Dataset, rows: Int, configuration: Configuration.Data) {
+    self.data = data
+    self.rows = rows
+    binarize = configuration.binarize
+    jitter = ImageJitter(configuration, shape: data.shape)
+    elements = data.shape.elementCount
+    indices = Buffer.allocate(Int.self, count: rows)
+    samples = Buffer.allocate(UInt64.self, count: rows)
+    weights = Buffer.allocate(Float.self, count: rows)
+    uniforms = Buffer.allocate(Float.self, count: binarize == .none ? 1 : rows * elements)
+  }
+
+  /// What a loader allocates.
+  static func bytes(rows: Int, elements: Int, binarize: Binarization) -> Int {
+    rows * (MemoryLayout<Int>.stride + MemoryLayout<UInt64>.stride + MemoryLayout<Float>.stride)
+      + (binarize == .none ? 0 : rows * elements * MemoryLayout<Float>.stride)
+  }
+
+  deinit {
+    indices.deallocate()
+    samples.deallocate()
+    weights.deallocate()
+    uniforms.deallocate()
+  }
+
+  /// These samples, as validation sees them. x (rows, elements), y (rows, condition)
+  package func load(
+    _ chosen: some Collection<Int>, into x: UnsafeMutablePointer<Float>, _ y: UnsafeMutablePointer<Float>?, seed: UInt64
+  ) throws(Failure) {
+    for (row, index) in chosen.enumerated() { indices[row] = index }
+    try fill(chosen.count, x, y)
+    draw(chosen.count, x, seed: seed, attempt: 0, epoch: validationEpoch)
+  }
+
+  /// A slot's microbatch of a step, augmented; returns the number of real samples. x (rows, elements), y (rows,
+  /// condition)
+  package func load(
+    _ plan: BatchPlan, slot: Int, step: Int, into x: UnsafeMutablePointer<Float>, _ y: UnsafeMutablePointer<Float>?,
+    seed: UInt64, attempt: Int, epoch: Int
+  ) throws(Failure) -> Int {
+    if orderKey != (slot, epoch) {
+      order = BatchPlan.Order(plan, slot: slot, seed: seed, epoch: epoch)
+      orderKey = (slot, epoch)
+    }
+    let filled = order?.fill(indices, step: step) ?? 0
+    let epoch = UInt32(truncatingIfNeeded: epoch)
+    try fill(filled, x, y)
+    jitter?.apply(x, samples: samples, rows: filled, seed: seed, attempt: attempt, epoch: epoch)
+    draw(filled, x, seed: seed, attempt: attempt, epoch: epoch)
+    return filled
+  }
+
+  private func fill(
+    _ filled: Int, _ x: UnsafeMutablePointer<Float>, _ y: UnsafeMutablePointer<Float>?
+  ) throws(Failure) {
+    precondition((y == nil) == (data.condition == nil), "\(data.name): a model is told what its data says, or nothing")
+    let chosen = UnsafeBufferPointer(start: indices, count: filled)
+    try data.fill(chosen, into: x)
+    (x + filled * elements).zero((rows - filled) * elements)
+    if let y {
+      let width = data.condition?.width ?? 0
+      data.fillConditions(chosen, into: y)
+      (y + filled * width).zero((rows - filled) * width)
+    }
+    for row in 0..<rows {
+      samples[row] = row < filled ? UInt64(indices[row]) : 0
+      weights[row] = row < filled ? 1 : 0
+    }
+  }
+
+  private func draw(_ filled: Int, _ x: UnsafeMutablePointer<Float>, seed: UInt64, attempt: Int, epoch: UInt32) {
+    guard binarize == .dynamic, filled > 0 else { return }
+    KeyedGenerator(seed: seed, streamHash: BatchAssembler.stream, attempt: attempt)
+      .uniform(into: uniforms, samples: samples, rows: filled, columns: elements, epoch: epoch)
+    vd_binarize(x, uniforms, filled * elements)
+  }
+}

@@ -1,0 +1,153 @@
+import Communication
+import Data
+import Foundation
+import Kernels
+import VAE
+
+/// Bytes that training takes on a rank, beside the program and its share of the data; known before it takes them.
+package struct MemoryNeed: Sendable {
+  /// Values and moments: a rank's own, or its part of the node's and the initial values, which every rank draws itself.
+  /// Rank 0 turns some of them for a checkpoint.
+  let parameters: Int
+  /// Buffers of the sums, what goes between nodes, and what looks for the place of a failure.
+  let gradients: Int
+  /// Microbatches: one computed on, one loaded ahead, and one to validate on.
+  let batches: Int
+  let graphs: Int
+  /// What the ranks of this rank's node share, of all that.
+  package let window: Int
+  private let ranks: Int
+  private let nodes: Int
+  package var bytes: Int { parameters + gradients + batches + graphs }
+
+  package init(
+    _ configuration: Configuration, _ autoencoder: VariationalAutoencoder, _ plan: BatchPlan,
+    _ communicator: Communicator
+  ) {
+    let topology = communicator.topology
+    let neighbours = topology.neighbours.count
+    let count = autoencoder.store.count, buffer = count * MemoryLayout<Float>.stride
+    let exchange = ExchangeMemory(
+      tree: ReductionTree(leaves: plan.slots, ranks: communicator.size), count: count, rowWidth: StepRow.width,
+      route: configuration.train.exchange, wire: configuration.train.wire, nodes: topology.nodes,
+      rank: communicator.rank)
+    let isShared = configuration.sharesParameters(topology)
+    let buffers = 1 + Optimizer.buffers(configuration.optimizer)
+    let turned = communicator.isRoot ? buffers * autoencoder.store.turnedCount * MemoryLayout<Float>.stride : 0
+    parameters = (isShared ? buffer + buffers * buffer / neighbours : buffers * buffer) + turned
+    gradients = exchange.own + exchange.window / neighbours + buffer
+    let width = autoencoder.elements, binarize = configuration.data.binarize
+    let microbatch = (width + autoencoder.condition) * plan.microbatch * MemoryLayout<Float>.stride
+    batches =
+      2 * (microbatch + BatchAssembler.bytes(rows: plan.microbatch, elements: width, binarize: binarize))
+      + BatchAssembler.bytes(rows: Validator.chunk, elements: width, binarize: binarize)
+    let hasPictures = communicator.isRoot && configuration.monitor.picturesEvery > 0
+    graphs =
+      autoencoder.arenaBytes(batch: plan.microbatch, gradients: true)
+      + autoencoder.arenaBytes(batch: Validator.chunk, gradients: false)
+      + (hasPictures
+        ? autoencoder.decoderArenaBytes(batch: LatentDecoder.rows)
+          + autoencoder.priorArenaBytes(batch: LatentDecoder.rows)
+          + PictureMaker.bytes(
+            elements: width, latent: autoencoder.model.latent, classes: autoencoder.condition)
+          + ShownSamples.mostBytes(elements: width, latent: autoencoder.model.latent) : 0)
+    window = exchange.window + (isShared && neighbours > 1 ? buffers * buffer : 0)
+    ranks = topology.machineSize
+    nodes = (topology.machineSize + neighbours - 1) / neighbours
+  }
+
+  /// Bytes that this machine can give to its processes.
+  package static var available: Int { min(free, groupLimit) }
+
+  /// Refuses what this machine has no room for, instead of being killed for it later.
+  func requireFit() throws(Failure) {
+    try MemoryNeed.requireRoom(
+      for: bytes, what: "this training", ranks: ranks,
+      details: "graphs \(MemoryNeed.text(graphs)), parameters and moments \(MemoryNeed.text(parameters)), "
+        + "gradients \(MemoryNeed.text(gradients)), microbatches \(MemoryNeed.text(batches))",
+      hint: "a smaller --microbatch needs smaller graphs; or a smaller model, or fewer ranks on the machine")
+    if window > 0, let shortage = SharedMemory.shortage(of: nodes * window) { throw shortage }
+  }
+
+  /// - ranks: on this machine, of `bytes` each.
+  package static func requireRoom(
+    for bytes: Int, what: String, ranks: Int, details: String, hint: String
+  ) throws(Failure) {
+    let (machine, overflow) = bytes.multipliedReportingOverflow(by: ranks)
+    let available = MemoryNeed.available
+    guard !overflow, machine <= available else {
+      throw Failure(
+        .badConfiguration,
+        "\(what) needs \(MemoryNeed.text(bytes)) for a rank, and \(ranks) of them run on a machine "
+          + "with \(MemoryNeed.text(available)) to give (\(details))",
+        hint: hint)
+    }
+    let (limit, used) = (MemoryNeed.addressLimit, MemoryNeed.addressUse)
+    guard bytes <= limit - used else {
+      throw Failure(
+        .badConfiguration,
+        "\(what) needs \(MemoryNeed.text(bytes)) for a rank beside \(MemoryNeed.text(used)) in use, and the "
+          + "limit of a process is \(MemoryNeed.text(limit))",
+        hint: "raise the limit (ulimit -v); or \(hint)")
+    }
+  }
+
+  static func text(_ bytes: Int) -> String {
+    let (value, unit) = bytes < 1 << 30 ? (Double(bytes) / 0x1p20, "MiB") : (Double(bytes) / 0x1p30, "GiB")
+    return "\((value * 10).rounded() / 10) \(unit)"
+  }
+
+  // MARK: What there is
+
+  /// The number behind a word of a file of /proc, in its unit of kB; nil where it is not to be had.
+  private static func kilobytes(_ word: String, in file: String) -> Int? {
+    guard let text = try? String(contentsOfFile: file, encoding: .utf8),
+      let line = text.split(separator: "\n").first(where: { $0.hasPrefix(word + ":") })
+    else { return nil }
+    return line.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 << 10 }
+  }
+
+  private static var free: Int {
+    guard let memory = kilobytes("MemAvailable", in: "/proc/meminfo") else { return .max }
+    return memory + (kilobytes("SwapFree", in: "/proc/meminfo") ?? 0)
+  }
+
+  /// The smallest limit of this process's control groups, version 1 or 2.
+  private static var groupLimit: Int {
+    guard let text = try? String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8) else { return .max }
+    var smallest = Int.max
+    for line in text.split(separator: "\n") {
+      let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+      guard parts.count == 3, parts[1].isEmpty || parts[1].split(separator: ",").contains("memory") else { continue }
+      let (root, file) =
+        parts[1].isEmpty ? ("/sys/fs/cgroup", "memory.max") : ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+      var group = String(parts[2])
+      while true {
+        let text = try? String(contentsOfFile: "\(root)\(group)/\(file)", encoding: .utf8)
+        if let limit = text.flatMap({ Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }) {
+          smallest = min(smallest, limit)
+        }
+        guard let slash = group.lastIndex(of: "/"), group.count > 1 else { break }
+        group = slash == group.startIndex ? "/" : String(group[..<slash])
+      }
+    }
+    return smallest
+  }
+
+  private static var addressLimit: Int {
+    var limit = rlimit()
+    getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit)
+    return Int(clamping: limit.rlim_cur)
+  }
+
+  private static var addressUse: Int { kilobytes("VmSize", in: "/proc/self/status") ?? 0 }
+}
+
+extension Configuration {
+  /// Where ranks share memory, one copy of parameters and moments serves them all. All ranks or none: restoring a
+  /// checkpoint is collective.
+  func sharesParameters(_ topology: Topology) -> Bool {
+    let isMeant = optimizer.sharding == .node || (optimizer.sharding == .auto && train.exchange != .messages)
+    return isMeant && topology.nodes.contains { $0.count > 1 }
+  }
+}
