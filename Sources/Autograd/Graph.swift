@@ -36,6 +36,9 @@ package final class Graph {
   private var droppedTensors: Set<Int> = []
   package var replay: Replay
   private let ownSamples: UnsafeMutablePointer<UInt64>
+  /// Whether `redraw` will be asked: what it reads is then kept. Set before `finalize`.
+  package var redraws = false
+  private var drawn: [Int] = []
   /// Where replays say what each operation took; nil: nobody asks.
   package var times: OperationTimes?
   /// Name of the layer being recorded, for messages.
@@ -82,9 +85,9 @@ package final class Graph {
     add(shape, .arena, needsGradient: recordsGradients && inputs.contains { entries[$0.index].needsGradient })
   }
 
-  /// One value, the same in every replay. (1)
-  package func constant(_ value: Float) -> Tensor {
-    let tensor = add([1], .arena, needsGradient: false)
+  /// One value at every place, the same in every replay.
+  package func constant(_ value: Float, _ shape: Shape = [1]) -> Tensor {
+    let tensor = add(shape, .arena, needsGradient: false)
     constants.append((tensor.index, value))
     return tensor
   }
@@ -142,6 +145,11 @@ package final class Graph {
   package func finalize(parameters: UnsafeMutablePointer<Float>) {
     precondition(valueTable == nil, "graph finalized twice")
     for operation in operations { operation.prepare() }
+    if redraws {
+      precondition(!recordsGradients, "a graph with gradients draws once")
+      drawn = drawnOperations
+      keep(drawFrontier)
+    }
     backwardOrder = backwardOperations
     let (plan, valuePlaces, gradientPlaces) = planMemory()
     let arena = Buffer.allocate(Float.self, count: plan.count)
@@ -155,11 +163,44 @@ package final class Graph {
       gradients.advanced(by: i).initialize(
         to: Memory.Gradient(base: gradientPlaces[i].map { arena + plan.offsets[$0] }))
     }
-    for constant in constants { values[constant.index][0] = constant.value }
+    for constant in constants {
+      values[constant.index].update(repeating: constant.value, count: entries[constant.index].shape.count)
+    }
     self.arena = arena
     valueTable = values
     gradientTable = gradients
     findFinal()
+  }
+
+  /// Operations whose results depend on noise that is drawn.
+  private var drawnOperations: [Int] {
+    var tensors = Set<Int>()
+    return operations.indices.filter { i in
+      let operation = operations[i]
+      guard operation is StandardNormal || operation.inputs.contains(where: { tensors.contains($0.index) }) else {
+        return false
+      }
+      tensors.formUnion(operation.outputs.map(\.index))
+      return true
+    }
+  }
+
+  /// What operations that depend on drawn noise read of those that do not: the same for every draw.
+  package var drawFrontier: [Tensor] {
+    let drawn = drawnOperations, own = Set(drawn.flatMap { operations[$0].outputs.map(\.index) })
+    var known = Set<Int>(), frontier: [Tensor] = []
+    for tensor in drawn.flatMap({ operations[$0].inputs }) where !own.contains(tensor.index) {
+      switch origin(of: tensor) {
+      case .parameter, .constant: continue
+      case .input, .recorded: if known.insert(tensor.index).inserted { frontier.append(tensor) }
+      }
+    }
+    return frontier
+  }
+
+  /// Noise that is drawn, with the hash of its stream.
+  package var noise: [(tensor: Tensor, streamHash: UInt64)] {
+    operations.compactMap { $0 as? StandardNormal }.map { ($0.eps, $0.streamHash) }
   }
 
   private var backwardOperations: [Int] {
@@ -292,6 +333,13 @@ package final class Graph {
       operation.forward(memory)
       times?.mark(index)
     }
+  }
+
+  /// Another draw for the same inputs: computes what depends on drawn noise, after a `forward` that computed the rest.
+  package func redraw() {
+    precondition(redraws, "a graph that keeps nothing for other draws")
+    let memory = memory
+    for index in drawn { operations[index].forward(memory) }
   }
 
   /// Writes d(sum_i seed[i] root[i]) / d(parameter) to `gradients`, laid out as the parameters are; once after a

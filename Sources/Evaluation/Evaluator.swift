@@ -82,7 +82,9 @@ package final class Evaluator {
   private func requireRoom() throws(Failure) {
     let autoencoder = model.autoencoder, rows = Validator.chunk
     let graphs = max(
-      autoencoder.arenaBytes(batch: rows, gradients: false), autoencoder.estimationArenaBytes(batch: rows))
+      autoencoder.elboBytes(batch: rows, gradients: false),
+      autoencoder.scoringBytes(batch: rows, ImportanceEstimator.outputs)
+        + autoencoder.scoringBytes(batch: rows, Encoder.outputs))
     try communicator.together { () throws(Failure) in
       try MemoryNeed.requireRoom(
         for: graphs, what: "this evaluation", ranks: communicator.topology.machineSize, details: "its graphs",

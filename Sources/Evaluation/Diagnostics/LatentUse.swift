@@ -85,10 +85,11 @@ final class LatentProbe {
 
   /// Variances of x, of its reconstruction, and of samples, summed over dimensions; the mean of x.
   private func spread() throws(Failure) -> (variances: (Double, Double, Double), mean: [Double]) {
-    let decoder = model.autoencoder.decoderGraph(batch: rows), width = elements, latent = posteriors.latent
+    let decoder = model.autoencoder.generationGraph(batch: rows, from: .latents, [.mean]), width = elements
     let prior = PriorSampler(model.autoencoder)
-    let noise = PriorNoise(latent: latent, seed: model.seed, stream: "prior")
-    let z = decoder.graph[decoder.z], mean = decoder.graph[decoder.mean]
+    let noise = PriorNoise(
+      columns: model.autoencoder.latents.noiseColumns, seed: model.seed, stream: "prior")
+    let z = decoder.graph[decoder.input], mean = decoder.graph[decoder[.mean]]
     func add(_ values: UnsafePointer<Float>, _ filled: Int, _ sums: UnsafeMutablePointer<Double>) {
       for row in 0..<filled {
         for j in 0..<width {
@@ -140,13 +141,13 @@ final class LatentProbe {
   }
 
   private func decode(_ share: Range<Int>, from mean: [Double]) throws(Failure) -> [Double] {
-    let decoder = model.autoencoder.conditionalGraph(batch: rows), partner = partners
-    let draws = posteriors.draw(seed: model.seed), z = decoder.graph[decoder.z]
-    let nll = decoder.graph[decoder.reconstruction]
+    let decoder = model.autoencoder.generationGraph(batch: rows, from: .latents, [.reconstruction]), partner = partners
+    let draws = posteriors.draw(seed: model.seed), z = decoder.graph[decoder.input]
+    let nll = decoder.graph[decoder[.reconstruction]]
     var values = [Double]()
     for first in stride(from: share.lowerBound, to: share.upperBound, by: rows) {
       let range = try load(first / rows)
-      decoder.graph[decoder.x].update(from: x.base, count: rows * elements)
+      decoder.graph[decoder.x]?.update(from: x.base, count: rows * elements)
       zeroMissing()
       tell(decoder.graph[decoder.y])
       fill(z, from: draws, range) { $0 }

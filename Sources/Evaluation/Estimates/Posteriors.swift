@@ -81,14 +81,15 @@ package struct Posteriors: Sendable {
 
 /// Replays the encoder over samples of a set, shared out among ranks, in chunks of fixed size.
 package final class Encoder {
-  let graph: EncoderGraph
+  static let outputs: Set<ScoringOutput> = [.code, .logvar, .rate]
+  let graph: ScoringGraph
   let loader: BatchAssembler
   private let data: Dataset
   private let communicator: Communicator
   private let seed: UInt64
 
   package init(_ model: TrainedModel, _ data: Dataset, _ communicator: Communicator) {
-    graph = model.autoencoder.encoderGraph(batch: Validator.chunk)
+    graph = model.autoencoder.scoringGraph(batch: Validator.chunk, Encoder.outputs)
     loader = BatchAssembler(data: data, rows: Validator.chunk, configuration: model.configuration.data)
     self.data = data
     self.communicator = communicator
@@ -100,8 +101,7 @@ package final class Encoder {
 
   /// Collective. - indices: ascending.
   package func encode(_ indices: [Int]) throws(Failure) -> Posteriors {
-    let share = share(of: indices), posterior = graph.posterior
-    let tensors = [posterior.mu, posterior.logvar, graph.kl]
+    let share = share(of: indices), tensors = [graph[.code], graph[.logvar], graph[.rate]]
     let mine = try communicator.together { () throws(Failure) in try encode(share, tensors) }
     func all(_ values: [Float]) throws(Failure) -> [Float] {
       try communicator.gather(values.withUnsafeBytes { [UInt8]($0) }).flatMap { part in
@@ -109,13 +109,13 @@ package final class Encoder {
       }
     }
     return Posteriors(
-      count: indices.count, latent: posterior.mu.columns, mu: try all(mine[0]), logvar: try all(mine[1]),
+      count: indices.count, latent: tensors[0].columns, mu: try all(mine[0]), logvar: try all(mine[1]),
       kl: try all(mine[2]), indices: indices)
   }
 
   /// mu of samples on the root, and nothing elsewhere. Collective. - indices: ascending. (indices.count, latent)
   package func means(_ indices: [Int]) throws(Failure) -> [Float] {
-    let share = share(of: indices), mu = graph.posterior.mu
+    let share = share(of: indices), mu = graph[.code]
     let mine = try communicator.together { () throws(Failure) in try encode(share, [mu])[0] }
     return try communicator.gatherOnRoot(mine).values
   }

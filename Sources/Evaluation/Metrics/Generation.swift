@@ -40,7 +40,8 @@ package final class GenerationMetrics {
 
   private let encoder: Encoder
   private let prior: PriorSampler
-  private let decoder: DecoderGraph
+  private let decoder: GenerationGraph
+  private let noiseColumns: Int
   private let data: Dataset
   private let communicator: Communicator
   private let sharpness: Sharpness?
@@ -52,16 +53,17 @@ package final class GenerationMetrics {
   package init(_ model: TrainedModel, _ data: Dataset, _ encoder: Encoder, _ communicator: Communicator) {
     self.encoder = encoder
     prior = PriorSampler(model.autoencoder)
-    decoder = model.autoencoder.decoderGraph(batch: Validator.chunk)
+    decoder = model.autoencoder.generationGraph(batch: Validator.chunk, from: .latents, [.mean])
+    noiseColumns = model.autoencoder.latents.noiseColumns
     self.data = data
     self.communicator = communicator
     sharpness = Sharpness(model.shape)
     binarizes = model.configuration.data.binarize == .dynamic
     seed = model.seed
-    plain = Buffer(count: binarizes ? Validator.chunk * decoder.mean.columns : 1)
+    plain = Buffer(count: binarizes ? Validator.chunk * decoder[.mean].columns : 1)
   }
 
-  private var elements: Int { decoder.mean.columns }
+  private var elements: Int { decoder[.mean].columns }
 
   /// Collective. - posteriors: of the data, to choose units by.
   package func measure(_ posteriors: Posteriors) throws(Failure) -> GenerationReport {
@@ -116,29 +118,29 @@ package final class GenerationMetrics {
     }
     add(chosen.count, UnsafePointer(binarizes ? plain.base : x), units, to: row)
     guard let sharpness else { return }
-    decoder.graph[decoder.z].update(from: mu, count: Validator.chunk * decoder.z.columns)
+    decoder.graph[decoder.input].update(from: mu, count: Validator.chunk * decoder.input.columns)
     if let y = encoder.graph.y { decoder.graph[decoder.y]?.update(from: encoder.graph.graph[y], count: y.count) }
     decoder.graph.forward()
     for i in 0..<chosen.count {
-      row[GenerationSums.otherSharpness] += sharpness(decoder.graph[decoder.mean] + i * elements)
+      row[GenerationSums.otherSharpness] += sharpness(decoder.graph[decoder[.mean]] + i * elements)
     }
   }
 
   private var x: UnsafeMutablePointer<Float> { encoder.graph.graph[encoder.graph.x] }
-  private var mu: UnsafeMutablePointer<Float> { encoder.graph.graph[encoder.graph.posterior.mu] }
+  private var mu: UnsafeMutablePointer<Float> { encoder.graph.graph[encoder.graph[.code]] }
 
   private func addSamples(_ chunk: Range<Int>, _ units: [Int], to row: UnsafeMutablePointer<Double>) {
     let samples = (0..<Validator.chunk).map { UInt64(chunk.lowerBound + $0) }
     // Classes and attributes as often as the data has them.
     let indices = (0..<data.count).spaced(GenerationMetrics.most)
     let told = data.conditions(of: (0..<Validator.chunk).map { indices[(chunk.lowerBound + $0) % indices.count] })
-    let noise = PriorNoise(latent: decoder.z.columns, seed: seed, stream: "generation")
+    let noise = PriorNoise(columns: noiseColumns, seed: seed, stream: "generation")
     let z = prior.draw(noise.draw(Validator.chunk, from: chunk.lowerBound), given: told)
-    decoder.graph[decoder.z].update(from: z, count: z.count)
+    decoder.graph[decoder.input].update(from: z, count: z.count)
     decoder.graph[decoder.y]?.update(from: told, count: told.count)
     encoder.graph.graph[encoder.graph.y]?.update(from: told, count: told.count)
     decoder.graph.forward()
-    x.update(from: decoder.graph[decoder.mean], count: Validator.chunk * elements)
+    x.update(from: decoder.graph[decoder[.mean]], count: Validator.chunk * elements)
     if binarizes {
       // The encoder knows nothing but bits.
       KeyedGenerator(seed: seed, stream: "generation bits").uniform(
@@ -146,7 +148,7 @@ package final class GenerationMetrics {
       vd_binarize(x, plain.base, Validator.chunk * elements)
     }
     encoder.graph.graph.forward()
-    add(chunk.count, decoder.graph[decoder.mean], units, to: row)
+    add(chunk.count, decoder.graph[decoder[.mean]], units, to: row)
   }
 
   /// Samples, and the mu that the encoder has just found for them. x (count, elements)

@@ -34,7 +34,7 @@ package final class CandidateSource {
   package init(_ model: TrainedModel, _ origin: Origin, _ condition: Condition, usesMean: Bool, seed: UInt64) {
     (self.origin, self.condition) = (origin, condition)
     self.seed = seed
-    latent = model.autoencoder.model.latent
+    latent = model.autoencoder.latent
     prior = PriorSampler(model.autoencoder)
     decoder = LatentDecoder(
       model.autoencoder, drawing: usesMean ? nil : seed)

@@ -7,7 +7,8 @@ package final class LatentDecoder {
   /// Of a replay: a product's bits depend on it.
   package static let rows = 64
 
-  private let decoder: DecoderGraph
+  private let decoder: GenerationGraph
+  private let x: Tensor
   private let samples: UnsafeMutablePointer<UInt64>
   /// The number of the next latent: draws are keyed by it.
   package var first: UInt64 = 0
@@ -16,7 +17,10 @@ package final class LatentDecoder {
   package init(
     _ autoencoder: VariationalAutoencoder, drawing seed: UInt64? = nil, parameters: UnsafeMutablePointer<Float>? = nil
   ) {
-    decoder = autoencoder.decoderGraph(batch: LatentDecoder.rows, draws: seed != nil, parameters: parameters)
+    let output = seed == nil ? GenerationOutput.mean : .draw
+    decoder = autoencoder.generationGraph(
+      batch: LatentDecoder.rows, from: .latents, [output], parameters: parameters)
+    x = decoder[output]
     samples = Buffer.allocate(UInt64.self, count: LatentDecoder.rows)
     decoder.graph.replay.samples = UnsafePointer(samples)
     decoder.graph.replay.seed = seed ?? 0
@@ -26,20 +30,20 @@ package final class LatentDecoder {
 
   /// z (count, latent), y (count, condition) -> (count, elements)
   package func decode(_ z: [Float], given y: [Float]) -> [Float] {
-    let latent = decoder.z.columns, elements = decoder.mean.columns, count = z.count / latent
+    let latent = decoder.input.columns, elements = x.columns, count = z.count / latent
     let condition = decoder.y?.columns ?? 0
     precondition(z.count == count * latent, "\(z.count) values for latents of \(latent)")
     precondition(y.count == count * condition, "\(y.count) values to tell of \(count) latents, \(condition) of each")
-    var x: [Float] = []
-    x.reserveCapacity(count * elements)
+    var values: [Float] = []
+    values.reserveCapacity(count * elements)
     for first in stride(from: 0, to: count, by: LatentDecoder.rows) {
       let filled = min(LatentDecoder.rows, count - first)
-      decoder.graph.fill(decoder.z, z, rows: first..<first + filled)
+      decoder.graph.fill(decoder.input, z, rows: first..<first + filled)
       if let told = decoder.y { decoder.graph.fill(told, y, rows: first..<first + filled) }
       for row in 0..<LatentDecoder.rows { samples[row] = self.first + UInt64(first + row) }
       decoder.graph.forward()
-      x += UnsafeBufferPointer(start: decoder.graph[decoder.mean], count: filled * elements)
+      values += UnsafeBufferPointer(start: decoder.graph[x], count: filled * elements)
     }
-    return x
+    return values
   }
 }

@@ -29,10 +29,10 @@ package final class PictureMaker {
     parameters: UnsafeMutablePointer<Float>? = nil
   ) {
     (self.data, self.indices) = (data, indices)
-    latent = autoencoder.model.latent
+    latent = autoencoder.latent
     prior = PriorSampler(autoencoder, parameters: parameters)
     decoder = LatentDecoder(autoencoder, parameters: parameters)
-    let noise = PriorNoise(latent: latent, seed: UInt64(configuration.train.seed))
+    let noise = PriorNoise(columns: autoencoder.latents.noiseColumns, seed: UInt64(configuration.train.seed))
     let elements = data.shape.elementCount
     if let condition = data.condition, condition.classes > 0 {
       let shown = PictureMaker.rows(of: PictureMaker.classColumns, condition.classes, elements: elements)

@@ -3,7 +3,7 @@ import Kernels
 
 /// What samples are made from: noise that the prior turns into z, and what the model is told with each.
 package struct PriorSamples: Sendable {
-  /// (count, latent)
+  /// (count, noise columns)
   package let noise: [Float]
   /// (count, condition)
   package let y: [Float]
@@ -28,20 +28,20 @@ package struct PriorSamples: Sendable {
 
 /// N(0, temperature^2 I), keyed by place.
 package struct PriorNoise: Sendable {
-  let latent: Int
+  let columns: Int
   let seed: UInt64
   let temperature: Float
   let stream: String
 
-  package init(latent: Int, seed: UInt64, temperature: Float = 1, stream: String = "pictures") {
-    (self.latent, self.seed, self.temperature, self.stream) = (latent, seed, temperature, stream)
+  package init(columns: Int, seed: UInt64, temperature: Float = 1, stream: String = "pictures") {
+    (self.columns, self.seed, self.temperature, self.stream) = (columns, seed, temperature, stream)
   }
 
-  /// From the place `first` on. (count, latent)
+  /// From the place `first` on. (count, columns)
   package func draw(_ count: Int, from first: Int = 0) -> [Float] {
-    var noise = [Float](repeating: 0, count: count * latent)
+    var noise = [Float](repeating: 0, count: count * columns)
     KeyedGenerator(seed: seed, stream: stream).normal(
-      into: &noise, samples: (first..<first + count).map(UInt64.init), rows: count, columns: latent, epoch: 0)
+      into: &noise, samples: (first..<first + count).map(UInt64.init), rows: count, columns: columns, epoch: 0)
     if temperature != 1 { for i in noise.indices { noise[i] *= temperature } }
     return noise
   }

@@ -36,7 +36,7 @@ package final class Validator {
     graph.graph.replay.isTraining = false
     activeVariance = configuration.monitor.activeVariance
     loader = BatchAssembler(data: data, rows: Validator.chunk, configuration: configuration.data)
-    if shows { shown = ShownSamples(of: count, latent: autoencoder.model.latent, shape: data.shape) }
+    if shows { shown = ShownSamples(of: count, latent: autoencoder.latent, shape: data.shape) }
   }
 
   /// Samples validated on: all, or one chunk in a trial.
@@ -54,10 +54,10 @@ package final class Validator {
 
   /// Collective. Noise depends on seed and sample only, so that epochs are compared on the same draws. `beta`: of the loss.
   package func validate(seed: UInt64, beta: Double = 1) throws(Failure) -> ValidationReport {
-    let units = graph.inference.posterior.mu.columns
+    let units = graph.code.columns
     shown?.clear()
     let klUnits = graph.terms.klPerUnit.columns
-    let inference = graph.inference, firstUnit = 5
+    let firstUnit = 5
     let firstMean = firstUnit + klUnits, firstSquare = firstMean + units, counted = firstSquare + units
     let width = counted + Bins.mu.count + Bins.logvar.count
     let memory = graph.graph
@@ -87,11 +87,13 @@ package final class Validator {
       vd_weighted_column_sums(
         row + firstUnit, nil, memory[graph.terms.klPerUnit], loader.weights, Validator.chunk, klUnits)
       vd_weighted_column_sums(
-        row + firstMean, row + firstSquare, memory[inference.posterior.mu], loader.weights, Validator.chunk, units)
-      Bins.mu.add(memory[inference.posterior.mu], filled * units, to: row + counted)
-      Bins.logvar.add(memory[inference.posterior.logvar], filled * units, to: row + counted + Bins.mu.count)
+        row + firstMean, row + firstSquare, memory[graph.code], loader.weights, Validator.chunk, units)
+      Bins.mu.add(memory[graph.code], filled * units, to: row + counted)
+      if let logvar = graph.logvar {
+        Bins.logvar.add(memory[logvar], filled * units, to: row + counted + Bins.mu.count)
+      }
       Activity.advance()
-      shown?.keep(first..<first + filled, x: memory[graph.x], codes: memory[inference.posterior.mu])
+      shown?.keep(first..<first + filled, x: memory[graph.x], codes: memory[graph.code])
     }
     try shown?.gather(communicator)
     let n = max(sums[0], 1)

@@ -43,14 +43,14 @@ package struct MemoryNeed: Sendable {
       + BatchAssembler.bytes(rows: Validator.chunk, elements: width, binarize: binarize)
     let hasPictures = communicator.isRoot && configuration.monitor.picturesEvery > 0
     graphs =
-      autoencoder.arenaBytes(batch: plan.microbatch, gradients: true)
-      + autoencoder.arenaBytes(batch: Validator.chunk, gradients: false)
+      autoencoder.elboBytes(batch: plan.microbatch, gradients: true)
+      + autoencoder.elboBytes(batch: Validator.chunk, gradients: false)
       + (hasPictures
-        ? autoencoder.decoderArenaBytes(batch: LatentDecoder.rows)
-          + autoencoder.priorArenaBytes(batch: LatentDecoder.rows)
+        ? autoencoder.generationBytes(batch: LatentDecoder.rows, from: .latents, [.mean])
+          + autoencoder.generationBytes(batch: LatentDecoder.rows, from: .prior, [.z])
           + PictureMaker.bytes(
-            elements: width, latent: autoencoder.model.latent, classes: autoencoder.condition)
-          + ShownSamples.mostBytes(elements: width, latent: autoencoder.model.latent) : 0)
+            elements: width, latent: autoencoder.latent, classes: autoencoder.condition)
+          + ShownSamples.mostBytes(elements: width, latent: autoencoder.latent) : 0)
     window = exchange.window + (isShared && neighbours > 1 ? buffers * buffer : 0)
     ranks = topology.machineSize
     nodes = (topology.machineSize + neighbours - 1) / neighbours

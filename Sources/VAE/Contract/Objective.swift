@@ -10,7 +10,7 @@ package enum Reduction: String, CaseIterable, Sendable {
   case mean
 }
 
-/// loss_i = recon_i + beta * sum_j max(free bits, kl_ij) + perceptual * D * (1 - MS-SSIM(x_i, E[x_i | z]))
+/// loss_i = bound_i + perceptual * D * (1 - MS-SSIM(x_i, E[x_i | z]))
 /// + totalCorrelation * tc_i + discrepancy * d_i, D the dimensions of x: the only place with beta and free bits.
 ///
 /// Higgins et al., "beta-VAE", ICLR 2017; free bits: Kingma et al., "Inverse autoregressive flow", 2016.
@@ -28,55 +28,54 @@ package struct Objective: Sendable, Equatable {
 
   package init() {}
 
-  /// Fails where a term means nothing with the prior. - name: of the prior.
-  func requireSuits(_ prior: any Prior, called name: String) throws(Failure) {
-    if (freeBits > 0 || raisesFreeBits) && !prior.hasExactDivergence {
-      throw Failure(
-        .badConfiguration,
-        "free bits are a floor of a unit's KL, and of model.prior \(name) one draw's estimate of it is known",
-        hint: "objective.free_bits: 0.0 (and monitor.on_collapse other than free-bits), or another model.prior")
+  /// Fails where a term means nothing for these latents. - prior: the name of the prior.
+  func requireSuits(_ trace: Trace, _ layout: LatentLayout, prior: String) throws(Failure) {
+    if freeBits > 0 || raisesFreeBits {
+      guard trace.hasExactRates else {
+        throw Failure(
+          .badConfiguration,
+          "free bits are a floor of a unit's KL, and of model.prior \(prior) one draw's estimate of it is known",
+          hint: "objective.free_bits: 0.0 (and monitor.on_collapse other than free-bits), or another model.prior")
+      }
+      try layout.requireRatePerUnit(for: "objective.free_bits")
     }
-    if discrepancy > 0 && name != PriorRegistry.standard {
+    if discrepancy > 0 && !trace.latents.allSatisfy({ $0.p is StandardGaussian }) {
       throw Failure(
-        .badConfiguration, "objective.mmd compares z with N(0, I), and model.prior is \(name)",
+        .badConfiguration, "objective.mmd compares z with N(0, I), and model.prior is \(prior)",
         hint: "objective.mmd: 0.0, or model.prior: standard")
     }
+    if totalCorrelation > 0 { try layout.requireGaussian(for: "objective.total_correlation") }
   }
 
-  /// Records the objective of an inference; recon and KL stay separate per-sample tensors all the way.
+  /// Records what is minimised; reconstruction and KL stay separate per-sample tensors all the way.
   package func record(
-    _ x: Tensor, _ inference: Inference, likelihood: any Likelihood, image: ImageShape, in scope: ParameterScope
+    _ x: Tensor, location: Tensor, _ trace: Trace, likelihood: any Likelihood, image: ImageShape
   ) -> Terms {
-    let graph = scope.graph
+    let graph = trace.graph
+    // Recorded before the likelihood, whose parameters stand behind those of the prior.
+    _ = trace.rates
     let reconstruction = likelihood.negativeLogLikelihood(
-      x, location: inference.location, channels: image.channels, in: scope)
-    let klPerUnit = graph.concatenate(inference.divergences)
-    let floor = freeBits > 0 || raisesFreeBits ? graph.constant(freeBits) : nil
-    let limited = floor.map { graph.freeBits(klPerUnit, floor: $0) } ?? klPerUnit
-    let kl = graph.rowSum(klPerUnit)
-    let beta = graph.input([1])
-    let scale: Float = reduction == .sum ? 1 : 1 / Float(x.columns)
-    var weighted = [
-      (graph.constant(scale), reconstruction), (beta, limited == klPerUnit ? kl : graph.rowSum(limited)),
-    ]
+      x, location: location, channels: image.channels, in: trace.scope)
+    let bound = EvidenceLowerBound(
+      floor: freeBits > 0 || raisesFreeBits ? freeBits : nil, scale: reduction == .sum ? 1 : 1 / Float(x.columns)
+    ).record(reconstruction, trace)
+    var weighted = bound.weighted
     if perceptual > 0 {
-      let mean = likelihood.mean(location: inference.location, channels: image.channels, in: graph)
+      let mean = likelihood.mean(location: location, channels: image.channels, in: graph)
+      let scale: Float = reduction == .sum ? 1 : 1 / Float(x.columns)
       let weight = graph.constant(perceptual * scale * Float(x.columns))
       weighted.append((weight, graph.dissimilarity(x, mean, image: image)))
     }
-    if totalCorrelation > 0 {
-      let posterior = inference.posterior
+    if totalCorrelation > 0, let logvar = trace.logvar {
       weighted.append(
-        (
-          graph.constant(totalCorrelation),
-          graph.totalCorrelation(inference.z, mu: posterior.mu, logvar: posterior.logvar)
-        ))
+        (graph.constant(totalCorrelation), graph.totalCorrelation(trace.z, mu: trace.code, logvar: logvar)))
     }
-    if discrepancy > 0 { weighted.append((graph.constant(discrepancy), graph.priorDiscrepancy(inference.z))) }
+    if discrepancy > 0 { weighted.append((graph.constant(discrepancy), graph.priorDiscrepancy(trace.z))) }
+    for penalty in trace.penalties { weighted.append((graph.constant(penalty.weight), penalty.perRow)) }
     let loss = graph.weightedSum(weighted)
-    graph.keep([reconstruction, klPerUnit, kl, loss])
     return Terms(
-      reconstruction: reconstruction, klPerUnit: klPerUnit, kl: kl, loss: loss, beta: beta, freeBits: floor)
+      reconstruction: reconstruction, klPerUnit: bound.klPerUnit, kl: bound.kl, loss: loss, beta: bound.beta,
+      freeBits: bound.freeBits)
   }
 }
 
@@ -84,7 +83,7 @@ package struct Objective: Sendable, Equatable {
 package struct Terms {
   /// -log p(x | z), summed over dimensions. (batch)
   package let reconstruction: Tensor
-  /// (batch, units)
+  /// (batch, units), or (batch, columns of the rate) where a group has one number for all its units
   package let klPerUnit: Tensor
   /// Sum of klPerUnit, without free bits. (batch)
   package let kl: Tensor

@@ -2,40 +2,18 @@ import Autograd
 import Kernels
 import Layers
 
-/// p(z | y), or p(z) of a model that is told nothing: a density, and a way to draw from it. One file each in Priors/.
-///
-/// Parameters are recorded in the scope that is handed in, the same by every method.
+/// A choice of `model.prior`: makes p(z), or p(z | y) of a conditional model, for the latents that a model leaves to
+/// its prior. There is one file for each prior in Priors/.
 package protocol Prior: Sendable {
-  /// Whether `divergence` is exact; else it is an estimate from one draw.
-  var hasExactDivergence: Bool { get }
-  /// KL(q(z | x) || p(z | y)) per sample and unit, nats; its sum over units is the KL. (batch, latent)
-  func divergence(
-    of posterior: DiagonalGaussian, at z: Tensor, given y: Tensor?, in scope: ParameterScope
-  ) -> Tensor
-  /// log p(z | y) in parts that belong to one unit each, nats; their sum is the density. (batch, latent)
-  func logDensity(_ z: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor
-  /// z of the noise u ~ N(0, I). (batch, latent)
-  func draw(_ u: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor
-}
-
-extension Prior {
-  package var hasExactDivergence: Bool { false }
-
-  /// log q(z | x) - log p(z | y) of the one z that there is.
-  package func divergence(
-    of posterior: DiagonalGaussian, at z: Tensor, given y: Tensor?, in scope: ParameterScope
-  ) -> Tensor {
-    let graph = scope.graph
-    let own = graph.gaussianLogDensity(z, mu: posterior.mu, logvar: posterior.logvar)
-    return graph.weightedSum([(graph.constant(1), own), (graph.constant(-1), logDensity(z, given: y, in: scope))])
-  }
+  /// The distribution, with its parameters recorded in `scope` when it is first asked. - y: (batch, condition)
+  func distribution(given y: Tensor?, in scope: ParameterScope) -> any LatentDistribution
 }
 
 /// The priors by name: one line each.
 package enum PriorRegistry {
   package static let standard = "standard"
   package static let priors: [(name: String, make: @Sendable (ModelSettings) throws(Failure) -> any Prior)] = [
-    (standard, { _ in StandardPrior() }),
+    (standard, { StandardPrior($0) }),
     ("conditional", { settings throws(Failure) in try ConditionalPrior(settings) }),
     ("flow", { settings throws(Failure) in try FlowPrior(settings) }),
   ]

@@ -2,22 +2,39 @@ import Autograd
 import Kernels
 import Layers
 
-/// Model, prior, likelihood and objective over one parameter store; makes the graphs that training and evaluation replay.
+/// Model, prior, likelihood and objective over one parameter store; records the graphs that training and evaluation replay.
 package final class VariationalAutoencoder {
-  package let model: any VariationalModel
+  package let model: any LatentModel
   package let prior: any Prior
   package let likelihood: any Likelihood
   package let objective: Objective
   package let image: ImageShape
   private let missing: MissingValues
-  /// Numbers that the model is told of a sample, 0 of one that is told nothing.
+  /// Numbers that the model is conditioned on for each sample; 0 of an unconditional model.
   package let condition: Int
   package var elements: Int { image.count }
   package let store = ParameterStore()
+  /// The groups of latents.
+  package let latents: LatentLayout
+  /// All units of z.
+  package var latent: Int { latents.units }
+  /// Whether the KL is exact; otherwise it is an estimate from one draw of z.
+  package let hasExactRates: Bool
 
   /// Parameters are declared by recording once, and initialised from `seed`. `admit` is asked before they get memory.
-  package init(
+  package convenience init(
     _ settings: ModelSettings, likelihood: any Likelihood, objective: Objective, seed: UInt64,
+    admit: (VariationalAutoencoder) throws(Failure) -> Void = { _ throws(Failure) in }
+  ) throws(Failure) {
+    try self.init(
+      settings, make: { settings throws(Failure) in try ModelRegistry.make(settings) }, likelihood: likelihood,
+      objective: objective, seed: seed, admit: admit)
+  }
+
+  /// The same with a model that is in no registry. - make: is given the settings with `outputs` set.
+  package init(
+    _ settings: ModelSettings, make: (ModelSettings) throws(Failure) -> any LatentModel, likelihood: any Likelihood,
+    objective: Objective, seed: UInt64,
     admit: (VariationalAutoencoder) throws(Failure) -> Void = { _ throws(Failure) in }
   ) throws(Failure) {
     try likelihood.requireSuits(settings.image)
@@ -35,32 +52,76 @@ package final class VariationalAutoencoder {
         hint: "smaller samples (data.image_size), or a model.likelihood that wants fewer values")
     }
     prior = try PriorRegistry.make(settings)
-    try objective.requireSuits(prior, called: settings.prior)
-    model = try ModelRegistry.make(settings)
+    model = try make(settings)
     self.likelihood = likelihood
     self.objective = objective
     image = settings.image
     missing = settings.missing
     condition = settings.condition
-    _ = recordELBO(batch: 1, gradients: false)
+    let recorded = Recording(store, batch: 1, gradients: false, condition: settings.condition)
+    let x = recorded.input(settings.elements)
+    let trace = recorded.trace(prior) { .posterior(.keyed(stream: Trace.stream(of: $0))) }
+    let location = model.record(recorded.seen(x, missing), given: recorded.y, in: trace)
+    latents = LatentLayout(trace)
+    hasExactRates = trace.hasExactRates
+    try objective.requireSuits(trace, latents, prior: settings.prior)
+    _ = objective.record(x, location: location, trace, likelihood: likelihood, image: image)
     try admit(self)
     store.allocate(seed: seed)
   }
 
+  // MARK: Graphs
+
+  /// The whole objective of a microbatch, ready to replay. `parameters`: other values than the store's, laid out as they
+  /// are.
+  package func elboGraph(
+    batch: Int, gradients: Bool, parameters: UnsafeMutablePointer<Float>? = nil
+  ) -> ELBOGraph {
+    let recorded = recordELBO(batch: batch, gradients: gradients)
+    recorded.graph.finalize(parameters: parameters ?? store.values)
+    return recorded
+  }
+
+  /// What inference says of x, ready to replay.
+  ///
+  /// - outputs: what is recorded and kept. - stream: of the noise of the draws of z. - redraws: whether `Graph.redraw` will
+  /// ask for more draws of the same x.
+  package func scoringGraph(
+    batch: Int, _ outputs: Set<ScoringOutput>, stream: String = "eps", redraws: Bool = false
+  ) -> ScoringGraph {
+    let recorded = recordScoring(batch: batch, outputs, stream: stream)
+    recorded.graph.replay.isTraining = false
+    recorded.graph.redraws = redraws
+    recorded.graph.finalize(parameters: store.values)
+    return recorded
+  }
+
+  /// What the decoder makes of latents, given or drawn from the prior, ready to replay.
+  package func generationGraph(
+    batch: Int, from origin: GenerationOrigin, _ outputs: Set<GenerationOutput>,
+    parameters: UnsafeMutablePointer<Float>? = nil
+  ) -> GenerationGraph {
+    let recorded = recordGeneration(batch: batch, from: origin, outputs)
+    recorded.graph.replay.isTraining = false
+    recorded.graph.finalize(parameters: parameters ?? store.values)
+    return recorded
+  }
+
+  // MARK: What graphs would take
+
   /// Memory of an `elboGraph`, without making it.
-  package func arenaBytes(batch: Int, gradients: Bool) -> Int {
+  package func elboBytes(batch: Int, gradients: Bool) -> Int {
     recordELBO(batch: batch, gradients: gradients).graph.bytes
   }
 
-  /// Memory of a `decoderGraph`, without making it.
-  package func decoderArenaBytes(batch: Int) -> Int { recordDecoder(batch: batch).graph.bytes }
+  /// Memory of a `scoringGraph`, without making it.
+  package func scoringBytes(batch: Int, _ outputs: Set<ScoringOutput>) -> Int {
+    recordScoring(batch: batch, outputs, stream: "eps").graph.bytes
+  }
 
-  /// Memory of a `priorGraph`, without making it.
-  package func priorArenaBytes(batch: Int) -> Int { recordPrior(batch: batch).graph.bytes }
-
-  /// Memory of an `encoderGraph` and a `conditionalGraph`, without making them.
-  package func estimationArenaBytes(batch: Int) -> Int {
-    recordEncoder(batch: batch).graph.bytes + recordConditional(batch: batch).graph.bytes
+  /// Memory of a `generationGraph`, without making it.
+  package func generationBytes(batch: Int, from origin: GenerationOrigin, _ outputs: Set<GenerationOutput>) -> Int {
+    recordGeneration(batch: batch, from: origin, outputs).graph.bytes
   }
 
   /// The layers with parameters, in order: what comes out for one sample, how many they are, and its multiply-adds.
@@ -74,208 +135,102 @@ package final class VariationalAutoencoder {
     }
   }
 
-  /// The whole ELBO of a microbatch, ready to replay. `parameters`: other values than the store's, laid out as they are.
-  package func elboGraph(
-    batch: Int, gradients: Bool, parameters: UnsafeMutablePointer<Float>? = nil
-  ) -> ELBOGraph {
-    let recorded = recordELBO(batch: batch, gradients: gradients)
-    recorded.graph.finalize(parameters: parameters ?? store.values)
-    return recorded
+  // MARK: Recording
+
+  private func recordELBO(batch: Int, gradients: Bool) -> ELBOGraph {
+    let recorded = Recording(store, batch: batch, gradients: gradients, condition: condition)
+    let x = recorded.input(elements)
+    let trace = recorded.trace(prior) { .posterior(.keyed(stream: Trace.stream(of: $0))) }
+    let location = model.record(recorded.seen(x, missing), given: recorded.y, in: trace)
+    let terms = objective.record(x, location: location, trace, likelihood: likelihood, image: image)
+    recorded.graph.keep([terms.reconstruction, terms.klPerUnit, terms.kl, terms.loss, trace.z, trace.code])
+    if let logvar = trace.logvar { recorded.graph.keep([logvar]) }
+    return ELBOGraph(
+      graph: recorded.graph, x: x, y: recorded.y, z: trace.z, code: trace.code, logvar: trace.logvar, location: location,
+      terms: terms)
   }
 
-  /// The decoder alone, ready to replay. `draws`: gives x ~ p(x | z) instead of E[x | z].
-  package func decoderGraph(
-    batch: Int, draws: Bool = false, parameters: UnsafeMutablePointer<Float>? = nil
-  ) -> DecoderGraph {
-    let recorded = recordDecoder(batch: batch, draws: draws)
-    recorded.graph.replay.isTraining = false
-    recorded.graph.finalize(parameters: parameters ?? store.values)
-    return recorded
+  private func recordScoring(batch: Int, _ outputs: Set<ScoringOutput>, stream: String) -> ScoringGraph {
+    let recorded = Recording(store, batch: batch, gradients: false, condition: condition), graph = recorded.graph
+    let x = recorded.input(elements)
+    let trace = recorded.trace(prior) { .posterior(.keyed(stream: Trace.stream(of: $0, prefix: stream))) }
+    let location = model.record(recorded.seen(x, missing), given: recorded.y, in: trace)
+    var tensors: [ScoringOutput: Tensor] = [:]
+    for output in ScoringOutput.allCases where outputs.contains(output) {
+      tensors[output] =
+        switch output {
+        case .code: trace.code
+        case .logvar: trace.logvar
+        case .z: trace.z
+        case .rate: trace.rate
+        case .kl: graph.rowSum(trace.rate)
+        case .reconstruction:
+          likelihood.negativeLogLikelihood(x, location: location, channels: image.channels, in: recorded.scope)
+        case .logRatio: trace.logRatio
+        case .mean: likelihood.mean(location: location, channels: image.channels, in: graph)
+        }
+    }
+    graph.keep(Array(tensors.values))
+    graph.dropUnneeded()
+    return ScoringGraph(graph: graph, x: x, y: recorded.y, tensors: tensors)
   }
 
-  /// The encoder alone, ready to replay.
-  package func encoderGraph(batch: Int) -> EncoderGraph {
-    let recorded = recordEncoder(batch: batch)
-    recorded.graph.replay.isTraining = false
-    recorded.graph.finalize(parameters: store.values)
-    return recorded
+  private func recordGeneration(
+    batch: Int, from origin: GenerationOrigin, _ outputs: Set<GenerationOutput>
+  ) -> GenerationGraph {
+    let recorded = Recording(store, batch: batch, gradients: false, condition: condition), graph = recorded.graph
+    let input = recorded.input(origin == .prior ? latents.noiseColumns : latents.units)
+    let trace = recorded.trace(prior) { [latents] name in
+      guard let group = latents[name] else { preconditionFailure("latents \(name) are asked for in generation alone") }
+      let isAlone = latents.groups.count == 1
+      func part(_ columns: Range<Int>) -> Tensor { isAlone ? input : graph.columns(input, Array(columns)) }
+      return switch origin {
+      case .prior: .prior(.supplied(part(group.noise)))
+      case .latents: .given(group.shaped(part(group.units), in: graph))
+      }
+    }
+    let location = model.record(nil, given: recorded.y, in: trace)
+    let x = outputs.contains(.reconstruction) ? recorded.input(elements) : nil
+    var tensors: [GenerationOutput: Tensor] = [:]
+    for output in GenerationOutput.allCases where outputs.contains(output) {
+      tensors[output] =
+        switch output {
+        case .z: trace.z
+        case .mean: likelihood.mean(location: location, channels: image.channels, in: graph)
+        case .draw:
+          likelihood.sample(location: location, channels: image.channels, stream: "draw", in: recorded.scope)
+        case .reconstruction:
+          x.map { likelihood.negativeLogLikelihood($0, location: location, channels: image.channels, in: recorded.scope) }
+        case .logPrior: trace.logPrior
+        }
+    }
+    graph.keep(Array(tensors.values))
+    graph.dropUnneeded()
+    return GenerationGraph(graph: graph, input: input, y: recorded.y, x: x, tensors: tensors)
+  }
+}
+
+/// A graph under way, with the inputs that every recording of a model has.
+private struct Recording {
+  let graph: Graph
+  let scope: ParameterScope
+  /// What the model is conditioned on. (batch, condition)
+  let y: Tensor?
+
+  init(_ store: ParameterStore, batch: Int, gradients: Bool, condition: Int) {
+    graph = Graph(batch: batch, recordsGradients: gradients)
+    scope = ParameterScope(graph: graph, store: store)
+    y = condition > 0 ? graph.input([batch, condition]) : nil
   }
 
-  /// What anomaly scores are made of, ready to replay.
-  package func scoringGraph(batch: Int) -> ScoringGraph {
-    let graph = Graph(batch: batch, recordsGradients: false)
-    let scope = ParameterScope(graph: graph, store: store)
-    let x = graph.input([batch, elements]), y = conditionInput(of: graph)
-    let inference = model.infer(
-      seen(x, in: graph), given: y, prior: prior, noise: { .keyed(stream: $0) }, in: scope)
-    let recorded = ScoringGraph(
-      graph: graph, x: x, y: y, inference: inference,
-      reconstruction: likelihood.negativeLogLikelihood(
-        x, location: inference.location, channels: image.channels, in: scope),
-      kl: graph.rowSum(graph.concatenate(inference.divergences)),
-      logPrior: graph.rowSum(prior.logDensity(inference.z, given: y, in: scope["prior"])),
-      mean: likelihood.mean(location: inference.location, channels: image.channels, in: graph))
-    graph.keep([inference.z, inference.posterior.mu, inference.posterior.logvar])
-    graph.keep([recorded.reconstruction, recorded.kl, recorded.logPrior, recorded.mean])
-    graph.replay.isTraining = false
-    graph.finalize(parameters: store.values)
-    return recorded
-  }
+  func input(_ columns: Int) -> Tensor { graph.input([graph.batch, columns]) }
 
-  /// z of the prior from noise, ready to replay.
-  package func priorGraph(batch: Int, parameters: UnsafeMutablePointer<Float>? = nil) -> PriorGraph {
-    let recorded = recordPrior(batch: batch)
-    recorded.graph.finalize(parameters: parameters ?? store.values)
-    return recorded
-  }
-
-  /// -log p(x | z) and log p(z) of latents that the caller gives, ready to replay.
-  package func conditionalGraph(batch: Int) -> ConditionalGraph {
-    let recorded = recordConditional(batch: batch)
-    recorded.graph.replay.isTraining = false
-    recorded.graph.finalize(parameters: store.values)
-    return recorded
+  func trace(_ prior: any Prior, source: @escaping (String) -> LatentSource) -> Trace {
+    Trace(in: scope, prior: prior, source: source)
   }
 
   /// What the encoder sees of x.
-  private func seen(_ x: Tensor, in graph: Graph) -> Tensor {
+  func seen(_ x: Tensor, _ missing: MissingValues) -> Tensor {
     missing == .none ? x : graph.observed(x, masked: missing == .masked)
   }
-
-  private func recordEncoder(batch: Int) -> EncoderGraph {
-    let graph = Graph(batch: batch, recordsGradients: false)
-    let x = graph.input([batch, elements]), y = conditionInput(of: graph)
-    let inference = model.infer(
-      seen(x, in: graph), given: y, prior: prior, noise: { .keyed(stream: $0) },
-      in: ParameterScope(graph: graph, store: store))
-    let posterior = inference.posterior, kl = graph.concatenate(inference.divergences)
-    graph.keep([posterior.mu, posterior.logvar, kl])
-    graph.dropUnneeded()
-    return EncoderGraph(graph: graph, x: x, y: y, posterior: posterior, kl: kl)
-  }
-
-  private func recordConditional(batch: Int) -> ConditionalGraph {
-    let graph = Graph(batch: batch, recordsGradients: false)
-    let scope = ParameterScope(graph: graph, store: store)
-    let z = graph.input([batch, model.latent]), x = graph.input([batch, elements]), y = conditionInput(of: graph)
-    let reconstruction = likelihood.negativeLogLikelihood(
-      x, location: model.decode(z, given: y, in: scope), channels: image.channels, in: scope)
-    let density = graph.rowSum(prior.logDensity(z, given: y, in: scope["prior"]))
-    graph.keep([reconstruction, density])
-    return ConditionalGraph(graph: graph, z: z, x: x, y: y, reconstruction: reconstruction, logPrior: density)
-  }
-
-  private func recordPrior(batch: Int) -> PriorGraph {
-    let graph = Graph(batch: batch, recordsGradients: false)
-    let noise = graph.input([batch, model.latent]), y = conditionInput(of: graph)
-    let z = prior.draw(noise, given: y, in: ParameterScope(graph: graph, store: store)["prior"])
-    graph.keep([z])
-    return PriorGraph(graph: graph, noise: noise, y: y, z: z)
-  }
-
-  private func recordDecoder(batch: Int, draws: Bool = false) -> DecoderGraph {
-    let graph = Graph(batch: batch, recordsGradients: false)
-    let scope = ParameterScope(graph: graph, store: store)
-    let z = graph.input([batch, model.latent]), y = conditionInput(of: graph)
-    let location = model.decode(z, given: y, in: scope)
-    let mean =
-      draws
-      ? likelihood.sample(location: location, channels: image.channels, stream: "draw", in: scope)
-      : likelihood.mean(location: location, channels: image.channels, in: graph)
-    graph.keep([mean])
-    return DecoderGraph(graph: graph, z: z, y: y, mean: mean)
-  }
-
-  private func recordELBO(batch: Int, gradients: Bool) -> ELBOGraph {
-    let graph = Graph(batch: batch, recordsGradients: gradients)
-    let scope = ParameterScope(graph: graph, store: store)
-    let x = graph.input([batch, elements]), y = conditionInput(of: graph)
-    let inference = model.infer(
-      seen(x, in: graph), given: y, prior: prior, noise: { .keyed(stream: $0) }, in: scope)
-    let terms = objective.record(x, inference, likelihood: likelihood, image: image, in: scope)
-    graph.keep([inference.z, inference.posterior.mu, inference.posterior.logvar])
-    return ELBOGraph(graph: graph, x: x, y: y, inference: inference, terms: terms)
-  }
-
-  private func conditionInput(of graph: Graph) -> Tensor? {
-    condition > 0 ? graph.input([graph.batch, condition]) : nil
-  }
-}
-
-/// x -> posterior, reconstruction and KL, with gradients if recorded so.
-package struct ELBOGraph {
-  package let graph: Graph
-  /// (batch, elements)
-  package let x: Tensor
-  /// What the model is told; nil where it is told nothing. (batch, condition)
-  package let y: Tensor?
-  package let inference: Inference
-  package let terms: Terms
-}
-
-/// x -> posterior, -log p(x | z), KL, log p(z) and E[x | z], each of a row alone.
-package struct ScoringGraph {
-  package let graph: Graph
-  /// (batch, elements)
-  package let x: Tensor
-  /// (batch, condition)
-  package let y: Tensor?
-  package let inference: Inference
-  /// Nats, summed over dimensions. (batch)
-  package let reconstruction: Tensor
-  /// (batch)
-  package let kl: Tensor
-  /// log p(z), or log p(z | y). Nats. (batch)
-  package let logPrior: Tensor
-  /// (batch, elements)
-  package let mean: Tensor
-}
-
-/// x -> posterior and its KL to the prior.
-package struct EncoderGraph {
-  package let graph: Graph
-  /// (batch, elements)
-  package let x: Tensor
-  /// (batch, condition)
-  package let y: Tensor?
-  package let posterior: DiagonalGaussian
-  /// KL to the prior by unit, nats; of some priors an estimate by one draw. (batch, latent)
-  package let kl: Tensor
-}
-
-/// z -> E[x | z], or x ~ p(x | z).
-package struct DecoderGraph {
-  package let graph: Graph
-  /// (batch, latent)
-  package let z: Tensor
-  /// (batch, condition)
-  package let y: Tensor?
-  /// Or the draw. (batch, elements)
-  package let mean: Tensor
-}
-
-/// Noise u ~ N(0, I) -> z of the prior.
-package struct PriorGraph {
-  package let graph: Graph
-  /// (batch, latent)
-  package let noise: Tensor
-  /// (batch, condition)
-  package let y: Tensor?
-  /// (batch, latent)
-  package let z: Tensor
-}
-
-/// z, x -> -log p(x | z), log p(z).
-package struct ConditionalGraph {
-  package let graph: Graph
-  /// (batch, latent)
-  package let z: Tensor
-  /// (batch, elements)
-  package let x: Tensor
-  /// (batch, condition)
-  package let y: Tensor?
-  /// Nats, summed over dimensions. (batch)
-  package let reconstruction: Tensor
-  /// log p(z), or log p(z | y). Nats. (batch)
-  package let logPrior: Tensor
 }

@@ -7,7 +7,6 @@ import Layers
 /// Burgess et al., "Understanding disentangling in beta-VAE", arXiv:1804.03599.
 struct Convolutional: OneLayerModel {
   let settings: ModelSettings
-  var latent: Int { settings.latent }
   /// The image before and after each convolution of the encoder.
   private let chain: [ImageShape]
   private var window: ConvolutionWindow { settings.window }
@@ -25,8 +24,8 @@ struct Convolutional: OneLayerModel {
     }
     h = scope["encoder"]["dense"].perceptron(
       h, beside: y, widths: settings.hidden, activation: settings.activation, dropout: settings.dropout)
-    return DiagonalGaussian.record(
-      h, beside: settings.hidden.isEmpty ? y : nil, latent: latent,
+    return DiagonalGaussian(
+      of: h, beside: settings.hidden.isEmpty ? y : nil, units: settings.latent,
       bounds: settings.logvarLow...settings.logvarHigh, in: scope)
   }
 

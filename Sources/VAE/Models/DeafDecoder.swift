@@ -5,7 +5,6 @@ import Layers
 struct DeafDecoder: OneLayerModel {
   static let kind = "planted-deaf-decoder"
   private let model: MLP
-  var latent: Int { model.latent }
 
   init(_ model: MLP) { self.model = model }
 

@@ -6,12 +6,11 @@ import Layers
 /// Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014; with y: Sohn et al., NeurIPS 2015.
 struct MLP: OneLayerModel {
   let settings: ModelSettings
-  var latent: Int { settings.latent }
 
   func posterior(of x: Tensor, given y: Tensor?, in scope: ParameterScope) -> DiagonalGaussian {
     let h = scope["encoder"].perceptron(
       scope.graph.beside(x, y), widths: settings.hidden, activation: settings.activation, dropout: settings.dropout)
-    return DiagonalGaussian.record(h, latent: latent, bounds: settings.logvarLow...settings.logvarHigh, in: scope)
+    return DiagonalGaussian(of: h, units: settings.latent, bounds: settings.logvarLow...settings.logvarHigh, in: scope)
   }
 
   func decode(_ z: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor {

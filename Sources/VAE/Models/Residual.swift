@@ -8,7 +8,6 @@ import Layers
 /// He et al., "Identity mappings in deep residual networks", ECCV 2016; Wu and He, "Group normalization", ECCV 2018.
 struct ResidualNetwork: OneLayerModel {
   let settings: ModelSettings
-  var latent: Int { settings.latent }
   /// The image in each stage of the encoder.
   private let stages: [ImageShape]
 
@@ -32,8 +31,8 @@ struct ResidualNetwork: OneLayerModel {
     h = encoder["norm"].groupNorm(h, groups: settings.normGroups, activation: settings.activation)
     h = encoder["dense"].perceptron(
       h, beside: y, widths: settings.hidden, activation: settings.activation, dropout: settings.dropout)
-    return DiagonalGaussian.record(
-      h, beside: settings.hidden.isEmpty ? y : nil, latent: latent,
+    return DiagonalGaussian(
+      of: h, beside: settings.hidden.isEmpty ? y : nil, units: settings.latent,
       bounds: settings.logvarLow...settings.logvarHigh, in: scope)
   }
 

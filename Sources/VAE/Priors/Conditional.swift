@@ -7,7 +7,6 @@ import Layers
 /// Sohn et al., "Learning structured output representation using deep conditional generative models", NeurIPS 2015.
 struct ConditionalPrior: Prior {
   private let settings: ModelSettings
-  var hasExactDivergence: Bool { true }
 
   init(_ settings: ModelSettings) throws(Failure) {
     guard settings.condition > 0 else {
@@ -18,27 +17,34 @@ struct ConditionalPrior: Prior {
     self.settings = settings
   }
 
-  func divergence(
-    of posterior: DiagonalGaussian, at z: Tensor, given y: Tensor?, in scope: ParameterScope
-  ) -> Tensor {
-    let prior = gaussian(y, in: scope)
-    return scope.graph.gaussianDivergence(mu: posterior.mu, logvar: posterior.logvar, from: prior.mu, prior.logvar)
-  }
-
-  func logDensity(_ z: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor {
-    let prior = gaussian(y, in: scope)
-    return scope.graph.gaussianLogDensity(z, mu: prior.mu, logvar: prior.logvar)
-  }
-
-  func draw(_ u: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor {
-    gaussian(y, in: scope).sample(.supplied(u), in: scope.graph)
-  }
-
-  private func gaussian(_ y: Tensor?, in scope: ParameterScope) -> DiagonalGaussian {
+  func distribution(given y: Tensor?, in scope: ParameterScope) -> any LatentDistribution {
     guard let y else { preconditionFailure("a prior given y was recorded without y") }
-    let h = scope["hidden"].perceptron(
-      y, widths: settings.priorHidden, activation: settings.activation, dropout: 0)
-    return DiagonalGaussian.record(
-      h, latent: settings.latent, bounds: settings.logvarLow...settings.logvarHigh, in: scope)
+    return Distribution(settings, y, scope)
+  }
+
+  private final class Distribution: LatentDistribution {
+    private let settings: ModelSettings
+    private let y: Tensor
+    private let scope: ParameterScope
+
+    init(_ settings: ModelSettings, _ y: Tensor, _ scope: ParameterScope) {
+      (self.settings, self.y, self.scope) = (settings, y, scope)
+    }
+
+    /// Its networks are recorded when they are first needed.
+    private lazy var recorded: DiagonalGaussian = {
+      let h = scope["hidden"].perceptron(
+        y, widths: settings.priorHidden, activation: settings.activation, dropout: 0)
+      return DiagonalGaussian(
+        of: h, units: settings.latent, bounds: settings.logvarLow...settings.logvarHigh, in: scope)
+    }()
+
+    var code: Tensor { recorded.mu }
+    var gaussian: DiagonalGaussian? { recorded }
+    var noiseColumns: Int { settings.latent }
+    func sample(_ noise: Noise) -> Tensor { recorded.sample(noise) }
+    func logDensity(_ z: Tensor) -> Tensor { recorded.logDensity(z) }
+    func hasExactRate(against prior: any LatentDistribution) -> Bool { recorded.hasExactRate(against: prior) }
+    func rate(against prior: any LatentDistribution, at z: Tensor) -> Tensor { recorded.rate(against: prior, at: z) }
   }
 }

@@ -22,21 +22,49 @@ struct FlowPrior: Prior {
     self.settings = settings
   }
 
-  func logDensity(_ z: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor {
-    let graph = scope.graph
-    var u = z, terms: [Tensor] = []
-    for coupling in 0..<settings.flowLayers {
-      let (next, logScale) = couple(u, coupling, given: y, inverse: false, in: scope)
-      u = next
-      terms.append(logScale)
-    }
-    let one = graph.constant(1)
-    return graph.weightedSum((terms + [graph.standardLogDensity(u)]).map { (one, $0) })
+  func distribution(given y: Tensor?, in scope: ParameterScope) -> any LatentDistribution {
+    Distribution(flow: self, y: y, scope: scope)
   }
 
-  func draw(_ u: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor {
-    (0..<settings.flowLayers).reversed().reduce(u) { z, coupling in
-      couple(z, coupling, given: y, inverse: true, in: scope).y
+  private final class Distribution: LatentDistribution {
+    private let flow: FlowPrior
+    private let y: Tensor?
+    private let scope: ParameterScope
+    private var graph: Graph { scope.graph }
+
+    init(flow: FlowPrior, y: Tensor?, scope: ParameterScope) { (self.flow, self.y, self.scope) = (flow, y, scope) }
+
+    /// z of u = 0.
+    lazy var code: Tensor = draw(graph.constant(0, [graph.batch, flow.settings.latent]))
+    var noiseColumns: Int { flow.settings.latent }
+
+    func sample(_ noise: Noise) -> Tensor {
+      switch noise {
+      case .keyed(let stream): draw(graph.standardNormal(columns: noiseColumns, stream: stream))
+      case .supplied(let u): draw(u)
+      }
+    }
+
+    /// log N(u; 0, I) + sum of the log scales, in parts that belong to one unit each.
+    func logDensity(_ z: Tensor) -> Tensor {
+      var u = z, terms: [Tensor] = []
+      for coupling in 0..<flow.settings.flowLayers {
+        let (next, logScale) = flow.couple(u, coupling, given: y, inverse: false, in: scope)
+        u = next
+        terms.append(logScale)
+      }
+      let one = graph.constant(1)
+      return graph.weightedSum((terms + [graph.standardLogDensity(u)]).map { (one, $0) })
+    }
+
+    func rate(against prior: any LatentDistribution, at z: Tensor) -> Tensor {
+      graph.weightedSum([(graph.constant(1), logDensity(z)), (graph.constant(-1), prior.logDensity(z))])
+    }
+
+    private func draw(_ u: Tensor) -> Tensor {
+      (0..<flow.settings.flowLayers).reversed().reduce(u) { z, coupling in
+        flow.couple(z, coupling, given: y, inverse: true, in: scope).y
+      }
     }
   }
 

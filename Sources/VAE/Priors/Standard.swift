@@ -3,15 +3,11 @@ import Layers
 
 /// N(0, I), whatever y is.
 struct StandardPrior: Prior {
-  var hasExactDivergence: Bool { true }
+  private let units: Int
 
-  func divergence(
-    of posterior: DiagonalGaussian, at z: Tensor, given y: Tensor?, in scope: ParameterScope
-  ) -> Tensor { scope.graph.gaussianKL(mu: posterior.mu, logvar: posterior.logvar) }
+  init(_ settings: ModelSettings) { units = settings.latent }
 
-  func logDensity(_ z: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor {
-    scope.graph.standardLogDensity(z)
+  func distribution(given y: Tensor?, in scope: ParameterScope) -> any LatentDistribution {
+    StandardGaussian(units: units, in: scope.graph)
   }
-
-  func draw(_ u: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor { u }
 }

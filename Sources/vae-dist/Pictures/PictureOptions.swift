@@ -39,7 +39,7 @@ struct PictureSession {
     }
   }
 
-  var latent: Int { model.autoencoder.model.latent }
+  var latent: Int { model.autoencoder.latent }
 
   /// Collective: what is encoded, and the encoder.
   func open(_ spec: String?) throws(Failure) -> (data: Dataset, encoder: Encoder) {

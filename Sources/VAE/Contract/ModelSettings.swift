@@ -2,53 +2,6 @@ import Autograd
 import Kernels
 import Layers
 
-/// What a model computes from x: posterior, latents, location of the likelihood, and its KL terms.
-package struct Inference {
-  package let posterior: DiagonalGaussian
-  /// (batch, latent)
-  package let z: Tensor
-  /// What the likelihood wants of every pixel: logits, mean, ... (batch, pixels * outputs)
-  package let location: Tensor
-  /// KL per sample and unit, nats; one tensor per layer of latents. (batch, units)
-  package let divergences: [Tensor]
-
-  package init(posterior: DiagonalGaussian, z: Tensor, location: Tensor, divergences: [Tensor]) {
-    self.posterior = posterior
-    self.z = z
-    self.location = location
-    self.divergences = divergences
-  }
-}
-
-/// A model says what it computes, and nothing of beta, free bits, annealing or ranks.
-package protocol VariationalModel {
-  /// Extent of z.
-  var latent: Int { get }
-  /// Records encoder, reparameterisation and decoder for x (batch, elements), told y (batch, condition), and the KL to the
-  /// prior; `noise` maps a stream's name to its source.
-  func infer(
-    _ x: Tensor, given y: Tensor?, prior: any Prior, noise: (String) -> Noise, in scope: ParameterScope
-  ) -> Inference
-  /// Records the decoder alone. z (batch, latent), y (batch, condition) -> location (batch, pixels * outputs)
-  func decode(_ z: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor
-}
-
-/// A model with one layer of latents says what its encoder gives and what its decoder makes of z.
-protocol OneLayerModel: VariationalModel {
-  func posterior(of x: Tensor, given y: Tensor?, in scope: ParameterScope) -> DiagonalGaussian
-}
-
-extension OneLayerModel {
-  package func infer(
-    _ x: Tensor, given y: Tensor?, prior: any Prior, noise: (String) -> Noise, in scope: ParameterScope
-  ) -> Inference {
-    let posterior = posterior(of: x, given: y, in: scope), z = posterior.sample(noise("eps"), in: scope.graph)
-    return Inference(
-      posterior: posterior, z: z, location: decode(z, given: y, in: scope),
-      divergences: [prior.divergence(of: posterior, at: z, given: y, in: scope["prior"])])
-  }
-}
-
 /// Values that are NaN in x.
 package enum MissingValues: Sendable {
   case none
@@ -106,14 +59,14 @@ package struct ModelSettings: Sendable, Equatable {
 
 /// The models by name: one line each.
 package enum ModelRegistry {
-  package static let models: [(name: String, make: @Sendable (ModelSettings) throws(Failure) -> any VariationalModel)] =
+  package static let models: [(name: String, make: @Sendable (ModelSettings) throws(Failure) -> any LatentModel)] =
     [
       ("mlp", { MLP(settings: $0) }),
       ("conv", { settings throws(Failure) in try Convolutional(settings: settings) }),
       ("resnet", { settings throws(Failure) in try ResidualNetwork(settings: settings) }),
     ]
 
-  package static func make(_ settings: ModelSettings) throws(Failure) -> any VariationalModel {
+  package static func make(_ settings: ModelSettings) throws(Failure) -> any LatentModel {
     if settings.kind == DeafDecoder.kind { return DeafDecoder(MLP(settings: settings)) }
     guard let model = models.first(where: { $0.name == settings.kind }) else {
       throw Failure(

@@ -1,0 +1,51 @@
+import Autograd
+import Layers
+
+/// N(mu, diag(exp(logvar))): mean and log variance are two tensors, never one. (batch, units)
+package final class DiagonalGaussian: LatentDistribution {
+  package let mu: Tensor
+  package let logvar: Tensor
+  private let graph: Graph
+
+  package init(mu: Tensor, logvar: Tensor, in graph: Graph) {
+    (self.mu, self.logvar, self.graph) = (mu, logvar, graph)
+  }
+
+  /// Records the linear heads `mu` and `logvar` on the features h. Log variances are limited to `bounds`, so that their
+  /// exponential cannot overflow.
+  package convenience init(
+    of h: Tensor, beside y: Tensor? = nil, units: Int, bounds: ClosedRange<Float>, in scope: ParameterScope
+  ) {
+    let mu = scope["mu"].linear(h, beside: y, to: units)
+    let raw = scope["logvar"].linear(h, beside: y, to: units)
+    self.init(
+      mu: mu, logvar: scope.graph.clamp(raw, low: bounds.lowerBound, high: bounds.upperBound), in: scope.graph)
+  }
+
+  package var code: Tensor { mu }
+  package var gaussian: DiagonalGaussian? { self }
+
+  /// z = mu + exp(logvar / 2) * eps (Kingma and Welling, 2014). -> (batch, units)
+  package func sample(_ noise: Noise) -> Tensor {
+    let eps =
+      switch noise {
+      case .keyed(let stream): graph.standardNormal(columns: mu.columns, stream: stream)
+      case .supplied(let tensor): tensor
+      }
+    return graph.reparameterize(mu: mu, logvar: logvar, eps: eps)
+  }
+
+  package func logDensity(_ z: Tensor) -> Tensor { graph.gaussianLogDensity(z, mu: mu, logvar: logvar) }
+
+  package func hasExactRate(against prior: any LatentDistribution) -> Bool {
+    prior is StandardGaussian || prior.gaussian != nil
+  }
+
+  package func rate(against prior: any LatentDistribution, at z: Tensor) -> Tensor {
+    if prior is StandardGaussian { return graph.gaussianKL(mu: mu, logvar: logvar) }
+    if let prior = prior.gaussian {
+      return graph.gaussianDivergence(mu: mu, logvar: logvar, from: prior.mu, prior.logvar)
+    }
+    return graph.weightedSum([(graph.constant(1), logDensity(z)), (graph.constant(-1), prior.logDensity(z))])
+  }
+}

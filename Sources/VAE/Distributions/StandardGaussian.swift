@@ -1,0 +1,27 @@
+import Autograd
+
+/// N(0, I) of a number of units.
+package final class StandardGaussian: LatentDistribution {
+  private let units: Int
+  private let graph: Graph
+
+  package init(units: Int, in graph: Graph) { (self.units, self.graph) = (units, graph) }
+
+  package lazy var code: Tensor = graph.constant(0, [graph.batch, units])
+  package var noiseColumns: Int { units }
+
+  /// The noise is the draw.
+  package func sample(_ noise: Noise) -> Tensor {
+    switch noise {
+    case .keyed(let stream): graph.standardNormal(columns: units, stream: stream)
+    case .supplied(let tensor): tensor
+    }
+  }
+
+  package func logDensity(_ z: Tensor) -> Tensor { graph.standardLogDensity(z) }
+
+  package func rate(against prior: any LatentDistribution, at z: Tensor) -> Tensor {
+    if prior is StandardGaussian { return graph.constant(0, z.shape) }
+    return graph.weightedSum([(graph.constant(1), logDensity(z)), (graph.constant(-1), prior.logDensity(z))])
+  }
+}
