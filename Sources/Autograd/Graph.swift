@@ -34,8 +34,9 @@ package final class Graph {
   private var arena: UnsafeMutablePointer<Float>?
   private var keptTensors: Set<Int> = []
   private var droppedTensors: Set<Int> = []
-  package var replay: Replay
-  private let ownSamples: UnsafeMutablePointer<UInt64>
+  /// What the last forward replay was about: backward differentiates that one.
+  private var replay = Replay.deterministic
+  private var drawsNoise = false
   /// Where replays say what each operation took; nil: nobody asks.
   package var times: OperationTimes?
   /// Name of the layer being recorded, for messages.
@@ -45,12 +46,9 @@ package final class Graph {
     precondition(batch > 0, "graph for a batch of \(batch)")
     self.batch = batch
     self.recordsGradients = recordsGradients
-    ownSamples = Buffer.allocate(UInt64.self, count: batch)
-    replay = Replay(samples: ownSamples, seed: 0)
   }
 
   deinit {
-    ownSamples.deallocate()
     valueTable?.deallocate()
     gradientTable?.deallocate()
     arena?.deallocate()
@@ -142,6 +140,7 @@ package final class Graph {
   package func finalize(parameters: UnsafeMutablePointer<Float>) {
     precondition(valueTable == nil, "graph finalized twice")
     for operation in operations { operation.prepare() }
+    drawsNoise = operations.contains { $0 is any NoiseOperation }
     backwardOrder = backwardOperations
     let (plan, valuePlaces, gradientPlaces) = planMemory()
     let arena = Buffer.allocate(Float.self, count: plan.count)
@@ -285,7 +284,15 @@ package final class Graph {
   package subscript(_ tensor: Tensor?) -> UnsafeMutablePointer<Float>? { tensor.map { memory[$0] } }
   package func gradient(_ tensor: Tensor) -> UnsafeMutablePointer<Float>? { memory.gradient(tensor) }
 
+  /// Computes every value of a graph in which no operation draws noise; noise that is an input counts in full.
   package func forward() {
+    precondition(!drawsNoise, "a graph that draws noise is replayed without samples: forward(_:) takes a Replay")
+    forward(.undrawn)
+  }
+
+  /// Computes every value. A backward replay that follows is about the same samples and the same noise.
+  package func forward(_ replay: Replay) {
+    self.replay = replay
     let memory = memory
     times?.begin()
     for (index, operation) in operations.enumerated() {

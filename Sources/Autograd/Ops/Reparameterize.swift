@@ -12,7 +12,7 @@ struct StandardNormal: NoiseOperation {
     let replay = memory.replay
     guard replay.noiseScale != 0 else { return memory[eps].zero(eps.count) }
     KeyedGenerator(seed: replay.seed, streamHash: streamHash, attempt: replay.attempt)
-      .normal(into: memory[eps], samples: replay.samples, rows: eps.rows, columns: eps.columns, epoch: replay.epoch)
+      .normal(into: memory[eps], samples: replay.keys, rows: eps.rows, columns: eps.columns, epoch: replay.epoch)
   }
 
   func backward(_ memory: Memory) {}

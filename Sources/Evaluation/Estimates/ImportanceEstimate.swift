@@ -64,7 +64,7 @@ package final class ImportanceEstimator {
   private func weigh(_ range: Range<Int>, samples k: Int) throws(Failure) {
     let graph = encoder.graph, memory = graph.graph, latent = decoder.z.columns, rows = Validator.chunk
     try encoder.load(range)
-    memory.forward()
+    encoder.forward()
     let mu = memory[graph.posterior.mu], logvar = memory[graph.posterior.logvar]
     decoder.graph[decoder.x].update(from: memory[graph.x], count: rows * graph.x.columns)
     if let y = graph.y { decoder.graph[decoder.y]?.update(from: memory[y], count: y.count) }
@@ -75,7 +75,7 @@ package final class ImportanceEstimator {
         into: noise.base, samples: encoder.loader.samples, rows: rows, columns: latent, epoch: UInt32(draw))
       let z = decoder.graph[decoder.z], eps = noise.base
       vd_reparameterize(z, deviation.base, mu, logvar, eps, 1, rows * latent)
-      decoder.graph.forward()
+      decoder.graph.forward(.deterministic)
       Activity.advance(by: range.count)
       let nll = decoder.graph[decoder.reconstruction], logPrior = decoder.graph[decoder.logPrior]
       for row in 0..<range.count {

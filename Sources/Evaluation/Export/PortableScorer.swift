@@ -79,7 +79,8 @@ extension PortableModel {
     var values = [Float](repeating: 0, count: draws * latent)
     KeyedGenerator(seed: seed, stream: "eps")
       .normal(
-        into: &values, samples: (0..<UInt64(draws)).map { $0 }, rows: draws, columns: latent, epoch: validationEpoch)
+        into: &values, samples: (0..<UInt64(draws)).map { $0 }, rows: draws, columns: latent,
+        epoch: Replay.evaluationEpoch)
     return values
   }
 }

@@ -27,7 +27,6 @@ package struct ReferenceSamples: Sendable {
   package init(_ model: TrainedModel, _ data: Dataset, calibration: Calibration?, most: Int) throws(Failure) {
     let indices = (0..<data.count).spaced(most), elements = model.shape.elementCount
     let graph = model.autoencoder.scoringGraph(batch: indices.count), memory = graph.graph
-    memory.replay.noiseScale = 0
     var stored = [Float](repeating: 0, count: indices.count * elements)
     try data.prepare(0..<data.count)
     for (row, index) in indices.enumerated() {
@@ -37,7 +36,7 @@ package struct ReferenceSamples: Sendable {
     }
     try indices.withUnsafeBufferPointer { indices throws(Failure) in try data.fill(indices, into: memory[graph.x]) }
     if let input = memory[graph.y] { for (i, value) in data.conditions(of: indices).enumerated() { input[i] = value } }
-    memory.forward()
+    memory.forward(.deterministic)
     func values(_ tensor: Tensor) -> [Float] { Array(UnsafeBufferPointer(start: memory[tensor], count: tensor.count)) }
     func array(_ extents: [Int], _ values: [Float]) -> PortableArray {
       PortableArray([indices.count] + extents, values.map(Double.init))

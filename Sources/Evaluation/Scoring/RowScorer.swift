@@ -18,15 +18,16 @@ package final class RowScorer {
   /// That of the last replay.
   private var graph: ScoringGraph
   private let samples: UnsafeMutablePointer<UInt64>
+  private let seed: UInt64
 
   package init(_ autoencoder: VariationalAutoencoder, _ score: Score, draws: Int? = nil, seed: UInt64) {
     self.score = score
     self.draws = score.defaultDraws.map { draws ?? $0 } ?? 1
-    graph = RowScorer.graph(autoencoder, seed: seed)
+    self.seed = seed
+    graph = RowScorer.graph(autoencoder)
     graphs = [graph]
     rows = graph.graph.batch
     samples = Buffer.allocate(UInt64.self, count: rows)
-    graph.graph.replay.samples = UnsafePointer(samples)
   }
 
   deinit { samples.deallocate() }
@@ -83,10 +84,7 @@ package final class RowScorer {
   /// The smallest replay that has room.
   private func choose(_ filled: Int) { graph = graphs.first { $0.graph.batch >= filled } ?? graph }
 
-  private func replayMean() {
-    graph.graph.replay.noiseScale = 0
-    graph.graph.forward()
-  }
+  private func replayMean() { graph.graph.forward(.deterministic) }
 
   private func replay(_ draw: Int) { replay(graph, draw, isDrawn: true) }
 
@@ -123,19 +121,12 @@ extension RowScorer {
 
   /// The largest replay in which a row's place does not matter. The kernels of matrix products sum the last rows of a
   /// block, or those between blocks, in another order: OpenBLAS those of 128 rows for Haswell and Zen, but not of 8.
-  private static func graph(_ autoencoder: VariationalAutoencoder, seed: UInt64) -> ScoringGraph {
+  private static func graph(_ autoencoder: VariationalAutoencoder) -> ScoringGraph {
     for size in trialSizes.dropLast() {
-      let graph = prepared(autoencoder, size, seed: seed)
+      let graph = autoencoder.scoringGraph(batch: size)
       if ignoresPlace(graph) { return graph }
     }
-    return prepared(autoencoder, 1, seed: seed)
-  }
-
-  private static func prepared(_ autoencoder: VariationalAutoencoder, _ rows: Int, seed: UInt64) -> ScoringGraph {
-    let graph = autoencoder.scoringGraph(batch: rows)
-    graph.graph.replay.seed = seed
-    graph.graph.replay.epoch = validationEpoch
-    return graph
+    return autoencoder.scoringGraph(batch: 1)
   }
 
   /// Adds replays of fewer rows, for rows that come a few at a time: those sizes at which rows have the bits that they have
@@ -143,11 +134,10 @@ extension RowScorer {
   package func admitSmallReplays(of autoencoder: VariationalAutoencoder) {
     let large = graph, rows = self.rows
     var small = Self.trialSizes.filter { $0 < rows }.reversed().map { size in
-      let graph = Self.prepared(autoencoder, size, seed: large.graph.replay.seed)
+      let graph = autoencoder.scoringGraph(batch: size)
       for (small, large) in zip([graph.x, graph.y], [large.x, large.y]) {
         if let small, let large { graph.graph.point(small, to: self.graph.graph[large]) }
       }
-      graph.graph.replay.samples = UnsafePointer(samples)
       return graph
     }
     let generator = KeyedGenerator(seed: 0, stream: "sizes")
@@ -171,8 +161,7 @@ extension RowScorer {
 
   private func replay(_ graph: ScoringGraph, _ draw: Int, isDrawn: Bool) {
     for row in 0..<rows { samples[row] = UInt64(draw) }
-    graph.graph.replay.noiseScale = isDrawn ? 1 : 0
-    graph.graph.forward()
+    graph.graph.forward(isDrawn ? .evaluation(samples, seed: seed) : .deterministic)
   }
 
   /// Whether what two replays of the same rows found has the same bits, as far as the smaller goes.
@@ -186,13 +175,12 @@ extension RowScorer {
   private static func ignoresPlace(_ graph: ScoringGraph) -> Bool {
     let memory = graph.graph, rows = memory.batch
     let generator = KeyedGenerator(seed: 0, stream: "place")
-    memory.replay.noiseScale = 0
     return (0..<3).allSatisfy { trial in
       let one = [UInt64](repeating: UInt64(trial), count: rows)
       for input in [graph.x, graph.y].compactMap({ $0 }) {
         generator.uniform(into: memory[input], samples: one, rows: rows, columns: input.columns, epoch: 0)
       }
-      memory.forward()
+      memory.forward(.deterministic)
       return graph.outputs.allSatisfy { tensor in
         let bytes = tensor.columns * MemoryLayout<Float>.stride
         return (1..<rows).allSatisfy { memcmp(memory[tensor], memory[tensor] + $0 * tensor.columns, bytes) == 0 }

@@ -9,6 +9,7 @@ package final class LatentDecoder {
 
   private let decoder: DecoderGraph
   private let samples: UnsafeMutablePointer<UInt64>
+  private let replay: Replay
   /// The number of the next latent: draws are keyed by it.
   package var first: UInt64 = 0
 
@@ -17,9 +18,9 @@ package final class LatentDecoder {
     _ autoencoder: VariationalAutoencoder, drawing seed: UInt64? = nil, parameters: UnsafeMutablePointer<Float>? = nil
   ) {
     decoder = autoencoder.decoderGraph(batch: LatentDecoder.rows, draws: seed != nil, parameters: parameters)
-    samples = Buffer.allocate(UInt64.self, count: LatentDecoder.rows)
-    decoder.graph.replay.samples = UnsafePointer(samples)
-    decoder.graph.replay.seed = seed ?? 0
+    let samples = Buffer.allocate(UInt64.self, count: LatentDecoder.rows)
+    self.samples = samples
+    replay = seed.map { .generation(samples, seed: $0) } ?? .deterministic
   }
 
   deinit { samples.deallocate() }
@@ -37,7 +38,7 @@ package final class LatentDecoder {
       decoder.graph.fill(decoder.z, z, rows: first..<first + filled)
       if let told = decoder.y { decoder.graph.fill(told, y, rows: first..<first + filled) }
       for row in 0..<LatentDecoder.rows { samples[row] = self.first + UInt64(first + row) }
-      decoder.graph.forward()
+      decoder.graph.forward(replay)
       x += UnsafeBufferPointer(start: decoder.graph[decoder.mean], count: filled * elements)
     }
     return x

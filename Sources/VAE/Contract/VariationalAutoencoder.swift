@@ -88,7 +88,6 @@ package final class VariationalAutoencoder {
     batch: Int, draws: Bool = false, parameters: UnsafeMutablePointer<Float>? = nil
   ) -> DecoderGraph {
     let recorded = recordDecoder(batch: batch, draws: draws)
-    recorded.graph.replay.isTraining = false
     recorded.graph.finalize(parameters: parameters ?? store.values)
     return recorded
   }
@@ -96,7 +95,6 @@ package final class VariationalAutoencoder {
   /// The encoder alone, ready to replay.
   package func encoderGraph(batch: Int) -> EncoderGraph {
     let recorded = recordEncoder(batch: batch)
-    recorded.graph.replay.isTraining = false
     recorded.graph.finalize(parameters: store.values)
     return recorded
   }
@@ -117,7 +115,6 @@ package final class VariationalAutoencoder {
       mean: likelihood.mean(location: inference.location, channels: image.channels, in: graph))
     graph.keep([inference.z, inference.posterior.mu, inference.posterior.logvar])
     graph.keep([recorded.reconstruction, recorded.kl, recorded.logPrior, recorded.mean])
-    graph.replay.isTraining = false
     graph.finalize(parameters: store.values)
     return recorded
   }
@@ -132,7 +129,6 @@ package final class VariationalAutoencoder {
   /// -log p(x | z) and log p(z) of latents that the caller gives, ready to replay.
   package func conditionalGraph(batch: Int) -> ConditionalGraph {
     let recorded = recordConditional(batch: batch)
-    recorded.graph.replay.isTraining = false
     recorded.graph.finalize(parameters: store.values)
     return recorded
   }
