@@ -34,8 +34,9 @@ package final class Graph {
   private var arena: UnsafeMutablePointer<Float>?
   private var keptTensors: Set<Int> = []
   private var droppedTensors: Set<Int> = []
-  package var replay: Replay
-  private let ownSamples: UnsafeMutablePointer<UInt64>
+  /// What the last forward replay was about: backward differentiates that one.
+  private var replay = Replay.deterministic
+  private var drawsNoise = false
   /// Whether `redraw` will be asked: what it reads is then kept. Set before `finalize`.
   package var redraws = false
   private var drawn: [Int] = []
@@ -48,12 +49,9 @@ package final class Graph {
     precondition(batch > 0, "graph for a batch of \(batch)")
     self.batch = batch
     self.recordsGradients = recordsGradients
-    ownSamples = Buffer.allocate(UInt64.self, count: batch)
-    replay = Replay(samples: ownSamples, seed: 0)
   }
 
   deinit {
-    ownSamples.deallocate()
     valueTable?.deallocate()
     gradientTable?.deallocate()
     arena?.deallocate()
@@ -150,6 +148,7 @@ package final class Graph {
       drawn = drawnOperations
       keep(drawFrontier)
     }
+    drawsNoise = operations.contains { $0 is any NoiseOperation }
     backwardOrder = backwardOperations
     let (plan, valuePlaces, gradientPlaces) = planMemory()
     let arena = Buffer.allocate(Float.self, count: plan.count)
@@ -326,7 +325,15 @@ package final class Graph {
   package subscript(_ tensor: Tensor?) -> UnsafeMutablePointer<Float>? { tensor.map { memory[$0] } }
   package func gradient(_ tensor: Tensor) -> UnsafeMutablePointer<Float>? { memory.gradient(tensor) }
 
+  /// Computes every value of a graph in which no operation draws noise; noise that is an input counts in full.
   package func forward() {
+    precondition(!drawsNoise, "a graph that draws noise is replayed without samples: forward(_:) takes a Replay")
+    forward(.undrawn)
+  }
+
+  /// Computes every value. A backward replay that follows is about the same samples and the same noise.
+  package func forward(_ replay: Replay) {
+    self.replay = replay
     let memory = memory
     times?.begin()
     for (index, operation) in operations.enumerated() {
@@ -336,8 +343,9 @@ package final class Graph {
   }
 
   /// Another draw for the same inputs: computes what depends on drawn noise, after a `forward` that computed the rest.
-  package func redraw() {
+  package func redraw(_ replay: Replay) {
     precondition(redraws, "a graph that keeps nothing for other draws")
+    self.replay = replay
     let memory = memory
     for index in drawn { operations[index].forward(memory) }
   }

@@ -35,5 +35,5 @@ extension Operation {
   package func products(_ memory: Memory) {}
 }
 
-/// One that draws random numbers: counted apart where time is split.
+/// One that draws random numbers, keyed by the samples of a replay: counted apart where time is split.
 package protocol NoiseOperation: Operation {}

@@ -75,27 +75,85 @@ package struct Memory {
   }
 }
 
-/// What one replay is about: which samples, and which noise.
+/// Describes one replay: the samples that stand in the rows, the noise that they get, and whether dropout drops.
+///
+/// A replay is passed to `Graph.forward` whole, so that nothing of an earlier one is left over. Which kind it is says
+/// the factory that makes it.
 package struct Replay {
-  /// Global index of the sample in each row; noise is keyed by it. (batch)
-  package var samples: UnsafePointer<UInt64>
-  package var seed: UInt64
-  package var attempt: Int
-  package var epoch: UInt32
+  /// Global index of the sample in each row, which keys its noise; nil where nothing is drawn. (batch)
+  package let samples: UnsafePointer<UInt64>?
+  package let seed: UInt64
+  package let attempt: Int
+  package let epoch: UInt32
   /// Standard deviation of the latent noise: 1, or 0 for the posterior mean.
-  package var noiseScale: Float = 1
-  /// How many rows, the first, are samples: what compares samples with each other leaves out the rest.
-  package var filled = Int.max
+  package let noiseScale: Float
+  /// The first `filled` rows are samples: operations that compare samples with each other leave out the rest.
+  package let filled: Int
   /// Whether dropout drops.
-  package var isTraining = true
+  package let isTraining: Bool
 
-  package init(samples: UnsafePointer<UInt64>, seed: UInt64, attempt: Int = 0, epoch: UInt32 = 0) {
-    self.samples = samples
-    self.seed = seed
-    self.attempt = attempt
-    self.epoch = epoch
+  /// Keys the noise of evaluation in place of an epoch's number: no training epoch has it.
+  package static let evaluationEpoch = UInt32.max
+
+  /// A microbatch of a training step, with latent noise and dropout.
+  ///
+  /// - samples: those of the rows, which have to stay in place until the backward replay is done. (batch)
+  package static func training(
+    _ samples: UnsafePointer<UInt64>, filled: Int, seed: UInt64, attempt: Int, epoch: UInt32
+  ) -> Replay {
+    Replay(
+      samples: samples, seed: seed, attempt: attempt, epoch: epoch, noiseScale: 1, filled: filled, isTraining: true)
+  }
+
+  /// Samples under evaluation: latent noise that depends on seed and sample alone, and no dropout.
+  ///
+  /// - filled: by default every row is a sample.
+  package static func evaluation(
+    _ samples: UnsafePointer<UInt64>, filled: Int = .max, seed: UInt64
+  ) -> Replay {
+    Replay(
+      samples: samples, seed: seed, attempt: 0, epoch: evaluationEpoch, noiseScale: 1, filled: filled,
+      isTraining: false)
+  }
+
+  /// The draw of a number for samples under evaluation: its noise depends on seed, sample and number alone.
+  package static func evaluation(
+    _ samples: UnsafePointer<UInt64>, seed: UInt64, draw: Int
+  ) -> Replay {
+    Replay(
+      samples: samples, seed: seed, attempt: 0, epoch: UInt32(truncatingIfNeeded: draw), noiseScale: 1, filled: .max,
+      isTraining: false)
+  }
+
+  /// Draws from a model: their noise depends on the seed and the number of each draw alone, and there is no dropout.
+  package static func generation(_ numbers: UnsafePointer<UInt64>, seed: UInt64) -> Replay {
+    Replay(
+      samples: numbers, seed: seed, attempt: 0, epoch: 0, noiseScale: 1, filled: .max, isTraining: false)
+  }
+
+  /// Neither dropout nor latent noise: z is the posterior mean. Operations that cannot do without noise refuse it.
+  package static var deterministic: Replay {
+    Replay(samples: nil, seed: 0, attempt: 0, epoch: 0, noiseScale: 0, filled: .max, isTraining: false)
+  }
+
+  /// A graph that draws nothing, as it was recorded.
+  static var undrawn: Replay {
+    Replay(samples: nil, seed: 0, attempt: 0, epoch: 0, noiseScale: 1, filled: .max, isTraining: true)
+  }
+
+  /// The same replay at the posterior mean.
+  package var atMean: Replay {
+    Replay(
+      samples: samples, seed: seed, attempt: attempt, epoch: epoch, noiseScale: 0, filled: filled,
+      isTraining: isTraining)
   }
 
   /// Rows of a tensor that are samples.
   func rows(of tensor: Tensor) -> Int { min(filled, tensor.rows) }
+
+  /// What keys the noise of each row. (batch)
+  var keys: UnsafePointer<UInt64> {
+    guard let samples else { preconditionFailure("an operation draws noise in a replay that names no samples") }
+    return samples
+  }
 }

@@ -59,7 +59,7 @@ package final class Evaluator {
     let generation = try GenerationMetrics(model, data, encoder, communicator).measure(posteriors)
     var likelihood: LikelihoodEstimate?
     if importanceSamples > 0 {
-      likelihood = try ImportanceEstimator(model, data, encoder, communicator).estimate(samples: importanceSamples)
+      likelihood = try ImportanceEstimator(model, data, communicator).estimate(samples: importanceSamples)
     }
     let symptoms = try symptoms(elbo, aggregate, spaced)
     return EvaluationReport(

@@ -180,15 +180,13 @@ package final class Trainer {
     if let injection, injection.applies(step: state.step, rank: communicator.rank, attempt: state.attempt) {
       graph[training.x][0] = .nan
     }
-    graph.replay.samples = UnsafePointer(loader.samples)
-    graph.replay.filled = filled
-    graph.replay.seed = seed
-    graph.replay.attempt = state.attempt
-    graph.replay.epoch = UInt32(truncatingIfNeeded: state.epoch)
     graph[training.terms.beta][0] = Float(beta)
     if let freeBits = training.terms.freeBits { graph[freeBits][0] = Float(coordinator.freeBits) }
     clock.enter(.forward)
-    graph.forward()
+    graph.forward(
+      .training(
+        loader.samples, filled: filled, seed: seed, attempt: state.attempt,
+        epoch: UInt32(truncatingIfNeeded: state.epoch)))
     return filled
   }
 

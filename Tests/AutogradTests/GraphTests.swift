@@ -8,6 +8,7 @@ private final class SmallVAE {
   let x, loss, hidden: Tensor
   let parameters: Buffer
   let gradients: Buffer
+  private let samples: UnsafeMutablePointer<UInt64>
   static let elements = 9, width = 7, latent = 3
 
   init(batch: Int) {
@@ -35,7 +36,16 @@ private final class SmallVAE {
     for i in 0..<offset { parameters.base[i] = Float((i * 37) % 101 - 50) / 100 }
     graph.finalize(parameters: parameters.base)
     self.graph = graph
+    samples = Buffer.allocate(UInt64.self, count: batch)
     fill { row, column in Float((row * 31 + column * 7) % 10) / 10 }
+  }
+
+  deinit { samples.deallocate() }
+
+  /// A training step in which every row is the sample 0, or other samples.
+  func forward(_ ids: [UInt64]? = nil, seed: UInt64 = 0) {
+    for row in 0..<graph.batch { samples[row] = ids?[row] ?? 0 }
+    graph.forward(.training(samples, filled: graph.batch, seed: seed, attempt: 0, epoch: 0))
   }
 
   func fill(_ value: (Int, Int) -> Float) {
@@ -46,7 +56,7 @@ private final class SmallVAE {
 
   func gradient(seed: [Float]) -> [UInt32] {
     gradients.base.zero(gradients.count)
-    graph.forward()
+    forward()
     graph.backward(from: loss, seed: seed, gradients: gradients.base)
     return (0..<gradients.count).map { gradients.base[$0].bitPattern }
   }
@@ -72,7 +82,7 @@ private final class SmallVAE {
     let expected = vae.gradient(seed: [1, 1, 1, 1])
     var told = [Int]()
     for i in 0..<vae.gradients.count { vae.gradients.base[i] = .nan }
-    vae.graph.forward()
+    vae.forward()
     vae.graph.backward(from: vae.loss, seed: [1, 1, 1, 1], gradients: vae.gradients.base) { from in
       told.append(from)
       for i in from..<vae.gradients.count { #expect(vae.gradients.base[i].bitPattern == expected[i], "at \(i)") }
@@ -86,12 +96,8 @@ private final class SmallVAE {
   func noiseFollowsTheSample() {
     let vae = SmallVAE(batch: 4)
     vae.fill { _, column in Float(column) / 10 }
-    let samples = Buffer.allocate(UInt64.self, count: 4)
-    defer { samples.deallocate() }
     func losses(_ ids: [UInt64]) -> [Float] {
-      for (i, id) in ids.enumerated() { samples[i] = id }
-      vae.graph.replay = Replay(samples: samples, seed: 3)
-      vae.graph.forward()
+      vae.forward(ids, seed: 3)
       return (0..<4).map { vae.graph[vae.loss][$0] }
     }
     let forth = losses([5, 6, 7, 8]), back = losses([8, 7, 6, 5])
@@ -103,7 +109,7 @@ private final class SmallVAE {
   func firstNonFinite() {
     let vae = SmallVAE(batch: 5)
     func finding() -> (label: String, rows: [Int])? {
-      vae.graph.forward()
+      vae.forward()
       return vae.graph.firstNonFinite(inputs: [vae.x])
     }
     #expect(finding() == nil)
@@ -185,6 +191,16 @@ private final class SmallVAE {
   }
 }
 
+/// Noise with dropout, or a draw from a likelihood, in a graph without parameters.
+private func noisyGraph(sampled: Bool) -> Graph {
+  let graph = Graph(batch: 2)
+  let noise = graph.dropout(graph.standardNormal(columns: 3, stream: "eps"), probability: 0.5, stream: "mask")
+  if sampled { _ = graph.likelihoodSample(noise, .bernoulli, stream: "draw") }
+  let none = Buffer(count: 1)
+  graph.finalize(parameters: none.base)
+  return graph
+}
+
 /// Programmer's errors end the process at recording time.
 @Suite struct PreconditionTests {
   @Test("Shapes that do not fit are refused when recorded")
@@ -235,5 +251,12 @@ private final class SmallVAE {
       _ = graph.rowSum(x)
     }
     await #expect(processExitsWith: .failure) { Graph(batch: 2).forward() }
+  }
+
+  @Test("Noise is drawn by a replay that says for which samples, and by no other")
+  func noise() async {
+    noisyGraph(sampled: false).forward(.deterministic)
+    await #expect(processExitsWith: .failure) { noisyGraph(sampled: false).forward() }
+    await #expect(processExitsWith: .failure) { noisyGraph(sampled: true).forward(.deterministic) }
   }
 }

@@ -15,9 +15,9 @@ private func evaluate(
   graph.finalize(parameters: none.base)
   var samples = samples ?? (0..<UInt64(batch)).map { $0 }
   return samples.withUnsafeMutableBufferPointer { samples in
-    graph.replay = Replay(samples: samples.baseAddress.map { UnsafePointer($0) } ?? graph.replay.samples, seed: 5)
     for (tensor, leaf) in zip(inputs, leaves) { graph[tensor].update(from: leaf.values, count: leaf.values.count) }
-    graph.forward()
+    guard let numbers = samples.baseAddress else { return ([], []) }
+    graph.forward(.generation(numbers, seed: 5))
     let values = (0..<root.count).map { Double(graph[root][$0]) }
     guard graph.needsGradient(root) else { return (values, []) }
     graph.backward(from: root, seed: [Float](repeating: 1, count: root.count), gradients: none.base)

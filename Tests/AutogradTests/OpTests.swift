@@ -9,8 +9,10 @@ final class Recording {
   let root: Tensor
   let leaves: [(leaf: OpCase.Leaf, tensor: Tensor, offset: Int)]
   let parameters: Buffer
+  /// What forward is about.
+  var replay: Replay
   private let gradients: Buffer
-  private let samples: UnsafeMutablePointer<UInt64>
+  let samples: UnsafeMutablePointer<UInt64>
 
   init(_ opCase: OpCase) {
     let graph = Graph(batch: opCase.batch)
@@ -27,7 +29,8 @@ final class Recording {
     samples = Buffer.allocate(UInt64.self, count: opCase.batch)
     for (i, sample) in OpCase.samples(opCase.batch).enumerated() { samples[i] = sample }
     graph.finalize(parameters: parameters.base)
-    graph.replay = Replay(samples: samples, seed: OpCase.seed, attempt: OpCase.attempt, epoch: OpCase.epoch)
+    replay = .training(
+      samples, filled: opCase.batch, seed: OpCase.seed, attempt: OpCase.attempt, epoch: OpCase.epoch)
     for (leaf, tensor, _) in leaves { graph[tensor].update(from: leaf.values, count: leaf.count) }
     self.graph = graph
   }
@@ -35,7 +38,7 @@ final class Recording {
   deinit { samples.deallocate() }
 
   func forward() -> [Float] {
-    graph.forward()
+    graph.forward(replay)
     return Array(UnsafeBufferPointer(start: graph[root], count: root.count))
   }
 
@@ -159,7 +162,7 @@ private func seedVector(_ count: Int) -> [Float] { (0..<count).map { Float(sin(D
   func dropoutOutsideTraining() {
     for opCase in opCases where opCase.name.hasPrefix("dropout 0.8") {
       let recording = Recording(opCase)
-      recording.graph.replay.isTraining = false
+      recording.replay = .deterministic
       #expect(recording.forward() == opCase.leaves[0].values)
       let seed = seedVector(opCase.leaves[0].count)
       #expect(recording.backward(seed)[0] == seed)
@@ -170,7 +173,7 @@ private func seedVector(_ count: Int) -> [Float] { (0..<count).map { Float(sin(D
   func posteriorMean() {
     for opCase in opCases where opCase.name.hasPrefix("reparameterize") {
       let recording = Recording(opCase)
-      recording.graph.replay.noiseScale = 0
+      recording.replay = recording.replay.atMean
       #expect(recording.forward() == opCase.leaves[0].values)
       let seed = seedVector(opCase.leaves[0].count)
       let gradients = recording.backward(seed)

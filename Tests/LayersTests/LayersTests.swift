@@ -117,7 +117,10 @@ private func values(_ store: ParameterStore, _ name: String) -> [Float] {
     }
     graph.finalize(parameters: store.values)
     for i in 0..<400 { graph[x][i] = 1 }
-    graph.forward()
+    var sample: UInt64 = 0
+    withUnsafePointer(to: &sample) {
+      graph.forward(.training($0, filled: 1, seed: 0, attempt: 0, epoch: 0))
+    }
     let kept = (0..<400).filter { graph[y][$0] != 0 }.count
     // A quarter passes both when the masks are independent, a half when they are one: 100 +- 5 * sqrt(75).
     #expect(abs(kept - 100) < 44)

@@ -23,8 +23,7 @@ import VAE
     let none = Buffer(count: 1)
     graph.finalize(parameters: none.base)
     for (tensor, values) in zip(inputs, columns) { graph[tensor].update(from: values, count: values.count) }
-    graph.replay.filled = filled
-    graph.forward()
+    graph.forward(.training(sampleNumbers, filled: filled, seed: 0, attempt: 0, epoch: 0))
     let values = (0..<rows).map { graph[y][$0] }
     graph.backward(from: y, seed: weights, gradients: none.base)
     return (
@@ -91,7 +90,7 @@ import VAE
       let elbo = model.elboGraph(batch: 5, gradients: true)
       for i in 0..<elbo.x.count { elbo.graph[elbo.x][i] = Float(i % 7) / 7 }
       elbo.graph[elbo.terms.beta][0] = 2
-      elbo.graph.forward()
+      elbo.graph.forward(.drawn())
       func values(_ tensor: Tensor) -> [Float] { (0..<5).map { elbo.graph[tensor][$0] } }
       return (values(elbo.terms.reconstruction), values(elbo.terms.kl), values(elbo.terms.loss), elbo)
     }

@@ -93,7 +93,7 @@ private func interleaved(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).flat
     #expect(elbo.inference.location.columns == 20 * likelihood.outputs(channels: 3))
     for i in 0..<elbo.x.count { graph[elbo.x][i] = Float(i * 37 % 256) / 255 }
     graph[elbo.terms.beta][0] = 1
-    graph.forward()
+    graph.forward(.drawn())
     let gradients = Buffer(count: model.store.count)
     graph.backward(from: elbo.terms.loss, seed: [1, 0.5], gradients: gradients.base)
     let values = (0..<gradients.count).map { gradients.base[$0] }
@@ -113,7 +113,7 @@ private func interleaved(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).flat
       let elbo = model.elboGraph(batch: 3, gradients: false), graph = elbo.graph
       for i in 0..<elbo.x.count { graph[elbo.x][i] = Float(i * 37 % 256) / 255 }
       graph[elbo.terms.beta][0] = 1
-      graph.forward()
+      graph.forward(.drawn())
       func values(_ tensor: Tensor) -> [Float] { (0..<tensor.count).map { graph[tensor][$0] } }
       let decoder = model.decoderGraph(batch: 3)
       decoder.graph[decoder.z].update(from: graph[elbo.inference.z], count: decoder.z.count)

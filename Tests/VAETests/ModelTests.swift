@@ -13,13 +13,12 @@ private func settings(_ change: (inout ModelSettings) -> Void = { _ in }) -> Mod
 }
 
 /// Per-sample losses of a batch, posterior mean or drawn noise, in training or out of it.
-private func losses(_ autoencoder: VariationalAutoencoder, isTraining: Bool, noiseScale: Float = 0) -> [Float] {
+private func losses(_ autoencoder: VariationalAutoencoder, isTraining: Bool, drawsLatents: Bool = false) -> [Float] {
   let batch = 5, elbo = autoencoder.elboGraph(batch: batch, gradients: false), graph = elbo.graph
   for i in 0..<elbo.x.count { graph[elbo.x][i] = Float(i % 7) / 7 }
   graph[elbo.terms.beta][0] = 1
-  graph.replay.isTraining = isTraining
-  graph.replay.noiseScale = noiseScale
-  graph.forward()
+  let replay: Replay = isTraining ? .drawn() : .evaluation(sampleNumbers, seed: 0)
+  graph.forward(drawsLatents ? replay : replay.atMean)
   return (0..<batch).map { graph[elbo.terms.loss][$0] }
 }
 
@@ -59,9 +58,9 @@ private func make(
   @Test("The posterior mean takes no noise; noise changes every sample's loss")
   func noise() throws {
     let model = try make(settings())
-    let mean = losses(model, isTraining: false), drawn = losses(model, isTraining: false, noiseScale: 1)
+    let mean = losses(model, isTraining: false), drawn = losses(model, isTraining: false, drawsLatents: true)
     #expect(zip(mean, drawn).allSatisfy { $0 != $1 })
-    #expect(losses(model, isTraining: false, noiseScale: 1) == drawn)
+    #expect(losses(model, isTraining: false, drawsLatents: true) == drawn)
   }
 
   @Test(
@@ -78,13 +77,12 @@ private func make(
       let value = Float(i % 5 * 51) / 255
       (elbo.graph[elbo.x][i], encoder.graph[encoder.x][i], conditional.graph[conditional.x][i]) = (value, value, value)
     }
-    elbo.graph.replay.isTraining = false
-    elbo.graph.forward()
+    elbo.graph.forward(.evaluation(sampleNumbers, seed: 0))
     decoder.graph[decoder.z].update(from: elbo.graph[elbo.inference.z], count: decoder.z.count)
-    decoder.graph.forward()
+    decoder.graph.forward(.deterministic)
     conditional.graph[conditional.z].update(from: elbo.graph[elbo.inference.z], count: decoder.z.count)
-    conditional.graph.forward()
-    encoder.graph.forward()
+    conditional.graph.forward(.deterministic)
+    encoder.graph.forward(.deterministic)
     func values(_ graph: Graph, _ tensor: Tensor) -> [Float] { (0..<tensor.count).map { graph[tensor][$0] } }
     let posterior = elbo.inference.posterior
     #expect(values(encoder.graph, encoder.posterior.mu) == values(elbo.graph, posterior.mu))
@@ -107,7 +105,7 @@ private func make(
       let elbo = model.elboGraph(batch: 5, gradients: false), graph = elbo.graph
       for i in 0..<elbo.x.count { graph[elbo.x][i] = Float(i % 7) / 7 }
       graph[elbo.terms.beta][0] = beta
-      graph.forward()
+      graph.forward(.drawn())
       func values(_ tensor: Tensor) -> [Float] { (0..<tensor.count).map { graph[tensor][$0] } }
       return (
         values(elbo.terms.reconstruction), values(elbo.terms.kl), values(elbo.terms.klPerUnit), values(elbo.terms.loss)
@@ -137,7 +135,7 @@ private func make(
     for (i, place) in parameter.range.enumerated() { model.store.values[place] = i / 8 % 2 == 0 ? 1e6 : -1e6 }
     let elbo = model.elboGraph(batch: 5, gradients: false)
     for i in 0..<elbo.x.count { elbo.graph[elbo.x][i] = Float(i % 7) / 7 }
-    elbo.graph.forward()
+    elbo.graph.forward(.drawn())
     let logvar = elbo.inference.posterior.logvar
     let values = (0..<logvar.count).map { elbo.graph[logvar][$0] }
     #expect(values.min() == -4 && values.max() == 2)

@@ -172,7 +172,7 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
     let conditional = model.conditionalGraph(batch: Self.batch), y = try #require(elbo.y)
     for i in 0..<elbo.x.count { graph[elbo.x][i] = Float(i % 7) / 7 }
     for row in 0..<Self.batch { graph[y][row * 3 + row % 3] = 1 }
-    graph.forward()
+    graph.forward(.drawn())
     conditional.graph[conditional.z].update(from: graph[elbo.inference.z], count: elbo.inference.z.count)
     conditional.graph[conditional.y]?.update(from: graph[y], count: y.count)
     conditional.graph.forward()
@@ -199,8 +199,7 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
     var exact = 0.0, estimated = 0.0, squares = 0.0
     let draws = 4_000
     for epoch in 0..<draws {
-      graph.replay.epoch = UInt32(epoch)
-      graph.forward()
+      graph.forward(.drawn(epoch: UInt32(epoch)))
       conditional.graph[conditional.z].update(from: graph[elbo.inference.z], count: elbo.inference.z.count)
       conditional.graph.forward()
       var estimate = -Double(conditional.graph[conditional.logPrior][0])

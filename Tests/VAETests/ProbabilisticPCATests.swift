@@ -41,15 +41,14 @@ private final class LinearVAE {
     autoencoder.store[name]?.range.map { Double(autoencoder.store.values[$0]) } ?? []
   }
 
-  func forward(epoch: UInt32, noiseScale: Float = 1) {
-    graph.replay = Replay(samples: samples, seed: 8, epoch: epoch)
-    graph.replay.noiseScale = noiseScale
-    graph.forward()
+  func forward(epoch: UInt32, atMean: Bool = false) {
+    let replay = Replay.training(samples, filled: PCA.count, seed: 8, attempt: 0, epoch: epoch)
+    graph.forward(atMean ? replay.atMean : replay)
   }
 
   /// -ELBO of each row, its expectation over z in closed form: E|x - W z|^2 = |x - W mu|^2 + sum_j |W_j|^2 var_j.
   func expectedNegativeELBO() -> [Double] {
-    forward(epoch: 0, noiseScale: 0)
+    forward(epoch: 0, atMean: true)
     let weight = get("output.weight"), precision = exp(-2 * get("likelihood.log_sigma")[0])
     let norms = (0..<PCA.latent).map { j in
       (0..<PCA.elements).reduce(0.0) { $0 + pow(weight[$1 * PCA.latent + j], 2) }

@@ -14,7 +14,7 @@ struct Dropout: NoiseOperation {
     let replay = memory.replay
     guard replay.isTraining else { return memory[y].update(from: memory[x], count: x.count) }
     KeyedGenerator(seed: replay.seed, streamHash: streamHash, attempt: replay.attempt)
-      .uniform(into: memory[mask], samples: replay.samples, rows: x.rows, columns: x.columns, epoch: replay.epoch)
+      .uniform(into: memory[mask], samples: replay.keys, rows: x.rows, columns: x.columns, epoch: replay.epoch)
     vd_dropout(memory[y], memory[mask], memory[x], x.count, probability)
   }
 

@@ -65,7 +65,7 @@ struct LogisticMixtureMean: Operation {
 }
 
 /// x ~ p(. | location), channel by channel, its noise keyed by sample. (batch, pixels * channels)
-struct LogisticMixtureSample: Operation {
+struct LogisticMixtureSample: NoiseOperation {
   static let name = "sample of a logistic mixture"
   let mixture: LogisticMixture
   let pixels: Int
@@ -78,7 +78,7 @@ struct LogisticMixtureSample: Operation {
   func forward(_ memory: Memory) {
     let replay = memory.replay
     KeyedGenerator(seed: replay.seed, streamHash: streamHash, attempt: replay.attempt).uniform(
-      into: memory[uniforms], samples: replay.samples, rows: uniforms.rows, columns: uniforms.columns,
+      into: memory[uniforms], samples: replay.keys, rows: uniforms.rows, columns: uniforms.columns,
       epoch: replay.epoch)
     vd_logistic_mixture_sample(
       memory[x], memory[location], memory[uniforms], x.rows * pixels, mixture.channels, mixture.mixtures)

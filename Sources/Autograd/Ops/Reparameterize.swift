@@ -12,7 +12,7 @@ struct StandardNormal: NoiseOperation {
     let replay = memory.replay
     guard replay.noiseScale != 0 else { return memory[eps].zero(eps.count) }
     KeyedGenerator(seed: replay.seed, streamHash: streamHash, attempt: replay.attempt)
-      .normal(into: memory[eps], samples: replay.samples, rows: eps.rows, columns: eps.columns, epoch: replay.epoch)
+      .normal(into: memory[eps], samples: replay.keys, rows: eps.rows, columns: eps.columns, epoch: replay.epoch)
   }
 
   func backward(_ memory: Memory) {}
@@ -39,8 +39,10 @@ struct Reparameterize: Operation {
 }
 
 extension Reparameterize: PortableOperation {
-  var translated: [Tensor] { [mu] }
-  func translate(_ t: Translation) { t[z] = t[mu] }
+  func translated(by t: Translation) -> [Tensor] { t.has(eps) ? inputs : [mu] }
+  func translate(_ t: Translation) {
+    t[z] = t.has(eps) ? t[mu] + (0.5 * t[logvar]).exp * t[eps] : t[mu]
+  }
 }
 
 extension Graph {

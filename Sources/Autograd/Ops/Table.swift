@@ -60,7 +60,7 @@ struct TableMean: Operation {
 }
 
 /// x ~ p(. | location), its noise keyed by sample; not differentiated. (batch, n)
-struct TableSample: Operation {
+struct TableSample: NoiseOperation {
   static let name = "sample of a table"
   let layout: TableLayout
   let floor: Float
@@ -73,9 +73,9 @@ struct TableSample: Operation {
   func forward(_ memory: Memory) {
     let replay = memory.replay
     KeyedGenerator(seed: replay.seed, streamHash: normalStream, attempt: replay.attempt).normal(
-      into: memory[normals], samples: replay.samples, rows: x.rows, columns: x.columns, epoch: replay.epoch)
+      into: memory[normals], samples: replay.keys, rows: x.rows, columns: x.columns, epoch: replay.epoch)
     KeyedGenerator(seed: replay.seed, streamHash: uniformStream, attempt: replay.attempt).uniform(
-      into: memory[uniforms], samples: replay.samples, rows: x.rows, columns: layout.sizes.count, epoch: replay.epoch)
+      into: memory[uniforms], samples: replay.keys, rows: x.rows, columns: layout.sizes.count, epoch: replay.epoch)
     vd_table_sample(
       memory[x], memory[location], memory[raw], raw.count > 1 ? 1 : 0, floor, memory[normals], memory[uniforms],
       layout.sizes,

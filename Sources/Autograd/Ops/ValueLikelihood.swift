@@ -77,7 +77,7 @@ struct LikelihoodMean: Operation {
 }
 
 /// x ~ p(. | location), its noise keyed by sample. location (batch, n arity), x (batch, n)
-struct LikelihoodSample: Operation {
+struct LikelihoodSample: NoiseOperation {
   static let name = "sample of the likelihood"
   let kind: ValueLikelihood
   let location, logScale, noise, x: Tensor
@@ -90,7 +90,7 @@ struct LikelihoodSample: Operation {
     let replay = memory.replay
     let generator = KeyedGenerator(seed: replay.seed, streamHash: streamHash, attempt: replay.attempt)
     let draw = kind == .gaussian || kind == .gaussianPixel ? generator.normal : generator.uniform
-    draw(memory[noise], replay.samples, noise.rows, noise.columns, replay.epoch)
+    draw(memory[noise], replay.keys, noise.rows, noise.columns, replay.epoch)
     vd_likelihood_sample(
       memory[x], memory[location], memory[noise], memory[logScale][0], x.count, kind.code)
   }

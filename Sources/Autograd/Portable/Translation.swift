@@ -3,13 +3,13 @@ import Kernels
 /// An operation that other programs can be told of: one that a model may contain without noise and dropout.
 package protocol PortableOperation: Operation {
   /// Those of the inputs that translate reads.
-  var translated: [Tensor] { get }
-  /// Says what forward computes outside training, with the posterior's mean for a draw.
+  func translated(by t: Translation) -> [Tensor]
+  /// Says what forward computes outside training, with the posterior's mean where no noise was given for a draw.
   func translate(_ t: Translation)
 }
 
 extension PortableOperation {
-  package var translated: [Tensor] { inputs }
+  package func translated(by t: Translation) -> [Tensor] { inputs }
 }
 
 /// A walk over the operations of a recorded graph that writes them as a portable one.
@@ -53,7 +53,7 @@ package final class Translation {
           .badConfiguration, "the operation \"\(graph.label(i))\" has no translation to ONNX",
           hint: "--format safetensors and --format pytorch-module need none")
       }
-      let read = operation.translated.filter { places[$0.index] == nil }
+      let read = operation.translated(by: self).filter { places[$0.index] == nil }
       let missing = read.first { if case .input = graph.origin(of: $0) { true } else { false } }
       if let missing {
         throw Failure(
@@ -68,6 +68,9 @@ package final class Translation {
   }
 
   // MARK: Values
+
+  /// Whether a value was given or written.
+  func has(_ tensor: Tensor) -> Bool { places[tensor.index] != nil }
 
   /// As the program has it: (batch, ...), channels last.
   package subscript(_ tensor: Tensor) -> PortableValue {

@@ -105,11 +105,11 @@ final class LatentProbe {
       add(x.base, range.count, sums)
       tell(decoder.graph[decoder.y])
       fill(z, from: posteriors.mu, range) { $0 }
-      decoder.graph.forward()
+      decoder.graph.forward(.deterministic)
       add(mean, range.count, sums + width + 1)
       let told = data.conditions(of: Array(posteriors.indices[range]))
       fill(z, from: prior.draw(noise.draw(range.count, from: range.lowerBound), given: told), 0..<range.count) { $0 }
-      decoder.graph.forward()
+      decoder.graph.forward(.deterministic)
       add(mean, range.count, sums + 2 * (width + 1))
     }
     let n = Double(max(1, count))
@@ -151,10 +151,10 @@ final class LatentProbe {
       zeroMissing()
       tell(decoder.graph[decoder.y])
       fill(z, from: draws, range) { $0 }
-      decoder.graph.forward()
+      decoder.graph.forward(.deterministic)
       let own = range.indices.map { Double(nll[$0 - first]) }
       fill(z, from: draws, range) { partner[$0] }
-      decoder.graph.forward()
+      decoder.graph.forward(.deterministic)
       for row in 0..<range.count {
         let distance = (0..<elements).reduce(0.0) {
           let difference = Double(x.base[row * elements + $1]) - mean[$1]

@@ -16,25 +16,27 @@ package struct LikelihoodEstimate: Sendable, Equatable {
 
 /// log p(x) >= E log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k ~ q(z | x): tight as K grows.
 ///
+/// The weights are computed inside of the graph, so the estimate holds for every model, whatever its latents are. The
+/// encoder runs once for each sample, and what follows the draw of z runs for each draw.
+///
 /// Burda et al., "Importance weighted autoencoders", ICLR 2016.
 package final class ImportanceEstimator {
-  private let encoder: Encoder
-  private let decoder: ConditionalGraph
+  static let outputs: Set<ScoringOutput> = [.reconstruction, .logRatio]
+
+  private let graph: ScoringGraph
   private let data: Dataset
+  private let loader: BatchAssembler
   private let communicator: Communicator
   private let seed: UInt64
-  private let noise: Buffer
-  private let deviation: Buffer
   private var weights = [StreamingLogSum](repeating: StreamingLogSum(), count: Validator.chunk)
 
-  package init(_ model: TrainedModel, _ data: Dataset, _ encoder: Encoder, _ communicator: Communicator) {
-    self.encoder = encoder
-    decoder = model.autoencoder.conditionalGraph(batch: Validator.chunk)
+  package init(_ model: TrainedModel, _ data: Dataset, _ communicator: Communicator) {
+    graph = model.autoencoder.scoringGraph(
+      batch: Validator.chunk, ImportanceEstimator.outputs, stream: "importance", redraws: true)
+    loader = BatchAssembler(data: data, rows: Validator.chunk, configuration: model.configuration.data)
     self.data = data
     self.communicator = communicator
     seed = model.seed
-    noise = Buffer(count: Validator.chunk * decoder.z.columns)
-    deviation = Buffer(count: Validator.chunk * decoder.z.columns)
   }
 
   /// Collective.
@@ -62,30 +64,15 @@ package final class ImportanceEstimator {
 
   /// Log weights of K draws for each of these samples.
   private func weigh(_ range: Range<Int>, samples k: Int) throws(Failure) {
-    let graph = encoder.graph, memory = graph.graph, latent = decoder.z.columns, rows = Validator.chunk
-    try encoder.load(range)
-    memory.forward()
-    let mu = memory[graph.posterior.mu], logvar = memory[graph.posterior.logvar]
-    decoder.graph[decoder.x].update(from: memory[graph.x], count: rows * graph.x.columns)
-    if let y = graph.y { decoder.graph[decoder.y]?.update(from: memory[y], count: y.count) }
-    for row in 0..<rows { weights[row] = StreamingLogSum() }
-    let generator = KeyedGenerator(seed: seed, stream: "importance")
+    let memory = graph.graph
+    try loader.load(range, into: memory[graph.x], memory[graph.y], seed: seed)
+    let logRatio = memory[graph[.logRatio]], nll = memory[graph[.reconstruction]]
+    for row in weights.indices { weights[row] = StreamingLogSum() }
     for draw in 0..<k {
-      generator.normal(
-        into: noise.base, samples: encoder.loader.samples, rows: rows, columns: latent, epoch: UInt32(draw))
-      let z = decoder.graph[decoder.z], eps = noise.base
-      vd_reparameterize(z, deviation.base, mu, logvar, eps, 1, rows * latent)
-      decoder.graph.forward()
+      let replay = Replay.evaluation(loader.samples, seed: seed, draw: draw)
+      if draw == 0 { memory.forward(replay) } else { memory.redraw(replay) }
+      for row in 0..<range.count { weights[row].add(Double(logRatio[row]) - Double(nll[row])) }
       Activity.advance(by: range.count)
-      let nll = decoder.graph[decoder.reconstruction], logPrior = decoder.graph[decoder.logPrior]
-      for row in 0..<range.count {
-        var ratio = Double(logPrior[row])  // log p(z) - log q(z | x)
-        for i in row * latent..<(row + 1) * latent {
-          let drawn = Double(eps[i])
-          ratio += 0.5 * (Double(logvar[i]) + drawn * drawn + log(2 * Double.pi))
-        }
-        weights[row].add(ratio - Double(nll[row]))
-      }
     }
   }
 }

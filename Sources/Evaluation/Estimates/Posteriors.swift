@@ -94,9 +94,6 @@ package final class Encoder {
     self.data = data
     self.communicator = communicator
     seed = model.seed
-    graph.graph.replay.samples = UnsafePointer(loader.samples)
-    graph.graph.replay.seed = seed
-    graph.graph.replay.epoch = validationEpoch
   }
 
   /// Collective. - indices: ascending.
@@ -128,7 +125,7 @@ package final class Encoder {
   private func encode(_ share: ArraySlice<Int>, _ tensors: [Tensor]) throws(Failure) -> [[Float]] {
     var values = tensors.map { _ in [Float]() }
     try eachChunk(of: share) { filled in
-      graph.graph.forward()
+      forward()
       for (i, tensor) in tensors.enumerated() {
         values[i] += UnsafeBufferPointer(start: graph.graph[tensor], count: filled * tensor.columns)
       }
@@ -149,6 +146,9 @@ package final class Encoder {
   func load(_ chosen: some Collection<Int>) throws(Failure) {
     try loader.load(chosen, into: graph.graph[graph.x], graph.graph[graph.y], seed: seed)
   }
+
+  /// Replays the encoder over what was loaded last; noise depends on the model's seed and the sample alone.
+  func forward() { graph.graph.forward(.evaluation(loader.samples, seed: seed)) }
 
   /// Loads samples (ascending) chunk by chunk, and calls with how many there are.
   private func eachChunk(of indices: ArraySlice<Int>, _ body: (Int) -> Void) throws(Failure) {

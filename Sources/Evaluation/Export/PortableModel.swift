@@ -21,28 +21,41 @@ package struct PortableModel {
     (self.autoencoder, self.shape, self.scaling, self.condition) = (autoencoder, shape, scaling, condition)
   }
 
-  private var latent: Int { autoencoder.model.latent }
+  private var latent: Int { autoencoder.latent }
 
   /// x -> mu, logvar
   package func encoder() throws(Failure) -> PortableGraph {
-    let encoder = autoencoder.encoderGraph(batch: 1), writer = PortableWriter()
-    let t = translation(of: encoder.graph, into: writer), posterior = encoder.posterior
+    try autoencoder.latents.requireGaussian(for: "the export of an encoder")
+    let encoder = autoencoder.scoringGraph(batch: 1, [.code, .logvar]), writer = PortableWriter()
+    let t = translation(of: encoder.graph, into: writer), mu = encoder[.code], logvar = encoder[.logvar]
     t[encoder.x] = scaled(input(of: writer))
     t.give(encoder.y, told(by: writer))
-    try t.write([posterior.mu, posterior.logvar])
-    writer.output(t[posterior.mu], as: "mu", [latent])
-    writer.output(t[posterior.logvar], as: "logvar", [latent])
+    try t.write([mu, logvar])
+    writer.output(t[mu], as: "mu", [latent])
+    writer.output(t[logvar], as: "logvar", [latent])
     return writer.graph
   }
 
   /// z -> reconstruction, E[x | z]
   package func decoder() throws(Failure) -> PortableGraph {
-    let decoder = autoencoder.decoderGraph(batch: 1), writer = PortableWriter()
+    try generator(from: .latents, "z", latent)
+  }
+
+  /// Standard normal noise -> z, a draw of the prior, and reconstruction, E[x | z]
+  package func sampler() throws(Failure) -> PortableGraph {
+    try generator(from: .prior, "noise", autoencoder.latents.noiseColumns)
+  }
+
+  private func generator(
+    from origin: GenerationOrigin, _ input: String, _ columns: Int
+  ) throws(Failure) -> PortableGraph {
+    let decoder = autoencoder.generationGraph(batch: 1, from: origin, [.z, .mean]), writer = PortableWriter()
     let t = translation(of: decoder.graph, into: writer)
-    t[decoder.z] = writer.input("z", [latent])
+    t[decoder.input] = writer.input(input, [columns])
     t.give(decoder.y, told(by: writer))
-    try t.write([decoder.mean])
-    let mean = unscaled(t[rows: decoder.mean])
+    try t.write([decoder[.z], decoder[.mean]])
+    if origin == .prior { writer.output(t[rows: decoder[.z]], as: "z", [latent]) }
+    let mean = unscaled(t[rows: decoder[.mean]])
     writer.output(shape.isImage ? mean.reshaped(shape.extents) : mean, as: "reconstruction", shape.extents)
     return writer.graph
   }

@@ -24,62 +24,62 @@ extension PortableModel {
 
   /// Of z = mu. x, y: as the model sees them
   private func valueAtMean(_ score: Score, _ x: PortableValue, _ y: PortableValue?) throws(Failure) -> PortableValue {
-    let graph = autoencoder.scoringGraph(batch: 1), t = translation(of: graph.graph, into: x.writer)
+    let output: ScoringOutput =
+      switch score {
+      case .kl: .kl
+      case .nll: .reconstruction
+      default: .mean
+      }
+    let graph = autoencoder.scoringGraph(batch: 1, [output]), t = translation(of: graph.graph, into: x.writer)
     t[graph.x] = x
     t.give(graph.y, y)
-    let result =
-      switch score {
-      case .kl: graph.kl
-      case .nll: graph.reconstruction
-      default: graph.mean
-      }
+    let result = graph[output]
     try t.write([result])
     guard score == .squaredError else { return t[result] }
     let d = x - t[rows: result]
     return x.isNoNumber.choose(x.writer.scalar(0), d * d).sumOfRow()
   }
 
-  /// All draws of a row are rows of what follows the encoder: (batch * draws, ...).
+  /// What depends on a draw of z is computed for rows (batch * draws, ...), the draws of a row one behind another; what
+  /// does not depend on it is computed once for each row.
   private func valueOfDraws(
     _ score: Score, _ x: PortableValue, _ y: PortableValue?, draws: Int, seed: UInt64
   ) throws(Failure) -> PortableValue {
-    let writer = x.writer, latent = autoencoder.model.latent, graph = autoencoder.scoringGraph(batch: 1)
-    let posterior = graph.inference.posterior,
-      ones = writer.constant(.floats(.init(repeating: 1, count: draws)), [draws, 1])
-    /// (batch, n) -> (batch, draws, n)
-    func copies(_ value: PortableValue, _ n: Int) -> PortableValue { value.reshaped([1, n]) * ones }
-    let encoder = translation(of: graph.graph, into: writer)
-    encoder[graph.x] = x
-    encoder.give(graph.y, y)
-    try encoder.write([posterior.mu, posterior.logvar])
-    let mu = copies(encoder[posterior.mu], latent), logvar = copies(encoder[posterior.logvar], latent)
-    let eps = writer.constant(.floats(noise(draws: draws, seed: seed)), [draws, latent])
-    let z = mu + (0.5 * logvar).exp * eps
-
-    let rest = translation(of: graph.graph, into: writer)
-    for (tensor, value) in [(posterior.mu, mu), (posterior.logvar, logvar), (graph.inference.z, z)] {
-      rest[tensor] = value.merged([latent])
+    let writer = x.writer, second = score == .negativeELBO ? ScoringOutput.kl : .logRatio
+    let graph = autoencoder.scoringGraph(batch: 1, [.reconstruction, second])
+    let once = translation(of: graph.graph, into: writer), shared = graph.graph.drawFrontier
+    once[graph.x] = x
+    once.give(graph.y, y)
+    try once.write(shared)
+    let drawn = translation(of: graph.graph, into: writer)
+    let ones = writer.constant(.floats(.init(repeating: 1, count: draws)), [draws, 1])
+    for tensor in shared {
+      let copies = once[rows: tensor].reshaped([1, tensor.columns]) * ones  // (batch, draws, columns)
+      drawn[tensor] = copies.merged(Array(tensor.shape.dimensions.dropFirst()))
     }
-    rest[graph.x] = copies(x, autoencoder.elements).merged([autoencoder.elements])
-    if let y { rest.give(graph.y, copies(y, autoencoder.condition).merged([autoencoder.condition])) }
-    try rest.write([graph.reconstruction, score == .negativeELBO ? graph.kl : graph.logPrior])
-    let nll = rest[graph.reconstruction].merged([draws])
-    if score == .negativeELBO { return (nll + rest[graph.kl].merged([draws])).sumOfRow() * (1 / Float(draws)) }
-    // -log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x), where (z - mu)^2 / sigma^2 is eps^2
-    let each = logvar + eps * eps + Float(log(2 * Double.pi)), prior = rest[graph.logPrior].merged([draws])
-    let own = writer.node("ReduceSum", [0.5 * each, writer.list([2])], ["keepdims": .integer(0)])
+    // A flag of each row, which gives the noise of the draws the rows of the batch, and chooses nothing.
+    let rows = x.columns([0]).reshaped([1, 1]).isNoNumber
+    for noise in graph.graph.noise {
+      let columns = noise.tensor.columns
+      let eps = writer.constant(.floats(self.noise(noise, draws: draws, seed: seed)), [draws, columns])
+      drawn[noise.tensor] = rows.choose(eps, eps).merged([columns])
+    }
+    try drawn.write([graph[.reconstruction], graph[second]])
+    let nll = drawn[graph[.reconstruction]].merged([draws]), other = drawn[graph[second]].merged([draws])
+    if score == .negativeELBO { return (nll + other).sumOfRow() * (1 / Float(draws)) }
+    // -log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x)
     let total = writer.node(
-      "ReduceLogSumExp", [prior + own - nll], ["axes": .integers([1]), "keepdims": .integer(0)])
+      "ReduceLogSumExp", [other - nll], ["axes": .integers([1]), "keepdims": .integer(0)])
     return Float(log(Double(draws))) - total
   }
 
-  /// As `RowScorer` draws: draw k is keyed by k alone. (draws, latent)
-  private func noise(draws: Int, seed: UInt64) -> [Float] {
-    let latent = autoencoder.model.latent
-    var values = [Float](repeating: 0, count: draws * latent)
-    KeyedGenerator(seed: seed, stream: "eps")
-      .normal(
-        into: &values, samples: (0..<UInt64(draws)).map { $0 }, rows: draws, columns: latent, epoch: validationEpoch)
+  /// As `RowScorer` draws: draw k is keyed by k alone. (draws, columns)
+  private func noise(_ noise: (tensor: Tensor, streamHash: UInt64), draws: Int, seed: UInt64) -> [Float] {
+    let columns = noise.tensor.columns
+    var values = [Float](repeating: 0, count: draws * columns)
+    KeyedGenerator(seed: seed, streamHash: noise.streamHash).normal(
+      into: &values, samples: (0..<UInt64(draws)).map { $0 }, rows: draws, columns: columns,
+      epoch: Replay.evaluationEpoch)
     return values
   }
 }

@@ -26,8 +26,7 @@ package struct ReferenceSamples: Sendable {
   /// At most `most` samples, evenly spaced.
   package init(_ model: TrainedModel, _ data: Dataset, calibration: Calibration?, most: Int) throws(Failure) {
     let indices = (0..<data.count).spaced(most), elements = model.shape.elementCount
-    let graph = model.autoencoder.scoringGraph(batch: indices.count), memory = graph.graph
-    memory.replay.noiseScale = 0
+    let graph = model.autoencoder.scoringGraph(batch: indices.count, [.code, .logvar, .mean]), memory = graph.graph
     var stored = [Float](repeating: 0, count: indices.count * elements)
     try data.prepare(0..<data.count)
     for (row, index) in indices.enumerated() {
@@ -37,19 +36,19 @@ package struct ReferenceSamples: Sendable {
     }
     try indices.withUnsafeBufferPointer { indices throws(Failure) in try data.fill(indices, into: memory[graph.x]) }
     if let input = memory[graph.y] { for (i, value) in data.conditions(of: indices).enumerated() { input[i] = value } }
-    memory.forward()
+    memory.forward(.deterministic)
     func values(_ tensor: Tensor) -> [Float] { Array(UnsafeBufferPointer(start: memory[tensor], count: tensor.count)) }
     func array(_ extents: [Int], _ values: [Float]) -> PortableArray {
       PortableArray([indices.count] + extents, values.map(Double.init))
     }
-    let latent = model.autoencoder.model.latent, extents = model.shape.extents, posterior = graph.inference.posterior
+    let latent = model.autoencoder.latent, extents = model.shape.extents
     x = array(extents, stored)
     y = try data.condition.map { condition throws(Failure) in
       array([condition.width], try data.told(of: indices))
     }
-    mu = array([latent], values(posterior.mu))
-    logvar = array([latent], values(posterior.logvar))
-    reconstruction = array(extents, model.unscaled(values(graph.mean)))
+    mu = array([latent], values(graph[.code]))
+    logvar = array([latent], values(graph[.logvar]))
+    reconstruction = array(extents, model.unscaled(values(graph[.mean])))
     let scores = calibration.map { calibration in
       RowScorer(model.autoencoder, calibration.score, draws: calibration.draws, seed: model.seed)
         .scores(of: values(graph.x), graph.y.map(values) ?? [])

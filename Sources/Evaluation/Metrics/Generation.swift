@@ -110,7 +110,7 @@ package final class GenerationMetrics {
     _ chosen: ArraySlice<Int>, _ units: [Int], to row: UnsafeMutablePointer<Double>
   ) throws(Failure) {
     try encoder.load(chosen)
-    encoder.graph.graph.forward()
+    encoder.forward()
     // What is missing stands at the mean.
     if data.schema != nil { vd_observed(x, nil, x, chosen.count * elements) }
     if binarizes {
@@ -120,7 +120,7 @@ package final class GenerationMetrics {
     guard let sharpness else { return }
     decoder.graph[decoder.input].update(from: mu, count: Validator.chunk * decoder.input.columns)
     if let y = encoder.graph.y { decoder.graph[decoder.y]?.update(from: encoder.graph.graph[y], count: y.count) }
-    decoder.graph.forward()
+    decoder.graph.forward(.deterministic)
     for i in 0..<chosen.count {
       row[GenerationSums.otherSharpness] += sharpness(decoder.graph[decoder[.mean]] + i * elements)
     }
@@ -139,7 +139,7 @@ package final class GenerationMetrics {
     decoder.graph[decoder.input].update(from: z, count: z.count)
     decoder.graph[decoder.y]?.update(from: told, count: told.count)
     encoder.graph.graph[encoder.graph.y]?.update(from: told, count: told.count)
-    decoder.graph.forward()
+    decoder.graph.forward(.deterministic)
     x.update(from: decoder.graph[decoder[.mean]], count: Validator.chunk * elements)
     if binarizes {
       // The encoder knows nothing but bits.
@@ -147,13 +147,13 @@ package final class GenerationMetrics {
         into: plain.base, samples: samples, rows: Validator.chunk, columns: elements, epoch: 0)
       vd_binarize(x, plain.base, Validator.chunk * elements)
     }
-    encoder.graph.graph.forward()
+    encoder.forward()
     add(chunk.count, decoder.graph[decoder[.mean]], units, to: row)
   }
 
   /// Samples, and the mu that the encoder has just found for them. x (count, elements)
   private func add(_ count: Int, _ x: UnsafePointer<Float>, _ units: [Int], to row: UnsafeMutablePointer<Double>) {
-    let elements = self.elements, latent = decoder.z.columns, codes = mu
+    let elements = self.elements, latent = decoder.input.columns, codes = mu
     let pixels = row + GenerationSums.firstElement, means = pixels + elements, products = means + units.count
     row[GenerationSums.count] += Double(count)
     for i in 0..<count {

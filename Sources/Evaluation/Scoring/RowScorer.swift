@@ -18,15 +18,17 @@ package final class RowScorer {
   /// That of the last replay.
   private var graph: ScoringGraph
   private let samples: UnsafeMutablePointer<UInt64>
+  private let seed: UInt64
 
   package init(_ autoencoder: VariationalAutoencoder, _ score: Score, draws: Int? = nil, seed: UInt64) {
     self.score = score
     self.draws = score.defaultDraws.map { draws ?? $0 } ?? 1
-    graph = RowScorer.graph(autoencoder, seed: seed)
+    self.seed = seed
+    noiseColumns = autoencoder.latents.noiseColumns
+    graph = RowScorer.graph(autoencoder)
     graphs = [graph]
     rows = graph.graph.batch
     samples = Buffer.allocate(UInt64.self, count: rows)
-    graph.graph.replay.samples = UnsafePointer(samples)
   }
 
   deinit { samples.deallocate() }
@@ -37,13 +39,15 @@ package final class RowScorer {
   /// Where the caller puts what the model is told of the rows; nil where that is nothing. (rows, condition)
   package var y: UnsafeMutablePointer<Float>? { graph.graph[graph.y] }
   /// E[x | z = mu] of the rows, after `replayAtMean`. (rows, elements)
-  package var mean: UnsafePointer<Float> { UnsafePointer(graph.graph[graph.mean]) }
+  package var mean: UnsafePointer<Float> { UnsafePointer(graph.graph[graph[.mean]]) }
   /// Of the posterior of the rows, after `replayAtMean`. (rows, latent)
-  package var mu: UnsafePointer<Float> { UnsafePointer(graph.graph[graph.inference.posterior.mu]) }
-  package var logvar: UnsafePointer<Float> { UnsafePointer(graph.graph[graph.inference.posterior.logvar]) }
+  package var mu: UnsafePointer<Float> { UnsafePointer(graph.graph[graph[.code]]) }
+  package var logvar: UnsafePointer<Float> { UnsafePointer(graph.graph[graph[.logvar]]) }
   /// Rows of each replay, ascending.
   package var sizes: [Int] { graphs.map(\.graph.batch) }
-  package var latent: Int { graph.inference.posterior.mu.columns }
+  package var latent: Int { graph[.code].columns }
+  /// Columns of the noise that a draw from the prior takes.
+  package let noiseColumns: Int
 
   /// Of the first `filled` rows of `x`. What is no number counts as the most anomalous.
   package func scores(of filled: Int) -> [Double] {
@@ -56,15 +60,15 @@ package final class RowScorer {
       found = squaredErrors(filled)
     case .nll:
       replayMean()
-      found = values(graph.reconstruction)
+      found = values(graph[.reconstruction])
     case .kl:
       replayMean()
-      found = values(graph.kl)
+      found = values(graph[.kl])
     case .negativeELBO:
       var sums = [Double](repeating: 0, count: filled)
       for draw in 0..<draws {
         replay(draw)
-        let nll = values(graph.reconstruction), kl = values(graph.kl)
+        let nll = values(graph[.reconstruction]), kl = values(graph[.kl])
         for row in 0..<filled { sums[row] += nll[row] + kl[row] }
       }
       found = sums.map { $0 / Double(draws) }
@@ -83,12 +87,14 @@ package final class RowScorer {
   /// The smallest replay that has room.
   private func choose(_ filled: Int) { graph = graphs.first { $0.graph.batch >= filled } ?? graph }
 
-  private func replayMean() {
-    graph.graph.replay.noiseScale = 0
-    graph.graph.forward()
-  }
+  private func replayMean() { graph.graph.forward(.deterministic) }
 
-  private func replay(_ draw: Int) { replay(graph, draw, isDrawn: true) }
+  /// The draws of a row in turn, the first first: the encoder runs once for all.
+  private func replay(_ draw: Int) {
+    for row in 0..<rows { samples[row] = UInt64(draw) }
+    let replay = Replay.evaluation(samples, seed: seed)
+    if draw == 0 { graph.graph.forward(replay) } else { graph.graph.redraw(replay) }
+  }
 
   private func squaredErrors(_ filled: Int) -> [Double] {
     replayMean()
@@ -99,20 +105,11 @@ package final class RowScorer {
 
   /// -log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x) (Burda et al., 2016).
   private func importanceWeighted(_ filled: Int) -> [Double] {
-    let memory = graph.graph, posterior = graph.inference.posterior, latent = posterior.mu.columns
+    let nll = graph.graph[graph[.reconstruction]], logRatio = graph.graph[graph[.logRatio]]
     var weights = [StreamingLogSum](repeating: StreamingLogSum(), count: filled)
     for draw in 0..<draws {
       replay(draw)
-      let mu = memory[posterior.mu], logvar = memory[posterior.logvar], z = memory[graph.inference.z]
-      let nll = memory[graph.reconstruction], logPrior = memory[graph.logPrior]
-      for row in 0..<filled {
-        var ratio = Double(logPrior[row]) - Double(nll[row])
-        for i in row * latent..<(row + 1) * latent {
-          let drawn = Double(z[i]), spread = Double(logvar[i]), away = drawn - Double(mu[i])
-          ratio += 0.5 * (log(2 * Double.pi) + spread + away * away * exp(-spread))
-        }
-        weights[row].add(ratio)
-      }
+      for row in 0..<filled { weights[row].add(Double(logRatio[row]) - Double(nll[row])) }
     }
     return weights.map { -$0.logMean }
   }
@@ -123,19 +120,18 @@ extension RowScorer {
 
   /// The largest replay in which a row's place does not matter. The kernels of matrix products sum the last rows of a
   /// block, or those between blocks, in another order: OpenBLAS those of 128 rows for Haswell and Zen, but not of 8.
-  private static func graph(_ autoencoder: VariationalAutoencoder, seed: UInt64) -> ScoringGraph {
+  private static func graph(_ autoencoder: VariationalAutoencoder) -> ScoringGraph {
     for size in trialSizes.dropLast() {
-      let graph = prepared(autoencoder, size, seed: seed)
+      let graph = prepared(autoencoder, size)
       if ignoresPlace(graph) { return graph }
     }
-    return prepared(autoencoder, 1, seed: seed)
+    return prepared(autoencoder, 1)
   }
 
-  private static func prepared(_ autoencoder: VariationalAutoencoder, _ rows: Int, seed: UInt64) -> ScoringGraph {
-    let graph = autoencoder.scoringGraph(batch: rows)
-    graph.graph.replay.seed = seed
-    graph.graph.replay.epoch = validationEpoch
-    return graph
+  private static func prepared(_ autoencoder: VariationalAutoencoder, _ rows: Int) -> ScoringGraph {
+    var outputs: Set<ScoringOutput> = [.code, .z, .reconstruction, .kl, .logRatio, .mean]
+    if autoencoder.latents.isGaussian { outputs.insert(.logvar) }
+    return autoencoder.scoringGraph(batch: rows, outputs, redraws: true)
   }
 
   /// Adds replays of fewer rows, for rows that come a few at a time: those sizes at which rows have the bits that they have
@@ -143,11 +139,10 @@ extension RowScorer {
   package func admitSmallReplays(of autoencoder: VariationalAutoencoder) {
     let large = graph, rows = self.rows
     var small = Self.trialSizes.filter { $0 < rows }.reversed().map { size in
-      let graph = Self.prepared(autoencoder, size, seed: large.graph.replay.seed)
+      let graph = Self.prepared(autoencoder, size)
       for (small, large) in zip([graph.x, graph.y], [large.x, large.y]) {
         if let small, let large { graph.graph.point(small, to: self.graph.graph[large]) }
       }
-      graph.graph.replay.samples = UnsafePointer(samples)
       return graph
     }
     let generator = KeyedGenerator(seed: 0, stream: "sizes")
@@ -171,8 +166,7 @@ extension RowScorer {
 
   private func replay(_ graph: ScoringGraph, _ draw: Int, isDrawn: Bool) {
     for row in 0..<rows { samples[row] = UInt64(draw) }
-    graph.graph.replay.noiseScale = isDrawn ? 1 : 0
-    graph.graph.forward()
+    graph.graph.forward(isDrawn ? .evaluation(samples, seed: seed) : .deterministic)
   }
 
   /// Whether what two replays of the same rows found has the same bits, as far as the smaller goes.
@@ -186,24 +180,16 @@ extension RowScorer {
   private static func ignoresPlace(_ graph: ScoringGraph) -> Bool {
     let memory = graph.graph, rows = memory.batch
     let generator = KeyedGenerator(seed: 0, stream: "place")
-    memory.replay.noiseScale = 0
     return (0..<3).allSatisfy { trial in
       let one = [UInt64](repeating: UInt64(trial), count: rows)
       for input in [graph.x, graph.y].compactMap({ $0 }) {
         generator.uniform(into: memory[input], samples: one, rows: rows, columns: input.columns, epoch: 0)
       }
-      memory.forward()
+      memory.forward(.deterministic)
       return graph.outputs.allSatisfy { tensor in
         let bytes = tensor.columns * MemoryLayout<Float>.stride
         return (1..<rows).allSatisfy { memcmp(memory[tensor], memory[tensor] + $0 * tensor.columns, bytes) == 0 }
       }
     }
-  }
-}
-
-extension ScoringGraph {
-  /// Whatever is made of a row.
-  fileprivate var outputs: [Tensor] {
-    [inference.posterior.mu, inference.posterior.logvar, inference.z, reconstruction, kl, logPrior, mean]
   }
 }

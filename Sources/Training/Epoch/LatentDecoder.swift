@@ -10,6 +10,7 @@ package final class LatentDecoder {
   private let decoder: GenerationGraph
   private let x: Tensor
   private let samples: UnsafeMutablePointer<UInt64>
+  private let replay: Replay
   /// The number of the next latent: draws are keyed by it.
   package var first: UInt64 = 0
 
@@ -21,9 +22,9 @@ package final class LatentDecoder {
     decoder = autoencoder.generationGraph(
       batch: LatentDecoder.rows, from: .latents, [output], parameters: parameters)
     x = decoder[output]
-    samples = Buffer.allocate(UInt64.self, count: LatentDecoder.rows)
-    decoder.graph.replay.samples = UnsafePointer(samples)
-    decoder.graph.replay.seed = seed ?? 0
+    let samples = Buffer.allocate(UInt64.self, count: LatentDecoder.rows)
+    self.samples = samples
+    replay = seed.map { .generation(samples, seed: $0) } ?? .deterministic
   }
 
   deinit { samples.deallocate() }
@@ -41,7 +42,7 @@ package final class LatentDecoder {
       decoder.graph.fill(decoder.input, z, rows: first..<first + filled)
       if let told = decoder.y { decoder.graph.fill(told, y, rows: first..<first + filled) }
       for row in 0..<LatentDecoder.rows { samples[row] = self.first + UInt64(first + row) }
-      decoder.graph.forward()
+      decoder.graph.forward(replay)
       values += UnsafeBufferPointer(start: decoder.graph[x], count: filled * elements)
     }
     return values

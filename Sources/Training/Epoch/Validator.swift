@@ -33,7 +33,6 @@ package final class Validator {
     count = Validator.count(of: data, configuration)
     chunks = Validator.chunks(of: count)
     graph = autoencoder.elboGraph(batch: Validator.chunk, gradients: false, parameters: parameters)
-    graph.graph.replay.isTraining = false
     activeVariance = configuration.monitor.activeVariance
     loader = BatchAssembler(data: data, rows: Validator.chunk, configuration: configuration.data)
     if shows { shown = ShownSamples(of: count, latent: autoencoder.latent, shape: data.shape) }
@@ -71,16 +70,11 @@ package final class Validator {
       let filled = min(Validator.chunk, count - first)
       try loader.load(
         first..<first + filled, into: memory[graph.x], memory[graph.y], seed: seed)
-      memory.replay.samples = UnsafePointer(loader.samples)
-      memory.replay.filled = filled
-      memory.replay.seed = seed
-      memory.replay.epoch = validationEpoch
-      memory.replay.noiseScale = 0
-      memory.forward()
+      let replay = Replay.evaluation(loader.samples, filled: filled, seed: seed)
+      memory.forward(replay.atMean)
       row[0] = Double(filled)
       row[3] = vd_weighted_sum(memory[graph.terms.reconstruction], loader.weights, Validator.chunk)
-      memory.replay.noiseScale = 1
-      memory.forward()
+      memory.forward(replay)
       row[1] = vd_weighted_sum(memory[graph.terms.reconstruction], loader.weights, Validator.chunk)
       row[2] = vd_weighted_sum(memory[graph.terms.kl], loader.weights, Validator.chunk)
       row[4] = vd_weighted_sum(memory[graph.terms.loss], loader.weights, Validator.chunk)
@@ -110,6 +104,3 @@ package final class Validator {
         edges: Bins.logvar.edges.map { exp($0 / 2) }, counts: Array(sums.suffix(Bins.logvar.count))))
   }
 }
-
-/// The epoch number that keys validation's noise: no training epoch has it.
-package let validationEpoch = UInt32.max

@@ -1,3 +1,4 @@
+import Autograd
 import Data
 import Kernels
 
@@ -51,7 +52,7 @@ package final class BatchAssembler {
   ) throws(Failure) {
     for (row, index) in chosen.enumerated() { indices[row] = index }
     try fill(chosen.count, x, y)
-    draw(chosen.count, x, seed: seed, attempt: 0, epoch: validationEpoch)
+    draw(chosen.count, x, seed: seed, attempt: 0, epoch: Replay.evaluationEpoch)
   }
 
   /// A slot's microbatch of a step, augmented; returns the number of real samples. x (rows, elements), y (rows,

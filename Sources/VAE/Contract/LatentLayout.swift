@@ -51,6 +51,9 @@ package struct LatentLayout: Sendable, Equatable {
   package var rates: Int { groups.last?.rates.upperBound ?? 0 }
   package var noiseColumns: Int { groups.last?.noise.upperBound ?? 0 }
 
+  /// Whether every posterior is a diagonal Gaussian.
+  package var isGaussian: Bool { groups.allSatisfy(\.isGaussian) }
+
   package subscript(name: String) -> LatentGroup? { groups.first { $0.name == name } }
 
   /// Sums of the groups of what is told by column of the rate.

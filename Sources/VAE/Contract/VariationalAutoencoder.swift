@@ -90,7 +90,6 @@ package final class VariationalAutoencoder {
     batch: Int, _ outputs: Set<ScoringOutput>, stream: String = "eps", redraws: Bool = false
   ) -> ScoringGraph {
     let recorded = recordScoring(batch: batch, outputs, stream: stream)
-    recorded.graph.replay.isTraining = false
     recorded.graph.redraws = redraws
     recorded.graph.finalize(parameters: store.values)
     return recorded
@@ -102,7 +101,6 @@ package final class VariationalAutoencoder {
     parameters: UnsafeMutablePointer<Float>? = nil
   ) -> GenerationGraph {
     let recorded = recordGeneration(batch: batch, from: origin, outputs)
-    recorded.graph.replay.isTraining = false
     recorded.graph.finalize(parameters: parameters ?? store.values)
     return recorded
   }

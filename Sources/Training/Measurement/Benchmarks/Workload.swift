@@ -1,3 +1,4 @@
+import Autograd
 import Communication
 import Data
 import Kernels
@@ -34,9 +35,8 @@ package final class Workload {
     next += 1
     let filled = try loader.load(
       plan, slot: slot, step: step, into: memory[graph.x], memory[graph.y], seed: 1, attempt: 0, epoch: 0)
-    memory.replay.samples = UnsafePointer(loader.samples)
     memory[graph.terms.beta][0] = 1
-    memory.forward()
+    memory.forward(.training(loader.samples, filled: filled, seed: 1, attempt: 0, epoch: 0))
     for row in 0..<plan.microbatch { seeds.base[row] = loader.weights[row] / Float(plan.batchSize) }
     memory.backward(from: graph.terms.loss, seed: seeds.base, gradients: gradient.base)
     StepRow.write(graph, loader.weights, filled: filled, into: row)
