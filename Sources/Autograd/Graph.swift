@@ -110,6 +110,12 @@ package final class Graph {
 
   package func needsGradient(_ tensor: Tensor) -> Bool { entries[tensor.index].needsGradient }
 
+  /// Refuses to record an operation over a value that would need a gradient which the operation does not compute.
+  func requireConstant(_ tensor: Tensor, _ role: String) {
+    precondition(
+      !needsGradient(tensor), "\(role) \(tensor.shape) would need a gradient, and the operation computes none for it")
+  }
+
   private func add(_ shape: Shape, _ place: Place, needsGradient: Bool) -> Tensor {
     precondition(valueTable == nil, "a tensor \(shape) added to a finalized graph")
     entries.append(Entry(shape: shape, place: place, needsGradient: needsGradient))
