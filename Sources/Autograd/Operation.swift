@@ -4,6 +4,8 @@
 /// those of its own outputs: their consumers have run by then. Neither allocates.
 package protocol Operation {
   static var name: String { get }
+  /// Everything that forward or backward reads and others wrote, also where there is no gradient to it: what is not
+  /// named may be overwritten.
   var inputs: [Tensor] { get }
   var outputs: [Tensor] { get }
   /// Scratch that holds something from forward to backward. Scratch that is named nowhere keeps its values for ever.

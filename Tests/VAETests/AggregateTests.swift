@@ -97,9 +97,10 @@ import VAE
     let plain = try terms { _ in }
     let both = try terms { ($0.totalCorrelation, $0.discrepancy) = (3, 50) }
     #expect(plain.recon == both.recon && plain.kl == both.kl)
-    let inference = both.graph.inference, graph = both.graph.graph
-    let z = (0..<15).map { graph[inference.z][$0] }, mu = (0..<15).map { graph[inference.posterior.mu][$0] }
-    let logvar = (0..<15).map { graph[inference.posterior.logvar][$0] }, ones = [Float](repeating: 1, count: 5)
+    let elbo = both.graph, graph = both.graph.graph
+    let spread = try #require(elbo.logvar)
+    let z = (0..<15).map { graph[elbo.z][$0] }, mu = (0..<15).map { graph[elbo.code][$0] }
+    let logvar = (0..<15).map { graph[spread][$0] }, ones = [Float](repeating: 1, count: 5)
     let tc = try evaluate([z, mu, logvar], rows: 5, filled: 5, ones) {
       $0.totalCorrelation($1[0], mu: $1[1], logvar: $1[2])
     }.values

@@ -90,7 +90,7 @@ private func interleaved(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).flat
     objective.perceptual = 0.5
     let model = try VariationalAutoencoder(settings(image), likelihood: likelihood, objective: objective, seed: 3)
     let elbo = model.elboGraph(batch: 2, gradients: true), graph = elbo.graph
-    #expect(elbo.inference.location.columns == 20 * likelihood.outputs(channels: 3))
+    #expect(elbo.location.columns == 20 * likelihood.outputs(channels: 3))
     for i in 0..<elbo.x.count { graph[elbo.x][i] = Float(i * 37 % 256) / 255 }
     graph[elbo.terms.beta][0] = 1
     graph.forward(.drawn())
@@ -115,10 +115,10 @@ private func interleaved(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).flat
       graph[elbo.terms.beta][0] = 1
       graph.forward(.drawn())
       func values(_ tensor: Tensor) -> [Float] { (0..<tensor.count).map { graph[tensor][$0] } }
-      let decoder = model.decoderGraph(batch: 3)
-      decoder.graph[decoder.z].update(from: graph[elbo.inference.z], count: decoder.z.count)
+      let decoder = model.generationGraph(batch: 3, from: .latents, [.mean])
+      decoder.graph[decoder.input].update(from: graph[elbo.z], count: decoder.input.count)
       decoder.graph.forward()
-      let mean = (0..<decoder.mean.count).map { decoder.graph[decoder.mean][$0] }
+      let mean = (0..<decoder[.mean].count).map { decoder.graph[decoder[.mean]][$0] }
       let apart = evaluate([values(elbo.x), mean], rows: 3) { $0.dissimilarity($1[0], $1[1], image: image) }
       return (values(elbo.terms.loss), values(elbo.terms.reconstruction), apart.map(Float.init))
     }

@@ -71,27 +71,29 @@ private func make(
     likelihoodSettings.kind = name
     let likelihood = try LikelihoodRegistry.make(likelihoodSettings)
     let model = try make(settings { $0.dropout = 0.3 }, likelihood)
-    let elbo = model.elboGraph(batch: 4, gradients: false), encoder = model.encoderGraph(batch: 4)
-    let decoder = model.decoderGraph(batch: 4), conditional = model.conditionalGraph(batch: 4)
+    let elbo = model.elboGraph(batch: 4, gradients: false), encoder = model.scoringGraph(batch: 4, [.code, .logvar])
+    let decoder = model.generationGraph(batch: 4, from: .latents, [.mean])
+    let conditional = model.generationGraph(batch: 4, from: .latents, [.reconstruction])
+    let seen = try #require(conditional.x)
     for i in 0..<elbo.x.count {
       let value = Float(i % 5 * 51) / 255
-      (elbo.graph[elbo.x][i], encoder.graph[encoder.x][i], conditional.graph[conditional.x][i]) = (value, value, value)
+      (elbo.graph[elbo.x][i], encoder.graph[encoder.x][i], conditional.graph[seen][i]) = (value, value, value)
     }
     elbo.graph.forward(.evaluation(sampleNumbers, seed: 0))
-    decoder.graph[decoder.z].update(from: elbo.graph[elbo.inference.z], count: decoder.z.count)
+    decoder.graph[decoder.input].update(from: elbo.graph[elbo.z], count: decoder.input.count)
     decoder.graph.forward(.deterministic)
-    conditional.graph[conditional.z].update(from: elbo.graph[elbo.inference.z], count: decoder.z.count)
+    conditional.graph[conditional.input].update(from: elbo.graph[elbo.z], count: decoder.input.count)
     conditional.graph.forward(.deterministic)
     encoder.graph.forward(.deterministic)
     func values(_ graph: Graph, _ tensor: Tensor) -> [Float] { (0..<tensor.count).map { graph[tensor][$0] } }
-    let posterior = elbo.inference.posterior
-    #expect(values(encoder.graph, encoder.posterior.mu) == values(elbo.graph, posterior.mu))
-    #expect(values(encoder.graph, encoder.posterior.logvar) == values(elbo.graph, posterior.logvar))
+    let spread = try #require(elbo.logvar)
+    #expect(values(encoder.graph, encoder[.code]) == values(elbo.graph, elbo.code))
+    #expect(values(encoder.graph, encoder[.logvar]) == values(elbo.graph, spread))
     #expect(
-      values(conditional.graph, conditional.reconstruction) == values(elbo.graph, elbo.terms.reconstruction))
-    let isUnit = values(decoder.graph, decoder.mean).allSatisfy { $0 > 0 && $0 < 1 }
+      values(conditional.graph, conditional[.reconstruction]) == values(elbo.graph, elbo.terms.reconstruction))
+    let isUnit = values(decoder.graph, decoder[.mean]).allSatisfy { $0 > 0 && $0 < 1 }
     #expect(isUnit || likelihood.support == .real)
-    #expect(decoder.mean.shape == elbo.x.shape)
+    #expect(decoder[.mean].shape == elbo.x.shape)
     // The decoder is no part of the encoder's memory.
     #expect(encoder.graph.bytes < elbo.graph.bytes)
   }
@@ -136,7 +138,7 @@ private func make(
     let elbo = model.elboGraph(batch: 5, gradients: false)
     for i in 0..<elbo.x.count { elbo.graph[elbo.x][i] = Float(i % 7) / 7 }
     elbo.graph.forward(.drawn())
-    let logvar = elbo.inference.posterior.logvar
+    let logvar = try #require(elbo.logvar)
     let values = (0..<logvar.count).map { elbo.graph[logvar][$0] }
     #expect(values.min() == -4 && values.max() == 2)
     #expect(elbo.graph.firstNonFinite(inputs: [elbo.x]) == nil)

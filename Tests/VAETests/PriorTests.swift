@@ -95,23 +95,23 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
     _ model: VariationalAutoencoder
   ) -> (noise: [Double], z: [Double], y: [Double], density: [Double]) {
     let batch = Self.batch
-    let prior = model.priorGraph(batch: batch), conditional = model.conditionalGraph(batch: batch)
+    let prior = model.generationGraph(batch: batch, from: .prior, [.z]), conditional = model.generationGraph(batch: batch, from: .latents, [.reconstruction, .logPrior])
     let samples = (0..<UInt64(batch)).map { $0 }
     KeyedGenerator(seed: 2, stream: "noise").normal(
-      into: prior.graph[prior.noise], samples: samples, rows: batch, columns: prior.noise.columns, epoch: 0)
+      into: prior.graph[prior.input], samples: samples, rows: batch, columns: prior.input.columns, epoch: 0)
     for (tensor, graph) in [(prior.y, prior.graph), (conditional.y, conditional.graph)] {
       guard let tensor else { continue }
       for row in 0..<batch { graph[tensor][row * tensor.columns + row % tensor.columns] = 1 }
     }
     prior.graph.forward()
-    conditional.graph[conditional.z].update(from: prior.graph[prior.z], count: prior.z.count)
+    conditional.graph[conditional.input].update(from: prior.graph[prior[.z]], count: prior[.z].count)
     conditional.graph.forward()
     func doubles(_ graph: Graph, _ tensor: Tensor?) -> [Double] {
       tensor.map { tensor in (0..<tensor.count).map { Double(graph[tensor][$0]) } } ?? []
     }
     return (
-      doubles(prior.graph, prior.noise), doubles(prior.graph, prior.z), doubles(prior.graph, prior.y),
-      doubles(conditional.graph, conditional.logPrior)
+      doubles(prior.graph, prior.input), doubles(prior.graph, prior[.z]), doubles(prior.graph, prior.y),
+      doubles(conditional.graph, conditional[.logPrior])
     )
   }
 
@@ -146,18 +146,18 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
     let model = try model(
       settings { ($0.prior, $0.latent, $0.condition, $0.flowLayers) = (prior, 2, 2, 6) }, scale: 0.2)
     let side = 400, reach: Float = 20, step = 2 * reach / Float(side), batch = side
-    let graph = model.conditionalGraph(batch: batch), memory = graph.graph
+    let graph = model.generationGraph(batch: batch, from: .latents, [.reconstruction, .logPrior]), memory = graph.graph
     for told in 0..<2 {
       let y = try #require(graph.y)
       for row in 0..<batch { for j in 0..<2 { memory[y][row * 2 + j] = j == told ? 1 : 0 } }
       var total = 0.0
       for line in 0..<side {
         for row in 0..<batch {
-          memory[graph.z][2 * row] = -reach + (Float(line) + 0.5) * step
-          memory[graph.z][2 * row + 1] = -reach + (Float(row) + 0.5) * step
+          memory[graph.input][2 * row] = -reach + (Float(line) + 0.5) * step
+          memory[graph.input][2 * row + 1] = -reach + (Float(row) + 0.5) * step
         }
         memory.forward()
-        for row in 0..<batch { total += exp(Double(memory[graph.logPrior][row])) * Double(step * step) }
+        for row in 0..<batch { total += exp(Double(memory[graph[.logPrior]][row])) * Double(step * step) }
       }
       #expect(abs(total - 1) < 1e-4, "\(prior), told \(told): \(total)")
     }
@@ -169,43 +169,43 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
   func divergence(prior: String) throws {
     let model = try model(settings { ($0.prior, $0.condition) = (prior, 3) })
     let elbo = model.elboGraph(batch: Self.batch, gradients: false), graph = elbo.graph
-    let conditional = model.conditionalGraph(batch: Self.batch), y = try #require(elbo.y)
+    let conditional = model.generationGraph(batch: Self.batch, from: .latents, [.reconstruction, .logPrior]), y = try #require(elbo.y)
     for i in 0..<elbo.x.count { graph[elbo.x][i] = Float(i % 7) / 7 }
     for row in 0..<Self.batch { graph[y][row * 3 + row % 3] = 1 }
     graph.forward(.drawn())
-    conditional.graph[conditional.z].update(from: graph[elbo.inference.z], count: elbo.inference.z.count)
+    conditional.graph[conditional.input].update(from: graph[elbo.z], count: elbo.z.count)
     conditional.graph[conditional.y]?.update(from: graph[y], count: y.count)
     conditional.graph.forward()
-    let posterior = elbo.inference.posterior, perUnit = elbo.terms.klPerUnit
-    #expect(perUnit.shape == posterior.mu.shape)
+    let spread = try #require(elbo.logvar), perUnit = elbo.terms.klPerUnit
+    #expect(perUnit.shape == elbo.code.shape)
     for row in 0..<Self.batch {
       var own = 0.0, sum = 0.0
       for at in row * 5..<(row + 1) * 5 {
-        let logvar = Double(graph[posterior.logvar][at])
-        let d = Double(graph[elbo.inference.z][at]) - Double(graph[posterior.mu][at])
+        let logvar = Double(graph[spread][at])
+        let d = Double(graph[elbo.z][at]) - Double(graph[elbo.code][at])
         own -= (log(2 * Double.pi) + logvar + d * d * exp(-logvar)) / 2
         sum += Double(graph[perUnit][at])
       }
       #expect(abs(sum - Double(graph[elbo.terms.kl][row])) < 1e-4)
-      let estimate = own - Double(conditional.graph[conditional.logPrior][row])
-      if model.prior.hasExactDivergence {
+      let estimate = own - Double(conditional.graph[conditional[.logPrior]][row])
+      if model.hasExactRates {
         #expect(sum > 0)
       } else {
         #expect(abs(sum - estimate) < 1e-3 * max(1, abs(estimate)))
       }
     }
     // Of Gaussians, the estimate's mean over many draws is the closed form.
-    guard model.prior.hasExactDivergence else { return }
+    guard model.hasExactRates else { return }
     var exact = 0.0, estimated = 0.0, squares = 0.0
     let draws = 4_000
     for epoch in 0..<draws {
       graph.forward(.drawn(epoch: UInt32(epoch)))
-      conditional.graph[conditional.z].update(from: graph[elbo.inference.z], count: elbo.inference.z.count)
+      conditional.graph[conditional.input].update(from: graph[elbo.z], count: elbo.z.count)
       conditional.graph.forward()
-      var estimate = -Double(conditional.graph[conditional.logPrior][0])
+      var estimate = -Double(conditional.graph[conditional[.logPrior]][0])
       for at in 0..<5 {
-        let logvar = Double(graph[posterior.logvar][at])
-        let d = Double(graph[elbo.inference.z][at]) - Double(graph[posterior.mu][at])
+        let logvar = Double(graph[spread][at])
+        let d = Double(graph[elbo.z][at]) - Double(graph[elbo.code][at])
         estimate -= (log(2 * Double.pi) + logvar + d * d * exp(-logvar)) / 2
       }
       exact = Double(graph[elbo.terms.kl][0])

@@ -53,7 +53,7 @@ private final class LinearVAE {
     let norms = (0..<PCA.latent).map { j in
       (0..<PCA.elements).reduce(0.0) { $0 + pow(weight[$1 * PCA.latent + j], 2) }
     }
-    let logvar = graph[elbo.inference.posterior.logvar]
+    guard let logvar = graph[elbo.logvar] else { return [] }
     return (0..<PCA.count).map { row in
       let spread = (0..<PCA.latent).reduce(0.0) { $0 + norms[$1] * exp(Double(logvar[row * PCA.latent + $1])) }
       return Double(graph[elbo.terms.reconstruction][row]) + Double(graph[elbo.terms.kl][row]) + spread * precision / 2

@@ -107,9 +107,11 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
     let x = graph.input([batch, settings.elements]), eps = graph.input([batch, settings.latent])
     let y = settings.condition > 0 ? graph.input([batch, settings.condition]) : nil
     let model = try ModelRegistry.make(settings)
-    let inference = model.infer(
-      x, given: y, prior: try PriorRegistry.make(settings), noise: { _ in .supplied(eps) }, in: scope)
-    let terms = objective.record(x, inference, likelihood: trajectory.likelihood, image: settings.image, in: scope)
+    let trace = Trace(in: scope, prior: try PriorRegistry.make(settings)) { _ in .posterior(.supplied(eps)) }
+    let location = model.record(x, given: y, in: trace)
+    let terms = objective.record(
+      x, location: location, trace, likelihood: trajectory.likelihood, image: settings.image)
+    graph.keep([terms.reconstruction, terms.klPerUnit, terms.kl, terms.loss])
     store.allocate(seed: 0)
     graph.finalize(parameters: store.values)
     let names = file.tensors.compactMap { $0.name.hasPrefix("initial.") ? String($0.name.dropFirst(8)) : nil }

@@ -27,20 +27,22 @@ package enum Activation: String, CaseIterable, Sendable {
 struct Activate: Operation {
   static let name = "activation"
   let x, y: Tensor
-  let kept: Tensor?
+  let beforeActivation: Tensor?
   let zeroBias: Tensor
   let f: Activation
-  var inputs: [Tensor] { [x] }
+  var inputs: [Tensor] { [x, zeroBias] }
   var outputs: [Tensor] { [y] }
+  var kept: [Tensor] { beforeActivation.map { [$0] } ?? [] }
+  var translated: [Tensor] { [x] }
 
   func forward(_ memory: Memory) {
     memory[y].update(from: memory[x], count: x.count)
-    vd_bias_activation(memory[y], kept.map { memory[$0] }, memory[zeroBias], x.rows, x.columns, f.code)
+    vd_bias_activation(memory[y], beforeActivation.map { memory[$0] }, memory[zeroBias], x.rows, x.columns, f.code)
   }
 
   func backward(_ memory: Memory) {
     guard let gx = memory.gradient(x), let gy = memory.gradient(y) else { return }
-    vd_activation_backward(gy, memory[y], kept.map { memory[$0] }, x.count, f.code)
+    vd_activation_backward(gy, memory[y], beforeActivation.map { memory[$0] }, x.count, f.code)
     vd_add(gx, gy, x.count)
   }
 }
@@ -70,7 +72,9 @@ extension Graph {
   package func activate(_ x: Tensor, _ f: Activation) -> Tensor {
     guard f != .identity else { return x }
     let y = output(x.shape, of: [x])
-    record(Activate(x: x, y: y, kept: f.needsInput ? scratch(x.shape) : nil, zeroBias: scratch([x.columns]), f: f))
+    record(
+      Activate(
+        x: x, y: y, beforeActivation: f.needsInput ? scratch(x.shape) : nil, zeroBias: scratch([x.columns]), f: f))
     return y
   }
 }

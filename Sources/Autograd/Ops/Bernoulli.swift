@@ -6,7 +6,7 @@ import Kernels
 struct BernoulliWithLogits: Operation {
   static let name = "Bernoulli with logits"
   let x, logits, residual, loss: Tensor
-  var inputs: [Tensor] { [logits] }
+  var inputs: [Tensor] { [x, logits] }
   var outputs: [Tensor] { [loss] }
   var kept: [Tensor] { [residual] }
 
@@ -31,6 +31,7 @@ extension Graph {
   /// -log p(x | logits) per sample, nats. x and logits (batch, ...) -> (batch)
   package func bernoulli(_ x: Tensor, logits: Tensor) -> Tensor {
     precondition(x.count == logits.count, "Bernoulli: data \(x.shape), logits \(logits.shape)")
+    requireConstant(x, "Bernoulli: data")
     let loss = output([x.rows], of: [logits])
     record(BernoulliWithLogits(x: x, logits: logits, residual: scratch(x.shape), loss: loss))
     return loss

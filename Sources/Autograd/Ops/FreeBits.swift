@@ -8,7 +8,7 @@ struct FreeBits: Operation {
   let x, y: Tensor
   /// Nats, not differentiated. (1)
   let floor: Tensor
-  var inputs: [Tensor] { [x] }
+  var inputs: [Tensor] { [x, floor] }
   var outputs: [Tensor] { [y] }
 
   func forward(_ memory: Memory) { vd_floor(memory[y], memory[x], x.count, memory[floor][0]) }
@@ -27,6 +27,7 @@ extension Graph {
   /// max(kl, floor) in nats, elementwise; floor (1), 0 or more.
   package func freeBits(_ kl: Tensor, floor: Tensor) -> Tensor {
     precondition(floor.count == 1, "free bits of \(floor.shape)")
+    requireConstant(floor, "free bits: the floor")
     let y = output(kl.shape, of: [kl])
     record(FreeBits(x: kl, y: y, floor: floor))
     return y

@@ -4,7 +4,7 @@ import Kernels
 struct GaussianNegativeLogLikelihood: Operation {
   static let name = "Gaussian"
   let x, mean, logSigma, loss: Tensor
-  var inputs: [Tensor] { [mean, logSigma] }
+  var inputs: [Tensor] { [x, mean, logSigma] }
   var outputs: [Tensor] { [loss] }
 
   func forward(_ memory: Memory) {
@@ -31,6 +31,7 @@ extension Graph {
   package func gaussian(_ x: Tensor, mean: Tensor, logSigma: Tensor) -> Tensor {
     precondition(
       x.count == mean.count && logSigma.count == 1, "Gaussian: data \(x.shape), mean \(mean.shape), \(logSigma.shape)")
+    requireConstant(x, "Gaussian: data")
     let loss = output([x.rows], of: [mean, logSigma])
     record(GaussianNegativeLogLikelihood(x: x, mean: mean, logSigma: logSigma, loss: loss))
     return loss

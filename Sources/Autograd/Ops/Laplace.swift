@@ -4,7 +4,7 @@ import Kernels
 struct LaplaceNegativeLogLikelihood: Operation {
   static let name = "Laplace"
   let x, mean, logScale, loss: Tensor
-  var inputs: [Tensor] { [mean, logScale] }
+  var inputs: [Tensor] { [x, mean, logScale] }
   var outputs: [Tensor] { [loss] }
 
   func forward(_ memory: Memory) {
@@ -32,6 +32,7 @@ extension Graph {
   package func laplace(_ x: Tensor, mean: Tensor, logScale: Tensor) -> Tensor {
     precondition(
       x.count == mean.count && logScale.count == 1, "Laplace: data \(x.shape), mean \(mean.shape), \(logScale.shape)")
+    requireConstant(x, "Laplace: data")
     let loss = output([x.rows], of: [mean, logScale])
     record(LaplaceNegativeLogLikelihood(x: x, mean: mean, logScale: logScale, loss: loss))
     return loss

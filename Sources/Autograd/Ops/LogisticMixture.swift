@@ -29,7 +29,7 @@ struct LogisticMixtureNegativeLogLikelihood: Operation {
   let mixture: LogisticMixture
   let pixels: Int
   let x, location, loss: Tensor
-  var inputs: [Tensor] { [location] }
+  var inputs: [Tensor] { [x, location] }
   var outputs: [Tensor] { [loss] }
 
   func forward(_ memory: Memory) {
@@ -145,6 +145,7 @@ extension Graph {
     precondition(
       x.rows == location.rows && x.columns == pixels * mixture.channels,
       "logistic mixture: data \(x.shape), location \(location.shape)")
+    requireConstant(x, "logistic mixture: data")
     record(
       LogisticMixtureNegativeLogLikelihood(mixture: mixture, pixels: pixels, x: x, location: location, loss: loss))
     return loss
@@ -159,6 +160,7 @@ extension Graph {
 
   /// A draw from p(x | location), not differentiated. (batch, pixels * outputs) -> (batch, pixels * channels)
   package func logisticMixtureSample(_ location: Tensor, _ mixture: LogisticMixture, stream: String) -> Tensor {
+    requireOneRowPerSample(location, "draw from a logistic mixture")
     let pixels = mixture.pixels(location), x = scratch([location.rows, pixels * mixture.channels])
     record(
       LogisticMixtureSample(

@@ -58,6 +58,7 @@ extension Graph {
     precondition(
       mu.shape == logvar.shape && mu.shape == eps.shape,
       "reparameterize: mu \(mu.shape), logvar \(logvar.shape), eps \(eps.shape)")
+    requireConstant(eps, "reparameterize: the noise")
     let z = output(mu.shape, of: [mu, logvar])
     record(Reparameterize(mu: mu, logvar: logvar, eps: eps, deviation: scratch(mu.shape), z: z))
     return z

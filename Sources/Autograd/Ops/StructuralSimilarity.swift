@@ -8,7 +8,7 @@ struct StructuralDissimilarity: Operation {
   static let name = "structural dissimilarity"
   let image: ImageShape
   let x, y, planes, loss: Tensor
-  var inputs: [Tensor] { [y] }
+  var inputs: [Tensor] { [x, y] }
   var outputs: [Tensor] { [loss] }
   var workspace: [Tensor] { [planes] }
 
@@ -29,6 +29,7 @@ extension Graph {
   package func dissimilarity(_ x: Tensor, _ y: Tensor, image: ImageShape) -> Tensor {
     precondition(
       x.count == y.count && x.columns == image.count, "dissimilarity of \(x.shape) and \(y.shape), images \(image)")
+    requireConstant(x, "dissimilarity: data")
     let loss = output([x.rows], of: [y])
     let planes = scratch([vd_similarity_workspace(image.rows, image.columns)])
     record(StructuralDissimilarity(image: image, x: x, y: y, planes: planes, loss: loss))

@@ -19,7 +19,7 @@ struct TableNegativeLogLikelihood: Operation {
   let layout: TableLayout
   let floor: Float
   let x, location, raw, sigma, loss: Tensor
-  var inputs: [Tensor] { [location, raw] }
+  var inputs: [Tensor] { [x, location, raw] }
   var outputs: [Tensor] { [loss] }
   var kept: [Tensor] { [sigma] }
   private var step: Int { raw.count > 1 ? 1 : 0 }
@@ -159,6 +159,7 @@ extension Graph {
     precondition(
       x.columns == layout.columns && location.shape == x.shape && [1, layout.numbers].contains(raw.count),
       "a table of \(layout.columns) elements: data \(x.shape), location \(location.shape), sigma \(raw.shape)")
+    requireConstant(x, "a table: data")
     let loss = output([x.rows], of: [location, raw])
     record(
       TableNegativeLogLikelihood(
@@ -179,6 +180,7 @@ extension Graph {
   package func tableSample(
     _ location: Tensor, raw: Tensor, floor: Float, _ layout: TableLayout, stream: String
   ) -> Tensor {
+    requireOneRowPerSample(location, "draw from a table")
     let x = scratch(location.shape)
     record(
       TableSample(
@@ -190,6 +192,7 @@ extension Graph {
 
   /// x with 0 for what is missing and, if wanted, a mask of what is not beside it. (batch, n) -> (batch, n or 2 n)
   package func observed(_ x: Tensor, masked: Bool) -> Tensor {
+    requireConstant(x, "observed values: data")
     let y = scratch(x.shape), mask = masked ? scratch(x.shape) : nil
     record(Observed(x: x, y: y, mask: mask))
     return mask.map { concatenate([y, $0]) } ?? y

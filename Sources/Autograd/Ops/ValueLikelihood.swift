@@ -39,7 +39,7 @@ struct FusedNegativeLogLikelihood: Operation {
   static let name = "likelihood"
   let kind: FusedLikelihood
   let x, location, residual, loss: Tensor
-  var inputs: [Tensor] { [location] }
+  var inputs: [Tensor] { [x, location] }
   var outputs: [Tensor] { [loss] }
   var kept: [Tensor] { [residual] }
 
@@ -141,6 +141,7 @@ extension Graph {
     precondition(
       location.rows == x.rows && location.columns == kind.arity * x.columns,
       "\(kind): data \(x.shape), location \(location.shape)")
+    requireConstant(x, "\(kind): data")
     let loss = output([x.rows], of: [location])
     record(
       FusedNegativeLogLikelihood(kind: kind, x: x, location: location, residual: scratch(location.shape), loss: loss))
@@ -164,6 +165,7 @@ extension Graph {
     _ location: Tensor, _ kind: ValueLikelihood, logScale: Tensor? = nil, stream: String
   ) -> Tensor {
     precondition((logScale != nil) == (kind == .gaussian || kind == .laplace), "\(kind): a shared scale, or none")
+    requireOneRowPerSample(location, "draw from a likelihood")
     let x = scratch([location.rows, location.columns / kind.arity])
     record(
       LikelihoodSample(

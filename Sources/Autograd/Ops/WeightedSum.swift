@@ -5,7 +5,7 @@ struct WeightedSum: Operation {
   static let name = "weighted sum"
   let terms: [(coefficient: Tensor, x: Tensor)]
   let y: Tensor
-  var inputs: [Tensor] { terms.map(\.x) }
+  var inputs: [Tensor] { terms.flatMap { [$0.coefficient, $0.x] } }
   var outputs: [Tensor] { [y] }
 
   func forward(_ memory: Memory) {
@@ -34,6 +34,7 @@ extension Graph {
     precondition(
       !terms.isEmpty && terms.allSatisfy { $0.x.shape == terms[0].x.shape && $0.coefficient.count == 1 },
       "weighted sum of \(terms.map(\.x.shape))")
+    for term in terms { requireConstant(term.coefficient, "weighted sum: the coefficient") }
     let y = output(terms[0].x.shape, of: terms.map(\.x))
     record(WeightedSum(terms: terms, y: y))
     return y
