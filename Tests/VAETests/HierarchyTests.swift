@@ -144,7 +144,7 @@ private struct LinearHierarchy: LatentModel {
     let drawn = autoencoder.generationGraph(batch: rows, from: .prior, [.z, .mean])
     let noise: [Float] = [1, -1, 0.5, 2, -0.25, 0]
     for (i, value) in noise.enumerated() { drawn.graph[drawn.input][i] = value }
-    drawn.graph.forward(.deterministic)
+    drawn.graph.forward()
     let given = autoencoder.generationGraph(batch: rows, from: .latents, [.mean, .logPrior])
     for row in 0..<rows {
       let z2 = noise[2 * row], z1 = 0.8 * z2 + 0.6 * noise[2 * row + 1]
