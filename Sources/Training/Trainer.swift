@@ -3,6 +3,7 @@ import Communication
 import Data
 import Foundation
 import Kernels
+import Optimizers
 import VAE
 
 /// The training loop, the same on every rank. Whatever changes control flow was reduced over all ranks first.

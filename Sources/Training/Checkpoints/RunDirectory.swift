@@ -1,6 +1,7 @@
 import Foundation
 import Kernels
 import Persistence
+import Settings
 import Synchronization
 import VAE
 

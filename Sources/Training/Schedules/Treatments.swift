@@ -1,3 +1,5 @@
+import Settings
+
 /// What is done about a collapse: `monitor.on_collapse`.
 package enum CollapseResponse: String, CaseIterable, BitwiseCopyable, Sendable {
   case warn, stop
