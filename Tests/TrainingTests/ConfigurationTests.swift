@@ -1,3 +1,4 @@
+import Configuration
 import Foundation
 import Kernels
 import Settings
@@ -532,14 +533,14 @@ private func read(_ yaml: String) throws(Failure) -> Configuration {
     for (text, expected, written) in cases {
       #expect(try seconds(text) == expected)
       var configuration = Configuration()
-      configuration.train.maxTime = Training.Duration(seconds: expected)
+      configuration.train.maxTime = Configuration.Duration(seconds: expected)
       #expect(ConfigurationSchema.standard.find("train.max_time")?.text(configuration) == written)
     }
     var random = Random(state: 4)
     for _ in 0..<1_000 {
       let value = Double.random(in: 0...1, using: &random) * pow(10, Double.random(in: -6...9, using: &random))
       var configuration = Configuration()
-      configuration.train.maxTime = Training.Duration(seconds: value)
+      configuration.train.maxTime = Configuration.Duration(seconds: value)
       #expect(try read(configuration.yaml).train.maxTime.seconds == value)
     }
   }

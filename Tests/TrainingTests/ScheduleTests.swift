@@ -1,3 +1,4 @@
+import Configuration
 import Foundation
 import Kernels
 import Optimizers
@@ -314,7 +315,7 @@ import Training
     }
     let stop = coordinator.direct(step: 3, none, signalled: true)
     #expect(stop.action == .stop && stop.reason == .signalled)
-    var timed = try self.coordinator { $0.train.maxTime = Training.Duration(seconds: 1e-9) }
+    var timed = try self.coordinator { $0.train.maxTime = Configuration.Duration(seconds: 1e-9) }
     #expect(timed.direct(step: 0, none, signalled: false).reason == .maxTime)
   }
 

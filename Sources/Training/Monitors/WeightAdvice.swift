@@ -1,3 +1,4 @@
+import Configuration
 import Settings
 
 /// What to set so that the KL weighs more or less.

@@ -4,7 +4,7 @@ import Kernels
 import Settings
 import VAE
 
-extension Duration: ConfigurationValue {
+extension Configuration.Duration: ConfigurationValue {
   package static var expectation: String { "a time such as 3h50m, 90s, 2d or none" }
   package init?(configurationText text: String) {
     if text == "none" {
@@ -15,7 +15,7 @@ extension Duration: ConfigurationValue {
     var total = 0.0, digits = ""
     for character in text {
       if let factor = factors[character] {
-        guard let value = Duration.number(digits) else { return nil }
+        guard let value = Self.number(digits) else { return nil }
         total += value * factor
         digits = ""
       } else {
@@ -23,7 +23,7 @@ extension Duration: ConfigurationValue {
       }
     }
     if !digits.isEmpty {  // a bare number is seconds
-      guard total == 0, let value = Duration.number(digits) else { return nil }
+      guard total == 0, let value = Self.number(digits) else { return nil }
       total = value
     }
     guard total.isFinite, total > 0, total < 1e10 else { return nil }
@@ -57,7 +57,7 @@ extension Watchdog.Limit: ConfigurationValue {
     if text == "auto" {
       self = .auto
     } else {
-      guard let duration = Duration(configurationText: text) else { return nil }
+      guard let duration = Configuration.Duration(configurationText: text) else { return nil }
       self = duration == .none ? .none : .seconds(duration.seconds)
     }
   }
@@ -65,24 +65,7 @@ extension Watchdog.Limit: ConfigurationValue {
     switch self {
     case .auto: "auto"
     case .none: "none"
-    case .seconds(let seconds): Duration(seconds: seconds).configurationText
+    case .seconds(let seconds): Configuration.Duration(seconds: seconds).configurationText
     }
   }
 }
-
-extension Scale: ConfigurationValue {}
-extension ColumnKind: ConfigurationValue {}
-extension Binarization: ConfigurationValue {}
-extension BetaShape: ConfigurationValue {}
-extension ModelTask: ConfigurationValue {}
-extension CollapseResponse: ConfigurationValue {}
-extension RateShape: ConfigurationValue {}
-extension TimeUnit: ConfigurationValue {}
-extension ProgressStyle: ConfigurationValue {}
-extension ConditionKind: ConfigurationValue {}
-extension Reduction: ConfigurationValue {}
-extension ExchangeRoute: ConfigurationValue {}
-extension WireFormat: ConfigurationValue {}
-extension Sharding: ConfigurationValue {}
-extension EpochMetric: ConfigurationValue {}
-extension Products.Library: ConfigurationValue {}

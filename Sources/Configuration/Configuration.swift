@@ -165,29 +165,13 @@ package struct Configuration: Sendable, Equatable {
   }
 }
 
-/// How values are scaled for the likelihood.
-package enum Scale: String, CaseIterable, Sendable { case auto, none, unit, minmax, standardize }
-/// What cells of a table may be: numbers alone, or words (categories) and nothing (missing values) as well.
-package enum ColumnKind: String, CaseIterable, Sendable { case numbers, mixed }
-/// Whether grey values become 0 or 1: never, or anew each epoch with probability equal to the value.
-package enum Binarization: String, CaseIterable, Sendable { case none, dynamic }
-package enum BetaShape: String, CaseIterable, Sendable {
-  case constant, linear, cyclical, sigmoid
-  /// Answers to what training does (`BetaControl`).
-  case geco, controlvae, capacity
-
-  package var isControlled: Bool { [.geco, .controlvae, .capacity].contains(self) }
-}
-package enum RateShape: String, CaseIterable, Sendable { case constant, warmupCosine = "warmup_cosine", step }
-package enum Sharding: String, CaseIterable, Sendable { case auto, node, none }
-package enum TimeUnit: String, CaseIterable, Sendable { case epoch, step }
-package enum ProgressStyle: String, CaseIterable, Sendable { case auto, bar, plain, json, none }
-
-/// A length of time, written 3h50m, 90s, 2d or none.
-package struct Duration: Sendable, Equatable {
-  package var seconds: Double
-  package static let none = Duration(seconds: 0)
-  package init(seconds: Double) { self.seconds = seconds }
+extension Configuration {
+  /// A length of time, written 3h50m, 90s, 2d or none.
+  package struct Duration: Sendable, Equatable {
+    package var seconds: Double
+    package static let none = Duration(seconds: 0)
+    package init(seconds: Double) { self.seconds = seconds }
+  }
 }
 
 extension Configuration {

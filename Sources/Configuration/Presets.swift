@@ -71,7 +71,7 @@ extension ConfigurationSchema {
   ]
 
   /// The data that a preset names.
-  static func source(ofPreset name: String) -> String? {
+  package static func source(ofPreset name: String) -> String? {
     presets.first { $0.name == name }?.values.first { $0.0 == "data.source" }?.1
   }
 }
