@@ -36,9 +36,11 @@ let package = Package(
 
     // Engine
     .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS", "CCrypto"], swiftSettings: swift),
+    .target(name: "Settings", dependencies: ["Kernels"], swiftSettings: swift),
+    .target(name: "Optimizers", dependencies: ["Settings"], swiftSettings: swift),
     .target(name: "Autograd", dependencies: ["Kernels"], swiftSettings: swift),
     .target(name: "Layers", dependencies: ["Autograd"], swiftSettings: swift),
-    .target(name: "VAE", dependencies: ["Layers"], swiftSettings: swift),
+    .target(name: "VAE", dependencies: ["Layers", "Settings"], swiftSettings: swift),
 
     // Around it
     .target(
@@ -47,8 +49,14 @@ let package = Package(
     .target(name: "Communication", dependencies: ["CMPIShim", "Kernels"], swiftSettings: swift),
     .target(name: "Persistence", dependencies: ["Autograd"], swiftSettings: swift),
     .target(
+      name: "Configuration",
+      dependencies: [
+        "VAE", "Optimizers", "Data", "Communication", "Persistence", .product(name: "Yams", package: "Yams"),
+      ],
+      swiftSettings: swift),
+    .target(
       name: "Training",
-      dependencies: ["VAE", "Data", "Communication", "Persistence", .product(name: "Yams", package: "Yams")],
+      dependencies: ["Configuration", "VAE", "Optimizers", "Data", "Communication", "Persistence"],
       swiftSettings: swift),
     .target(name: "Evaluation", dependencies: ["Training"], swiftSettings: swift),
     .target(name: "Reporting", dependencies: ["Evaluation", "CPNG"], swiftSettings: swift),
@@ -94,7 +102,8 @@ let package = Package(
     .testTarget(name: "DataTests", dependencies: ["Data", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "LayersTests", dependencies: ["Layers"], swiftSettings: swift),
     .testTarget(
-      name: "VAETests", dependencies: ["VAE", "Training", "Persistence", "TestSupport"], swiftSettings: swift),
+      name: "VAETests", dependencies: ["VAE", "Optimizers", "Training", "Persistence", "TestSupport"],
+      swiftSettings: swift),
     .testTarget(name: "CommunicationTests", dependencies: ["Communication"], swiftSettings: swift),
     .testTarget(
       name: "PersistenceTests", dependencies: ["Persistence"], exclude: ["Fixtures"], swiftSettings: swift),

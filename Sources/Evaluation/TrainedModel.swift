@@ -1,4 +1,5 @@
 import Communication
+import Configuration
 import Data
 import Kernels
 import Persistence
@@ -32,6 +33,7 @@ package final class TrainedModel {
     try Products.select(configuration.train.products, threads: configuration.train.threads)
     let autoencoder = try VariationalAutoencoder(
       configuration.modelSettings(file.metadata.shape, schema, file.metadata.condition),
+      among: configuration.schema.registries,
       likelihood: configuration.likelihood(schema),
       objective: configuration.objectiveSettings, seed: UInt64(configuration.train.seed))
     let tensors = try SafetensorsFile(path: file.path)

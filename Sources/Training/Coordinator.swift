@@ -1,5 +1,7 @@
+import Configuration
 import Foundation
 import Kernels
+import Settings
 import VAE
 
 /// What rank 0 tells every rank after a step.

@@ -1,8 +1,10 @@
 import Autograd
 import Communication
+import Configuration
 import Data
 import Foundation
 import Kernels
+import Optimizers
 import VAE
 
 /// The training loop, the same on every rank. Whatever changes control flow was reduced over all ranks first.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Communication
+import Configuration
 import Foundation
 import Kernels
 import Reporting
@@ -66,7 +67,9 @@ struct VaeDist: ParsableCommand {
     let parts = text.split(separator: "'", maxSplits: 2, omittingEmptySubsequences: false)
     guard parts.count == 3, parts[0].hasSuffix("Unknown option ") else { return text }
     let guess = parts[2].range(of: #"^\. Did you mean '[^']*'\?"#, options: .regularExpression)
-    guard let path = ConfigurationSchema.path(meantBy: String(parts[1]), exactly: guess != nil) else { return text }
+    guard let path = ConfigurationSchema.standard.path(meantBy: String(parts[1]), exactly: guess != nil) else {
+      return text
+    }
     let rest = guess.map { parts[2][$0.upperBound...] } ?? parts[2]
     return parts[0] + "'\(parts[1])'\(rest)\n  hint: did you mean \(path.hasPrefix("-") ? path : "--set \(path)=...")?"
   }

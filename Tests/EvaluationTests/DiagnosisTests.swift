@@ -1,3 +1,4 @@
+import Configuration
 import Data
 import Evaluation
 import Kernels
@@ -124,7 +125,7 @@ import VAE
     #expect(collapsed() == ["encoder left behind"])
     #expect(collapsed { $0.use.sampleVariance = 1e-12 } == ["decoder ignores z"])
     #expect(
-      collapsed { ($0.configuration.model.likelihood, $0.configuration.model.sigma) = ("gaussian", 3) }.first
+      collapsed { ($0.configuration.model.likelihood, $0.configuration[.sigma]) = ("gaussian", 3) }.first
         == "likelihood too wide")
     #expect(collapsed { $0.configuration.optimizer.learningRate = 0.03 }.first == "learning rate too high")
     // Units that are active by their means, and a decoder that does not care whose z it gets.
@@ -133,7 +134,7 @@ import VAE
     // A mean that one outlier owns is no collapse.
     #expect(names(sound { ($0.use.shuffledReconstruction, $0.use.gapError) = (125, 22) }) == [])
     // What is explained needs no second cause.
-    let wide = collapsed { ($0.configuration.model.likelihood, $0.configuration.model.sigma) = ("gaussian", 3) }
+    let wide = collapsed { ($0.configuration.model.likelihood, $0.configuration[.sigma]) = ("gaussian", 3) }
     #expect(wide == ["likelihood too wide"])
     #expect(collapsed { $0.use.dataVariance = 0 } == ["constant data"])
     #expect(collapsed { $0.use.samples = 12 } == [])
@@ -186,7 +187,7 @@ import VAE
       { $0.configuration.objective.betaWarmup = 1_000 }, { $0.use.sampleVariance = 1e-12 },
       { $0.configuration.optimizer.learningRate = 0.03 }, { _ in },
       { $0.configuration.objective.betaSchedule = .constant },
-      { ($0.configuration.model.likelihood, $0.configuration.model.sigma) = ("gaussian", 3) },
+      { ($0.configuration.model.likelihood, $0.configuration[.sigma]) = ("gaussian", 3) },
       { $0.use.clampedLow = 0.5 }, { $0.use.clampedHigh = 0.5 }, { $0.configuration.model.latent = 60 },
     ]
     for (number, change) in ill.enumerated() {

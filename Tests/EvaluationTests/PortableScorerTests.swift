@@ -19,18 +19,17 @@ private struct ScoredModel {
 
   init(likelihood: String, columns: [Int] = [], prior: String = PriorRegistry.standard) throws {
     var settings = ModelSettings(), words = LikelihoodSettings()
-    settings.hidden = [11]
+    settings[.hidden] = [11]
     settings.latent = 3
     settings.image = ImageShape(rows: 1, columns: Self.elements, channels: 1)
     settings.missing = columns.isEmpty ? .none : .masked
     condition =
       prior == PriorRegistry.standard ? nil : .classes(labels: [0, 1, 2], names: ["a", "b", "c"])
     (settings.prior, settings.condition) = (prior, condition?.width ?? 0)
-    (settings.flowLayers, settings.priorHidden) = (4, [5])
-    words.kind = likelihood
+    (settings[.flowLayers], settings[.priorHidden]) = (4, [5])
     words.columns = columns
     autoencoder = try VariationalAutoencoder(
-      settings, likelihood: LikelihoodRegistry.make(words), objective: Objective(), seed: 5)
+      settings, likelihood: LikelihoodRegistry.all.make(likelihood, words), objective: Objective(), seed: 5)
     for parameter in autoencoder.store.parameters where parameter.name.hasPrefix("prior.") {
       for at in parameter.range { autoencoder.store.values[at] = Float(0.4 * sin(Double(at) * 2.3)) }
     }

@@ -1,6 +1,7 @@
 import CMPIShim
 import CMessageRecorder
 import Communication
+import Configuration
 import Foundation
 import Kernels
 import Training

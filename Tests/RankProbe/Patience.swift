@@ -1,5 +1,6 @@
 import CSlowDisk
 import Communication
+import Configuration
 import Glibc
 import Kernels
 import Persistence

@@ -1,7 +1,8 @@
+
+import Configuration
 import Foundation
 import TestSupport
 import Training
-
 @testable import Reporting
 
 /// A run directory made up for a test.

@@ -1,9 +1,10 @@
+
+import Configuration
 import Foundation
 import Kernels
 import TestSupport
 import Testing
 import Training
-
 @testable import Reporting
 
 /// `report.html` is whole, honest and harmless, whatever is in the run directory.

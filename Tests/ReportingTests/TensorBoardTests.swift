@@ -1,10 +1,11 @@
+
+import Configuration
 import Data
 import Foundation
 import Kernels
 import Persistence
 import TestSupport
 import Testing
-
 @testable import Reporting
 @testable import Training
 

@@ -1,5 +1,7 @@
+import Configuration
 import Foundation
 import Kernels
+import Settings
 import TestSupport
 import Testing
 import Training
@@ -32,6 +34,13 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
     ["[0]", "[65537]", "[1.5]", "[a]", "[1,]", "[1", "-1"]
   ),
   ("model.decoder_hidden", ["[]", "[5]"], ["[0]", "[-3]", "wide"]),
+  (
+    "model.activation",
+    ["identity", "relu", "leaky_relu", "elu", "tanh", "sigmoid", "softplus", "silu", "gelu"], ["ReLU", "swish", ""]
+  ),
+  ("model.dropout", ["0", "0.5", "0.999"], ["1", "-0.1", "1.0", "0.99999999", "nan", "inf", "half", "0x1p-1", ""]),
+  ("model.logvar_low", ["-30", "0", "-10.5"], ["-31", "0.1", "x"]),
+  ("model.logvar_high", ["30", "0.001"], ["0", "31", "-1", "1e-50"]),
   ("model.channels", ["[32]", "[32, 64]", "[4096]"], ["[]", "[0]", "[4097]", "32x64", "conv"]),
   ("model.kernel", ["1", "64"], ["0", "65", "3.5"]),
   ("model.stride", ["1", "64"], ["0", "65", "two"]),
@@ -44,11 +53,6 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
   ("model.prior_hidden", ["[]", "[64]", "[5, 7]"], ["[0]", "[65537]", "wide"]),
   ("model.flow_layers", ["1", "64"], ["0", "65", "two"]),
   (
-    "model.activation",
-    ["identity", "relu", "leaky_relu", "elu", "tanh", "sigmoid", "softplus", "silu", "gelu"], ["ReLU", "swish", ""]
-  ),
-  ("model.dropout", ["0", "0.5", "0.999"], ["1", "-0.1", "1.0", "0.99999999", "nan", "inf", "half", "0x1p-1", ""]),
-  (
     "model.likelihood",
     [
       "bernoulli", "continuous_bernoulli", "gaussian", "gaussian_learned", "gaussian_pixel", "gaussian_optimal",
@@ -57,8 +61,6 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
   ),
   ("model.sigma", ["0", "0.000001", "1e6", "0.1"], ["-1", "1e7", "1e-7", "nan"]),
   ("model.mixtures", ["1", "10", "32"], ["0", "33", "1.5"]),
-  ("model.logvar_low", ["-30", "0", "-10.5"], ["-31", "0.1", "x"]),
-  ("model.logvar_high", ["30", "0.001"], ["0", "31", "-1", "1e-50"]),
   ("objective.task", ["none", "generation", "anomaly", "disentanglement"], ["", "beta", "Generation"]),
   (
     "objective.beta.schedule", ["constant", "linear", "cyclical", "sigmoid", "geco", "controlvae", "capacity"],
@@ -142,8 +144,8 @@ private func read(_ yaml: String) throws(Failure) -> Configuration {
 @Suite struct ConfigurationKeyTests {
   @Test("Every key of the schema is tested here")
   func allKeys() {
-    #expect(keyCases.map(\.path) == ConfigurationSchema.keys.map(\.path))
-    #expect(ConfigurationSchema.keys.allSatisfy { !$0.help.isEmpty && $0.help.count < 100 })
+    #expect(keyCases.map(\.path) == ConfigurationSchema.standard.keys.map(\.path))
+    #expect(ConfigurationSchema.standard.keys.allSatisfy { !$0.help.isEmpty && $0.help.count < 100 })
   }
 
   @Test("Every key accepts its values, writes them as YAML, and reads them back to the same")
@@ -154,7 +156,8 @@ private func read(_ yaml: String) throws(Failure) -> Configuration {
         try configuration.set(path, text, where: "test")
         let again = try read(configuration.yaml)
         #expect(
-          again == configuration, "\(path): \(text): \(ConfigurationSchema.find(path)?.text(configuration) ?? "")")
+          again == configuration,
+          "\(path): \(text): \(ConfigurationSchema.standard.find(path)?.text(configuration) ?? "")")
       }
     }
   }
@@ -340,9 +343,9 @@ private func read(_ yaml: String) throws(Failure) -> Configuration {
   @Test("Flow style, quotes, comments and order of keys are YAML's")
   func styles() throws {
     let c = try read("{train: {seed: 3}, model: {hidden: [5, 6], 'latent': \"7\"}} # end")
-    #expect(c.train.seed == 3 && c.model.hidden == [5, 6] && c.model.latent == 7)
+    #expect(c.train.seed == 3 && c[.hidden] == [5, 6] && c.model.latent == 7)
     let block = try read("model:\n  hidden:\n    - 5\n    - 6 # last\nobjective:\n  beta:\n    end: 4\n")
-    #expect(block.model.hidden == [5, 6] && block.objective.betaEnd == 4)
+    #expect(block[.hidden] == [5, 6] && block.objective.betaEnd == 4)
   }
 
   @Test("Aliases are refused: they can grow a small file without bound", .timeLimit(.minutes(1)))
@@ -459,6 +462,41 @@ private func read(_ yaml: String) throws(Failure) -> Configuration {
   }
 }
 
+@Suite struct SettingsWithoutEffectTests {
+  private func told(preset: String? = nil, _ assignments: String...) throws -> [String] {
+    try Configuration.resolve(preset: preset, file: nil, environment: [:], assignments: assignments, flags: [])
+      .settingsWithoutEffect
+  }
+
+  @Test("No preset has a setting without effect", arguments: ConfigurationSchema.presets.map(\.name))
+  func presets(name: String) throws { #expect(try told(preset: name) == []) }
+
+  @Test("A setting of a member that is not chosen is told once, with the members that it belongs to")
+  func foreign() throws {
+    #expect(
+      try told("model.flow_layers=5") == [
+        "model.flow_layers is 5 and has no effect: it is a setting of model.prior flow, and model.prior is standard"
+      ])
+    #expect(
+      try told("model.sigma=0.5") == [
+        "model.sigma is 0.5 and has no effect: it is a setting of model.likelihood gaussian, model.likelihood columns, "
+          + "and model.likelihood is bernoulli"
+      ])
+    #expect(
+      try told("model.kernel=3", "model.blocks=1", "model.latent=3").map { String($0.prefix(12)) }
+        == ["model.kernel", "model.blocks"])
+  }
+
+  @Test("Nothing is said of settings that are read, or left as the preset has them")
+  func read() throws {
+    #expect(try told("model.prior=flow", "model.flow_layers=5", "model.prior_hidden=[3]") == [])
+    #expect(try told("model.likelihood=gaussian", "model.sigma=0.5", "optimizer.beta1=0.8") == [])
+    #expect(try told(preset: "conv28", "model.kind=mlp") == [])
+    #expect(try told(preset: "conv28", "model.kernel=3", "model.channels=[8]") == [])
+    #expect(try told("model.logvar_low=-3", "model.dropout=0.1", "model.activation=silu") == [])
+  }
+}
+
 @Suite struct NumberTextTests {
   @Test("A decimal text has no exponent and reads back to the same bits")
   func decimals() {
@@ -495,14 +533,14 @@ private func read(_ yaml: String) throws(Failure) -> Configuration {
     for (text, expected, written) in cases {
       #expect(try seconds(text) == expected)
       var configuration = Configuration()
-      configuration.train.maxTime = Training.Duration(seconds: expected)
-      #expect(ConfigurationSchema.find("train.max_time")?.text(configuration) == written)
+      configuration.train.maxTime = Configuration.Duration(seconds: expected)
+      #expect(ConfigurationSchema.standard.find("train.max_time")?.text(configuration) == written)
     }
     var random = Random(state: 4)
     for _ in 0..<1_000 {
       let value = Double.random(in: 0...1, using: &random) * pow(10, Double.random(in: -6...9, using: &random))
       var configuration = Configuration()
-      configuration.train.maxTime = Training.Duration(seconds: value)
+      configuration.train.maxTime = Configuration.Duration(seconds: value)
       #expect(try read(configuration.yaml).train.maxTime.seconds == value)
     }
   }

@@ -1,9 +1,10 @@
+
+import Configuration
 import Data
 import Foundation
 import Kernels
 import TestSupport
 import Testing
-
 @testable import Training
 
 @Suite struct ImageJitterTests {

@@ -1,3 +1,4 @@
+import Configuration
 import Data
 import Kernels
 import Testing
@@ -59,7 +60,7 @@ import Training
     #expect(found(spectrum: spectrum) { $0.model.latent = 13 } == ["latent too large"])
     func gaussian(_ sigma: Double, _ beta: Double = 1) -> [String] {
       found(spectrum: spectrum) {
-        ($0.model.likelihood, $0.model.sigma, $0.model.latent, $0.objective.betaEnd) = ("gaussian", sigma, 8, beta)
+        ($0.model.likelihood, $0[.sigma], $0.model.latent, $0.objective.betaEnd) = ("gaussian", sigma, 8, beta)
       }
     }
     // The largest variance of twelve directions is 1.1 to 1.4.

@@ -1,3 +1,4 @@
+import Configuration
 import Foundation
 import Testing
 import Training
@@ -8,7 +9,7 @@ import Training
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()
     let readme = try String(contentsOf: root.appendingPathComponent("README.md"), encoding: .utf8)
-    for row in ConfigurationSchema.markdown.split(separator: "\n") {
+    for row in ConfigurationSchema.standard.markdown.split(separator: "\n") {
       #expect(readme.contains(row), "README.md lacks: \(row); `vae-dist train --print-options` prints the table")
     }
   }

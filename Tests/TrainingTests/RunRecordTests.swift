@@ -1,9 +1,10 @@
+
+import Configuration
 import Foundation
 import Kernels
 import Persistence
 import TestSupport
 import Testing
-
 @testable import Training
 
 /// A run directory is read as it is, whatever is in it.

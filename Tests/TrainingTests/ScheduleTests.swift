@@ -1,5 +1,7 @@
+import Configuration
 import Foundation
 import Kernels
+import Optimizers
 import Persistence
 import TestSupport
 import Testing
@@ -140,7 +142,7 @@ import Training
 @Suite struct OptimizerTests {
   @Test("Clipping scales to the norm and never up; 0 turns it off")
   func clipping() {
-    var settings = Configuration().optimizer
+    var settings = OptimizerSettings()
     settings.clipNorm = 2
     let optimizer = Optimizer(settings, count: 1)
     #expect(optimizer.clipFactor(norm: 1) == 1 && optimizer.clipFactor(norm: 0) == 1)
@@ -152,14 +154,14 @@ import Training
 
   @Test("The first step is the rate, whatever the gradient's size; updates count on from where they were set")
   func firstStep() {
-    let optimizer = Optimizer(Configuration().optimizer, count: 3)
+    let optimizer = Optimizer(OptimizerSettings(), count: 3)
     var p: [Float] = [1, 1, 1]
     optimizer.step(&p, gradient: [1e-3, -5, 1e4], rate: 0.01, scale: 1)
     // m / (1 - b1) = g and sqrt(v / (1 - b2)) = |g|: epsilon is 1e-5 of the smallest.
     for (value, expected) in zip(p, [0.99, 1.01, 0.99] as [Float]) { #expect(abs(value - expected) < 3e-7) }
     #expect(optimizer.updates == 1)
     // A zero gradient leaves a fresh parameter alone.
-    let idle = Optimizer(Configuration().optimizer, count: 1)
+    let idle = Optimizer(OptimizerSettings(), count: 1)
     var q: [Float] = [0.5]
     idle.step(&q, gradient: [0], rate: 0.01, scale: 1)
     #expect(q == [0.5])
@@ -167,7 +169,7 @@ import Training
 
   @Test("The moving average begins at the parameters and follows them, slower as updates go on; it changes no update")
   func average() throws {
-    var settings = Configuration().optimizer
+    var settings = OptimizerSettings()
     let plain = Optimizer(settings, count: 3)
     #expect(plain.average == nil)
     settings.ema = 0.6
@@ -254,7 +256,7 @@ import Training
     #expect(scaling.contains("loss scaling") && scaling.contains("averaged over 784") && scaling.contains("sum"))
     #expect(scaling.contains("KL 0.0 nats, 0 of 4 units active"))
     #expect(try message(beta: 4) { _ in }.contains("the KL weighs 4 times"))
-    #expect(try message { ($0.model.likelihood, $0.model.sigma) = ("gaussian", 1) }.contains("sigma 1 "))
+    #expect(try message { ($0.model.likelihood, $0[.sigma]) = ("gaussian", 1) }.contains("sigma 1 "))
     #expect(try message { $0.objective.betaSchedule = .constant }.contains("full weight from the first step"))
     #expect(try message { _ in }.contains("free_bits"))
     #expect(try message(beta: 30) { $0.objective.betaSchedule = .geco }.contains("a lower objective.beta.target"))
@@ -313,7 +315,7 @@ import Training
     }
     let stop = coordinator.direct(step: 3, none, signalled: true)
     #expect(stop.action == .stop && stop.reason == .signalled)
-    var timed = try self.coordinator { $0.train.maxTime = Training.Duration(seconds: 1e-9) }
+    var timed = try self.coordinator { $0.train.maxTime = Configuration.Duration(seconds: 1e-9) }
     #expect(timed.direct(step: 0, none, signalled: false).reason == .maxTime)
   }
 

@@ -79,7 +79,7 @@ import VAE
   @Test("Both join the loss with their weights; recon and KL stay what they are")
   func objective() throws {
     var settings = ModelSettings()
-    (settings.hidden, settings.latent) = ([8], 3)
+    (settings[.hidden], settings.latent) = ([8], 3)
     settings.image = ImageShape(rows: 1, columns: 6, channels: 1)
     func terms(_ change: (inout Objective) -> Void) throws -> (
       recon: [Float], kl: [Float], loss: [Float], graph: ELBOGraph

@@ -165,7 +165,7 @@ private struct LinearHierarchy: LatentModel {
   @Test("Another draw of the same x has the bits that a whole replay of it has")
   func redraws() throws {
     var settings = ModelSettings()
-    (settings.hidden, settings.latent, settings.dropout) = ([9, 7], 4, 0.2)
+    (settings[.hidden], settings.latent, settings[.dropout]) = ([9, 7], 4, 0.2)
     settings.image = ImageShape(rows: 1, columns: 12, channels: 1)
     settings.condition = 2
     for prior in PriorRegistry.names {

@@ -74,18 +74,20 @@ private func interleaved(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).flat
 
   private func settings(_ image: ImageShape) -> ModelSettings {
     var settings = ModelSettings()
-    settings.hidden = [8]
+    settings[.hidden] = [8]
     settings.latent = 2
     settings.image = image
     return settings
   }
 
   @Test(
-    "Every likelihood trains a colour picture: outputs fit, gradients are finite", arguments: LikelihoodRegistry.names)
+    "Every likelihood trains a colour picture: outputs fit, gradients are finite",
+    arguments: LikelihoodRegistry.all.names)
   func colour(name: String) throws {
     var chosen = LikelihoodSettings()
-    (chosen.kind, chosen.mixtures) = (name, 4)
-    let image = ImageShape(rows: 5, columns: 4, channels: 3), likelihood = try LikelihoodRegistry.make(chosen)
+    chosen[.mixtures] = 4
+    let image = ImageShape(rows: 5, columns: 4, channels: 3)
+    let likelihood = try LikelihoodRegistry.all.make(name, chosen)
     var objective = Objective()
     objective.perceptual = 0.5
     let model = try VariationalAutoencoder(settings(image), likelihood: likelihood, objective: objective, seed: 3)

@@ -5,7 +5,7 @@ import VAE
 
 private func settings(_ change: (inout ModelSettings) -> Void = { _ in }) -> ModelSettings {
   var settings = ModelSettings()
-  settings.hidden = [16, 8]
+  settings[.hidden] = [16, 8]
   settings.latent = 3
   settings.image = ImageShape(rows: 1, columns: 12, channels: 1)
   change(&settings)
@@ -40,16 +40,16 @@ private func make(
         "decoder.0.weight (8, 3)", "decoder.0.bias (8)", "decoder.1.weight (16, 8)", "decoder.1.bias (16)",
         "output.weight (12, 16)", "output.bias (12)", "likelihood.log_sigma (1)",
       ])
-    let own = try make(settings { $0.decoderHidden = [5] }).store.parameters.map { "\($0.name) \($0.shape)" }
+    let own = try make(settings { $0[.decoderHidden] = [5] }).store.parameters.map { "\($0.name) \($0.shape)" }
     #expect(own.contains("decoder.0.weight (5, 3)") && own.contains("output.weight (12, 5)"))
     #expect(!own.contains { $0.hasPrefix("decoder.1") || $0.hasPrefix("likelihood") })
-    let linear = try make(settings { $0.hidden = [] }).store.parameters.map { "\($0.name) \($0.shape)" }
+    let linear = try make(settings { $0[.hidden] = [] }).store.parameters.map { "\($0.name) \($0.shape)" }
     #expect(linear.contains("mu.weight (3, 12)") && linear.contains("output.weight (12, 3)") && linear.count == 6)
   }
 
   @Test("Dropout drops in training and does nothing in evaluation")
   func dropout() throws {
-    let with = try make(settings { $0.dropout = 0.5 }), without = try make(settings())
+    let with = try make(settings { $0[.dropout] = 0.5 }), without = try make(settings())
     #expect(losses(with, isTraining: false) == losses(without, isTraining: false))
     #expect(losses(with, isTraining: true) != losses(without, isTraining: true))
     #expect(losses(without, isTraining: true) == losses(without, isTraining: false))
@@ -65,12 +65,10 @@ private func make(
 
   @Test(
     "The graphs of encoder and decoder give what the whole graph gives; a mean is one of the likelihood's values",
-    arguments: LikelihoodRegistry.names)
+    arguments: LikelihoodRegistry.all.names)
   func decoder(likelihood name: String) throws {
-    var likelihoodSettings = LikelihoodSettings()
-    likelihoodSettings.kind = name
-    let likelihood = try LikelihoodRegistry.make(likelihoodSettings)
-    let model = try make(settings { $0.dropout = 0.3 }, likelihood)
+    let likelihood = try LikelihoodRegistry.all.make(name, LikelihoodSettings())
+    let model = try make(settings { $0[.dropout] = 0.3 }, likelihood)
     let elbo = model.elboGraph(batch: 4, gradients: false), encoder = model.scoringGraph(batch: 4, [.code, .logvar])
     let decoder = model.generationGraph(batch: 4, from: .latents, [.mean])
     let conditional = model.generationGraph(batch: 4, from: .latents, [.reconstruction])
@@ -132,7 +130,7 @@ private func make(
 
   @Test("logvar stays within its bounds however large the weights, so that nothing overflows")
   func logvarBounds() throws {
-    let model = try make(settings { ($0.logvarLow, $0.logvarHigh) = (-4, 2) })
+    let model = try make(settings { ($0[.logvarLow], $0[.logvarHigh]) = (-4, 2) })
     let parameter = try #require(model.store["logvar.weight"])
     for (i, place) in parameter.range.enumerated() { model.store.values[place] = i / 8 % 2 == 0 ? 1e6 : -1e6 }
     let elbo = model.elboGraph(batch: 5, gradients: false)
@@ -167,7 +165,7 @@ private func make(
         settings {
           $0.kind = "conv"
           $0.image = image
-          $0.channels = channels
+          $0[.channels] = channels
         })
     } throws: { error in
       guard let failure = error as? Failure else { return false }

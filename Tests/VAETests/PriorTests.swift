@@ -7,8 +7,8 @@ import VAE
 
 private func settings(_ change: (inout ModelSettings) -> Void = { _ in }) -> ModelSettings {
   var settings = ModelSettings()
-  (settings.hidden, settings.priorHidden, settings.latent) = ([8], [6], 5)
-  settings.activation = .tanh
+  (settings[.hidden], settings[.priorHidden], settings.latent) = ([8], [6], 5)
+  settings[.activation] = .tanh
   settings.image = ImageShape(rows: 1, columns: 12, channels: 1)
   change(&settings)
   return settings
@@ -120,7 +120,7 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
     arguments: [(2, 0, 8), (5, 0, 8), (5, 3, 8), (8, 2, 6), (17, 0, 10), (3, 0, 1)])
   func determinant(latent: Int, condition: Int, layers: Int) throws {
     let model = try model(
-      settings { ($0.prior, $0.latent, $0.condition, $0.flowLayers) = ("flow", latent, condition, layers) },
+      settings { ($0.prior, $0.latent, $0.condition, $0[.flowLayers]) = ("flow", latent, condition, layers) },
       // The wider the networks, the further each coupling goes, and the more rounding it makes of a float32.
       scale: latent > 8 ? 0.3 : 0.6)
     let flow = Flow(model: model, latent: latent, layers: layers)
@@ -144,7 +144,7 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
   @Test("Densities integrate to 1 over the plane, whatever the model is told", arguments: ["flow", "conditional"])
   func integral(prior: String) throws {
     let model = try model(
-      settings { ($0.prior, $0.latent, $0.condition, $0.flowLayers) = (prior, 2, 2, 6) }, scale: 0.2)
+      settings { ($0.prior, $0.latent, $0.condition, $0[.flowLayers]) = (prior, 2, 2, 6) }, scale: 0.2)
     let side = 400, reach: Float = 20, step = 2 * reach / Float(side), batch = side
     let graph = model.generationGraph(batch: batch, from: .latents, [.reconstruction, .logPrior]), memory = graph.graph
     for told in 0..<2 {
@@ -165,7 +165,7 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
 
   @Test(
     "KL per unit adds up: to the closed form, or to log q(z | x) - log p(z | y) of the draw",
-    arguments: PriorRegistry.names)
+    arguments: PriorRegistry.all.names)
   func divergence(prior: String) throws {
     let model = try model(settings { ($0.prior, $0.condition) = (prior, 3) })
     let elbo = model.elboGraph(batch: Self.batch, gradients: false), graph = elbo.graph
@@ -231,7 +231,7 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
   func couplings() throws {
     for latent in [2, 3, 5, 20, 64] {
       let model = try VariationalAutoencoder(
-        settings { ($0.prior, $0.latent, $0.flowLayers, $0.priorHidden) = ("flow", latent, 12, [3]) },
+        settings { ($0.prior, $0.latent, $0[.flowLayers], $0[.priorHidden]) = ("flow", latent, 12, [3]) },
         likelihood: Bernoulli(), objective: Objective(), seed: 1)
       for coupling in 0..<12 {
         let kept = try #require(model.store["prior.couplings.\(coupling).hidden.0.weight"]).shape[1]

@@ -1,6 +1,7 @@
 import Autograd
 import Foundation
 import Kernels
+import Optimizers
 import TestSupport
 import Testing
 import Training
@@ -15,9 +16,9 @@ private final class LinearVAE {
 
   init(_ pca: PCA) throws {
     var settings = ModelSettings()
-    settings.hidden = []
+    settings[.hidden] = []
     settings.latent = PCA.latent
-    settings.activation = .identity
+    settings[.activation] = .identity
     settings.image = ImageShape(rows: 1, columns: PCA.elements, channels: 1)
     autoencoder = try VariationalAutoencoder(
       settings, likelihood: GaussianLearned(), objective: Objective(), seed: 4)
@@ -112,7 +113,7 @@ private final class LinearVAE {
   func training() throws {
     let pca = PCA(), vae = try LinearVAE(pca)
     let store = vae.autoencoder.store
-    var settings = Configuration().optimizer
+    var settings = OptimizerSettings()
     settings.clipNorm = 0
     let optimizer = Optimizer(settings, count: store.count)
     let gradients = Buffer(count: store.count)

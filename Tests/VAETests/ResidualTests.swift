@@ -7,11 +7,11 @@ private func settings(_ change: (inout ModelSettings) -> Void = { _ in }) -> Mod
   var settings = ModelSettings()
   settings.kind = "resnet"
   settings.image = ImageShape(rows: 8, columns: 12, channels: 3)
-  settings.channels = [4, 8]
-  settings.blocks = 1
-  settings.normGroups = 2
-  settings.hidden = []
-  settings.activation = .silu
+  settings[.channels] = [4, 8]
+  settings[.blocks] = 1
+  settings[.normGroups] = 2
+  settings[.hidden] = []
+  settings[.activation] = .silu
   settings.latent = 3
   change(&settings)
   return settings
@@ -53,7 +53,7 @@ private func make(_ settings: ModelSettings) throws -> VariationalAutoencoder {
 
   @Test("Gradients are the slopes of the loss along themselves")
   func gradients() throws {
-    let autoencoder = try make(settings { $0.blocks = 2 }), batch = 2
+    let autoencoder = try make(settings { $0[.blocks] = 2 }), batch = 2
     let elbo = autoencoder.elboGraph(batch: batch, gradients: true), graph = elbo.graph, store = autoencoder.store
     for i in 0..<elbo.x.count { graph[elbo.x][i] = Float(i * 7 % 11) / 11 }
     graph[elbo.terms.beta][0] = 1
@@ -87,7 +87,7 @@ private func make(_ settings: ModelSettings) throws -> VariationalAutoencoder {
 
   @Test("The decoder's graph gives what the whole graph gives, and the encoder's; dropout drops in training alone")
   func decoder() throws {
-    let model = try make(settings { $0.dropout = 0.3 })
+    let model = try make(settings { $0[.dropout] = 0.3 })
     let elbo = model.elboGraph(batch: 2, gradients: false), encoder = model.scoringGraph(batch: 2, [.code, .logvar])
     let decoder = model.generationGraph(batch: 2, from: .latents, [.reconstruction])
     let seen = try #require(decoder.x)
@@ -112,12 +112,12 @@ private func make(_ settings: ModelSettings) throws -> VariationalAutoencoder {
   func refusals() throws {
     let cases: [(change: @Sendable (inout ModelSettings) -> Void, message: String, hint: String)] = [
       (
-        { $0.channels = [4, 8, 8, 8] },
+        { $0[.channels] = [4, 8, 8, 8] },
         "the image cannot be halved so often: 8x12x3 -> 8x12x4 -> 4x6x8 -> 2x3x8, and then 2x3 has an odd side",
         "give 3 channels, or images whose sides are multiples of 8"
       ),
       (
-        { $0.channels = [4, 6, 9] },
+        { $0[.channels] = [4, 6, 9] },
         "model.norm_groups is 2, which does not divide the 9 channels of stage 3: 8x12x3 -> 8x12x4 -> 4x6x6 -> 2x3x9",
         "multiples of 2"
       ),
@@ -127,11 +127,11 @@ private func make(_ settings: ModelSettings) throws -> VariationalAutoencoder {
       ),
       ({ $0.image = ImageShape(rows: 1, columns: 20, channels: 1) }, "rows of 20 values, not images", "model.kind mlp"),
       (
-        { ($0.image, $0.channels) = (ImageShape(rows: 20_000, columns: 20_000, channels: 1), [4]) },
+        { ($0.image, $0[.channels]) = (ImageShape(rows: 20_000, columns: 20_000, channels: 1), [4]) },
         "stage 1 of model.channels, from 20000x20000x4 to 20000x20000x4", "data.image_size"
       ),
       (
-        { ($0.image, $0.channels) = (ImageShape(rows: 8_192, columns: 8_192, channels: 3), [4, 136]) },
+        { ($0.image, $0[.channels]) = (ImageShape(rows: 8_192, columns: 8_192, channels: 3), [4, 136]) },
         "stage 2 of model.channels, from 4096x4096x136 to 4096x4096x136", "fewer channels"
       ),
     ]
@@ -145,6 +145,6 @@ private func make(_ settings: ModelSettings) throws -> VariationalAutoencoder {
       }
     }
     // Without a halving one row is as good as any.
-    _ = try make(settings { ($0.channels, $0.image) = ([4], ImageShape(rows: 1, columns: 5, channels: 3)) })
+    _ = try make(settings { ($0[.channels], $0.image) = ([4], ImageShape(rows: 1, columns: 5, channels: 3)) })
   }
 }

@@ -1,7 +1,9 @@
 import Autograd
+import Configuration
 import Foundation
 import Kernels
 import Layers
+import Optimizers
 import Persistence
 import TestSupport
 import Testing
@@ -47,23 +49,24 @@ private struct Trajectory: Decodable {
 
   func settings(_ likelihood: any Likelihood) throws -> ModelSettings {
     var settings = ModelSettings()
-    settings.hidden = model.encoder
-    settings.decoderHidden = model.decoder
+    settings[.hidden] = model.encoder
+    settings[.decoderHidden] = model.decoder
     settings.latent = model.latent
     settings.condition = model.condition ?? 0
     settings.prior = model.prior ?? settings.prior
-    settings.priorHidden = model.priorHidden ?? settings.priorHidden
-    settings.flowLayers = model.flowLayers ?? settings.flowLayers
-    settings.activation = try #require(Activation(rawValue: model.activation))
-    settings.logvarLow = -model.logvarBound
-    settings.logvarHigh = model.logvarBound
+    settings[.priorHidden] = model.priorHidden ?? settings[.priorHidden]
+    settings[.flowLayers] = model.flowLayers ?? settings[.flowLayers]
+    settings[.activation] = try #require(Activation(rawValue: model.activation))
+    settings[.logvarLow] = -Double(model.logvarBound)
+    settings[.logvarHigh] = Double(model.logvarBound)
     if let convolution = model.convolution {
       let image = convolution.image
       settings.kind = "conv"
       settings.image = ImageShape(rows: image[0], columns: image[1], channels: image[2])
-      settings.channels = convolution.channels
-      settings.window = ConvolutionWindow(
-        kernel: convolution.kernel, stride: convolution.stride, padding: convolution.padding)
+      settings[.channels] = convolution.channels
+      settings[.kernel] = convolution.kernel
+      settings[.stride] = convolution.stride
+      settings[.padding] = convolution.padding
     } else {
       settings.image = ImageShape(rows: 1, columns: try #require(model.input), channels: 1)
     }
@@ -106,8 +109,8 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
     let scope = ParameterScope(graph: graph, store: store)
     let x = graph.input([batch, settings.elements]), eps = graph.input([batch, settings.latent])
     let y = settings.condition > 0 ? graph.input([batch, settings.condition]) : nil
-    let model = try ModelRegistry.make(settings)
-    let trace = Trace(in: scope, prior: try PriorRegistry.make(settings)) { _ in .posterior(.supplied(eps)) }
+    let model = try ModelRegistry.all.make(settings.kind, settings)
+    let trace = Trace(in: scope, prior: try PriorRegistry.all.make(settings.prior, settings)) { _ in .posterior(.supplied(eps)) }
     let location = model.record(x, given: y, in: trace)
     let terms = objective.record(
       x, location: location, trace, likelihood: trajectory.likelihood, image: settings.image)
@@ -123,19 +126,19 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
 
     // The schedule and the optimiser as a run has them.
     var configuration = Configuration()
-    configuration.optimizer.kind = try #require(OptimizerKind(rawValue: reference.optimizer.name))
+    configuration.optimizer.kind = reference.optimizer.name
     configuration.optimizer.learningRate = reference.schedule.peak ?? reference.steps[0].learningRate
-    configuration.optimizer.beta1 = reference.optimizer.betas[0]
-    configuration.optimizer.beta2 = reference.optimizer.betas[1]
-    configuration.optimizer.epsilon = reference.optimizer.eps
-    configuration.optimizer.weightDecay = reference.optimizer.weightDecay
+    configuration[.beta1] = reference.optimizer.betas[0]
+    configuration[.beta2] = reference.optimizer.betas[1]
+    configuration[.epsilon] = reference.optimizer.eps
+    configuration[.weightDecay] = reference.optimizer.weightDecay
     configuration.optimizer.clipNorm = reference.clipNorm
     if let warmup = reference.schedule.warmup {
       configuration.schedule.kind = .warmupCosine
       configuration.schedule.warmupSteps = warmup
     }
     let rates = try RateSchedule(configuration, stepsPerEpoch: 10, totalSteps: reference.steps.count)
-    let optimizer = Optimizer(configuration.optimizer, count: store.count)
+    let optimizer = try Optimizer(configuration.optimizerSettings, count: store.count)
     let gradients = Buffer(count: store.count)
     let seeds = [Float](repeating: 1 / Float(batch), count: batch)
     let weights = [Float](repeating: 1, count: batch)

@@ -76,7 +76,7 @@ final class LatentProbe {
     use.gapShare = gaps.reduce(0) { $0 + ($1 > 0 ? 1 : $1 == 0 ? 0.5 : 0) } / n
     let scores = values.indices.map { values[$0].own + posteriors.divergence(of: $0) }
     use.distanceCorrelation = rankCorrelation(scores, values.map(\.distance))
-    let low = Float(model.configuration.model.logvarLow), high = Float(model.configuration.model.logvarHigh)
+    let low = Float(model.configuration[.logvarLow]), high = Float(model.configuration[.logvarHigh])
     let all = Double(max(1, posteriors.logvar.count))
     use.clampedLow = Double(posteriors.logvar.count { $0 <= low }) / all
     use.clampedHigh = Double(posteriors.logvar.count { $0 >= high }) / all

@@ -1,4 +1,5 @@
 import Autograd
+import Configuration
 import Data
 import Foundation
 import Kernels
@@ -111,11 +112,11 @@ package struct TorchModule {
   // MARK: Sizes
 
   private var latent: Int { configuration.model.latent }
-  private var hidden: [Int] { configuration.model.hidden }
+  private var hidden: [Int] { configuration[.hidden] }
   private var back: [Int] {
-    configuration.model.decoderHidden.isEmpty ? hidden.reversed() : configuration.model.decoderHidden
+    configuration[.decoderHidden].isEmpty ? hidden.reversed() : configuration[.decoderHidden]
   }
-  private var bounds: String { "\(configuration.model.logvarLow), \(configuration.model.logvarHigh)" }
+  private var bounds: String { "\(configuration[.logvarLow]), \(configuration[.logvarHigh])" }
   private var encoded: Int { hidden.last ?? seen }
   private var decoded: Int { back.last ?? latent + told }
   private var told: Int { condition?.width ?? 0 }
@@ -137,19 +138,19 @@ package struct TorchModule {
 
   /// The images before and after each convolution, or of each stage; the sample itself for a model of rows.
   private var images: [ImageShape] {
-    let image = ImageShape(rows: shape.height, columns: shape.width, channels: shape.channels),
-      model = configuration.model
-    let window = ConvolutionWindow(kernel: model.kernel, stride: model.stride, padding: model.padding)
-    switch model.kind {
+    let image = ImageShape(rows: shape.height, columns: shape.width, channels: shape.channels)
+    let window = ConvolutionWindow(
+      kernel: configuration[.kernel], stride: configuration[.stride], padding: configuration[.padding])
+    switch configuration.model.kind {
     case "conv":
-      return model.channels.reduce(into: [image]) { images, channels in
+      return configuration[.channels].reduce(into: [image]) { images, channels in
         let last = images[images.count - 1]
         images.append(
           ImageShape(
             rows: window.reduced(last.rows) ?? 0, columns: window.reduced(last.columns) ?? 0, channels: channels))
       }
     case "resnet":
-      return model.channels.enumerated().map { i, channels in
+      return configuration[.channels].enumerated().map { i, channels in
         ImageShape(rows: image.rows >> i, columns: image.columns >> i, channels: channels)
       }
     default: return [image]
@@ -163,11 +164,11 @@ package struct TorchModule {
   }
 
   private func activated(_ text: String) -> String {
-    switch configuration.model.activation {
+    switch configuration[.activation] {
     case .identity: text
-    case .tanh, .sigmoid: "torch.\(configuration.model.activation.rawValue)(\(text))"
+    case .tanh, .sigmoid: "torch.\(configuration[.activation].rawValue)(\(text))"
     case .gelu: "F.gelu(\(text), approximate=\"tanh\")"
-    case .relu, .leakyReLU, .elu, .softplus, .silu: "F.\(configuration.model.activation.rawValue)(\(text))"
+    case .relu, .leakyReLU, .elu, .softplus, .silu: "F.\(configuration[.activation].rawValue)(\(text))"
     }
   }
 
@@ -192,9 +193,10 @@ package struct TorchModule {
   }
 
   private var convolutional: Body {
-    let model = configuration.model, images = images
-    let window = ConvolutionWindow(kernel: model.kernel, stride: model.stride, padding: model.padding)
-    let sizes = list([model.kernel, model.stride, model.padding])
+    let images = images
+    let window = ConvolutionWindow(
+      kernel: configuration[.kernel], stride: configuration[.stride], padding: configuration[.padding])
+    let sizes = list([window.kernel, window.stride, window.padding])
     let forth = zip(images, images.dropFirst()).map { "conv(\($0.channels), \($1.channels))" }
     let rear = zip(images, images.dropFirst()).enumerated().reversed().map { i, pair in
       // What the transposed convolution falls short of, where a stride had left something over.
@@ -230,15 +232,16 @@ package struct TorchModule {
   }
 
   private var residual: Body {
-    let model = configuration.model, groups = model.normGroups, last = model.channels.count - 1
-    let down = model.channels.enumerated().map { i, channels in
-      let before = model.channels[max(i - 1, 0)]
-      let widths = [before] + Array(repeating: channels, count: model.blocks)
+    let groups = configuration[.normGroups], blocks = configuration[.blocks]
+    let channelsOfStages = configuration[.channels], last = channelsOfStages.count - 1
+    let down = channelsOfStages.enumerated().map { i, channels in
+      let before = channelsOfStages[max(i - 1, 0)]
+      let widths = [before] + Array(repeating: channels, count: blocks)
       return "stage([\(list(widths))]\(i == 0 ? "" : ", reduce=nn.Conv2d(\(before), \(before), 3, 2, 1)"))"
     }
-    let up = model.channels.indices.reversed().map { i in
-      let next = model.channels[max(i - 1, 0)]
-      let widths = Array(repeating: model.channels[i], count: model.blocks) + [next]
+    let up = channelsOfStages.indices.reversed().map { i in
+      let next = channelsOfStages[max(i - 1, 0)]
+      let widths = Array(repeating: channelsOfStages[i], count: blocks) + [next]
       return "stage([\(list(widths))]\(i == 0 ? "" : ", enlarge=nn.Conv2d(\(next), \(next), 3, 1, 1)"))"
     }
     return Body(
@@ -263,17 +266,17 @@ package struct TorchModule {
         """,
       fields: """
                 self.encoder = nn.ModuleDict({
-                    "stem": nn.Conv2d(\(shape.channels), \(model.channels[0]), 3, padding=1),
+                    "stem": nn.Conv2d(\(shape.channels), \(channelsOfStages[0]), 3, padding=1),
                     "stages": nn.ModuleList([\(down.joined(separator: ", "))]),
-                    "norm": nn.GroupNorm(\(groups), \(model.channels[last])),
+                    "norm": nn.GroupNorm(\(groups), \(channelsOfStages[last])),
                     "dense": linears(\(list([seen] + hidden))),
                 })
                 self.decoder = nn.ModuleDict({
                     "dense": linears(\(list([latent + told] + back))),
                     "image": nn.Linear(\(decoded), \(flat)),
                     "stages": nn.ModuleList([\(up.joined(separator: ", "))]),
-                    "norm": nn.GroupNorm(\(groups), \(model.channels[0])),
-                    "output": nn.Conv2d(\(model.channels[0]), \(outputs), 3, padding=1),
+                    "norm": nn.GroupNorm(\(groups), \(channelsOfStages[0])),
+                    "output": nn.Conv2d(\(channelsOfStages[0]), \(outputs), 3, padding=1),
                 })
         """,
       encode: """
@@ -328,7 +331,7 @@ package struct TorchModule {
       let distribution = "ContinuousBernoulli(logits=location, validate_args=False)"
       return (independent(distribution), lines("return distributions.\(distribution).mean"))
     case "gaussian":
-      return (independent("Normal(location, \(configuration.model.sigma))"), lines("return location"))
+      return (independent("Normal(location, \(configuration[.sigma]))"), lines("return location"))
     case "gaussian_learned":
       return (independent("Normal(location, self.likelihood[\"log_sigma\"].exp())"), lines("return location"))
     case "laplace":
@@ -365,7 +368,7 @@ package struct TorchModule {
   /// Column by column, each by its kind; missing values count for nothing.
   private var tableLines: (loss: String, mean: String) {
     let sizes = "[\(list(schema?.sizes ?? Array(repeating: 1, count: shape.elementCount)))]"
-    let sigma = configuration.model.sigma == 0 ? schema?.kernelWidth ?? 0 : configuration.model.sigma
+    let sigma = configuration[.sigma] == 0 ? schema?.kernelWidth ?? 0 : configuration[.sigma]
     let sigmas =
       configuration.model.likelihood == "columns"
       ? "itertools.repeat(\(sigma))" : "iter(torch.exp(F.softplus(self.likelihood[\"log_sigma\"] + 6) - 6))"

@@ -2,6 +2,7 @@ import Autograd
 import Foundation
 import Kernels
 import Layers
+import Optimizers
 import Training
 
 /// A small classifier, the same for all sets that are compared: 64 hidden units, 2,000 updates by Adam.
@@ -43,7 +44,7 @@ package final class RowClassifier {
   }
 
   private func learn(_ rows: [Float], _ labels: [Int], _ seed: UInt64) {
-    let optimizer = Optimizer(Configuration().optimizer, count: store.count), gradients = Buffer(count: store.count)
+    let optimizer = Optimizer(OptimizerSettings(), count: store.count), gradients = Buffer(count: store.count)
     let weights = [Float](repeating: 1 / Float(Self.batch), count: Self.batch)
     let generator = KeyedGenerator(seed: seed, stream: "classifier")
     let activity = Activity("training a classifier", of: Self.updates)

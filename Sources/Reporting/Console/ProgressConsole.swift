@@ -1,5 +1,7 @@
+import Configuration
 import Foundation
 import Kernels
+import Settings
 import Training
 
 /// A run told on the terminal: one line that moves on a terminal, a plain line now and then elsewhere. Rank 0 only.

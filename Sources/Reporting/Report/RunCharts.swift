@@ -1,5 +1,6 @@
 import Foundation
 import Persistence
+import Settings
 import Training
 
 /// The charts of one run.

@@ -1,4 +1,5 @@
 #if Service
+import Configuration
 import Dispatch
 import HTTPTypes
 import HummingbirdCore

@@ -2,6 +2,7 @@ import Communication
 import Foundation
 import Kernels
 import Layers
+import Optimizers
 import Persistence
 
 /// Saves and restores what a run is made of. Only rank 0 touches the disk and knows what is on it; restored values
@@ -92,9 +93,8 @@ package final class Checkpoints {
     let header = Safetensors.encodeHeader(described, metadata: metadata)
     // The model is what validation saw: the average, where there is one. What training goes on from is the optimiser's.
     let values = FileValues(parameters, optimizer.average ?? parameters.values)
-    var kinds = [
-      ("first", FileValues(parameters, optimizer.first)), ("second", FileValues(parameters, optimizer.second)),
-    ]
+    let states = Array(zip(optimizer.settings.rule.state, optimizer.state))
+    var kinds = states.map { ($0, FileValues(parameters, $1)) }
     if optimizer.average != nil { kinds.append((Checkpoints.trained, FileValues(parameters, parameters.values))) }
     defer { withExtendedLifetime((values, kinds)) {} }
     let momentsHeader = Safetensors.encodeHeader(
@@ -239,11 +239,12 @@ package final class Checkpoints {
         if let average = optimizer.average { try model.copy(parameter, into: average) }
         try (isAveraged ? moments : model).copy(
           parameter, prefix: isAveraged ? trained : "", into: parameters.values)
-        try moments.copy(parameter, prefix: "first.", into: optimizer.first)
-        try moments.copy(parameter, prefix: "second.", into: optimizer.second)
+        for (name, buffer) in zip(optimizer.settings.rule.state, optimizer.state) {
+          try moments.copy(parameter, prefix: name + ".", into: buffer)
+        }
       }
     }
-    for base in [parameters.values, optimizer.first, optimizer.second, optimizer.average].compactMap({ $0 }) {
+    for base in [parameters.values] + optimizer.state + [optimizer.average].compactMap({ $0 }) {
       let bytes = UnsafeMutableRawBufferPointer(start: base, count: parameters.count * MemoryLayout<Float>.stride)
       try optimizer.isShared ? communicator.broadcastToNodes(bytes) : communicator.broadcast(bytes)
     }

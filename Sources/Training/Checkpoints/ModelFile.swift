@@ -79,7 +79,7 @@ package struct ModelFile {
   package var parameterCount: Int { tensors.reduce(0) { $0 + $1.shape.reduce(1, *) } }
 
   package var json: JSON {
-    let keys = ConfigurationSchema.keys.map { ($0.path, JSON.text($0.text(metadata.configuration))) }
+    let keys = metadata.configuration.schema.keys.map { ($0.path, JSON.text($0.text(metadata.configuration))) }
     return .object([
       ("digest", .text(digest)), ("parameters", .integer(parameterCount)), ("step", .integer(step)),
       ("epoch", .integer(epoch)), ("config", .object(keys)),

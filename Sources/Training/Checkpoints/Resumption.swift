@@ -1,6 +1,8 @@
 import Communication
+import Configuration
 import Kernels
 import Layers
+import Optimizers
 
 /// Whether a run goes on from a checkpoint.
 package enum ResumeMode: Sendable, Equatable {
@@ -24,6 +26,7 @@ final class Resumption {
   private let mode: ResumeMode
   /// The run as it would begin.
   private let fresh: TrainingState
+  private let schema: ConfigurationSchema
   private let stepsPerEpoch: Int
   /// The run's own checkpoints, and where to look for one.
   private let own: Checkpoints
@@ -34,11 +37,13 @@ final class Resumption {
   private(set) var warnings: [String] = []
 
   init(
-    _ mode: ResumeMode, of fresh: TrainingState, stepsPerEpoch: Int, into own: Checkpoints,
+    _ mode: ResumeMode, of fresh: TrainingState, _ schema: ConfigurationSchema, stepsPerEpoch: Int,
+    into own: Checkpoints,
     _ communicator: Communicator
   ) {
     self.mode = mode
     self.fresh = fresh
+    self.schema = schema
     self.stepsPerEpoch = stepsPerEpoch
     self.own = own
     self.communicator = communicator
@@ -143,7 +148,7 @@ final class Resumption {
     compare("microbatches of a step", saved.slots, fresh.slots)
     compare("training samples", saved.trainSamples, fresh.trainSamples)
     compare("the training data's digest", saved.dataFingerprint.prefix(12), fresh.dataFingerprint.prefix(12))
-    let changed = ConfigurationSchema.keys.filter { key in
+    let changed = schema.keys.filter { key in
       !key.isFreeOnResume && saved.configuration[key.path].map { $0 != fresh.configuration[key.path] } ?? false
     }
     func describe(_ key: ConfigurationKey) -> String {

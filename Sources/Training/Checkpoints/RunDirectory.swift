@@ -1,6 +1,8 @@
+import Configuration
 import Foundation
 import Kernels
 import Persistence
+import Settings
 import Synchronization
 import VAE
 

@@ -1,14 +1,7 @@
+import Configuration
 import VAE
 
-/// What epochs are compared by, on validation data; less is better.
-package enum EpochMetric: String, CaseIterable, Sendable {
-  case negativeELBO = "neg_elbo"
-  case reconstruction = "recon"
-  case reconstructionOfMean = "recon_of_mean"
-  case kl
-  /// What training minimises, with the beta of the epoch's last step.
-  case loss
-
+extension EpochMetric {
   func value(_ report: ValidationReport) -> Double {
     switch self {
     case .negativeELBO: report.means.negativeELBO

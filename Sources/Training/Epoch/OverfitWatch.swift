@@ -1,3 +1,5 @@
+import Settings
+
 /// Whether a model learns a few batches by heart: what cannot do that cannot do anything.
 package enum OverfitWatch {
   /// What a checkpoint keeps of it.

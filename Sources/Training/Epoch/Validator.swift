@@ -1,5 +1,6 @@
 import Autograd
 import Communication
+import Configuration
 import Data
 import Glibc
 import Kernels

@@ -15,16 +15,17 @@ package struct LikelihoodAdvice {
     let fits = inspection.fitsUnitInterval
     let image = ImageShape(
       rows: inspection.shape.height, columns: inspection.shape.width, channels: inspection.shape.channels)
-    kinds = LikelihoodRegistry.likelihoods.map { name, make in
-      let likelihood = make(LikelihoodSettings())
+    kinds = LikelihoodRegistry.all.members.map { member in
       var obstacle = ""
-      do throws(Failure) { try likelihood.requireSuits(image) } catch { obstacle = error.message }
-      switch likelihood.support {
-      case .unitInterval where !fits: obstacle = "values leave [0, 1]: data.scale=minmax brings them there"
-      case .levels where !fits || inspection.element != .u8: obstacle = "values are not bytes"
-      default: break
-      }
-      return (name, obstacle.isEmpty, obstacle)
+      do throws(Failure) {
+        let likelihood = try member.make(LikelihoodSettings())
+        switch likelihood.support {
+        case .unitInterval where !fits: obstacle = "values leave [0, 1]: data.scale=minmax brings them there"
+        case .levels where !fits || inspection.element != .u8: obstacle = "values are not bytes"
+        default: try likelihood.requireSuits(image)
+        }
+      } catch { obstacle = error.message }
+      return (member.name, obstacle.isEmpty, obstacle)
     }
     if fits, inspection.isBinary {
       (advised, settings, reason) = ("bernoulli", "", "every value is 0 or 1")

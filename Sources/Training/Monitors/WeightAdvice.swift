@@ -1,3 +1,6 @@
+import Configuration
+import Settings
+
 /// What to set so that the KL weighs more or less.
 package struct WeightAdvice {
   package let settings: [String]

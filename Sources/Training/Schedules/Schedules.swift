@@ -1,5 +1,7 @@
+import Configuration
 import Foundation
 import Kernels
+import Settings
 
 /// Weight of the KL as a function of the step: a pure function, so that a resumed run cannot get it wrong.
 package struct BetaSchedule: Sendable {

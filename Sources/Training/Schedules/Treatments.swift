@@ -1,11 +1,4 @@
-/// What is done about a collapse: `monitor.on_collapse`.
-package enum CollapseResponse: String, CaseIterable, BitwiseCopyable, Sendable {
-  case warn, stop
-  /// Beta begins at 0 anew and rises to where its schedule is: the encoder learns again before the KL counts.
-  case restartAnnealing = "restart-annealing"
-  /// A unit's first nats of KL cost nothing: Kingma et al., "Inverse autoregressive flow", 2016.
-  case freeBits = "free-bits"
-}
+import Settings
 
 /// What treatments have left behind: part of a checkpoint, so that a resumed run goes on treated.
 package struct Treatments: Sendable, Equatable, Codable {

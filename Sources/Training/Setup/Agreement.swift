@@ -1,4 +1,5 @@
 import Communication
+import Configuration
 import Data
 import Kernels
 
@@ -8,7 +9,7 @@ extension Communicator {
   /// Before anything else. Collective.
   func agree(on configuration: Configuration, _ resume: ResumeMode) throws(Failure) {
     try agree(on: [("program", programVersion)], hint: "start the same program on every host")
-    let settings = ConfigurationSchema.keys.map { (label: $0.path, value: $0.text(configuration)) }
+    let settings = configuration.schema.keys.map { (label: $0.path, value: $0.text(configuration)) }
     let others = [(label: "preset", value: configuration.preset), (label: "--resume", value: resume.text)]
     try agree(
       on: settings + others, status: .badConfiguration,

@@ -4,7 +4,7 @@ import Layers
 /// What a training would be, before it is one.
 package enum DryRun {
   /// Data, parameters by layer, multiply-adds and memory, as a table.
-  package static func text(_ setup: TrainingSetup) -> String {
+  package static func text(_ setup: TrainingSetup) throws(Failure) -> String {
     let plan = setup.plan, shape = setup.data.train.shape
     var lines = ["data        \(setup.data.train.name)  \(shape), train \(plan.count), valid \(setup.data.valid.count)"]
     lines.append(
@@ -15,7 +15,7 @@ package enum DryRun {
     lines.append("")
     lines += layers(setup)
     lines.append("")
-    let need = MemoryNeed(setup.configuration, setup.autoencoder, plan, setup.communicator)
+    let need = try MemoryNeed(setup.configuration, setup.autoencoder, plan, setup.communicator)
     lines.append(
       "memory per rank, beside the data: \(MemoryNeed.text(need.bytes)) (parameters and moments "
         + "\(MemoryNeed.text(need.parameters)), gradients \(MemoryNeed.text(need.gradients)), "

@@ -1,7 +1,9 @@
 import Communication
+import Configuration
 import Data
 import Kernels
 import Layers
+import Optimizers
 import VAE
 
 /// Everything made before the first step: data shared out, model recorded, ranks agreed, state restored.
@@ -53,10 +55,13 @@ package final class TrainingSetup {
         "train.overfit_batches: the first \(plan.count) training samples are all that is trained and validated on")
     }
 
+    warnings += configuration.settingsWithoutEffect
+
     let shape = data.train.shape, schema = data.train.schema
     autoencoder = try communicator.together { () throws(Failure) in
       try VariationalAutoencoder(
-        configuration.modelSettings(shape, schema, data.train.condition), likelihood: configuration.likelihood(schema),
+        configuration.modelSettings(shape, schema, data.train.condition), among: configuration.schema.registries,
+        likelihood: configuration.likelihood(schema),
         objective: configuration.objectiveSettings, seed: UInt64(configuration.train.seed)
       ) { autoencoder throws(Failure) in
         try MemoryNeed(configuration, autoencoder, plan, communicator).requireFit()
@@ -83,7 +88,7 @@ package final class TrainingSetup {
     state.plannedSteps = configuration.plannedSteps(plan)
     state.configuration = configuration.texts
     let resumption = Resumption(
-      resume, of: state, stepsPerEpoch: plan.stepsPerEpoch, into: checkpoints, communicator)
+      resume, of: state, configuration.schema, stepsPerEpoch: plan.stepsPerEpoch, into: checkpoints, communicator)
     let saved = try resumption.find()
     // What goes on has weights of its own, and the file may be gone.
     if saved == nil, configuration.train.initFrom != "none" {
@@ -146,20 +151,19 @@ package final class TrainingSetup {
   private static func placeParameters(
     _ store: ParameterStore, _ configuration: Configuration, _ communicator: Communicator
   ) throws(Failure) -> (NodeMemory?, Optimizer) {
-    let topology = communicator.topology, count = store.count
+    let topology = communicator.topology, count = store.count, settings = try configuration.optimizerSettings
     guard configuration.sharesParameters(topology) else {
-      let optimizer = Optimizer(configuration.optimizer, count: count)
+      let optimizer = Optimizer(settings, count: count)
       optimizer.begin(with: store.values)
       return (nil, optimizer)
     }
-    let stride = (count + 15) & ~15, buffers = 1 + Optimizer.buffers(configuration.optimizer)
+    let stride = (count + 15) & ~15, buffers = 1 + settings.buffers
     let isFirst = topology.nodeRank == 0
     let memory = try NodeMemory(topology, bytes: isFirst ? buffers * stride * 4 : 0)
     let base = memory.parts[0].assumingMemoryBound(to: Float.self)
     store.move(to: base, copies: isFirst)
     let share = ExchangePlan.share(of: count, neighbour: topology.nodeRank, neighbours: topology.neighbours.count)
-    let optimizer = Optimizer(
-      configuration.optimizer, count: count, memory: base + stride, stride: stride, share: share)
+    let optimizer = Optimizer(settings, count: count, memory: base + stride, stride: stride, share: share)
     if isFirst { optimizer.begin(with: base) }
     try topology.barrier()
     return (memory, optimizer)

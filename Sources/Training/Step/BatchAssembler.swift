@@ -1,4 +1,5 @@
 import Autograd
+import Configuration
 import Data
 import Kernels
 

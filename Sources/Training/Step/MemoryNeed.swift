@@ -1,4 +1,5 @@
 import Communication
+import Configuration
 import Data
 import Foundation
 import Kernels
@@ -23,7 +24,7 @@ package struct MemoryNeed: Sendable {
   package init(
     _ configuration: Configuration, _ autoencoder: VariationalAutoencoder, _ plan: BatchPlan,
     _ communicator: Communicator
-  ) {
+  ) throws(Failure) {
     let topology = communicator.topology
     let neighbours = topology.neighbours.count
     let count = autoencoder.store.count, buffer = count * MemoryLayout<Float>.stride
@@ -32,7 +33,7 @@ package struct MemoryNeed: Sendable {
       route: configuration.train.exchange, wire: configuration.train.wire, nodes: topology.nodes,
       rank: communicator.rank)
     let isShared = configuration.sharesParameters(topology)
-    let buffers = 1 + Optimizer.buffers(configuration.optimizer)
+    let buffers = try 1 + configuration.optimizerSettings.buffers
     let turned = communicator.isRoot ? buffers * autoencoder.store.turnedCount * MemoryLayout<Float>.stride : 0
     parameters = (isShared ? buffer + buffers * buffer / neighbours : buffers * buffer) + turned
     gradients = exchange.own + exchange.window / neighbours + buffer

@@ -1,17 +1,10 @@
 import Autograd
 import Communication
+import Configuration
 import Data
 import Glibc
 import Kernels
 import VAE
-
-/// Whether the next microbatch is loaded by a thread of its own while this one is computed.
-package enum Prefetch: String, CaseIterable, Sendable {
-  /// Where loading takes time that a spare core or a waiting one can give.
-  case auto
-  case on
-  case off
-}
 
 /// Which microbatch: everything that its values depend on, beside data and seed.
 struct BatchKey: Equatable {

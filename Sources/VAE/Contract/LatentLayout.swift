@@ -41,7 +41,8 @@ package struct LatentLayout: Sendable, Equatable {
       defer { (unit, column, noise) = (unit + z.columns, column + rate.columns, noise + drawn) }
       return LatentGroup(
         name: latent.name,
-        kind: z.shape.rank == 4 ? .map(ImageShape(rows: extents[1], columns: extents[2], channels: extents[3])) : .vector,
+        kind: z.shape.rank == 4
+          ? .map(ImageShape(rows: extents[1], columns: extents[2], channels: extents[3])) : .vector,
         units: unit..<unit + z.columns, rates: column..<column + rate.columns, noise: noise..<noise + drawn,
         isGaussian: latent.q?.gaussian != nil)
     }

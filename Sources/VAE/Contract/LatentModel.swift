@@ -25,7 +25,8 @@ extension OneLayerModel {
   package func record(_ x: Tensor?, given y: Tensor?, in trace: Trace) -> Tensor {
     let scope = trace.scope
     let z = trace.latent(
-      "z", q: x.map { posterior(of: $0, given: y, in: scope) }, p: trace.prior.distribution(given: y, in: scope["prior"]))
+      "z", q: x.map { posterior(of: $0, given: y, in: scope) },
+      p: trace.prior.distribution(given: y, in: scope["prior"]))
     return decode(z, given: y, in: scope)
   }
 }

@@ -2,6 +2,7 @@ import Autograd
 import Foundation
 import Kernels
 import Layers
+import Settings
 
 /// p(x | z). The decoder gives a location (logits or mean, nothing squashed); what turns it into a distribution lives
 /// here, one file each in Likelihoods/.
@@ -44,45 +45,46 @@ extension Likelihood {
   package func requireSuits(_ image: ImageShape) throws(Failure) {}
 }
 
-/// What configuration says about a likelihood.
+/// What a likelihood is made of: its settings, and what the data says.
 package struct LikelihoodSettings: Sendable, Equatable {
-  package var kind = "bernoulli"
-  /// Of `gaussian` and `columns`.
-  package var sigma: Float = 1
-  /// Of `logistic_mixture`.
-  package var mixtures = 10
-  /// Of `columns` and `columns_learned`, set from the data: elements of each column of a table.
+  package var values = SettingValues()
+  /// Elements of each column of a table: set from the data.
   package var columns: [Int] = []
+  /// Standard deviation where `model.sigma` is 0: set from the data, of a table.
+  package var kernelWidth: Float?
 
   package init() {}
+
+  package subscript<Value>(_ setting: Setting<Value>) -> Value {
+    get { values[setting] }
+    set { values[setting] = newValue }
+  }
+
+  var sigma: Float {
+    if self[.sigma] == 0, let kernelWidth { return kernelWidth }
+    return Float(self[.sigma])
+  }
 }
+
+package typealias LikelihoodMember = Member<LikelihoodSettings, any Likelihood>
 
 /// The likelihoods by name: one line each.
 package enum LikelihoodRegistry {
-  package static let likelihoods: [(name: String, make: @Sendable (LikelihoodSettings) -> any Likelihood)] = [
-    ("bernoulli", { _ in Bernoulli() }),
-    ("continuous_bernoulli", { _ in ContinuousBernoulli() }),
-    ("gaussian", { Gaussian(sigma: $0.sigma) }),
-    ("gaussian_learned", { _ in GaussianLearned() }),
-    ("gaussian_pixel", { _ in GaussianPixel() }),
-    ("gaussian_optimal", { _ in GaussianOptimal() }),
-    ("laplace", { _ in Laplace() }),
-    ("discretized_logistic", { _ in DiscretizedLogistic() }),
-    ("columns", { Columns(sizes: $0.columns, sigma: $0.sigma) }),
-    ("columns_learned", { Columns(sizes: $0.columns, sigma: nil) }),
-    ("logistic_mixture", { LogisticMixtures(mixtures: $0.mixtures) }),
-  ]
-
-  package static var names: [String] { likelihoods.map(\.name) }
-
-  package static func make(_ settings: LikelihoodSettings) throws(Failure) -> any Likelihood {
-    guard let likelihood = likelihoods.first(where: { $0.name == settings.kind }) else {
-      throw Failure(
-        .badConfiguration, "there is no likelihood '\(settings.kind)'",
-        hint: "model.likelihood is one of: " + names.joined(separator: ", "))
-    }
-    return likelihood.make(settings)
-  }
+  package static let all = Registry<LikelihoodSettings, any Likelihood>(
+    "likelihood", key: "model.likelihood",
+    [
+      .bernoulli,
+      .continuousBernoulli,
+      .gaussian,
+      .gaussianLearned,
+      .gaussianPixel,
+      .gaussianOptimal,
+      .laplace,
+      .discretizedLogistic,
+      .columns,
+      .columnsLearned,
+      .logisticMixture,
+    ])
 }
 
 /// Turns nats per sample into bits per dimension.

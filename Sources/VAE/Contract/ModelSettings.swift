@@ -1,6 +1,7 @@
 import Autograd
 import Kernels
 import Layers
+import Settings
 
 /// Values that are NaN in x.
 package enum MissingValues: Sendable {
@@ -11,29 +12,14 @@ package enum MissingValues: Sendable {
   case masked
 }
 
-/// What configuration says about a model.
+/// What configuration and data say about a model and its prior.
 package struct ModelSettings: Sendable, Equatable {
   package var kind = "mlp"
-  package var hidden = [400]
-  /// Widths of the decoder, first to last; empty: those of the encoder, reversed.
-  package var decoderHidden: [Int] = []
-  /// Channels after each convolution or in each stage of the encoder; the decoder mirrors them.
-  package var channels: [Int] = []
-  package var window = ConvolutionWindow(kernel: 4, stride: 2, padding: 1)
-  /// Residual blocks of a stage, and groups of channels that are normalised together.
-  package var blocks = 2
-  package var normGroups = 8
   package var latent = 20
+  package var prior = PriorRegistry.standard
+  package var values = SettingValues()
   /// Numbers that the model is told of a sample beside its values: set from the data.
   package var condition = 0
-  package var prior = PriorRegistry.standard
-  /// Widths of the prior's networks, and couplings of a flow.
-  package var priorHidden = [64]
-  package var flowLayers = 10
-  package var activation = Activation.relu
-  package var dropout: Float = 0
-  package var logvarLow: Float = -10
-  package var logvarHigh: Float = 10
   /// Extents of a sample, one row of one channel for a vector: set from the data.
   package var image = ImageShape(rows: 1, columns: 0, channels: 1)
   /// What samples may lack, and the encoder sees as 0: set from the data.
@@ -42,6 +28,11 @@ package struct ModelSettings: Sendable, Equatable {
   package var outputs = 1
 
   package init() {}
+
+  package subscript<Value>(_ setting: Setting<Value>) -> Value {
+    get { values[setting] }
+    set { values[setting] = newValue }
+  }
 
   /// Values of a sample.
   package var elements: Int { image.count }
@@ -57,22 +48,15 @@ package struct ModelSettings: Sendable, Equatable {
   }
 }
 
+package typealias ModelMember = Member<ModelSettings, any LatentModel>
+
 /// The models by name: one line each.
 package enum ModelRegistry {
-  package static let models: [(name: String, make: @Sendable (ModelSettings) throws(Failure) -> any LatentModel)] =
+  package static let all = Registry<ModelSettings, any LatentModel>(
+    "model", key: "model.kind",
     [
-      ("mlp", { MLP(settings: $0) }),
-      ("conv", { settings throws(Failure) in try Convolutional(settings: settings) }),
-      ("resnet", { settings throws(Failure) in try ResidualNetwork(settings: settings) }),
-    ]
-
-  package static func make(_ settings: ModelSettings) throws(Failure) -> any LatentModel {
-    if settings.kind == DeafDecoder.kind { return DeafDecoder(MLP(settings: settings)) }
-    guard let model = models.first(where: { $0.name == settings.kind }) else {
-      throw Failure(
-        .badConfiguration, "there is no model '\(settings.kind)'",
-        hint: "model.kind is one of: " + models.map(\.name).joined(separator: ", "))
-    }
-    return try model.make(settings)
-  }
+      .mlp,
+      .conv,
+      .resnet,
+    ], unlisted: [.deafDecoder])
 }

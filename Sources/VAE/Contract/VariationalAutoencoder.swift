@@ -23,18 +23,21 @@ package final class VariationalAutoencoder {
 
   /// Parameters are declared by recording once, and initialised from `seed`. `admit` is asked before they get memory.
   package convenience init(
-    _ settings: ModelSettings, likelihood: any Likelihood, objective: Objective, seed: UInt64,
+    _ settings: ModelSettings, among registries: Registries = Registries(), likelihood: any Likelihood,
+    objective: Objective, seed: UInt64,
     admit: (VariationalAutoencoder) throws(Failure) -> Void = { _ throws(Failure) in }
   ) throws(Failure) {
     try self.init(
-      settings, make: { settings throws(Failure) in try ModelRegistry.make(settings) }, likelihood: likelihood,
-      objective: objective, seed: seed, admit: admit)
+      settings, among: registries,
+      make: { settings throws(Failure) in try registries.models.make(settings.kind, settings) },
+      likelihood: likelihood, objective: objective, seed: seed, admit: admit)
   }
 
   /// The same with a model that is in no registry. - make: is given the settings with `outputs` set.
   package init(
-    _ settings: ModelSettings, make: (ModelSettings) throws(Failure) -> any LatentModel, likelihood: any Likelihood,
-    objective: Objective, seed: UInt64,
+    _ settings: ModelSettings, among registries: Registries = Registries(),
+    make: (ModelSettings) throws(Failure) -> any LatentModel, likelihood: any Likelihood, objective: Objective,
+    seed: UInt64,
     admit: (VariationalAutoencoder) throws(Failure) -> Void = { _ throws(Failure) in }
   ) throws(Failure) {
     try likelihood.requireSuits(settings.image)
@@ -51,7 +54,7 @@ package final class VariationalAutoencoder {
         "samples are \(settings.image), with \(settings.outputs) values of the decoder for each pixel: 2^31 or more",
         hint: "smaller samples (data.image_size), or a model.likelihood that wants fewer values")
     }
-    prior = try PriorRegistry.make(settings)
+    prior = try registries.priors.make(settings.prior, settings)
     model = try make(settings)
     self.likelihood = likelihood
     self.objective = objective
@@ -144,7 +147,8 @@ package final class VariationalAutoencoder {
     recorded.graph.keep([terms.reconstruction, terms.klPerUnit, terms.kl, terms.loss, trace.z, trace.code])
     if let logvar = trace.logvar { recorded.graph.keep([logvar]) }
     return ELBOGraph(
-      graph: recorded.graph, x: x, y: recorded.y, z: trace.z, code: trace.code, logvar: trace.logvar, location: location,
+      graph: recorded.graph, x: x, y: recorded.y, z: trace.z, code: trace.code, logvar: trace.logvar,
+      location: location,
       terms: terms)
   }
 
@@ -198,7 +202,9 @@ package final class VariationalAutoencoder {
         case .draw:
           likelihood.sample(location: location, channels: image.channels, stream: "draw", in: recorded.scope)
         case .reconstruction:
-          x.map { likelihood.negativeLogLikelihood($0, location: location, channels: image.channels, in: recorded.scope) }
+          x.map {
+            likelihood.negativeLogLikelihood($0, location: location, channels: image.channels, in: recorded.scope)
+          }
         case .logPrior: trace.logPrior
         }
     }

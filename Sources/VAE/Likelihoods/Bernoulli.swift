@@ -1,5 +1,6 @@
 import Autograd
 import Layers
+import Settings
 
 /// Location is logits. Of grey values it is the usual cross-entropy, which no distribution on [0, 1] has.
 package struct Bernoulli: Likelihood {
@@ -19,4 +20,8 @@ package struct Bernoulli: Likelihood {
   package func sample(location: Tensor, channels: Int, stream: String, in scope: ParameterScope) -> Tensor {
     scope.graph.likelihoodSample(location, .bernoulli, stream: stream)
   }
+}
+
+extension LikelihoodMember {
+  static var bernoulli: Self { Self("bernoulli") { _ in Bernoulli() } }
 }

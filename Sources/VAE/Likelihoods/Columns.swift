@@ -1,6 +1,7 @@
 import Autograd
 import Foundation
 import Layers
+import Settings
 
 /// Columns of a table, each by its kind: numbers Gaussian, categories by a softmax; missing values count for nothing.
 ///
@@ -47,4 +48,11 @@ package struct Columns: Likelihood {
     return scope.graph.tableSample(
       location, raw: logSigma(layout, in: scope), floor: floor, layout, stream: stream)
   }
+}
+
+extension LikelihoodMember {
+  static var columns: Self {
+    Self("columns", settings: [Setting.sigma]) { Columns(sizes: $0.columns, sigma: $0.sigma) }
+  }
+  static var columnsLearned: Self { Self("columns_learned") { Columns(sizes: $0.columns, sigma: nil) } }
 }

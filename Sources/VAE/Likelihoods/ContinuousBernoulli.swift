@@ -1,5 +1,6 @@
 import Autograd
 import Layers
+import Settings
 
 /// Location is logits: the density on [0, 1] proportional to exp(logit x).
 ///
@@ -21,4 +22,8 @@ package struct ContinuousBernoulli: Likelihood {
   package func sample(location: Tensor, channels: Int, stream: String, in scope: ParameterScope) -> Tensor {
     scope.graph.likelihoodSample(location, .continuousBernoulli, stream: stream)
   }
+}
+
+extension LikelihoodMember {
+  static var continuousBernoulli: Self { Self("continuous_bernoulli") { _ in ContinuousBernoulli() } }
 }

@@ -1,5 +1,6 @@
 import Autograd
 import Layers
+import Settings
 
 /// Location is (mean on [-1, 1], log scale) of every value: a logistic in 256 bins, the outer two with the tails.
 ///
@@ -23,4 +24,8 @@ package struct DiscretizedLogistic: Likelihood {
   package func sample(location: Tensor, channels: Int, stream: String, in scope: ParameterScope) -> Tensor {
     scope.graph.likelihoodSample(location, .discretizedLogistic, stream: stream)
   }
+}
+
+extension LikelihoodMember {
+  static var discretizedLogistic: Self { Self("discretized_logistic") { _ in DiscretizedLogistic() } }
 }

@@ -1,6 +1,7 @@
 import Autograd
 import Foundation
 import Layers
+import Settings
 
 /// Location is the mean; one fixed standard deviation.
 package struct Gaussian: Likelihood {
@@ -19,4 +20,8 @@ package struct Gaussian: Likelihood {
   package func sample(location: Tensor, channels: Int, stream: String, in scope: ParameterScope) -> Tensor {
     scope.graph.likelihoodSample(location, .gaussian, logScale: scope.graph.constant(log(sigma)), stream: stream)
   }
+}
+
+extension LikelihoodMember {
+  static var gaussian: Self { Self("gaussian", settings: [Setting.sigma]) { Gaussian(sigma: $0.sigma) } }
 }

@@ -1,5 +1,6 @@
 import Autograd
 import Layers
+import Settings
 
 /// Location is the mean; one standard deviation for all values, learned as `likelihood.log_sigma`.
 package struct GaussianLearned: Likelihood {
@@ -21,4 +22,8 @@ package struct GaussianLearned: Likelihood {
   package func sample(location: Tensor, channels: Int, stream: String, in scope: ParameterScope) -> Tensor {
     scope.graph.likelihoodSample(location, .gaussian, logScale: logSigma(in: scope), stream: stream)
   }
+}
+
+extension LikelihoodMember {
+  static var gaussianLearned: Self { Self("gaussian_learned") { _ in GaussianLearned() } }
 }

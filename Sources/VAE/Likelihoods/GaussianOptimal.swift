@@ -1,5 +1,6 @@
 import Autograd
 import Layers
+import Settings
 
 /// Location is the mean; sigma^2 is what suits the sample best, its mean squared error (plus exp(-12)).
 ///
@@ -18,4 +19,8 @@ package struct GaussianOptimal: Likelihood {
   package func mean(location: Tensor, channels: Int, in graph: Graph) -> Tensor { location }
 
   package func sample(location: Tensor, channels: Int, stream: String, in scope: ParameterScope) -> Tensor { location }
+}
+
+extension LikelihoodMember {
+  static var gaussianOptimal: Self { Self("gaussian_optimal") { _ in GaussianOptimal() } }
 }

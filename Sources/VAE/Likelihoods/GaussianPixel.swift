@@ -1,5 +1,6 @@
 import Autograd
 import Layers
+import Settings
 
 /// Location is (mean, log sigma) of every value, log sigma softly limited from below at -6.
 ///
@@ -23,4 +24,8 @@ package struct GaussianPixel: Likelihood {
   package func sample(location: Tensor, channels: Int, stream: String, in scope: ParameterScope) -> Tensor {
     scope.graph.likelihoodSample(location, .gaussianPixel, stream: stream)
   }
+}
+
+extension LikelihoodMember {
+  static var gaussianPixel: Self { Self("gaussian_pixel") { _ in GaussianPixel() } }
 }

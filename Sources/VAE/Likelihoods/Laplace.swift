@@ -1,5 +1,6 @@
 import Autograd
 import Layers
+import Settings
 
 /// Location is the mean; one scale for all values, learned as `likelihood.log_scale`.
 package struct Laplace: Likelihood {
@@ -21,4 +22,8 @@ package struct Laplace: Likelihood {
   package func sample(location: Tensor, channels: Int, stream: String, in scope: ParameterScope) -> Tensor {
     scope.graph.likelihoodSample(location, .laplace, logScale: logScale(in: scope), stream: stream)
   }
+}
+
+extension LikelihoodMember {
+  static var laplace: Self { Self("laplace") { _ in Laplace() } }
 }

@@ -1,6 +1,7 @@
 import Autograd
 import Kernels
 import Layers
+import Settings
 
 /// A mixture of discretised logistics for every pixel, its channels conditioned on one another (`LogisticMixture`).
 package struct LogisticMixtures: Likelihood {
@@ -31,5 +32,20 @@ package struct LogisticMixtures: Likelihood {
 
   package func sample(location: Tensor, channels: Int, stream: String, in scope: ParameterScope) -> Tensor {
     scope.graph.logisticMixtureSample(location, mixture(channels), stream: stream)
+  }
+}
+
+extension LikelihoodMember {
+  static var logisticMixture: Self {
+    Self("logistic_mixture", settings: [Setting.mixtures]) { LogisticMixtures(mixtures: $0[.mixtures]) }
+  }
+}
+
+extension Setting<Int> {
+  package static var mixtures: Self {
+    Self(
+      "model.mixtures", 10, "mixtures of the likelihood logistic_mixture",
+      "between 1 and \(LogisticMixture.mostMixtures)"
+    ) { (1...LogisticMixture.mostMixtures).contains($0) }
   }
 }

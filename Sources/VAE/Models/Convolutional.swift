@@ -1,6 +1,7 @@
 import Autograd
 import Kernels
 import Layers
+import Settings
 
 /// Strided convolutions to a small image, a perceptron to (mu, logvar), and the same way back by transposed ones.
 ///
@@ -20,29 +21,29 @@ struct Convolutional: OneLayerModel {
     var h = scope.graph.view(x, as: chain[0])
     for (i, image) in chain.dropFirst().enumerated() {
       h = scope["encoder"]["conv"]["\(i)"].convolution(
-        h, to: image.channels, window: window, activation: settings.activation)
+        h, to: image.channels, window: window, activation: settings[.activation])
     }
     h = scope["encoder"]["dense"].perceptron(
-      h, beside: y, widths: settings.hidden, activation: settings.activation, dropout: settings.dropout)
+      h, beside: y, widths: settings[.hidden], activation: settings[.activation], dropout: settings.dropout)
     return DiagonalGaussian(
-      of: h, beside: settings.hidden.isEmpty ? y : nil, units: settings.latent,
-      bounds: settings.logvarLow...settings.logvarHigh, in: scope)
+      of: h, beside: settings[.hidden].isEmpty ? y : nil, units: settings.latent,
+      bounds: settings.logvarBounds, in: scope)
   }
 
   func decode(_ z: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor {
-    let widths = settings.decoderHidden.isEmpty ? settings.hidden.reversed() : settings.decoderHidden
+    let widths = settings.decoderWidths
     let decoder = scope["decoder"]
     var h = decoder["dense"].perceptron(
-      scope.graph.beside(z, y), widths: widths, activation: settings.activation, dropout: settings.dropout)
+      scope.graph.beside(z, y), widths: widths, activation: settings[.activation], dropout: settings.dropout)
     let smallest = chain[chain.count - 1]
-    h = decoder["image"].linear(h, to: smallest.count, image: smallest, activation: settings.activation)
+    h = decoder["image"].linear(h, to: smallest.count, image: smallest, activation: settings[.activation])
     h = scope.graph.view(h, as: smallest)
     for (i, image) in chain.dropLast().reversed().enumerated() {
       let isLast = i == chain.count - 2
       h = decoder["conv"]["\(i)"].transposedConvolution(
         h,
         to: ImageShape(rows: image.rows, columns: image.columns, channels: isLast ? settings.outputs : image.channels),
-        window: window, activation: isLast ? .identity : settings.activation)
+        window: window, activation: isLast ? .identity : settings[.activation])
     }
     return scope.graph.view(h, [h.rows, h.columns])
   }
@@ -54,12 +55,12 @@ extension ModelSettings {
   func reductions() throws(Failure) -> [ImageShape] {
     try requireImages()
     var chain = [image]
-    for (i, channels) in channels.enumerated() {
+    for (i, channels) in self[.channels].enumerated() {
       let last = chain[i]
       guard let rows = window.reduced(last.rows), let columns = window.reduced(last.columns) else {
         throw Failure(
           .badConfiguration,
-          "model.channels asks for \(self.channels.count) convolutions, and the image is too small for number \(i + 1): "
+          "model.channels asks for \(self[.channels].count) convolutions, and the image is too small for number \(i + 1): "
             + chain.map(\.description).joined(separator: " -> ")
             + ", and then a window of \(window.kernel) with padding "
             + "\(window.padding) does not fit",
@@ -80,5 +81,33 @@ extension ModelSettings {
       chain.append(next)
     }
     return chain
+  }
+}
+
+extension ModelMember {
+  static var conv: Self {
+    Self(
+      "conv", settings: networkSettings + [Setting.channels, Setting.kernel, Setting.stride, Setting.padding]
+    ) { settings throws(Failure) in try Convolutional(settings: settings) }
+  }
+}
+
+extension Setting<Int> {
+  package static var kernel: Self {
+    Self("model.kernel", 4, "rows and columns of a convolution's window (conv)", "between 1 and 64") {
+      (1...64).contains($0)
+    }
+  }
+  package static var stride: Self {
+    Self("model.stride", 2, "step of the window (conv)", "between 1 and 64") { (1...64).contains($0) }
+  }
+  package static var padding: Self {
+    Self("model.padding", 1, "zeros around the image (conv)", "between 0 and 63") { (0...63).contains($0) }
+  }
+}
+
+extension ModelSettings {
+  var window: ConvolutionWindow {
+    ConvolutionWindow(kernel: self[.kernel], stride: self[.stride], padding: self[.padding])
   }
 }

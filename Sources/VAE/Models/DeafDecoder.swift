@@ -1,9 +1,9 @@
 import Autograd
 import Layers
+import Settings
 
 /// A model whose decoder hears nothing of z, planted to see that `evaluate` finds it; no kind that users are told of.
 struct DeafDecoder: OneLayerModel {
-  static let kind = "planted-deaf-decoder"
   private let model: MLP
 
   init(_ model: MLP) { self.model = model }
@@ -14,5 +14,11 @@ struct DeafDecoder: OneLayerModel {
 
   func decode(_ z: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor {
     model.decode(scope.graph.weightedSum([(scope.graph.constant(0), z)]), given: y, in: scope)
+  }
+}
+
+extension ModelMember {
+  static var deafDecoder: Self {
+    Self("planted-deaf-decoder", settings: networkSettings) { DeafDecoder(MLP(settings: $0)) }
   }
 }

@@ -1,5 +1,6 @@
 import Autograd
 import Layers
+import Settings
 
 /// Fully connected encoder and decoder: (x, y) -> hidden -> (mu, logvar), (z, y) -> hidden -> location.
 ///
@@ -9,14 +10,18 @@ struct MLP: OneLayerModel {
 
   func posterior(of x: Tensor, given y: Tensor?, in scope: ParameterScope) -> DiagonalGaussian {
     let h = scope["encoder"].perceptron(
-      scope.graph.beside(x, y), widths: settings.hidden, activation: settings.activation, dropout: settings.dropout)
-    return DiagonalGaussian(of: h, units: settings.latent, bounds: settings.logvarLow...settings.logvarHigh, in: scope)
+      scope.graph.beside(x, y), widths: settings[.hidden], activation: settings[.activation], dropout: settings.dropout)
+    return DiagonalGaussian(of: h, units: settings.latent, bounds: settings.logvarBounds, in: scope)
   }
 
   func decode(_ z: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor {
-    let widths = settings.decoderHidden.isEmpty ? settings.hidden.reversed() : settings.decoderHidden
+    let widths = settings.decoderWidths
     let h = scope["decoder"].perceptron(
-      scope.graph.beside(z, y), widths: widths, activation: settings.activation, dropout: settings.dropout)
+      scope.graph.beside(z, y), widths: widths, activation: settings[.activation], dropout: settings.dropout)
     return scope["output"].linear(h, to: settings.pixels * settings.outputs)
   }
+}
+
+extension ModelMember {
+  static var mlp: Self { Self("mlp", settings: networkSettings) { MLP(settings: $0) } }
 }

@@ -1,6 +1,7 @@
 import Autograd
 import Kernels
 import Layers
+import Settings
 
 /// Residual blocks over images that are halved between stages, a perceptron to (mu, logvar), and the same way back with
 /// nearest upsampling.
@@ -26,44 +27,44 @@ struct ResidualNetwork: OneLayerModel {
     for (i, image) in stages.enumerated() {
       let stage = encoder["stages"]["\(i)"]
       if i > 0 { h = stage["reduce"].convolution(h, to: h.shape[3], window: Self.halving) }
-      for block in 0..<settings.blocks { h = residual(h, to: image.channels, in: stage["blocks"]["\(block)"]) }
+      for block in 0..<settings[.blocks] { h = residual(h, to: image.channels, in: stage["blocks"]["\(block)"]) }
     }
-    h = encoder["norm"].groupNorm(h, groups: settings.normGroups, activation: settings.activation)
+    h = encoder["norm"].groupNorm(h, groups: settings[.normGroups], activation: settings[.activation])
     h = encoder["dense"].perceptron(
-      h, beside: y, widths: settings.hidden, activation: settings.activation, dropout: settings.dropout)
+      h, beside: y, widths: settings[.hidden], activation: settings[.activation], dropout: settings.dropout)
     return DiagonalGaussian(
-      of: h, beside: settings.hidden.isEmpty ? y : nil, units: settings.latent,
-      bounds: settings.logvarLow...settings.logvarHigh, in: scope)
+      of: h, beside: settings[.hidden].isEmpty ? y : nil, units: settings.latent,
+      bounds: settings.logvarBounds, in: scope)
   }
 
   func decode(_ z: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor {
-    let widths = settings.decoderHidden.isEmpty ? settings.hidden.reversed() : settings.decoderHidden
+    let widths = settings.decoderWidths
     let decoder = scope["decoder"]
     var h = decoder["dense"].perceptron(
-      scope.graph.beside(z, y), widths: widths, activation: settings.activation, dropout: settings.dropout)
+      scope.graph.beside(z, y), widths: widths, activation: settings[.activation], dropout: settings.dropout)
     let smallest = stages[stages.count - 1]
     h = scope.graph.view(decoder["image"].linear(h, to: smallest.count, image: smallest), as: smallest)
     for i in stages.indices {
       let stage = decoder["stages"]["\(i)"], image = stages[stages.count - 1 - i]
       let next = i + 1 < stages.count ? stages[stages.count - 2 - i] : image
-      for block in 0..<settings.blocks {
-        let isLast = block == settings.blocks - 1
+      for block in 0..<settings[.blocks] {
+        let isLast = block == settings[.blocks] - 1
         h = residual(h, to: isLast ? next.channels : image.channels, in: stage["blocks"]["\(block)"])
       }
       if next != image {
         h = stage["enlarge"].convolution(scope.graph.upsample(h, by: 2), to: next.channels, window: Self.same)
       }
     }
-    h = decoder["norm"].groupNorm(h, groups: settings.normGroups, activation: settings.activation)
+    h = decoder["norm"].groupNorm(h, groups: settings[.normGroups], activation: settings[.activation])
     h = decoder["output"].convolution(h, to: settings.outputs, window: Self.same)
     return scope.graph.view(h, [h.rows, h.columns])
   }
 
   /// x + convolution(f(norm(convolution(f(norm(x)))))), x projected where its channels are others.
   private func residual(_ x: Tensor, to channels: Int, in scope: ParameterScope) -> Tensor {
-    var h = scope["norm1"].groupNorm(x, groups: settings.normGroups, activation: settings.activation)
+    var h = scope["norm1"].groupNorm(x, groups: settings[.normGroups], activation: settings[.activation])
     h = scope["conv1"].convolution(h, to: channels, window: Self.same)
-    h = scope["norm2"].groupNorm(h, groups: settings.normGroups, activation: settings.activation)
+    h = scope["norm2"].groupNorm(h, groups: settings[.normGroups], activation: settings[.activation])
     h = scope.graph.dropout(h, probability: settings.dropout, stream: "dropout " + scope.path)
     let skip =
       x.shape[3] == channels ? x : scope["projection"].convolution(x, to: channels, window: .init(kernel: 1))
@@ -79,14 +80,14 @@ extension ModelSettings {
     try requireImages()
     var stages: [ImageShape] = []
     func chain() -> String { ([image] + stages).map(\.description).joined(separator: " -> ") }
-    for (i, channels) in channels.enumerated() {
+    for (i, channels) in self[.channels].enumerated() {
       let last = stages.last ?? image
       if i > 0 && (last.rows % 2 != 0 || last.columns % 2 != 0) {
         throw Failure(
           .badConfiguration,
-          "model.channels asks for \(self.channels.count) stages, each of half the size, and the image cannot be "
+          "model.channels asks for \(self[.channels].count) stages, each of half the size, and the image cannot be "
             + "halved so often: \(chain()), and then \(last.rows)x\(last.columns) has an odd side",
-          hint: "give \(i) channels, or images whose sides are multiples of \(1 << (self.channels.count - 1))")
+          hint: "give \(i) channels, or images whose sides are multiples of \(1 << (self[.channels].count - 1))")
       }
       let scale = i == 0 ? 1 : 2
       let next = ImageShape(rows: last.rows / scale, columns: last.columns / scale, channels: channels)
@@ -101,14 +102,35 @@ extension ModelSettings {
           hint: "give smaller images (data.image_size), or fewer channels")
       }
       stages.append(next)
-      if channels % normGroups != 0 {
+      let groups = self[.normGroups]
+      if channels % groups != 0 {
         throw Failure(
           .badConfiguration,
-          "model.norm_groups is \(normGroups), which does not divide the \(channels) channels of stage \(i + 1): "
+          "model.norm_groups is \(groups), which does not divide the \(channels) channels of stage \(i + 1): "
             + chain(),
-          hint: "give a model.norm_groups that divides every one of model.channels, or multiples of \(normGroups)")
+          hint: "give a model.norm_groups that divides every one of model.channels, or multiples of \(groups)")
       }
     }
     return stages
+  }
+}
+
+extension ModelMember {
+  static var resnet: Self {
+    Self("resnet", settings: networkSettings + [Setting.channels, Setting.blocks, Setting.normGroups]) {
+      settings throws(Failure) in try ResidualNetwork(settings: settings)
+    }
+  }
+}
+
+extension Setting<Int> {
+  package static var blocks: Self {
+    Self("model.blocks", 2, "residual blocks of a stage (resnet)", "between 1 and 64") { (1...64).contains($0) }
+  }
+  package static var normGroups: Self {
+    Self(
+      "model.norm_groups", 8, "groups of channels that are normalised together; divides all of model.channels (resnet)",
+      "between 1 and 4096"
+    ) { (1...4096).contains($0) }
   }
 }

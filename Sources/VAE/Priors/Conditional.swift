@@ -1,6 +1,7 @@
 import Autograd
 import Kernels
 import Layers
+import Settings
 
 /// p(z | y) = N(mu(y), diag(exp(logvar(y)))), both by a perceptron of y; without hidden layers, linear in y.
 ///
@@ -34,9 +35,9 @@ struct ConditionalPrior: Prior {
     /// Its networks are recorded when they are first needed.
     private lazy var recorded: DiagonalGaussian = {
       let h = scope["hidden"].perceptron(
-        y, widths: settings.priorHidden, activation: settings.activation, dropout: 0)
+        y, widths: settings[.priorHidden], activation: settings[.activation], dropout: 0)
       return DiagonalGaussian(
-        of: h, units: settings.latent, bounds: settings.logvarLow...settings.logvarHigh, in: scope)
+        of: h, units: settings.latent, bounds: settings.logvarBounds, in: scope)
     }()
 
     var code: Tensor { recorded.mu }
@@ -46,5 +47,14 @@ struct ConditionalPrior: Prior {
     func logDensity(_ z: Tensor) -> Tensor { recorded.logDensity(z) }
     func hasExactRate(against prior: any LatentDistribution) -> Bool { recorded.hasExactRate(against: prior) }
     func rate(against prior: any LatentDistribution, at z: Tensor) -> Tensor { recorded.rate(against: prior, at: z) }
+  }
+}
+
+extension PriorMember {
+  static var conditional: Self {
+    Self(
+      "conditional", help: "a Gaussian for each y",
+      settings: [Setting.priorHidden, Setting.activation, Setting.logvarLow, Setting.logvarHigh]
+    ) { settings throws(Failure) in try ConditionalPrior(settings) }
   }
 }

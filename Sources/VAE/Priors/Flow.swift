@@ -1,6 +1,7 @@
 import Autograd
 import Kernels
 import Layers
+import Settings
 
 /// A non-volume-preserving flow from z to u ~ N(0, I): affine couplings, each of which scales and shifts some units by a
 /// perceptron of the others and of y. It begins as N(0, I).
@@ -48,7 +49,7 @@ struct FlowPrior: Prior {
     /// log N(u; 0, I) + sum of the log scales, in parts that belong to one unit each.
     func logDensity(_ z: Tensor) -> Tensor {
       var u = z, terms: [Tensor] = []
-      for coupling in 0..<flow.settings.flowLayers {
+      for coupling in 0..<flow.settings[.flowLayers] {
         let (next, logScale) = flow.couple(u, coupling, given: y, inverse: false, in: scope)
         u = next
         terms.append(logScale)
@@ -62,7 +63,7 @@ struct FlowPrior: Prior {
     }
 
     private func draw(_ u: Tensor) -> Tensor {
-      (0..<flow.settings.flowLayers).reversed().reduce(u) { z, coupling in
+      (0..<flow.settings[.flowLayers]).reversed().reduce(u) { z, coupling in
         flow.couple(z, coupling, given: y, inverse: true, in: scope).y
       }
     }
@@ -75,7 +76,7 @@ struct FlowPrior: Prior {
     let kept = (0..<settings.latent).filter { !changed.contains($0) }
     let graph = scope.graph, scope = scope["couplings"]["\(coupling)"]
     let h = scope["hidden"].perceptron(
-      graph.beside(graph.columns(z, kept), y), widths: settings.priorHidden, activation: settings.activation,
+      graph.beside(graph.columns(z, kept), y), widths: settings[.priorHidden], activation: settings[.activation],
       dropout: 0)
     let raw = scope["output"].linear(h, to: 2 * changed.count, startsAtZero: true)
     return graph.affineCoupling(z, raw: raw, changed: changed, bound: FlowPrior.bound, inverse: inverse)
@@ -86,5 +87,19 @@ struct FlowPrior: Prior {
     let digits = Int.bitWidth - (latent - 1).leadingZeroBitCount
     let digit = coupling / 2 % digits
     return (0..<latent).filter { ($0 >> digit) & 1 == coupling % 2 }
+  }
+}
+
+extension PriorMember {
+  static var flow: Self {
+    Self("flow", help: "RealNVP", settings: [Setting.priorHidden, Setting.flowLayers, Setting.activation]) {
+      settings throws(Failure) in try FlowPrior(settings)
+    }
+  }
+}
+
+extension Setting<Int> {
+  package static var flowLayers: Self {
+    Self("model.flow_layers", 10, "affine couplings of the flow prior", "between 1 and 64") { (1...64).contains($0) }
   }
 }

@@ -1,5 +1,6 @@
 import Autograd
 import Layers
+import Settings
 
 /// N(0, I), whatever y is.
 struct StandardPrior: Prior {
@@ -10,4 +11,8 @@ struct StandardPrior: Prior {
   func distribution(given y: Tensor?, in scope: ParameterScope) -> any LatentDistribution {
     StandardGaussian(units: units, in: scope.graph)
   }
+}
+
+extension PriorMember {
+  static var standard: Self { Self(PriorRegistry.standard, help: "N(0, I)") { StandardPrior($0) } }
 }

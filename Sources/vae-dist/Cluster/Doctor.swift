@@ -50,7 +50,7 @@ struct Doctor: ParsableCommand {
     let plan = BatchPlan(count: train.batchSize, batchSize: train.batchSize, microbatch: train.microbatch)
     let facts = try RankFacts.gather(
       communicator, library: train.products, threads: train.threads,
-      need: MemoryNeed(configuration, model, plan, communicator), sharedMemory: sharedMemory, startSeconds: started)
+      need: try MemoryNeed(configuration, model, plan, communicator), sharedMemory: sharedMemory, startSeconds: started)
     guard communicator.isRoot else { return ([], []) }
     // "Open MPI v4.1.4", without the packager's words.
     let library = Communicator.library.split(separator: ",").first.map(String.init) ?? ""

@@ -1,4 +1,5 @@
 import Communication
+import Configuration
 import Kernels
 import Reporting
 import Training

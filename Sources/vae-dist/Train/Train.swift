@@ -1,5 +1,6 @@
 import ArgumentParser
 import Communication
+import Configuration
 import Foundation
 import Kernels
 import Persistence
@@ -80,7 +81,7 @@ struct Train: ParsableCommand {
 
   func run() throws {
     if printOptions {
-      if Launcher.expectedRank == 0 { try Output.result(ConfigurationSchema.markdown) }
+      if Launcher.expectedRank == 0 { try Output.result(ConfigurationSchema.standard.markdown) }
       return
     }
     if printConfig {
@@ -186,7 +187,7 @@ private struct TrainingRun {
       clock: clock)
     if isDry {
       try communicator.together { () throws(Failure) in
-        if communicator.isRoot { try Output.result(DryRun.text(setup)) }
+        if communicator.isRoot { try Output.result(try DryRun.text(setup)) }
       }
       setup.close()
       return 0

@@ -1,3 +1,4 @@
+import Settings
 import Training
 
 /// Steps that were not finite again and again, or a collapse at ten times the rate that Adam is made for (1e-3: Kingma and Ba, 2015).

@@ -1,3 +1,4 @@
+import Settings
 import Training
 
 /// Nothing that z is changes what comes out of the decoder: a dead layer, or a decoder that does not read z.

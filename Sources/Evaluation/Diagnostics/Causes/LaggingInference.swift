@@ -1,3 +1,4 @@
+import Settings
 import Training
 
 /// A collapse that nothing else explains: training got stuck at it.

@@ -1,3 +1,4 @@
+import Settings
 import Training
 
 /// The posterior's variance would leave the limits that it is held to.
@@ -8,10 +9,11 @@ struct StuckVariance: Cause {
   private static let most = 0.01
 
   func examine(_ symptoms: Symptoms) -> Finding? {
-    let use = symptoms.use, model = symptoms.configuration.model
+    let use = symptoms.use, configuration = symptoms.configuration
     let isLow = use.clampedLow > StuckVariance.most
     guard isLow || use.clampedHigh > StuckVariance.most else { return nil }
-    let share = isLow ? use.clampedLow : use.clampedHigh, limit = isLow ? model.logvarLow : model.logvarHigh
+    let share = isLow ? use.clampedLow : use.clampedHigh,
+      limit = isLow ? configuration[.logvarLow] : configuration[.logvarHigh]
     let lower = decimalText(symptoms.configuration.optimizer.learningRate / 3)
     let advice = WeightAdvice.more(symptoms.configuration, now: symptoms.weight)
     let isLight = isLow && symptoms.hasWeight && symptoms.weight < 1

@@ -1,6 +1,7 @@
 import Foundation
 import Kernels
 import Persistence
+import Settings
 import VAE
 
 /// An epoch of `metrics.jsonl`. A number that was not finite, or is missing, is NaN.

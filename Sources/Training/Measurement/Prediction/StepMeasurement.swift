@@ -1,5 +1,6 @@
 import Communication
 import Kernels
+import Optimizers
 
 /// Measures the parts of a step with the ranks at hand, and whole steps to hold the model against. All take turns: what
 /// disturbs the machine meanwhile disturbs all of them.
@@ -79,6 +80,7 @@ private final class StepPartTimer {
   private let setup: TrainingSetup
   private let workload: Workload
   private let count: Int
+  /// Parameters, the optimiser's buffers, and a gradient.
   private let memory: [UnsafeMutablePointer<Float>]
   private var ranks: Int { setup.communicator.size }
   private var manyRows: Int { 32 * ranks }
@@ -88,8 +90,9 @@ private final class StepPartTimer {
     watch = Stopwatch(setup.communicator)
     let count = setup.autoencoder.store.count
     self.count = count
-    memory = (0..<4).map { _ in Buffer.allocate(Float.self, count: count) }
-    for i in 0..<count { memory[3][i] = Float(i % 7) * 0.1 - 0.3 }
+    let buffers = setup.optimizer.settings.rule.state.count + 2
+    memory = (0..<buffers).map { _ in Buffer.allocate(Float.self, count: count) }
+    for i in 0..<count { memory[buffers - 1][i] = Float(i % 7) * 0.1 - 0.3 }
   }
 
   deinit { for part in memory { part.deallocate() } }
@@ -97,7 +100,7 @@ private final class StepPartTimer {
   /// Collective.
   func turn() throws(Failure) -> Turn {
     var turn = Turn()
-    let (memory, count, settings) = (memory, count, setup.configuration.optimizer)
+    let (memory, count, rule) = (memory, count, setup.optimizer.settings.rule)
     func slowest(_ seconds: Double, _ body: () throws(Failure) -> Void) throws(Failure) -> Double {
       try watch.all(watch.median(rounds: 3, of: seconds, body)).max() ?? 0
     }
@@ -106,11 +109,11 @@ private final class StepPartTimer {
     turn.add = try slowest(0.005) { () throws(Failure) in vd_add(memory[0], memory[1], count) }
     turn.squares = try slowest(0.005) { () throws(Failure) in _ = vd_sum_of_squares(memory[0], count) }
     memory[0].zero(count)
-    var constants = vd_adam_settings(
-      scale: 1, rest1: Float(1 - settings.beta1), beta2: Float(settings.beta2), rest2: Float(1 - settings.beta2),
-      epsilon: Float(settings.epsilon), step: 1e-3, root: 1, keep: 1, l2: 0, average: 0)
+    let updated = UpdateMemory(
+      parameters: memory[0], gradient: memory[memory.count - 1], state: Array(memory[1..<(memory.count - 1)]),
+      average: nil, range: 0..<count)
     turn.update = try slowest(0.005) { () throws(Failure) in
-      vd_adam(memory[0], memory[1], memory[2], memory[3], count, &constants)
+      rule.update(updated, UpdateStep(rate: 1e-3, scale: 1, number: 1, average: 0))
     }
     turn.exchange = try exchange(count, leaves: ranks)
     turn.empty = try exchange(1, leaves: ranks)

@@ -1,3 +1,5 @@
+import Settings
+
 /// Beta is outside of what the task can be served with; without a task, of what any is.
 package struct BetaOfTask: LintRule {
   package init() {}

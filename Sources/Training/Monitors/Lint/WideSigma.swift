@@ -8,14 +8,15 @@ package struct WideSigma: LintRule {
   package init() {}
 
   package func examine(_ facts: LintFacts) -> Finding? {
-    let model = facts.configuration.model, weight = facts.weight(beta: facts.finalBeta ?? 1)
+    let model = facts.configuration.model, sigma = facts.configuration[.sigma],
+      weight = facts.weight(beta: facts.finalBeta ?? 1)
     guard model.likelihood == "gaussian", let spectrum = facts.spectrum, let largest = spectrum.variances.first,
-      largest > 0, largest <= weight * model.sigma * model.sigma
+      largest > 0, largest <= weight * sigma * sigma
     else { return nil }
     return Finding(
       .warning, WideSigma.name,
-      "with sigma \(figures(model.sigma)) and a KL that weighs \(figures(weight)), a direction of the data is "
-        + "noise up to a variance of \(figures(weight * model.sigma * model.sigma)), and the largest has \(figures(largest))",
+      "with sigma \(figures(sigma)) and a KL that weighs \(figures(weight)), a direction of the data is "
+        + "noise up to a variance of \(figures(weight * sigma * sigma)), and the largest has \(figures(largest))",
       settings: ["model.likelihood=gaussian_learned"])
   }
 }

@@ -1,3 +1,5 @@
+import Configuration
+import Settings
 import VAE
 
 /// Why a posterior has probably collapsed, by the configuration alone; `evaluate` knows more.
@@ -9,7 +11,7 @@ package struct CollapseCause {
 
   /// - beta: of the last step. - elements: dimensions of a sample.
   package init(_ configuration: Configuration, beta: Double, elements: Int) {
-    let objective = configuration.objective, model = configuration.model
+    let objective = configuration.objective, model = configuration.model, sigma = configuration[.sigma]
     let weight = LintFacts(configuration, elements: elements).weight(beta: beta)
     if objective.betaSchedule == .capacity {
       cause = "the capacity \(figures(objective.betaTarget)) is too little, or not reached yet"
@@ -23,8 +25,8 @@ package struct CollapseCause {
       cause = "the KL weighs \(figures(weight)) times what it does in the ELBO"
       let advice = WeightAdvice.less(configuration, now: weight)
       (settings, note) = (advice.settings, advice.note)
-    } else if model.likelihood == "gaussian", model.sigma >= 0.5 {
-      cause = "the likelihood's fixed sigma \(figures(model.sigma)) says that the data is mostly noise"
+    } else if model.likelihood == "gaussian", sigma >= 0.5 {
+      cause = "the likelihood's fixed sigma \(figures(sigma)) says that the data is mostly noise"
       (settings, note) = (["model.likelihood=gaussian_learned"], "or a smaller model.sigma")
     } else if !objective.betaSchedule.isControlled,
       objective.betaSchedule == .constant || objective.betaStart >= objective.betaEnd

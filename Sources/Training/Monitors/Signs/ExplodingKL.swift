@@ -1,3 +1,5 @@
+import Settings
+
 /// The KL grows by more than the reconstruction gains, with beta as it is.
 ///
 /// A sound run pays for KL with reconstruction, so that -ELBO falls (Hoffman and Johnson, "ELBO surgery", 2016: what

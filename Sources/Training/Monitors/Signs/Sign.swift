@@ -1,3 +1,5 @@
+import Configuration
+
 /// Something that goes wrong in training and shows in the history of its epochs. One file each, one line in
 /// `Signs.all`.
 package protocol Sign: Sendable {

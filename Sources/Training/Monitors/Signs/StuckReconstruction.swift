@@ -1,3 +1,5 @@
+import Settings
+
 /// Units are active, and yet training samples are reconstructed no better than in the first epoch, with no KL to speak of.
 ///
 /// The first epoch's mean has the untrained steps in it: a run that learns is 1 % below it soon, unless beta rises or

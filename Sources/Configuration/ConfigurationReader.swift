@@ -2,6 +2,7 @@ import Foundation
 import Data
 import Kernels
 import Persistence
+import Settings
 import Yams
 
 extension Configuration {
@@ -62,7 +63,7 @@ extension Configuration {
   /// Missing values and categories have a likelihood of their own.
   private func requireColumns() throws(Failure) {
     let isOfColumns = ["columns", "columns_learned"].contains(model.likelihood)
-    if model.sigma == 0, model.likelihood == "gaussian" || model.likelihood == "columns" && data.columns == .numbers {
+    if self[.sigma] == 0, model.likelihood == "gaussian" || model.likelihood == "columns" && data.columns == .numbers {
       throw Failure(
         .badConfiguration,
         "model.sigma is 0, which a mixed table has a rule for, and \(model.likelihood) here has none",
@@ -124,14 +125,14 @@ extension Configuration {
 
   /// Sets one key; `place` names who asked, for the message.
   package mutating func set(_ path: String, _ text: String, where place: String) throws(Failure) {
-    guard let key = ConfigurationSchema.find(path) else { throw unknown(path, place) }
+    guard let key = schema.find(path) else { throw unknown(path, place) }
     if let problem = key.set(&self, text) {
       throw Failure(.badConfiguration, "\(place): \(path): \(problem)", hint: "\(path): \(key.help)")
     }
   }
 
   private func unknown(_ path: String, _ place: String) -> Failure {
-    let near = ConfigurationSchema.path(meantBy: path)
+    let near = schema.path(meantBy: path)
     return Failure(
       .badConfiguration, "\(place): there is no key '\(path)'",
       hint: near.map { "did you mean \($0)?" } ?? "`vae-dist train --print-config` lists all keys")
@@ -140,7 +141,7 @@ extension Configuration {
   package mutating func apply(preset name: String) throws(Failure) {
     guard let preset = ConfigurationSchema.presets.first(where: { $0.name == name }) else {
       let names = ConfigurationSchema.presets.map(\.name)
-      let near = ConfigurationSchema.suggestion(for: name, among: names)
+      let near = suggestion(for: name, among: names)
       throw Failure(
         .badConfiguration, "there is no preset '\(name)'",
         hint: (near.map { "did you mean \($0)? " } ?? "") + "presets: " + names.joined(separator: ", "))
@@ -150,13 +151,13 @@ extension Configuration {
   }
 
   private mutating func apply(environment: [String: String]) throws(Failure) {
-    let sections = Set(ConfigurationSchema.keys.map { "VAE_DIST_" + $0.section.uppercased() + "_" })
+    let sections = Set(schema.keys.map { "VAE_DIST_" + $0.section.uppercased() + "_" })
     let task = "VAE_DIST_OBJECTIVE_TASK"
     let names = environment.keys.filter { name in name != task && sections.contains(where: name.hasPrefix) }.sorted()
     for name in (environment[task] == nil ? [] : [task]) + names {
       let text = environment[name] ?? ""
-      guard let key = ConfigurationSchema.keys.first(where: { $0.environmentName == name }) else {
-        let near = ConfigurationSchema.suggestion(for: name, among: ConfigurationSchema.keys.map(\.environmentName))
+      guard let key = schema.keys.first(where: { $0.environmentName == name }) else {
+        let near = suggestion(for: name, among: schema.keys.map(\.environmentName))
         throw Failure(
           .badConfiguration, "environment: there is no setting \(name)",
           hint: near.map { "did you mean \($0)?" } ?? "unset it")
@@ -238,7 +239,7 @@ extension Configuration {
   }
 
   private mutating func apply(_ node: Node, path: String, file: String, line at: String) throws(Failure) {
-    let isSection = ConfigurationSchema.keys.contains { $0.path.hasPrefix(path + ".") }
+    let isSection = schema.keys.contains { $0.path.hasPrefix(path + ".") }
     switch node {
     case .mapping(let mapping) where isSection:
       for (name, value) in mapping {
@@ -256,11 +257,11 @@ extension Configuration {
     case .sequence(let sequence):
       let words = sequence.map { $0.scalar?.string ?? "?" }
       // A word with a comma stays one.
-      let isList = ConfigurationSchema.find(path)?.isListOfWords ?? false
+      let isList = schema.find(path)?.isListOfWords ?? false
       try set(
         path, isList ? words.configurationText : "[" + words.joined(separator: ", ") + "]", where: file + at)
     case .mapping:
-      guard ConfigurationSchema.find(path) != nil else { throw unknown(path, file + at) }
+      guard schema.find(path) != nil else { throw unknown(path, file + at) }
       throw Failure(.badConfiguration, "\(file)\(at): \(path) is not a section", hint: "give it one value")
     case .alias:
       throw Failure(.badConfiguration, "\(file)\(at): aliases are not supported", hint: "write the value out")
@@ -271,13 +272,13 @@ extension Configuration {
 
   /// Every key as text.
   package var texts: [String: String] {
-    Dictionary(uniqueKeysWithValues: ConfigurationSchema.keys.map { ($0.path, $0.text(self)) })
+    Dictionary(uniqueKeysWithValues: schema.keys.map { ($0.path, $0.text(self)) })
   }
 
   /// The resolved configuration as YAML that `apply(yaml:file:)` reads back to the same.
   package var yaml: String {
     var lines = ["version: \(ConfigurationSchema.version)", "preset: \(preset)"], open: [Substring] = []
-    for key in ConfigurationSchema.keys {
+    for key in schema.keys {
       let parts = key.path.split(separator: ".")
       let sections = Array(parts.dropLast())
       let shared = zip(open, sections).prefix { $0 == $1 }.count

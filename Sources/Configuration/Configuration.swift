@@ -2,6 +2,8 @@ import Autograd
 import Communication
 import Data
 import Kernels
+import Optimizers
+import Settings
 import VAE
 
 /// Everything that decides what a run computes. Keys, defaults' meaning and checks: `ConfigurationSchema`.
@@ -38,26 +40,10 @@ package struct Configuration: Sendable, Equatable {
 
   package struct Model: Sendable, Equatable {
     package var kind = "mlp"
-    package var hidden = [400]
-    package var decoderHidden: [Int] = []
-    package var channels = [32, 64]
-    package var kernel = 4
-    package var stride = 2
-    package var padding = 1
-    package var blocks = 2
-    package var normGroups = 8
     package var latent = 20
     package var condition = ConditionKind.none
     package var prior = PriorRegistry.standard
-    package var priorHidden = [64]
-    package var flowLayers = 10
-    package var activation = Activation.relu
-    package var dropout = 0.0
     package var likelihood = "bernoulli"
-    package var sigma = 1.0
-    package var mixtures = 10
-    package var logvarLow = -10.0
-    package var logvarHigh = 10.0
   }
 
   package struct Objective: Sendable, Equatable {
@@ -84,12 +70,8 @@ package struct Configuration: Sendable, Equatable {
   }
 
   package struct Optimizer: Sendable, Equatable {
-    package var kind = OptimizerKind.adam
+    package var kind = "adam"
     package var learningRate = 0.001
-    package var beta1 = 0.9
-    package var beta2 = 0.999
-    package var epsilon = 0.00000001
-    package var weightDecay = 0.0
     package var clipNorm = 1.0
     package var ema = 0.0
     package var sharding = Sharding.auto
@@ -156,13 +138,21 @@ package struct Configuration: Sendable, Equatable {
   package var monitor = Monitor()
   package var checkpoint = Checkpoint()
   package var log = Log()
+  /// Of models, priors, likelihoods and optimisers, which declare them beside themselves.
+  package var settings = SettingValues()
+  package let schema: ConfigurationSchema
   /// Name of the preset it began with, for the run directory.
   package var preset = "digits"
 
   /// Whether it is to see that everything works, not to train: not a key.
   package private(set) var isTrial = false
 
-  package init() {}
+  package init(_ schema: ConfigurationSchema = .standard) { self.schema = schema }
+
+  package subscript<Value>(_ setting: Setting<Value>) -> Value {
+    get { settings[setting] }
+    set { settings[setting] = newValue }
+  }
 
   /// The same, cut down to one step, one chunk of validation, pictures and a checkpoint.
   package func trial() -> Configuration {
@@ -175,30 +165,13 @@ package struct Configuration: Sendable, Equatable {
   }
 }
 
-/// How values are scaled for the likelihood.
-package enum Scale: String, CaseIterable, Sendable { case auto, none, unit, minmax, standardize }
-/// What cells of a table may be: numbers alone, or words (categories) and nothing (missing values) as well.
-package enum ColumnKind: String, CaseIterable, Sendable { case numbers, mixed }
-/// Whether grey values become 0 or 1: never, or anew each epoch with probability equal to the value.
-package enum Binarization: String, CaseIterable, Sendable { case none, dynamic }
-package enum BetaShape: String, CaseIterable, Sendable {
-  case constant, linear, cyclical, sigmoid
-  /// Answers to what training does (`BetaControl`).
-  case geco, controlvae, capacity
-
-  package var isControlled: Bool { [.geco, .controlvae, .capacity].contains(self) }
-}
-package enum RateShape: String, CaseIterable, Sendable { case constant, warmupCosine = "warmup_cosine", step }
-package enum OptimizerKind: String, CaseIterable, Sendable { case adam, adamw }
-package enum Sharding: String, CaseIterable, Sendable { case auto, node, none }
-package enum TimeUnit: String, CaseIterable, Sendable { case epoch, step }
-package enum ProgressStyle: String, CaseIterable, Sendable { case auto, bar, plain, json, none }
-
-/// A length of time, written 3h50m, 90s, 2d or none.
-package struct Duration: Sendable, Equatable {
-  package var seconds: Double
-  package static let none = Duration(seconds: 0)
-  package init(seconds: Double) { self.seconds = seconds }
+extension Configuration {
+  /// A length of time, written 3h50m, 90s, 2d or none.
+  package struct Duration: Sendable, Equatable {
+    package var seconds: Double
+    package static let none = Duration(seconds: 0)
+    package init(seconds: Double) { self.seconds = seconds }
+  }
 }
 
 extension Configuration {
@@ -208,21 +181,10 @@ extension Configuration {
   ) -> ModelSettings {
     var settings = ModelSettings()
     settings.kind = model.kind
-    settings.hidden = model.hidden
-    settings.decoderHidden = model.decoderHidden
-    settings.channels = model.channels
-    settings.window = ConvolutionWindow(kernel: model.kernel, stride: model.stride, padding: model.padding)
-    settings.blocks = model.blocks
-    settings.normGroups = model.normGroups
     settings.latent = model.latent
     settings.condition = condition?.width ?? 0
     settings.prior = model.prior
-    settings.priorHidden = model.priorHidden
-    settings.flowLayers = model.flowLayers
-    settings.activation = model.activation
-    settings.dropout = Float(model.dropout)
-    settings.logvarLow = Float(model.logvarLow)
-    settings.logvarHigh = Float(model.logvarHigh)
+    settings.values = self.settings
     settings.image = ImageShape(rows: shape.height, columns: shape.width, channels: shape.channels)
     settings.missing = schema.map { $0.hasMissing ? .masked : .possible } ?? .none
     return settings
@@ -235,12 +197,18 @@ extension Configuration {
   /// p(x | z), of a table for these columns.
   package func likelihood(_ schema: TableSchema?) throws(Failure) -> any Likelihood {
     var settings = LikelihoodSettings()
-    settings.kind = model.likelihood
-    settings.sigma = Float(model.sigma)
-    settings.mixtures = model.mixtures
+    settings.values = self.settings
     settings.columns = schema?.sizes ?? []
-    if model.sigma == 0, let schema { settings.sigma = Float(schema.kernelWidth) }
-    return try LikelihoodRegistry.make(settings)
+    settings.kernelWidth = schema.map { Float($0.kernelWidth) }
+    return try self.schema.registries.likelihoods.make(model.likelihood, settings)
+  }
+
+  package var optimizerSettings: OptimizerSettings {
+    get throws(Failure) {
+      var result = OptimizerSettings(rule: try schema.optimizers.make(optimizer.kind, settings))
+      (result.clipNorm, result.ema) = (optimizer.clipNorm, optimizer.ema)
+      return result
+    }
   }
 
   package var objectiveSettings: VAE.Objective {

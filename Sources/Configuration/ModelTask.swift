@@ -1,3 +1,5 @@
+import Settings
+
 /// What a model is for: picks the weight of the KL, and says why.
 package enum ModelTask: String, CaseIterable, Sendable {
   case none, generation, anomaly, disentanglement

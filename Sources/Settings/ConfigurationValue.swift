@@ -1,9 +1,4 @@
-import Autograd
-import Communication
-import Data
 import Foundation
-import Kernels
-import VAE
 
 /// A type that a configuration key can have: read from a YAML scalar, written so that any YAML reader reads it back.
 package protocol ConfigurationValue: Equatable, Sendable, SendableMetatype {
@@ -142,97 +137,12 @@ private func escaped(_ rest: inout Substring) -> Unicode.Scalar? {
   return digits.count == 8 ? UInt32(digits, radix: 16).flatMap(Unicode.Scalar.init) : nil
 }
 
-extension Duration: ConfigurationValue {
-  package static var expectation: String { "a time such as 3h50m, 90s, 2d or none" }
-  package init?(configurationText text: String) {
-    if text == "none" {
-      self = .none
-      return
-    }
-    let factors: [Character: Double] = ["d": 86_400, "h": 3_600, "m": 60, "s": 1]
-    var total = 0.0, digits = ""
-    for character in text {
-      if let factor = factors[character] {
-        guard let value = Duration.number(digits) else { return nil }
-        total += value * factor
-        digits = ""
-      } else {
-        digits.append(character)
-      }
-    }
-    if !digits.isEmpty {  // a bare number is seconds
-      guard total == 0, let value = Duration.number(digits) else { return nil }
-      total = value
-    }
-    guard total.isFinite, total > 0, total < 1e10 else { return nil }
-    seconds = total
-  }
-  /// Digits and a point: a Double reads hexadecimal, exponents and infinity as well.
-  private static func number(_ text: String) -> Double? {
-    text.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".") } ? Double(text) : nil
-  }
-
-  package var configurationText: String {
-    if seconds == 0 { return "none" }
-    var rest = seconds, text = ""
-    for (name, factor) in [("d", 86_400.0), ("h", 3_600.0), ("m", 60.0)] where rest >= factor {
-      let whole = (rest / factor).rounded(.down)
-      text += "\(Int(whole))\(name)"
-      rest -= whole * factor
-    }
-    return rest > 0 ? text + decimalText(rest) + "s" : text
-  }
-}
-
-extension Prefetch: ConfigurationValue {
-  /// In quotes where YAML 1.1 would read a truth value.
-  package var configurationText: String { self == .auto ? rawValue : "\"\(rawValue)\"" }
-}
-
-extension Watchdog.Limit: ConfigurationValue {
-  package static var expectation: String { "auto, none, or a time such as 5m" }
-  package init?(configurationText text: String) {
-    if text == "auto" {
-      self = .auto
-    } else {
-      guard let duration = Duration(configurationText: text) else { return nil }
-      self = duration == .none ? .none : .seconds(duration.seconds)
-    }
-  }
-  package var configurationText: String {
-    switch self {
-    case .auto: "auto"
-    case .none: "none"
-    case .seconds(let seconds): Duration(seconds: seconds).configurationText
-    }
-  }
-}
-
 extension ConfigurationValue where Self: RawRepresentable & CaseIterable, RawValue == String {
   package static var choices: [String] { allCases.map(\.rawValue) }
   package static var expectation: String { "one of " + choices.joined(separator: ", ") }
   package init?(configurationText text: String) { self.init(rawValue: text) }
   package var configurationText: String { rawValue }
 }
-
-extension Scale: ConfigurationValue {}
-extension ColumnKind: ConfigurationValue {}
-extension Binarization: ConfigurationValue {}
-extension BetaShape: ConfigurationValue {}
-extension ModelTask: ConfigurationValue {}
-extension CollapseResponse: ConfigurationValue {}
-extension RateShape: ConfigurationValue {}
-extension OptimizerKind: ConfigurationValue {}
-extension TimeUnit: ConfigurationValue {}
-extension ProgressStyle: ConfigurationValue {}
-extension Activation: ConfigurationValue {}
-extension ConditionKind: ConfigurationValue {}
-extension Reduction: ConfigurationValue {}
-extension ExchangeRoute: ConfigurationValue {}
-extension WireFormat: ConfigurationValue {}
-extension Sharding: ConfigurationValue {}
-extension EpochMetric: ConfigurationValue {}
-extension Products.Library: ConfigurationValue {}
 
 /// A number without an exponent: 0.00001 and not 1e-05, which YAML 1.1 readers take for a text.
 package func decimalText(_ value: Double) -> String {

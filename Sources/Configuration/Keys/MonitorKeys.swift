@@ -1,0 +1,41 @@
+extension ConfigurationSchema {
+  static let monitorKeys: [ConfigurationKey] = [
+    key("monitor.collapse_kl", \.monitor.collapseKL, "KL below this is collapsed, nats", "0 or more") { $0 >= 0 },
+    key(
+      "monitor.collapse_epochs", \.monitor.collapseEpochs,
+      "epochs in a row before it is reported (dead units: 500 steps, too)", "1 or more"
+    ) {
+      $0 >= 1
+    },
+    key(
+      "monitor.active_variance", \.monitor.activeVariance, "a unit is active when Var_x[mu] exceeds this", "0 or more"
+    ) {
+      $0 >= 0
+    },
+    key("monitor.fail_on_collapse", \.monitor.failOnCollapse, "exit 3 when the posterior collapses"),
+    key(
+      "monitor.on_collapse", \.monitor.onCollapse,
+      "warn, stop (exit 3), restart-annealing (beta rises anew), free-bits (0.125 nats a unit and more)"),
+    key(
+      "monitor.max_treatments", \.monitor.maxTreatments, "how often on_collapse treats; then it warns, or exits 3",
+      "0 or more"
+    ) { $0 >= 0 },
+    key(
+      "monitor.max_rollbacks", \.monitor.maxRollbacks, "rollbacks without passing the failing step, then exit 87",
+      "0 or more"
+    ) { $0 >= 0 },
+    key("monitor.pictures_every", \.monitor.picturesEvery, "epochs between sample grids; 0: none", "0 or more") {
+      $0 >= 0
+    },
+    key(
+      "monitor.metric", \.monitor.metric,
+      "what makes an epoch the best, of validation: neg_elbo, recon, recon_of_mean, kl, loss"),
+    key(
+      "monitor.patience", \.monitor.patience,
+      "stop when no epoch after beta's warm-up was better for so many; 0: never", "0 or more"
+    ) { $0 >= 0 },
+    key("monitor.min_delta", \.monitor.minimumDelta, "what counts as better for monitor.patience, nats", "0 or more") {
+      $0 >= 0
+    },
+  ]
+}
