@@ -16,6 +16,8 @@ package final class Graph {
   private struct Entry {
     let shape: Shape
     let place: Place
+    /// Whether its values depend on the samples of the microbatch; otherwise on parameters and constants alone.
+    let dependsOnSamples: Bool
     var needsGradient: Bool
   }
   private var entries: [Entry] = []
@@ -58,7 +60,7 @@ package final class Graph {
 
   /// A tensor that the caller fills before each replay.
   package func input(_ shape: Shape, needsGradient: Bool = false) -> Tensor {
-    let tensor = add(shape, .arena, needsGradient: needsGradient && recordsGradients)
+    let tensor = add(shape, .arena, needsGradient: needsGradient && recordsGradients, dependsOnSamples: true)
     inputs.insert(tensor.index)
     return tensor
   }
@@ -69,7 +71,7 @@ package final class Graph {
       precondition(known.shape == shape, "parameter at \(offset) recorded as \(known.shape) and as \(shape)")
       return known
     }
-    let tensor = add(shape, .parameter(offset: offset), needsGradient: recordsGradients)
+    let tensor = add(shape, .parameter(offset: offset), needsGradient: recordsGradients, dependsOnSamples: false)
     parameterTensors[offset] = tensor
     parameterIndices.append((tensor.index, offset))
     return tensor
@@ -77,12 +79,14 @@ package final class Graph {
 
   /// A tensor that an operation will write; it needs a gradient when one of the operation's inputs does.
   package func output(_ shape: Shape, of inputs: [Tensor]) -> Tensor {
-    add(shape, .arena, needsGradient: recordsGradients && inputs.contains { entries[$0.index].needsGradient })
+    add(
+      shape, .arena, needsGradient: recordsGradients && inputs.contains { entries[$0.index].needsGradient },
+      dependsOnSamples: inputs.contains { entries[$0.index].dependsOnSamples })
   }
 
   /// One value, the same in every replay. (1)
   package func constant(_ value: Float) -> Tensor {
-    let tensor = add([1], .arena, needsGradient: false)
+    let tensor = add([1], .arena, needsGradient: false, dependsOnSamples: false)
     constants.append((tensor.index, value))
     return tensor
   }
@@ -99,7 +103,7 @@ package final class Graph {
   }
 
   /// Values kept from forward for backward, or drawn: never differentiated.
-  package func scratch(_ shape: Shape) -> Tensor { add(shape, .arena, needsGradient: false) }
+  package func scratch(_ shape: Shape) -> Tensor { add(shape, .arena, needsGradient: false, dependsOnSamples: true) }
 
   package func record(_ operation: some Operation) {
     precondition(valueTable == nil, "recording \(type(of: operation).name) into a finalized graph")
@@ -116,9 +120,25 @@ package final class Graph {
       !needsGradient(tensor), "\(role) \(tensor.shape) would need a gradient, and the operation computes none for it")
   }
 
-  private func add(_ shape: Shape, _ place: Place, needsGradient: Bool) -> Tensor {
+  /// Refuses values of samples whose first extent is not the batch, or a multiple of it where a sample has several rows.
+  /// What depends on parameters alone, such as pseudo-inputs, has as many rows as it likes.
+  func requireRowsOfSamples(_ tensor: Tensor, _ name: String) {
+    precondition(
+      tensor.shape.rank > 0 && (tensor.rows % batch == 0 || !entries[tensor.index].dependsOnSamples),
+      "\(name) \(scopeName): \(tensor.shape) in a graph for \(batch) samples")
+  }
+
+  /// Refuses to draw noise for anything but one row of each sample: rows are keyed by the samples of a replay.
+  func requireOneRowPerSample(_ tensor: Tensor, _ name: String) {
+    precondition(
+      tensor.shape.rank > 0 && tensor.rows == batch,
+      "\(name) \(scopeName): noise for \(tensor.shape) in a graph for \(batch) samples")
+  }
+
+  private func add(_ shape: Shape, _ place: Place, needsGradient: Bool, dependsOnSamples: Bool) -> Tensor {
     precondition(valueTable == nil, "a tensor \(shape) added to a finalized graph")
-    entries.append(Entry(shape: shape, place: place, needsGradient: needsGradient))
+    entries.append(
+      Entry(shape: shape, place: place, dependsOnSamples: dependsOnSamples, needsGradient: needsGradient))
     return Tensor(index: entries.count - 1, shape: shape)
   }
 

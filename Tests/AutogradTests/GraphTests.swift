@@ -221,6 +221,35 @@ private func noisyGraph(sampled: Bool) -> Graph {
     }
   }
 
+  @Test("Rows that belong to no sample are refused where a layer or a draw takes them for samples'")
+  func rowsOfSamples() async {
+    await #expect(processExitsWith: .failure) {
+      let graph = Graph(batch: 2)
+      _ = graph.dropout(graph.view(graph.input([2, 4]), [4, 2]), probability: 0.5, stream: "mask")
+    }
+    await #expect(processExitsWith: .failure) {
+      let graph = Graph(batch: 2)
+      _ = graph.likelihoodSample(graph.view(graph.input([2, 4]), [4, 2]), .bernoulli, stream: "draw")
+    }
+    await #expect(processExitsWith: .failure) {
+      let graph = Graph(batch: 2)
+      _ = graph.linear(
+        graph.input([3, 4]), weight: graph.parameter([1, 4], offset: 0), bias: graph.parameter([1], offset: 4))
+    }
+    await #expect(processExitsWith: .failure) {
+      let graph = Graph(batch: 2)
+      _ = graph.linear(
+        graph.input([2, 3, 4]), weight: graph.parameter([1, 12], offset: 0), bias: graph.parameter([1], offset: 12))
+    }
+    // Pseudo-inputs are parameters: as many as one likes.
+    let graph = Graph(batch: 2)
+    let y = graph.linear(
+      graph.parameter([3, 4], offset: 5), weight: graph.parameter([1, 4], offset: 0),
+      bias: graph.parameter([1], offset: 4))
+    let weight = graph.parameter([1, 1], offset: 17), bias = graph.parameter([1], offset: 18)
+    #expect(graph.linear(y, weight: weight, bias: bias).rows == 3)
+  }
+
   @Test("A residual is added to nothing but the last operation's output, which its backward does not read")
   func residuals() async {
     await #expect(processExitsWith: .failure) {

@@ -122,7 +122,22 @@ private func linearCase(_ shape: [Int], to outputs: Int, _ f: Activation, _ role
 private let linearCases: [OpCase] =
   zip(shapes, [1, 4, 9, 3]).flatMap { shape, outputs in
     Activation.allCases.map { linearCase(shape, to: outputs, $0, .input) }
-  } + [linearCase([7, 17], to: 9, .relu, .data), linearCase([5, 33], to: 1, .gelu, .data)]
+  } + [linearCase([7, 17], to: 9, .relu, .data), linearCase([5, 33], to: 1, .gelu, .data), severalRows]
+
+/// Three samples of two rows each, and what becomes of the two side by side.
+private let severalRows = OpCase(
+  name: "linear of several rows a sample", batch: 3,
+  leaves: [
+    leaf(.input, [3, 2, 5], salt: 2), leaf(.parameter, [4, 5], salt: 3, scale: 0.5), leaf(.parameter, [4], salt: 4),
+    leaf(.parameter, [2, 8], salt: 5), leaf(.parameter, [2], salt: 6),
+  ],
+  record: { graph, x in
+    let rows = graph.linear(graph.view(x[0], [6, 5]), weight: x[1], bias: x[2], activation: .tanh)
+    return graph.linear(graph.view(rows, [3, 8]), weight: x[3], bias: x[4])
+  },
+  reference: { x in
+    linear(linear(x[0], x[1], x[2], batch: 6, .tanh), x[3], x[4], batch: 3, .identity)
+  })
 
 private let shapeCases: [OpCase] =
   shapes.map { shape in

@@ -30,10 +30,11 @@ extension Dropout: PortableOperation {
 }
 
 extension Graph {
-  /// Dropout with its own noise stream; the tensor itself when p = 0. Any shape.
+  /// Dropout with its own noise stream; the tensor itself when p = 0. x (batch, ...)
   package func dropout(_ x: Tensor, probability: Float, stream: String) -> Tensor {
     precondition(probability >= 0 && probability < 1, "dropout probability \(probability) outside 0..<1")
     guard probability > 0 else { return x }
+    requireOneRowPerSample(x, "dropout")
     let y = output(x.shape, of: [x])
     record(
       Dropout(

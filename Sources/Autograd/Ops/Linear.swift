@@ -1,6 +1,6 @@
 import Kernels
 
-/// y = f(x W^T + b): product, bias and activation in one operation. x (batch, in), W (out, in), b (out), y (batch, out)
+/// y = f(x W^T + b): product, bias and activation in one operation. x (rows, in), W (out, in), b (out), y (rows, out)
 struct Linear: Operation {
   static let name = "linear"
   let x, weight, bias, y: Tensor
@@ -51,8 +51,15 @@ extension Linear: PortableOperation {
 }
 
 extension Graph {
-  /// y = f(x W^T + b). x (batch, in), weight (out, in), bias (out) -> (batch, out)
+  /// y = f(x W^T + b) of every row of x. x (rows, in), weight (out, in), bias (out) -> (rows, out)
+  ///
+  /// The rows are the batch, or a multiple of it where a sample has several rows: a value (batch, n, in) has to be
+  /// viewed as (batch n, in). An image of each sample (batch, rows, columns, channels) counts as one row of its pixels.
   package func linear(_ x: Tensor, weight: Tensor, bias: Tensor, activation f: Activation = .identity) -> Tensor {
+    requireRowsOfSamples(x, "linear")
+    precondition(
+      x.shape.rank == 2 || x.shape.rank == 4 && x.rows == batch,
+      "linear \(scopeName): input \(x.shape) is neither rows nor an image of each sample")
     precondition(
       weight.shape.rank == 2 && weight.shape[1] == x.columns && bias.shape == [weight.shape[0]],
       "linear \(scopeName): input \(x.shape), weight \(weight.shape), bias \(bias.shape) do not fit")

@@ -160,6 +160,7 @@ extension Graph {
 
   /// A draw from p(x | location), not differentiated. (batch, pixels * outputs) -> (batch, pixels * channels)
   package func logisticMixtureSample(_ location: Tensor, _ mixture: LogisticMixture, stream: String) -> Tensor {
+    requireOneRowPerSample(location, "draw from a logistic mixture")
     let pixels = mixture.pixels(location), x = scratch([location.rows, pixels * mixture.channels])
     record(
       LogisticMixtureSample(

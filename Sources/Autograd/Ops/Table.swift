@@ -180,6 +180,7 @@ extension Graph {
   package func tableSample(
     _ location: Tensor, raw: Tensor, floor: Float, _ layout: TableLayout, stream: String
   ) -> Tensor {
+    requireOneRowPerSample(location, "draw from a table")
     let x = scratch(location.shape)
     record(
       TableSample(

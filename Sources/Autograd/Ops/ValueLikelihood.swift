@@ -165,6 +165,7 @@ extension Graph {
     _ location: Tensor, _ kind: ValueLikelihood, logScale: Tensor? = nil, stream: String
   ) -> Tensor {
     precondition((logScale != nil) == (kind == .gaussian || kind == .laplace), "\(kind): a shared scale, or none")
+    requireOneRowPerSample(location, "draw from a likelihood")
     let x = scratch([location.rows, location.columns / kind.arity])
     record(
       LikelihoodSample(

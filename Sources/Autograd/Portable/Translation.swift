@@ -74,9 +74,10 @@ package final class Translation {
     get {
       guard let known = places[tensor.index] else { return value(of: tensor) }
       guard let at = known.firstIndex(where: { $0.shape == tensor.shape }) else {
-        let value = self[graph.view(tensor, known[0].shape)].reshaped(Array(tensor.shape.dimensions.dropFirst()))
-        places[tensor.index]?.append(Place(shape: tensor.shape, rows: value))
-        return value
+        let value = self[graph.view(tensor, known[0].shape)], extents = Array(tensor.shape.dimensions.dropFirst())
+        let seen = known[0].shape[0] == tensor.rows ? value.reshaped(extents) : value.merged(extents)
+        places[tensor.index]?.append(Place(shape: tensor.shape, rows: seen))
+        return seen
       }
       if let rows = known[at].rows { return rows }
       guard let rows = known[at].images?.transposed([0, 2, 3, 1]) else { preconditionFailure("a place of nothing") }
