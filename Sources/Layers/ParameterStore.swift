@@ -19,6 +19,11 @@ package enum Initialization: Sendable {
   case constant(Float)
   /// U(-bound, bound), drawn from the seed and the parameter's name alone.
   case uniform(Float)
+  /// N(mean, deviation^2), drawn from the seed and the parameter's name alone.
+  case normal(mean: Float, deviation: Float)
+  /// Values that the training data gives, such as samples that pseudo-inputs begin as. A run that begins asks for them
+  /// once, before its first step (`ParameterStore.fillFromData`); until then, and where a file brings the values, 0.
+  case fromData
 }
 
 /// All parameters in one flat buffer, in the order of their first recording.
@@ -72,17 +77,33 @@ package final class ParameterStore {
     let values = Buffer.allocate(Float.self, count: count)
     for (parameter, initialization) in zip(parameters, initializations) {
       let start = values + parameter.offset
+      let generator = KeyedGenerator(seed: seed, stream: "parameter " + parameter.name)
+      var sample: UInt64 = 0
       switch initialization {
-      case .zeros: break
+      case .zeros, .fromData: break
       case .constant(let value): start.update(repeating: value, count: parameter.shape.count)
       case .uniform(let bound):
-        var sample: UInt64 = 0
-        KeyedGenerator(seed: seed, stream: "parameter " + parameter.name)
-          .uniform(into: start, samples: &sample, rows: 1, columns: parameter.shape.count, epoch: 0)
+        generator.uniform(into: start, samples: &sample, rows: 1, columns: parameter.shape.count, epoch: 0)
         for i in 0..<parameter.shape.count { start[i] = (2 * start[i] - 1) * bound }
+      case .normal(let mean, let deviation):
+        generator.normal(into: start, samples: &sample, rows: 1, columns: parameter.shape.count, epoch: 0)
+        for i in 0..<parameter.shape.count { start[i] = mean + deviation * start[i] }
       }
     }
     buffer = values
+  }
+
+  /// Asks for the values of every parameter that the training data initialises; all ranks have to be given the same.
+  ///
+  /// - provider: gives as many values as the parameter has, laid out as in memory.
+  package func fillFromData(_ provider: (Parameter) throws(Failure) -> [Float]) throws(Failure) {
+    for (parameter, initialization) in zip(parameters, initializations) {
+      guard case .fromData = initialization else { continue }
+      let given = try provider(parameter)
+      precondition(
+        given.count == parameter.shape.count, "\(given.count) values for \(parameter.name) \(parameter.shape)")
+      (values + parameter.offset).update(from: given, count: given.count)
+    }
   }
 
   /// The values live in `memory` from here on, which outlives the store; `copies`: whether they have to be brought there.

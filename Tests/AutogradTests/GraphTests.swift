@@ -246,7 +246,8 @@ private func noisyGraph(sampled: Bool) -> Graph {
     let y = graph.linear(
       graph.parameter([3, 4], offset: 5), weight: graph.parameter([1, 4], offset: 0),
       bias: graph.parameter([1], offset: 4))
-    #expect(graph.linear(y, weight: graph.parameter([1, 1], offset: 17), bias: graph.parameter([1], offset: 18)).rows == 3)
+    let weight = graph.parameter([1, 1], offset: 17), bias = graph.parameter([1], offset: 18)
+    #expect(graph.linear(y, weight: weight, bias: bias).rows == 3)
   }
 
   @Test("A residual is added to nothing but the last operation's output, which its backward does not read")

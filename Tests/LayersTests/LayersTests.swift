@@ -72,6 +72,42 @@ private func values(_ store: ParameterStore, _ name: String) -> [Float] {
     #expect(values(store, "c") == [1.5, 1.5, 1.5] && values(store, "z") == [0, 0, 0, 0])
   }
 
+  @Test("Normal values have their mean and deviation, and follow from the seed and the name")
+  func normal() {
+    func make(_ seed: UInt64) -> [Float] {
+      let store = ParameterStore()
+      _ = store.declare("other", [3], .zeros)
+      _ = store.declare("w", [100, 100], .normal(mean: 2, deviation: 0.5))
+      store.allocate(seed: seed)
+      return values(store, "w")
+    }
+    let drawn = make(1).map(Double.init), n = Double(drawn.count)
+    #expect(make(1) == make(1) && make(1) != make(2))
+    let mean = drawn.reduce(0, +) / n, variance = drawn.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / n
+    // Within five standard errors.
+    #expect(abs(mean - 2) < 5 * 0.5 / n.squareRoot())
+    #expect(abs(variance - 0.25) < 5 * 0.25 * (2 / n).squareRoot())
+    #expect((drawn.max() ?? 0) > 3.3 && (drawn.min() ?? 0) < 0.7)
+  }
+
+  @Test("Values from data are 0 until they are asked for, once for each parameter that wants them")
+  func fromData() throws {
+    let store = ParameterStore()
+    _ = store.declare("w", [2], .constant(3))
+    _ = store.declare("inputs", [2, 2], .fromData)
+    store.allocate(seed: 1)
+    #expect(values(store, "inputs") == [0, 0, 0, 0])
+    var asked: [String] = []
+    try store.fillFromData { parameter throws(Failure) in
+      asked.append(parameter.name)
+      return [1, 2, 3, 4]
+    }
+    #expect(asked == ["inputs"] && values(store, "inputs") == [1, 2, 3, 4] && values(store, "w") == [3, 3])
+    #expect(throws: Failure.self) {
+      try store.fillFromData { _ throws(Failure) in throw Failure(.badData, "no data") }
+    }
+  }
+
   @Test(
     "A linear layer starts as torch.nn.Linear: uniform to 1 / sqrt(inputs), weight and bias", arguments: [1, 4, 100])
   func linearBounds(inputs: Int) {

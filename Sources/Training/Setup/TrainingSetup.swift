@@ -90,6 +90,9 @@ package final class TrainingSetup {
     let resumption = Resumption(
       resume, of: state, configuration.schema, stepsPerEpoch: plan.stepsPerEpoch, into: checkpoints, communicator)
     let saved = try resumption.find()
+    if saved == nil {
+      try TrainingSetup.fillFromData(autoencoder.store, data.train, plan, communicator)
+    }
     // What goes on has weights of its own, and the file may be gone.
     if saved == nil, configuration.train.initFrom != "none" {
       warnings += try InitialWeights.take(configuration, autoencoder.store, data.train.scaling, communicator)
@@ -142,6 +145,34 @@ package final class TrainingSetup {
         : "give a --batch-size of \(communicator.size) or more, or fewer ranks")
     failure.isCollective = true
     throw failure
+  }
+
+  /// Parameters that the data initialises begin as training samples, spaced evenly over the set; collective.
+  ///
+  /// A sample is read by the rank that trains on it, so that which ones are taken does not depend on the ranks.
+  private static func fillFromData(
+    _ store: ParameterStore, _ train: Dataset, _ plan: BatchPlan, _ communicator: Communicator
+  ) throws(Failure) {
+    let elements = train.shape.elementCount
+    let slots = ReductionTree(leaves: plan.slots, ranks: communicator.size).range(of: communicator.rank)
+    let own = plan.strata(slots)
+    try store.fillFromData { parameter throws(Failure) in
+      let rows = parameter.shape.count / elements
+      precondition(
+        rows > 0 && parameter.shape.count == rows * elements,
+        "parameter \(parameter.name) \(parameter.shape) begins as samples of \(elements) values")
+      let chosen = (0..<train.count).spaced(rows), mine = chosen.filter(own.contains)
+      let read = try communicator.together { () throws(Failure) -> [Float] in
+        let values = Buffer(count: mine.count * elements)
+        try mine.withUnsafeBufferPointer { mine throws(Failure) in try train.fill(mine, into: values.base) }
+        return Array(UnsafeBufferPointer(start: values.base, count: values.count))
+      }
+      let all = try communicator.gather(read.withUnsafeBytes { [UInt8]($0) }).flatMap { part in
+        part.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+      }
+      // A set of fewer samples gives each of them several times.
+      return (0..<parameter.shape.count).map { all[$0 % all.count] }
+    }
   }
 
   /// Gives shared memory back where no trainer does; collective.
