@@ -153,7 +153,7 @@ package enum ConfigurationSchema {
     },
     key(
       "model.likelihood", \.model.likelihood,
-      "p(x given z): one of the names in docs/likelihoods.md (bernoulli, gaussian_learned, ...)",
+      "p(x given z): one of the names in docs/reference/likelihoods.md (bernoulli, gaussian_learned, ...)",
       "one of " + likelihoods
     ) {
       LikelihoodRegistry.names.contains($0)
