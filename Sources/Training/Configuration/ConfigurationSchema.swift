@@ -4,7 +4,7 @@ import Kernels
 import VAE
 
 /// One configuration key: where it lives, what it means, what it accepts. The whole table makes the reader,
-/// `--print-config`, the environment's names and the README's list of options.
+/// `--print-config`, the environment's names and docs/reference/options.md's list of options.
 package struct ConfigurationKey: Sendable {
   package let path: String
   package let help: String
@@ -465,7 +465,7 @@ package enum ConfigurationSchema {
     presets.first { $0.name == name }?.values.first { $0.0 == "data.source" }?.1
   }
 
-  /// The keys as the README's table.
+  /// The keys as the table of docs/reference/options.md.
   package static var markdown: String {
     let rows = keys.map { "| `\($0.path)` | `\($0.text(Configuration()))` | \($0.help) |" }
     return (["| key | default | meaning |", "| --- | --- | --- |"] + rows).joined(separator: "\n") + "\n"
