@@ -2,7 +2,7 @@ import Optimizers
 import Settings
 import VAE
 
-/// All keys: the table makes the reader, `--print-config`, the environment's names and the README's list of options.
+/// All keys: the table makes the reader, `--print-config`, the environment's names and the docs/reference/options.md.
 ///
 /// Keys that a model, prior, likelihood or optimiser declares are found through its registry.
 package final class ConfigurationSchema: Sendable, Equatable {
@@ -49,7 +49,7 @@ package final class ConfigurationSchema: Sendable, Equatable {
 
   package func find(_ path: String) -> ConfigurationKey? { byPath[path] }
 
-  /// The keys as the README's table.
+  /// The keys as the table of docs/reference/options.md.
   package var markdown: String {
     let standard = Configuration(self)
     let rows = keys.map { "| `\($0.path)` | `\($0.text(standard))` | \($0.help) |" }

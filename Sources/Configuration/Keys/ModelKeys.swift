@@ -16,7 +16,7 @@ extension ConfigurationSchema {
       + [
         choice(
           registries.likelihoods, \.model.likelihood,
-          "p(x given z): one of the names in docs/likelihoods.md (bernoulli, gaussian_learned, ...)")
+          "p(x given z): one of the names in docs/reference/likelihoods.md (bernoulli, gaussian_learned, ...)")
       ] + settingKeys(of: registries.likelihoods)
   }
 }

@@ -48,7 +48,7 @@ struct AugmentationFindings {
       report.options.usesMean
         ? "a model that reconstructs better" + narrower
         : "--mean, a model.likelihood whose draws look like the data, such as discretized_logistic for pictures "
-          + "(docs/likelihoods.md), or a model that overfits less" + narrower
+          + "(docs/reference/likelihoods.md), or a model that overfits less" + narrower
     case .density: "a model that fits held-out rows better" + narrower
     case .copy: "a model that has learned its rows less well (fewer epochs, or smaller)" + wider
     }

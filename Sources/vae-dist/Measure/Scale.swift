@@ -13,7 +13,7 @@ struct Scale: ParsableCommand {
       mpirun -np 2 vae-dist scale --ranks 1024
       mpirun -np 2 vae-dist scale --ranks 512 --ranks-per-node 32 --network hdr --batch-size 16384 --microbatch 32
       mpirun -np 2 vae-dist scale --network custom --latency 12 --bandwidth 5 --json
-      mpirun -np 2 vae-dist scale --ranks-per-node 8 --markdown > docs/scaling.md
+      mpirun -np 2 vae-dist scale --ranks-per-node 8 --markdown > docs/results/scaling.md
       """)
 
   @OptionGroup var options: MeasuringOptions

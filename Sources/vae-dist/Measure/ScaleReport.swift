@@ -92,7 +92,7 @@ struct ScaleReport {
       "# Scaling, predicted", "",
       "Made by this command, from what it measured on the ranks that it was started with:", "",
       "    \(command)", "",
-      "The model is written down, with its formula, in `Sources/Training/Prediction/StepModel.swift`. All times are in "
+      "The model is written down, with its formula, in `Sources/Training/Measurement/Prediction/StepModel.swift`. All times are in "
         + "milliseconds. Efficiency is speed against that of as many ranks that wait for nobody, each with a node of "
         + "its own.", "",
     ]
