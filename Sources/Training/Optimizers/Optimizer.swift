@@ -17,8 +17,6 @@ package final class Optimizer {
   /// What this rank updates: all, or its part where the ranks of a node share one copy.
   package let share: Range<Int>
   package let isShared: Bool
-  /// Updates done.
-  package var updates = 0
 
   package init(_ settings: Configuration.Optimizer, count: Int) {
     self.settings = settings
@@ -62,12 +60,12 @@ package final class Optimizer {
     settings.clipNorm > 0 ? min(1, settings.clipNorm / (norm + 1e-6)) : 1
   }
 
-  /// One update of this rank's share of the parameters, the gradient scaled by `scale` first.
+  /// One update of this rank's share of the parameters, the gradient scaled by `scale` first. `update`: its number,
+  /// counted from 1, which the corrections of the moments depend on.
   package func step(
-    _ parameters: UnsafeMutablePointer<Float>, gradient: UnsafePointer<Float>, rate: Double, scale: Double
+    _ parameters: UnsafeMutablePointer<Float>, gradient: UnsafePointer<Float>, rate: Double, scale: Double, update: Int
   ) {
-    updates += 1
-    let decay = settings.weightDecay, t = Double(updates)
+    let decay = settings.weightDecay, t = Double(update)
     let isDecoupled = settings.kind == .adamw
     var constants = vd_adam_settings(
       scale: Float(scale), rest1: Float(1 - settings.beta1), beta2: Float(settings.beta2),
