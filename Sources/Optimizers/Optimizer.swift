@@ -27,8 +27,6 @@ package final class Optimizer {
   /// What this rank updates: all, or its part where the ranks of a node share one copy.
   package let share: Range<Int>
   package let isShared: Bool
-  /// Updates done.
-  package var updates = 0
 
   package init(_ settings: OptimizerSettings, count: Int) {
     self.settings = settings
@@ -65,15 +63,15 @@ package final class Optimizer {
     settings.clipNorm > 0 ? min(1, settings.clipNorm / (norm + 1e-6)) : 1
   }
 
-  /// One update of this rank's share of the parameters, the gradient scaled by `scale` first.
+  /// One update of this rank's share of the parameters, the gradient scaled by `scale` first. `update`: its number,
+  /// counted from 1, which the corrections of the moments depend on.
   package func step(
-    _ parameters: UnsafeMutablePointer<Float>, gradient: UnsafePointer<Float>, rate: Double, scale: Double
+    _ parameters: UnsafeMutablePointer<Float>, gradient: UnsafePointer<Float>, rate: Double, scale: Double, update: Int
   ) {
-    updates += 1
-    let t = Double(updates)
+    let t = Double(update)
     settings.rule.update(
       UpdateMemory(parameters: parameters, gradient: gradient, state: state, average: average, range: share),
       UpdateStep(
-        rate: rate, scale: scale, number: updates, average: Float(1 - min(settings.ema, (1 + t) / (10 + t)))))
+        rate: rate, scale: scale, number: update, average: Float(1 - min(settings.ema, (1 + t) / (10 + t)))))
   }
 }

@@ -31,8 +31,39 @@ package struct StepDecision: Sendable, Equatable {
   }
 }
 
+/// What rank 0 tells every rank after an epoch, and before the first step: one message for all that it has decided.
+package struct EpochDecision: BitwiseCopyable, Sendable, Equatable {
+  /// Whether the epoch is the best so far.
+  package var isBest = false
+  /// Whether there is no use in another epoch: `monitor.patience` is spent.
+  package var isLast = false
+  /// What is done about a collapse that was found in this epoch.
+  package var response: CollapseResponse?
+  /// Weights of the coming step.
+  package var weights = ObjectiveWeights()
+}
+
+/// Where an epoch stands in the run when it is judged.
+package struct EpochPlace: Sendable {
+  /// Counted from 1.
+  package var epoch: Int
+  /// Updates done.
+  package var step: Int
+  /// Whether all of its steps were done: the limit of steps may cut the last epoch short.
+  package var isWhole: Bool
+  /// Whether training ends with it.
+  package var isLast: Bool
+  /// Whether a checkpoint is due.
+  package var isKept: Bool
+
+  package init(epoch: Int, step: Int, isWhole: Bool, isLast: Bool, isKept: Bool) {
+    (self.epoch, self.step, self.isWhole, self.isLast, self.isKept) = (epoch, step, isWhole, isLast, isKept)
+  }
+}
+
 /// Rank 0's judgement: schedules, collapse, rollback, when to checkpoint. It sees only values that were reduced over
-/// all ranks, and reaches the others only through a `StepDecision`.
+/// all ranks, and reaches the others only through a `StepDecision` after each step and an `EpochDecision` after each
+/// epoch. While a run goes on, no other rank has one.
 package struct Coordinator: Sendable {
   /// What a checkpoint keeps of it.
   package struct State: Sendable, Equatable, Codable {
@@ -71,12 +102,13 @@ package struct Coordinator: Sendable {
   private let epochs: EarlyStopping
   private let stepsPerEpoch: Int
   private let totalSteps: Int
+  private let elements: Int
   private let started = ContinuousClock.now
 
   /// - elements: dimensions of a sample.
   package init(_ configuration: Configuration, stepsPerEpoch: Int, totalSteps: Int, elements: Int) throws(Failure) {
     self.configuration = configuration
-    (self.stepsPerEpoch, self.totalSteps) = (stepsPerEpoch, totalSteps)
+    (self.stepsPerEpoch, self.totalSteps, self.elements) = (stepsPerEpoch, totalSteps, elements)
     beta = try BetaSchedule(configuration.objective, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
     rate = try RateSchedule(configuration, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
     control = BetaControl(configuration.objective, rise: beta.settled, elements: elements)
@@ -97,6 +129,16 @@ package struct Coordinator: Sendable {
   /// Beta of the coming step, counted from 0.
   package func beta(at step: Int) -> Double {
     (control?.value(state.control) ?? beta.value(at: step)) * state.treatments.rise(at: step)
+  }
+
+  /// Weights of the step after so many.
+  package func weights(after steps: Int) -> ObjectiveWeights {
+    ObjectiveWeights(beta: beta(at: steps), freeBits: freeBits)
+  }
+
+  /// What every rank has to know before its first step, and after going back to an earlier one.
+  package func opening(at step: Int) -> EpochDecision {
+    EpochDecision(isLast: isExhausted, weights: weights(after: step))
   }
 
   /// What capacity minimises in place of beta KL; nil for other schedules.
@@ -223,5 +265,39 @@ package struct Coordinator: Sendable {
     state.signs.news(
       EpochHistory.Point(report), SignContext(configuration, elements: elements), isCollapseTold: state.collapseReported
     )
+  }
+}
+
+extension Coordinator {
+  /// What is told of an epoch beside its numbers, in this order.
+  package struct EpochNews: Sendable {
+    package var findings: [Finding] = []
+    package var collapse: String?
+    package var treatment: TreatmentReport?
+    package var complaint: String?
+  }
+
+  /// After validation: everything that is decided and told at the end of an epoch. Sets whether the epoch is the best in
+  /// its report.
+  package mutating func close(_ report: inout EpochReport, at place: EpochPlace) -> (EpochDecision, EpochNews) {
+    var decision = EpochDecision(), news = EpochNews()
+    let verdict = judge(report.valid, step: place.step, isWhole: place.isWhole, isKept: place.isKept)
+    (decision.isBest, decision.isLast) = (verdict.isBest, verdict.isLast)
+    report.isBest = verdict.isBest
+    (report.skipped, report.rollbacks) = (state.skipped, state.rollbacks)
+    news.collapse = collapse(report.valid, step: place.step, beta: report.beta, elements: elements)
+    news.findings = findings(report, elements: elements)
+    if news.collapse != nil {
+      let response = response
+      decision.response = response
+      news.treatment = treat(response, step: place.step).map { words in
+        TreatmentReport(
+          epoch: place.epoch, step: place.step, response: response, number: state.treatments.treatments,
+          most: configuration.monitor.maxTreatments, message: words)
+      }
+    }
+    news.complaint = overfitting(report.train, epoch: place.epoch, step: place.step, isLast: place.isLast)
+    decision.weights = weights(after: place.step)
+    return (decision, news)
   }
 }

@@ -22,18 +22,18 @@ extension RankProbe {
   static func allocations(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
     let setup = try TrainingSetup(
       try configured(arguments), communicator, checkpointDirectory: nil, resume: .none)
-    let trainer = try Trainer(setup, observers: [], injection: nil)
+    let steady = try SteadySteps(setup)
     vd_allocations_arm()
     let block = UnsafeMutablePointer<Double>.allocate(capacity: 100 + communicator.size)
     try check(vd_allocations_disarm() == 1, "an allocation is counted")
     block.deallocate()
-    for _ in 0..<20 { try trainer.benchmarkStep() }
+    for _ in 0..<20 { try steady.next() }
     try communicator.barrier()
     vd_allocations_arm()
-    for _ in 0..<50 { try trainer.benchmarkStep() }
+    for _ in 0..<50 { try steady.next() }
     let count = vd_allocations_disarm()
     try communicator.barrier()
-    trainer.close()
+    steady.close()
     try report("50 steps", count, communicator)
   }
 
@@ -53,7 +53,7 @@ extension RankProbe {
           environment: [], resumedFrom: nil, lost: { _ in exit(1) }))
       observers.append(ProgressConsole(style: .plain, isVerbose: false))
     }
-    let trainer = try Trainer(setup, observers: observers, injection: nil)
+    let trainer = try Trainer(setup, observers: observers)
     _ = try trainer.run()
     trainer.close()
     try check(window.count != nil, "the run had the steps to count in")

@@ -44,7 +44,7 @@ extension RankProbe {
       ]
     }
     try Watchdog(setup.clock, rank: communicator.rank, of: communicator.size, limit: .seconds(1)).start()
-    let trainer = try Trainer(setup, observers: observers, injection: nil)
+    let trainer = try Trainer(setup, observers: observers)
     _ = try trainer.run()
     trainer.close()
     try check(!communicator.isRoot || vd_slow_disk_struck() == 1, "the disk was slow")

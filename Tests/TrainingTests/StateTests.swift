@@ -57,7 +57,7 @@ import Training
   @Test("An absurd number is refused by the name of its field")
   func absurd() throws {
     var state = TrainingState()
-    (state.step, state.updates, state.stepInEpoch, state.plannedSteps) = (48, 48, 0, 72)
+    (state.step, state.stepInEpoch, state.plannedSteps) = (48, 0, 72)
     state.origin = .init(checkpoints: "/a", step: 2)
     (state.coordinator.epochs.best, state.coordinator.epochs.reference) = (3.5, 3.5)
     let text = String(decoding: try state.encoded(), as: UTF8.self)
@@ -91,7 +91,7 @@ import Training
     #expect(tried > 100)
     for (name, value) in [
       ("learningRateFactor", "0"), ("learningRateFactor", "1.5"), ("learningRateFactor", "-0.5"), ("epoch", "49"),
-      ("stepInEpoch", "49"), ("updates", "49"), ("attempt", "4294967296"), ("productThreads", "0"), ("seconds", "-1"),
+      ("stepInEpoch", "49"), ("attempt", "4294967296"), ("productThreads", "0"), ("seconds", "-1"),
       ("step", "9223372036854775807"), ("failures", "2000000"), ("bestStep", "49"), ("staleEpochs", "49"),
     ] {
       let edited = text.replacingOccurrences(

@@ -127,7 +127,7 @@ private final class LinearVAE {
       gradients.base.zero(gradients.count)
       vae.graph.backward(from: vae.elbo.terms.loss, seed: seeds, gradients: gradients.base)
       let rate = 0.02 * (1 + cos(Double.pi * Double(step) / Double(steps))) / 2
-      optimizer.step(store.values, gradient: gradients.base, rate: rate, scale: 1)
+      optimizer.step(store.values, gradient: gradients.base, rate: rate, scale: 1, update: step + 1)
       if step % 500 == 0 { #expect(gap() > -1e-4) }
     }
     // 500 samples of noise a step leave a little of it in the parameters; the second order of that is the gap.

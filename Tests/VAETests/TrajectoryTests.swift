@@ -178,7 +178,7 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
           #expect(abs(ours - gradient) <= 1e-5 * largest, "step \(step): gradient \(i) of \(parameter.name)")
         }
       }
-      optimizer.step(store.values, gradient: gradients.base, rate: rate, scale: scale)
+      optimizer.step(store.values, gradient: gradients.base, rate: rate, scale: scale, update: step + 1)
     }
     for parameter in store.parameters {
       let theirs = try values("final.", parameter)

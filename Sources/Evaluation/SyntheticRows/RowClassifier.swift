@@ -65,7 +65,7 @@ package final class RowClassifier {
       graph.backward(from: loss, seed: weights, gradients: gradients.base)
       // Down to nothing along a cosine.
       let rate = Self.rate * 0.5 * (1 + cos(Double.pi * Double(update) / Double(Self.updates)))
-      optimizer.step(store.values, gradient: gradients.base, rate: rate, scale: 1)
+      optimizer.step(store.values, gradient: gradients.base, rate: rate, scale: 1, update: update + 1)
       Activity.advance()
     }
   }

@@ -71,7 +71,6 @@ final class Resumption {
     let source = goesOn ? own : named
     try source.restore(step: saved.step, store, optimizer, communicator)
     own.resumed(at: saved.step)
-    optimizer.updates = saved.updates
     var state = saved
     state.configuration = fresh.configuration
     (state.products, state.cpuLevel, state.productThreads) = (fresh.products, fresh.cpuLevel, fresh.productThreads)

@@ -7,7 +7,7 @@ extension TrainingState {
     guard counters.contains(step) else { return "step is \(step), outside \(counters)" }  // ranges below end with it
     let numbers: [(name: String, value: Int, range: ClosedRange<Int>)] = [
       ("step", step, counters), ("epoch", epoch, 0...step), ("stepInEpoch", stepInEpoch, 0...step),
-      ("updates", updates, 0...step), ("attempt", attempt, few), ("plannedSteps", plannedSteps, 0...Int.max),
+      ("attempt", attempt, few), ("plannedSteps", plannedSteps, 0...Int.max),
       ("seed", seed, 0...Int.max), ("batchSize", batchSize, 0...1 << 32), ("microbatch", microbatch, 0...1 << 32),
       ("slots", slots, 0...1 << 32), ("trainSamples", trainSamples, counters), ("cpuLevel", cpuLevel, 0...1_000),
       ("productThreads", productThreads, 1...1 << 20), ("sums.steps", sums.steps, 0...step),

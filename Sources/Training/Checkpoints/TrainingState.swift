@@ -11,6 +11,15 @@ package struct EpochSums: Sendable, Equatable, Codable {
   package var steps = 0
   package var seconds = 0.0
 
+  mutating func add(_ step: StepSums, gradientNorm norm: Double, seconds more: Double) {
+    weight += step.weight
+    reconstruction += step.reconstruction
+    kl += step.kl
+    gradientNorm += norm
+    steps += 1
+    seconds += more
+  }
+
   package var means: ELBOMeans {
     let n = max(weight, 1)
     return ELBOMeans(reconstruction: reconstruction / n, kl: kl / n)
@@ -20,16 +29,16 @@ package struct EpochSums: Sendable, Equatable, Codable {
 /// Everything beside parameters and moments that a run needs to go on as if it had never stopped: state.json of a
 /// checkpoint.
 ///
-/// A counter-based generator has no state, and the cursor counts steps, not ranks.
+/// A counter-based generator has no state, and the cursor counts steps, not ranks. While a run goes on, `StepEngine` owns
+/// the cursor and the update count with it, and rank 0's `Coordinator` owns its own state; this is what is written down.
 package struct TrainingState: Sendable, Equatable, Codable {
-  package static let currentFormat = 4
+  package static let currentFormat = 5
   package var format = TrainingState.currentFormat
   package var program = programVersion
   /// Updates done; epochs finished; steps done of the epoch under way.
   package var step = 0
   package var epoch = 0
   package var stepInEpoch = 0
-  package var updates = 0
   /// Rollbacks so far: part of the noise's key.
   package var attempt = 0
   /// Steps that the schedules were laid out for.
@@ -66,6 +75,13 @@ package struct TrainingState: Sendable, Equatable, Codable {
   }
 
   package init() {}
+
+  package var cursor: StepCursor {
+    get { StepCursor(step: step, epoch: epoch, stepInEpoch: stepInEpoch, attempt: attempt) }
+    set {
+      (step, epoch, stepInEpoch, attempt) = (newValue.step, newValue.epoch, newValue.stepInEpoch, newValue.attempt)
+    }
+  }
 
   /// - Throws: when a number is not finite; such a state must not replace one that is.
   package func encoded() throws(Failure) -> [UInt8] {

@@ -64,16 +64,22 @@ package struct RateSweep: Sendable {
   }
 }
 
-extension Trainer {
+extension RateSweep {
   /// Steps from where training stands, their rates swept; nothing is kept but in memory. Collective.
-  package func sweepRates() throws(Failure) -> RateSweep {
+  package static func run(_ setup: TrainingSetup) throws(Failure) -> RateSweep {
+    var coordinator = setup.coordinator
+    coordinator.sweepRate(from: range.lowerBound, factor: factor)
+    let steps = try SteadySteps(setup, decidedBy: coordinator)
+    let sweep = try run(steps, isControlled: setup.configuration.objective.betaSchedule.isControlled)
+    steps.close()
+    return sweep
+  }
+
+  /// - isControlled: a beta that moves with every step makes losses that cannot be compared.
+  private static func run(_ steps: SteadySteps, isControlled: Bool) throws(Failure) -> RateSweep {
     var sweep = RateSweep()
-    coordinator.sweepRate(from: RateSweep.range.lowerBound, factor: RateSweep.factor)
-    // A beta that moves with every step makes losses that cannot be compared.
-    let isControlled = configuration.objective.betaSchedule.isControlled
-    try announceBeta()
     while true {
-      guard case .done(let report, let decision) = try step() else {
+      guard case .done(let report, _, let decision) = try steps.take() else {
         _ = sweep.add(nil)
         return sweep
       }
@@ -82,7 +88,6 @@ extension Trainer {
         sweep.isCutShort = true
         return sweep
       }
-      passEpoch()
     }
   }
 }

@@ -22,40 +22,39 @@ package struct StepBenchmark: Sendable {
   private func milliseconds(in phase: Phase) -> Double { phases.first { $0.phase == phase }?.milliseconds ?? 0 }
 
   /// Collective. Medians over `rounds` of a step's mean time, after warm-up.
-  package static func run(_ trainer: Trainer, rounds: Int = 9) throws(Failure) -> StepBenchmark {
-    let communicator = trainer.communicator
+  package static func run(_ steady: SteadySteps, rounds: Int = 9) throws(Failure) -> StepBenchmark {
+    let engine = steady.engine, communicator = engine.communicator
     func seconds(_ count: Int, _ body: () throws(Failure) -> Void) throws(Failure) -> Double {
       try communicator.barrier()
       let began = ContinuousClock.now
       for _ in 0..<count { try body() }
       return (ContinuousClock.now - began) / .seconds(1) / Double(count)
     }
-    try trainer.announceBeta()
-    let scratch = Buffer(count: trainer.autoencoder.store.count)
-    let leaves = trainer.exchange.leaves.count
+    let scratch = Buffer(count: engine.autoencoder.store.count)
+    let leaves = engine.exchange.leaves.count
     func products() throws(Failure) {
-      trainer.clock.enter(.start)
-      for _ in 0..<leaves { trainer.training.graph.replayProducts(gradients: scratch.base) }
+      engine.clock.enter(.start)
+      for _ in 0..<leaves { engine.training.graph.replayProducts(gradients: scratch.base) }
     }
     // The same number of steps on every rank.
     func steps(in time: Double, each: Double, atLeast: Double) throws(Failure) -> Int {
       Int(try communicator.maximum([Int64(min(2_000, max(atLeast, time / max(each, 1e-6))))])[0])
     }
-    let cold = try seconds(3) { () throws(Failure) in try trainer.benchmarkStep() }
+    let cold = try seconds(3) { () throws(Failure) in try steady.next() }
     let warm = try seconds(try steps(in: 0.3, each: cold, atLeast: 3)) { () throws(Failure) in
-      try trainer.benchmarkStep()
+      try steady.next()
     }
     // Rounds of about a sixth of a second.
     let count = try steps(in: 0.15, each: warm, atLeast: 2)
     var wholes = [Double](), floors = [Double]()
-    let clock = trainer.clock
+    let clock = engine.clock
     let parts: [Phase] = [.data, .forward, .backward, .merge, .wait, .reduce, .update]
     var byPart = [[Double]](repeating: [], count: parts.count)
     let activity = Activity("timing steps", of: rounds)
     defer { activity.end() }
     for _ in 0..<rounds {
       let before = parts.map(clock.seconds)
-      wholes.append(try seconds(count) { () throws(Failure) in try trainer.benchmarkStep() })
+      wholes.append(try seconds(count) { () throws(Failure) in try steady.next() })
       clock.enter(.start)
       for (i, part) in parts.enumerated() {
         byPart[i].append((clock.seconds(in: part) - before[i]) / Double(count))
@@ -63,17 +62,17 @@ package struct StepBenchmark: Sendable {
       floors.append(try seconds(count) { () throws(Failure) in try products() })
       Activity.advance()
     }
-    let graph = trainer.training.graph
+    let graph = engine.training.graph
     let all = OperationTimes(graph), floor = OperationTimes(graph)
     graph.times = all
-    for _ in 0..<count { try trainer.benchmarkStep() }
+    for _ in 0..<count { try steady.next() }
     graph.times = floor
     for _ in 0..<count { try products() }
     graph.times = nil
     func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] * 1_000 }
     var result = StepBenchmark(
-      milliseconds: median(wholes), samplesPerSecond: Double(trainer.plan.batchSize) / median(wholes) * 1_000,
-      productsMilliseconds: median(floors), isPrefetching: trainer.feed.isAhead, ranks: communicator.size,
+      milliseconds: median(wholes), samplesPerSecond: Double(engine.plan.batchSize) / median(wholes) * 1_000,
+      productsMilliseconds: median(floors), isPrefetching: engine.isPrefetching, ranks: communicator.size,
       blasCore: Products.description, phases: zip(parts, byPart).map { ($0, median($1)) })
     result.parts = result.split(graph, all, floor, steps: count)
     return result
@@ -100,22 +99,5 @@ package struct StepBenchmark: Sendable {
       ("products", products), ("passes", passes), ("noise", noise), ("optimizer", update), ("exchange", exchange),
       ("data", data), ("rest", max(0, milliseconds - known)),
     ]
-  }
-}
-
-extension Trainer {
-  /// A step as training does it.
-  package func benchmarkStep() throws(Failure) {
-    guard case .done = try step() else {
-      throw Failure(.diverged, "the benchmark's steps stopped being finite", hint: "report this with the preset used")
-    }
-    passEpoch()
-  }
-
-  /// Goes round the epochs without validation.
-  func passEpoch() {
-    guard state.stepInEpoch == plan.stepsPerEpoch else { return }
-    state.epoch += 1
-    state.stepInEpoch = 0
   }
 }

@@ -32,14 +32,14 @@ struct Bench: ParsableCommand {
       try VaeDist.withRanks { communicator throws(Failure) in
         let setup = try options.setup(
           communicator, [("train.batch_size", batchSize), ("train.microbatch", microbatch)])
-        let trainer = try Trainer(setup, observers: [], injection: nil)
-        let result = try StepBenchmark.run(trainer)
+        let steady = try SteadySteps(setup)
+        let result = try StepBenchmark.run(steady)
         let steps = Int64(min(500, max(20, 2_000 / result.milliseconds)))
         let samples = Int(try communicator.maximum([steps])[0])
         let jitter = try Jitter.measure(communicator, samples: samples) { () throws(Failure) in
-          try trainer.benchmarkStep()
+          try steady.next()
         }
-        trainer.close()
+        steady.close()
         try communicator.together { () throws(Failure) in
           if communicator.isRoot { try Output.result(text(result, jitter, setup) + "\n") }
         }

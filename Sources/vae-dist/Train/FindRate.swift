@@ -11,9 +11,7 @@ enum RateSearch {
     try Watchdog(clock, rank: communicator.rank, of: communicator.size, limit: configuration.train.watchdog).start()
     let setup = try TrainingSetup(configuration, communicator, checkpointDirectory: nil, resume: .none, clock: clock)
     if communicator.isRoot { for warning in setup.warnings { Output.complain("vae-dist: warning: \(warning)\n") } }
-    let trainer = try Trainer(setup, observers: [], injection: nil)
-    let sweep = try trainer.sweepRates(), text = RateSweepText(sweep)
-    trainer.close()
+    let sweep = try RateSweep.run(setup), text = RateSweepText(sweep)
     try communicator.together { () throws(Failure) in
       guard communicator.isRoot else { return }
       try Output.result(configuration.log.progress == .json ? text.json.text + "\n" : text.text)

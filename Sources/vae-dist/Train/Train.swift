@@ -99,13 +99,12 @@ struct Train: ParsableCommand {
       case "none": .none
       default: .path(resume)
       }
-    var injection: NaNInjection?
-    if let injectNan {
-      injection = NaNInjection(injectNan)
-      guard injection != nil else { throw Failure(.usage, "--inject-nan \(injectNan): write STEP:RANK") }
+    let faults = PlantedFaults(
+      injection: injectNan.flatMap(NaNInjection.init), delay: slowRank.flatMap(RankDelay.init))
+    guard injectNan == nil || faults.injection != nil else {
+      throw Failure(.usage, "--inject-nan \(injectNan ?? ""): write STEP:RANK")
     }
-    let delay = slowRank.flatMap(RankDelay.init)
-    guard slowRank == nil || delay != nil else {
+    guard slowRank == nil || faults.delay != nil else {
       throw Failure(.usage, "--slow-rank \(slowRank ?? ""): write RANK:MILLISECONDS")
     }
     // Asked to stop while it starts, a run stops after its first step, with a checkpoint.
@@ -122,8 +121,7 @@ struct Train: ParsableCommand {
       if findLearningRate { return try RateSearch.run(configuration, communicator) }
       if fastDevRun { return try TrainingRun.tryOut(configuration.trial(), communicator) }
       return try TrainingRun(
-        configuration, communicator, mode, run: directory, isVerbose: verbose, injection: injection,
-        delay: delay
+        configuration, communicator, mode, run: directory, isVerbose: verbose, faults: faults
       )
       .go(isDry: dryRun, isProfiled: profile)
     }
@@ -137,19 +135,17 @@ private struct TrainingRun {
   let resume: ResumeMode
   let directory: String
   let isVerbose: Bool
-  let injection: NaNInjection?
-  let delay: RankDelay?
+  let faults: PlantedFaults
 
   init(
     _ configuration: Configuration, _ communicator: Communicator, _ resume: ResumeMode, run: String?, isVerbose: Bool,
-    injection: NaNInjection?, delay: RankDelay?
+    faults: PlantedFaults
   ) throws(Failure) {
     self.configuration = configuration
     self.communicator = communicator
     self.resume = resume
     self.isVerbose = isVerbose
-    self.injection = injection
-    self.delay = delay
+    self.faults = faults
     directory = try communicator.broadcast(TrainingRun.directory(run, resume, configuration))
   }
 
@@ -157,7 +153,7 @@ private struct TrainingRun {
   static func tryOut(_ configuration: Configuration, _ communicator: Communicator) throws(Failure) -> Int32 {
     let place = FileManager.default.temporaryDirectory.path + "/vae-dist-trial-\(UUID().uuidString)"
     let run = try TrainingRun(
-      configuration, communicator, .none, run: place, isVerbose: false, injection: nil, delay: nil)
+      configuration, communicator, .none, run: place, isVerbose: false, faults: PlantedFaults())
     defer { if communicator.isRoot { try? FileManager.default.removeItem(atPath: run.directory) } }
     return try run.go(isDry: false, isProfiled: false)
   }
@@ -230,7 +226,7 @@ private struct TrainingRun {
   private func train(
     _ setup: TrainingSetup, observers: [any TrainingObserver], _ isProfiled: Bool
   ) throws(Failure) -> StopReason {
-    let trainer = try Trainer(setup, observers: observers, injection: injection, delay: delay)
+    let trainer = try Trainer(setup, observers: observers, faults: faults)
     let recording = isProfiled ? try PhaseRecording(setup.clock, communicator) : nil
     let reason = try trainer.run()
     if let recording { try TraceFile.write(recording, to: directory + "/trace.json", communicator) }

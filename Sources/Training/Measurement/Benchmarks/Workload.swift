@@ -1,46 +1,35 @@
-import Autograd
 import Communication
 import Configuration
 import Data
 import Kernels
 import VAE
 
-/// What a rank computes between exchanges: microbatches, loaded, replayed and accounted for as a step does it.
-package final class Workload {
-  package let setup: TrainingSetup
-  private let graph: ELBOGraph
-  private let loader: BatchAssembler
+/// What a rank computes between exchanges: microbatches, loaded, replayed and accounted for by the engine that takes the
+/// steps.
+final class Workload {
+  private let engine: StepEngine
   private let gradient: Buffer
-  private let seeds: Buffer
   private let row: UnsafeMutablePointer<Double>
   private let slots: [Int]
   private var next = 0
 
-  package init(_ setup: TrainingSetup) {
-    self.setup = setup
-    let plan = setup.plan
-    graph = setup.autoencoder.elboGraph(batch: plan.microbatch, gradients: true)
-    loader = BatchAssembler(data: setup.data.train, rows: plan.microbatch, configuration: setup.configuration.data)
-    gradient = Buffer(count: setup.autoencoder.store.count)
-    seeds = Buffer(count: plan.microbatch)
+  init(_ engine: StepEngine) {
+    self.engine = engine
+    gradient = Buffer(count: engine.autoencoder.store.count)
     row = Buffer.allocate(Double.self, count: StepRow.width)
-    slots = Array(ReductionTree(leaves: plan.slots, ranks: setup.communicator.size).range(of: setup.communicator.rank))
+    slots = Array(engine.exchange.tree.range(of: engine.communicator.rank))
   }
 
   deinit { row.deallocate() }
 
   /// The next microbatch of this rank.
-  package func microbatch() throws(Failure) {
-    let plan = setup.plan, memory = graph.graph
+  func microbatch() throws(Failure) {
+    let plan = engine.plan
     let step = next / slots.count % plan.stepsPerEpoch, slot = slots[next % slots.count]
     next += 1
-    let filled = try loader.load(
-      plan, slot: slot, step: step, into: memory[graph.x], memory[graph.y], seed: 1, attempt: 0, epoch: 0)
-    memory[graph.terms.beta][0] = 1
-    memory.forward(.training(loader.samples, filled: filled, seed: 1, attempt: 0, epoch: 0))
-    for row in 0..<plan.microbatch { seeds.base[row] = loader.weights[row] / Float(plan.batchSize) }
-    memory.backward(from: graph.terms.loss, seed: seeds.base, gradients: gradient.base)
-    StepRow.write(graph, loader.weights, filled: filled, into: row)
+    let filled = try engine.forward(BatchKey(slot: slot, step: step, epoch: 0, attempt: 0))
+    engine.backward(into: gradient.base, share: 1 / Float(plan.batchSize))
+    StepRow.write(engine.training, engine.batch.weights, filled: filled, into: row)
   }
 }
 

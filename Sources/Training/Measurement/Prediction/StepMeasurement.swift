@@ -39,10 +39,8 @@ package struct StepMeasurement: Sendable {
     }
     (ranks, nodes, microbatches) = (communicator.size, link.nodes, setup.plan.slots)
 
-    let workload = Workload(setup)
-    let trainer = try Trainer(setup, observers: [], injection: nil)
-    try trainer.announceBeta()
-    for _ in 0..<3 { try trainer.benchmarkStep() }
+    let steady = try SteadySteps(setup), workload = Workload(steady.engine)
+    for _ in 0..<3 { try steady.next() }
     let parts = StepPartTimer(setup, workload)
     var turns = [StepPartTimer.Turn](), steps = [Double]()
     let activity = Activity("timing the parts of a step", of: rounds)
@@ -50,12 +48,12 @@ package struct StepMeasurement: Sendable {
     for _ in 0..<rounds {
       turns.append(try parts.turn())
       steps.append(
-        try parts.watch.median(rounds: 1, of: 0.1) { () throws(Failure) in try trainer.benchmarkStep() })
+        try parts.watch.median(rounds: 1, of: 0.1) { () throws(Failure) in try steady.next() })
       Activity.advance()
     }
     let jitter = try Jitter.measure(communicator, samples: 500) { () throws(Failure) in try workload.microbatch() }
-    exchange = trainer.exchange.routeName
-    trainer.close()
+    exchange = steady.engine.routeName
+    steady.close()
 
     var result = SIMD2(Distribution(steps).median, 0)
     try communicator.broadcastValue(&result)

@@ -1,0 +1,38 @@
+import Communication
+import Kernels
+import VAE
+
+/// What a microbatch adds to the sums of a step.
+enum StepRow {
+  static let weight = 0, reconstruction = 1, kl = 2, loss = 3, bad = 4, stop = 5, width = 6
+
+  /// Of the summed rows.
+  static func means(_ sums: UnsafePointer<Double>) -> ELBOMeans {
+    let n = max(sums[weight], 1)
+    return ELBOMeans(reconstruction: sums[reconstruction] / n, kl: sums[kl] / n)
+  }
+
+  static func write(
+    _ graph: ELBOGraph, _ weights: UnsafePointer<Float>, filled: Int, into row: UnsafeMutablePointer<Double>
+  ) {
+    let terms = graph.terms, memory = graph.graph, rows = memory.batch
+    row[weight] = Double(filled)
+    row[reconstruction] = vd_weighted_sum(memory[terms.reconstruction], weights, rows)
+    row[kl] = vd_weighted_sum(memory[terms.kl], weights, rows)
+    row[loss] = vd_weighted_sum(memory[terms.loss], weights, rows)
+    row[bad] = row[loss].isFinite && row[reconstruction].isFinite && row[kl].isFinite ? 0 : 1
+    row[stop] = StopSignals.pending != 0 ? 1 : 0
+  }
+}
+
+/// What a step adds to the sums of its epoch.
+struct StepSums {
+  let weight, reconstruction, kl: Double
+
+  /// From the rows of all microbatches, summed.
+  init(_ sums: UnsafePointer<Double>) {
+    weight = sums[StepRow.weight]
+    reconstruction = sums[StepRow.reconstruction]
+    kl = sums[StepRow.kl]
+  }
+}
