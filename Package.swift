@@ -49,14 +49,14 @@ let package = Package(
     .target(name: "Communication", dependencies: ["CMPIShim", "Kernels"], swiftSettings: swift),
     .target(name: "Persistence", dependencies: ["Autograd"], swiftSettings: swift),
     .target(
-      name: "Configuration",
+      name: "RunConfiguration",
       dependencies: [
         "VAE", "Optimizers", "Data", "Communication", "Persistence", .product(name: "Yams", package: "Yams"),
       ],
       swiftSettings: swift),
     .target(
       name: "Training",
-      dependencies: ["Configuration", "VAE", "Optimizers", "Data", "Communication", "Persistence"],
+      dependencies: ["RunConfiguration", "VAE", "Optimizers", "Data", "Communication", "Persistence"],
       swiftSettings: swift),
     .target(name: "Evaluation", dependencies: ["Training"], swiftSettings: swift),
     .target(name: "Reporting", dependencies: ["Evaluation", "CPNG"], swiftSettings: swift),

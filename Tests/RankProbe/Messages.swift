@@ -1,7 +1,7 @@
 import CMPIShim
 import CMessageRecorder
 import Communication
-import Configuration
+import RunConfiguration
 import Foundation
 import Kernels
 import Training

@@ -1,6 +1,6 @@
 import CSlowDisk
 import Communication
-import Configuration
+import RunConfiguration
 import Glibc
 import Kernels
 import Persistence

@@ -1,5 +1,5 @@
 
-import Configuration
+import RunConfiguration
 import Foundation
 import TestSupport
 import Training

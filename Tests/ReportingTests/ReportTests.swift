@@ -1,5 +1,5 @@
 
-import Configuration
+import RunConfiguration
 import Foundation
 import Kernels
 import TestSupport

@@ -1,5 +1,5 @@
 
-import Configuration
+import RunConfiguration
 import Data
 import Foundation
 import Kernels

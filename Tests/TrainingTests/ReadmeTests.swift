@@ -1,6 +1,6 @@
 import Foundation
 import Testing
-import Configuration
+import RunConfiguration
 import Training
 
 @Suite struct ReadmeTests {

@@ -1,5 +1,5 @@
 import Autograd
-import Configuration
+import RunConfiguration
 import Foundation
 import Kernels
 import Layers

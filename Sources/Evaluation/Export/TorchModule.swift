@@ -1,5 +1,5 @@
 import Autograd
-import Configuration
+import RunConfiguration
 import Data
 import Foundation
 import Kernels

@@ -1,4 +1,4 @@
-import Configuration
+import RunConfiguration
 import Foundation
 import Kernels
 import Settings

@@ -1,5 +1,5 @@
 #if Service
-import Configuration
+import RunConfiguration
 import Dispatch
 import HTTPTypes
 import HummingbirdCore

@@ -1,4 +1,4 @@
-import Configuration
+import RunConfiguration
 import Data
 import Kernels
 import VAE

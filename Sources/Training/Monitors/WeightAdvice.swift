@@ -1,4 +1,4 @@
-import Configuration
+import RunConfiguration
 import Settings
 
 /// What to set so that the KL weighs more or less.

@@ -1,6 +1,6 @@
 import Autograd
 import Communication
-import Configuration
+import RunConfiguration
 import Data
 import Glibc
 import Kernels

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Communication
-import Configuration
+import RunConfiguration
 import Data
 import Foundation
 import Kernels

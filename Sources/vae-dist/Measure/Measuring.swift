@@ -1,6 +1,6 @@
 import ArgumentParser
 import Communication
-import Configuration
+import RunConfiguration
 import Foundation
 import Kernels
 import Persistence

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Communication
-import Configuration
+import RunConfiguration
 import Kernels
 import Persistence
 import Reporting

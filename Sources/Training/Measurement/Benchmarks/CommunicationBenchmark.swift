@@ -1,5 +1,5 @@
 import Communication
-import Configuration
+import RunConfiguration
 import Kernels
 
 /// Speed of what ranks do together, for a gradient of `count` float32. Seconds; nil for what these ranks cannot show.

@@ -1,4 +1,4 @@
-import Configuration
+import RunConfiguration
 import Settings
 import VAE
 

@@ -1,4 +1,4 @@
-import Configuration
+import RunConfiguration
 
 /// Something that goes wrong in training and shows in the history of its epochs. One file each, one line in
 /// `Signs.all`.
