@@ -12,6 +12,8 @@ package final class Graph {
   private enum Place {
     case arena
     case parameter(offset: Int)
+    /// Behind the learned parameters.
+    case statistic(offset: Int)
   }
   private struct Entry {
     let shape: Shape
@@ -24,6 +26,10 @@ package final class Graph {
   private var inputs: Set<Int> = []
   private var parameterTensors: [Int: Tensor] = [:]  // by offset: one tensor per parameter, however often it is used
   private var parameterIndices: [(index: Int, offset: Int)] = []
+  /// By offset among the statistics: what they are, and where backward puts sums for them.
+  private var statistics: [Int: (value: Tensor, sums: Tensor)] = [:]
+  /// Where statistics begin in the flat parameter buffer, known when all parameters are.
+  private var statisticsStart: () -> Int = { 0 }
   package private(set) var operations: [any Operation] = []
   private var labels: [String] = []
   private var backwardOrder: [Int] = []
@@ -78,6 +84,33 @@ package final class Graph {
     parameterTensors[offset] = tensor
     parameterIndices.append((tensor.index, offset))
     return tensor
+  }
+
+  /// A parameter that no gradient changes, at `offset` among the statistics, which lie behind all learned parameters.
+  ///
+  /// Operations read its value and pass no gradient to it; what a step has to say of it goes to `sums(of:)`.
+  /// - start: where statistics begin in the flat parameter buffer, asked for when the graph is finalized.
+  package func statistic(_ shape: Shape, offset: Int, from start: @escaping () -> Int) -> Tensor {
+    if let known = statistics[offset] {
+      precondition(known.value.shape == shape, "statistic at \(offset) recorded as \(known.value.shape) and \(shape)")
+      return known.value
+    }
+    statisticsStart = start
+    let value = add(shape, .statistic(offset: offset), needsGradient: false, dependsOnSamples: false)
+    let sums = add(shape, .statistic(offset: offset), needsGradient: recordsGradients, dependsOnSamples: true)
+    statistics[offset] = (value, sums)
+    return value
+  }
+
+  /// An output for operations whose backward adds sums for a statistic over the samples of the microbatch.
+  ///
+  /// They are added to `Memory.gradient`, in the gradient buffer at the statistic's place, and are summed over all
+  /// microbatches of a step as gradients are.
+  package func sums(of statistic: Tensor) -> Tensor {
+    guard case .statistic(let offset) = entries[statistic.index].place, let known = statistics[offset] else {
+      preconditionFailure("sums of \(statistic.shape), which is no statistic")
+    }
+    return known.sums
   }
 
   /// A tensor that an operation will write; it needs a gradient when one of the operation's inputs does.
@@ -176,6 +209,8 @@ package final class Graph {
     }
     drawsNoise = operations.contains { $0 is any NoiseOperation }
     backwardOrder = backwardOperations
+    let start = statisticsStart()
+    for (offset, statistic) in statistics { parameterIndices.append((statistic.sums.index, start + offset)) }
     let (plan, valuePlaces, gradientPlaces) = planMemory()
     let arena = Buffer.allocate(Float.self, count: plan.count)
     let values = UnsafeMutablePointer<UnsafeMutablePointer<Float>>.allocate(capacity: max(entries.count, 1))
@@ -184,6 +219,7 @@ package final class Graph {
       switch entry.place {
       case .arena: values.advanced(by: i).initialize(to: arena + plan.offsets[valuePlaces[i]!])
       case .parameter(let offset): values.advanced(by: i).initialize(to: parameters + offset)
+      case .statistic(let offset): values.advanced(by: i).initialize(to: parameters + start + offset)
       }
       gradients.advanced(by: i).initialize(
         to: Memory.Gradient(base: gradientPlaces[i].map { arena + plan.offsets[$0] }))
@@ -291,11 +327,12 @@ package final class Graph {
     return (plan, valuePlaces, gradientPlaces)
   }
 
-  /// A parameter's gradient is final after the last operation of backward that has it as an input.
+  /// A parameter's gradient is final after the last operation of backward that has it as an input, and sums for a
+  /// statistic after the last that has them as an output.
   private func findFinal() {
     var last = [Int: Int]()
     for (place, index) in backwardOrder.enumerated() {
-      for input in operations[index].inputs { last[input.index] = place }
+      for tensor in operations[index].inputs + operations[index].outputs { last[tensor.index] = place }
     }
     finalFrom = backwardOrder.indices.map { place in
       // A parameter that nothing depends on is zeroed at the end.
@@ -331,7 +368,11 @@ package final class Graph {
   }
 
   package func origin(of tensor: Tensor) -> Origin {
-    if case .parameter(let offset) = entries[tensor.index].place { return .parameter(offset: offset) }
+    switch entries[tensor.index].place {
+    case .parameter(let offset): return .parameter(offset: offset)
+    case .statistic(let offset): return .parameter(offset: statisticsStart() + offset)
+    case .arena: break
+    }
     if inputs.contains(tensor.index) { return .input }
     return constants.first { $0.index == tensor.index }.map { .constant($0.value) } ?? .recorded
   }

@@ -1,14 +1,24 @@
 import Autograd
 import Kernels
 
-/// A learned tensor: its name, its shape, and its place in the flat buffers.
+/// A tensor that belongs to a model: its name, its shape, and its place in the flat buffers.
 package struct Parameter: Sendable {
+  /// How a step changes it.
+  package enum Role: Sendable {
+    /// By the optimiser, along its gradient.
+    case learned
+    /// By a rule of its own, from sums over the samples of the step.
+    case statistic(StatisticRule)
+  }
+
   package let name: String
   package let shape: Shape
-  package let offset: Int
+  package fileprivate(set) var offset: Int
+  package let role: Role
   /// nil: in files as in memory.
   package let layout: TorchLayout?
   package var range: Range<Int> { offset..<offset + shape.count }
+  package var isLearned: Bool { if case .learned = role { true } else { false } }
   /// In files.
   package var fileShape: [Int] { layout?.shape ?? shape.dimensions }
 }
@@ -26,15 +36,22 @@ package enum Initialization: Sendable {
   case fromData
 }
 
-/// All parameters in one flat buffer, in the order of their first recording.
+/// All parameters in one flat buffer: the learned ones in the order of their first recording, and the statistics, in
+/// theirs, behind them.
 ///
 /// Declared while the first graph is recorded; `allocate` then fixes the layout. A checkpoint is the buffer, an
-/// exchange is a range of it, clipping is one norm, Adam is one loop.
+/// exchange is a range of it, clipping is one norm, Adam is one loop over what is learned.
 package final class ParameterStore {
-  package private(set) var parameters: [Parameter] = []
-  package private(set) var count = 0
-  private var byName: [String: Int] = [:]
-  private var initializations: [Initialization] = []
+  private var learned: [Parameter] = []
+  /// Offsets count from the first statistic.
+  private var statistics: [Parameter] = []
+  /// Once the layout is fixed: the statistics with their offsets in the flat buffer.
+  private(set) var statisticsInPlace: [Parameter] = []
+  /// Of the learned parameters, and of the statistics behind them.
+  package private(set) var learnedCount = 0
+  package private(set) var statisticCount = 0
+  package var count: Int { learnedCount + statisticCount }
+  private var initializations: [String: Initialization] = [:]
   private var buffer: UnsafeMutablePointer<Float>?
 
   package init() {}
@@ -47,24 +64,53 @@ package final class ParameterStore {
     return buffer
   }
 
-  /// Declares a parameter, or finds the one of this name: several graphs may record the same model.
-  package func declare(
-    _ name: String, _ shape: Shape, _ initialization: Initialization, layout: TorchLayout? = nil
-  ) -> Parameter {
-    if let known = byName[name] {
-      precondition(parameters[known].shape == shape, "parameter \(name): \(parameters[known].shape) and \(shape)")
-      return parameters[known]
-    }
-    precondition(buffer == nil, "parameter \(name) declared after the store was allocated")
-    let parameter = Parameter(name: name, shape: shape, offset: count, layout: layout)
-    byName[name] = parameters.count
-    parameters.append(parameter)
-    initializations.append(initialization)
-    count += shape.count
+  /// In the order of the flat buffer.
+  package var parameters: [Parameter] { learned + statistics.map(placed) }
+
+  private func placed(_ statistic: Parameter) -> Parameter {
+    var parameter = statistic
+    parameter.offset += learnedCount
     return parameter
   }
 
-  package subscript(name: String) -> Parameter? { byName[name].map { parameters[$0] } }
+  /// Declares a learned parameter, or finds the one of this name: several graphs may record the same model.
+  package func declare(
+    _ name: String, _ shape: Shape, _ initialization: Initialization, layout: TorchLayout? = nil
+  ) -> Parameter {
+    if let known = known(name, shape, isLearned: true) { return known }
+    let parameter = Parameter(name: name, shape: shape, offset: learnedCount, role: .learned, layout: layout)
+    learned.append(parameter)
+    initializations[name] = initialization
+    learnedCount += shape.count
+    return parameter
+  }
+
+  /// Declares a statistic, or finds the one of this name. Returns its offset among the statistics, whose place in the
+  /// flat buffer is known when all parameters are.
+  package func declareStatistic(
+    _ name: String, _ shape: Shape, _ initialization: Initialization, _ rule: StatisticRule
+  ) -> Int {
+    if let known = known(name, shape, isLearned: false) { return known.offset }
+    let offset = statisticCount
+    statistics.append(Parameter(name: name, shape: shape, offset: offset, role: .statistic(rule), layout: nil))
+    initializations[name] = initialization
+    statisticCount += shape.count
+    return offset
+  }
+
+  private func known(_ name: String, _ shape: Shape, isLearned: Bool) -> Parameter? {
+    guard initializations[name] != nil else {
+      precondition(buffer == nil, "parameter \(name) declared after the store was allocated")
+      return nil
+    }
+    let found = (isLearned ? learned : statistics).first { $0.name == name }
+    guard let found, found.shape == shape else {
+      preconditionFailure("parameter \(name) declared with another shape than \(shape), or in another role")
+    }
+    return found
+  }
+
+  package subscript(name: String) -> Parameter? { parameters.first { $0.name == name } }
 
   /// The name of the parameter at an offset of the flat buffer.
   package func name(at offset: Int) -> String {
@@ -75,7 +121,8 @@ package final class ParameterStore {
   package func allocate(seed: UInt64) {
     precondition(buffer == nil, "parameters allocated twice")
     let values = Buffer.allocate(Float.self, count: count)
-    for (parameter, initialization) in zip(parameters, initializations) {
+    for parameter in parameters {
+      guard let initialization = initializations[parameter.name] else { continue }
       let start = values + parameter.offset
       let generator = KeyedGenerator(seed: seed, stream: "parameter " + parameter.name)
       var sample: UInt64 = 0
@@ -90,6 +137,7 @@ package final class ParameterStore {
         for i in 0..<parameter.shape.count { start[i] = mean + deviation * start[i] }
       }
     }
+    statisticsInPlace = statistics.map(placed)
     buffer = values
   }
 
@@ -97,8 +145,8 @@ package final class ParameterStore {
   ///
   /// - provider: gives as many values as the parameter has, laid out as in memory.
   package func fillFromData(_ provider: (Parameter) throws(Failure) -> [Float]) throws(Failure) {
-    for (parameter, initialization) in zip(parameters, initializations) {
-      guard case .fromData = initialization else { continue }
+    for parameter in parameters {
+      guard case .fromData = initializations[parameter.name] else { continue }
       let given = try provider(parameter)
       precondition(
         given.count == parameter.shape.count, "\(given.count) values for \(parameter.name) \(parameter.shape)")
@@ -148,5 +196,13 @@ package struct ParameterScope {
   ) -> Tensor {
     let declared = store.declare(self[name].path, shape, initialization, layout: layout)
     return graph.parameter(shape, offset: declared.offset)
+  }
+
+  /// A parameter that `rule` changes after each step, from what operations add to the graph's `sums(of:)` it.
+  package func statistic(
+    _ name: String, _ shape: Shape, _ initialization: Initialization, _ rule: StatisticRule
+  ) -> Tensor {
+    let offset = store.declareStatistic(self[name].path, shape, initialization, rule)
+    return graph.statistic(shape, offset: offset) { [store] in store.learnedCount }
   }
 }

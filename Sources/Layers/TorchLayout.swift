@@ -70,10 +70,11 @@ package final class FileValues {
   package private(set) var chunks: [UnsafeRawBufferPointer] = []
   private var turned: UnsafeMutablePointer<Float>
 
-  package init(_ store: ParameterStore, _ memory: UnsafePointer<Float>) {
+  /// - learnedOnly: statistics have nothing there.
+  package init(_ store: ParameterStore, _ memory: UnsafePointer<Float>, learnedOnly: Bool = false) {
     turned = Buffer.allocate(Float.self, count: store.turnedCount)
     var free = turned
-    for parameter in store.parameters {
+    for parameter in store.parameters where parameter.isLearned || !learnedOnly {
       let count = parameter.shape.count
       var values = memory + parameter.offset
       if let layout = parameter.layout {

@@ -20,29 +20,34 @@ package struct OptimizerSettings: Sendable {
 package final class Optimizer {
   package let settings: OptimizerSettings
   package let count: Int
+  private let statistics: Int
   /// The rule's buffers, in its order. (count) each
   package let state: [UnsafeMutablePointer<Float>]
-  /// Moving average of the parameters, with `ema`. (count)
+  /// Moving average of the parameters, with `ema`; behind it the model's statistics as they are. (count + statistics)
   package let average: UnsafeMutablePointer<Float>?
   /// What this rank updates: all, or its part where the ranks of a node share one copy.
   package let share: Range<Int>
   package let isShared: Bool
 
-  package init(_ settings: OptimizerSettings, count: Int) {
+  /// - count: parameters that are learned. - statistics: values behind them, which the average has and nothing else.
+  package init(_ settings: OptimizerSettings, count: Int, statistics: Int = 0) {
     self.settings = settings
     self.count = count
+    self.statistics = statistics
     state = settings.rule.state.map { _ in Buffer.allocate(Float.self, count: count) }
-    average = settings.ema > 0 ? Buffer.allocate(Float.self, count: count) : nil
+    average = settings.ema > 0 ? Buffer.allocate(Float.self, count: count + statistics) : nil
     share = 0..<count
     isShared = false
   }
 
   /// Its buffers in memory that several ranks share, one after the other, `stride` apart; this one updates `share`.
   package init(
-    _ settings: OptimizerSettings, count: Int, memory: UnsafeMutablePointer<Float>, stride: Int, share: Range<Int>
+    _ settings: OptimizerSettings, count: Int, statistics: Int = 0, memory: UnsafeMutablePointer<Float>, stride: Int,
+    share: Range<Int>
   ) {
     self.settings = settings
     self.count = count
+    self.statistics = statistics
     state = settings.rule.state.indices.map { memory + $0 * stride }
     average = settings.ema > 0 ? memory + settings.rule.state.count * stride : nil
     self.share = share
@@ -50,7 +55,9 @@ package final class Optimizer {
   }
 
   /// The average begins at the initial parameters.
-  package func begin(with parameters: UnsafePointer<Float>) { average?.update(from: parameters, count: count) }
+  package func begin(with parameters: UnsafePointer<Float>) {
+    average?.update(from: parameters, count: count + statistics)
+  }
 
   deinit {
     guard !isShared else { return }

@@ -84,7 +84,7 @@ private final class IsolatedReplay {
       for index in named { isWritten[index] = table[index].isWritten }
     }
     return recording.leaves.map { leaf, tensor, _ in
-      guard leaf.role != .data else { return nil }
+      guard leaf.role.hasGradient else { return nil }
       guard isWritten[tensor.index] else { return [Float](repeating: 0, count: leaf.count) }
       return Array(UnsafeBufferPointer(start: gradients[tensor.index], count: leaf.count))
     }

@@ -5,7 +5,10 @@ import Testing
 
 /// An operation under test: what is recorded, and the same function in double precision.
 struct OpCase: Sendable, CustomTestStringConvertible {
-  enum Role: Sendable { case data, input, parameter }
+  enum Role: Sendable {
+    case data, input, parameter, statistic
+    var hasGradient: Bool { self == .input || self == .parameter }
+  }
   struct Leaf: Sendable {
     let role: Role
     let shape: [Int]
@@ -98,7 +101,7 @@ private let shapes: [[Int]] = [[1, 1], [3, 5], [7, 17], [5, 33]]
 let opCases: [OpCase] =
   activationCases + linearCases + shapeCases + limitCases + dropoutCases + noiseCases + divergenceCases
   + likelihoodCases + sharingCases + convolutionCases + valueLikelihoodCases + mixtureCases + similarityCases
-  + normalizationCases + resamplingCases + aggregateCases + tableCases + priorCases
+  + normalizationCases + resamplingCases + aggregateCases + tableCases + priorCases + statisticCases
 
 private let activationCases: [OpCase] = Activation.allCases.flatMap { f in
   shapes.map { shape in
@@ -268,6 +271,22 @@ private let likelihoodCases: [OpCase] =
         record: { graph, x in graph.bernoulli(x[0], logits: x[1]) }, reference: { bernoulli($0[0], $0[1]) }),
     ]
   }
+
+private let statisticCases = [
+  OpCase(
+    name: "linear by a statistic, and column sums for two", batch: 3,
+    leaves: [
+      leaf(.input, [3, 2, 4], salt: 1), leaf(.statistic, [5, 8], salt: 2), leaf(.parameter, [5], salt: 3),
+      leaf(.statistic, [4], salt: 4),
+    ],
+    record: { graph, x in
+      let h = graph.activate(x[0], .tanh)
+      graph.addColumnSums(graph.view(h, [6, 4]), to: x[3])
+      let y = graph.linear(graph.view(h, [3, 8]), weight: x[1], bias: x[2])
+      return graph.activate(y, .sigmoid)
+    },
+    reference: { x in linear(x[0].map { tanh($0) }, x[1], x[2], batch: 3, .sigmoid) })
+]
 
 private let sharingCases: [OpCase] = [
   OpCase(

@@ -16,16 +16,25 @@ final class Recording {
 
   init(_ opCase: OpCase) {
     let graph = Graph(batch: opCase.batch)
-    var offset = 0
+    // No two parameters touch, so that one written too far is seen.
+    func room(_ role: OpCase.Role) -> Int { opCase.leaves.reduce(0) { $0 + ($1.role == role ? $1.count + 3 : 0) } }
+    let learned = room(.parameter), count = learned + room(.statistic)
+    var offset = 0, behind = 0
     leaves = opCase.leaves.map { leaf in
       let shape = Shape(leaf.shape)
-      guard leaf.role == .parameter else { return (leaf, graph.input(shape, needsGradient: leaf.role == .input), 0) }
-      defer { offset += leaf.count + 3 }  // no two parameters touch, so that one written too far is seen
-      return (leaf, graph.parameter(shape, offset: offset), offset)
+      switch leaf.role {
+      case .data, .input: return (leaf, graph.input(shape, needsGradient: leaf.role == .input), 0)
+      case .parameter:
+        defer { offset += leaf.count + 3 }
+        return (leaf, graph.parameter(shape, offset: offset), offset)
+      case .statistic:
+        defer { behind += leaf.count + 3 }
+        return (leaf, graph.statistic(shape, offset: behind) { learned }, learned + behind)
+      }
     }
     root = opCase.record(graph, leaves.map(\.tensor))
-    parameters = Buffer(count: offset)
-    gradients = Buffer(count: offset)
+    parameters = Buffer(count: count)
+    gradients = Buffer(count: count)
     samples = Buffer.allocate(UInt64.self, count: opCase.batch)
     for (i, sample) in OpCase.samples(opCase.batch).enumerated() { samples[i] = sample }
     graph.finalize(parameters: parameters.base)
@@ -49,7 +58,7 @@ final class Recording {
     graph.backward(from: root, seed: seed, gradients: gradients.base)
     return leaves.map { leaf, tensor, offset in
       switch leaf.role {
-      case .data: nil
+      case .data, .statistic: nil
       case .input: graph.gradient(tensor).map { Array(UnsafeBufferPointer(start: $0, count: leaf.count)) }
       case .parameter: Array(UnsafeBufferPointer(start: gradients.base + offset, count: leaf.count))
       }
@@ -58,7 +67,7 @@ final class Recording {
 
   /// Gradients of memory that belongs to no parameter.
   var strayGradients: [Float] {
-    let owned = leaves.filter { $0.leaf.role == .parameter }.map { $0.offset..<$0.offset + $0.leaf.count }
+    let owned = leaves.filter { [.parameter, .statistic].contains($0.leaf.role) }.map { $0.offset..<$0.offset + $0.leaf.count }
     return (0..<gradients.count).filter { i in !owned.contains { $0.contains(i) } }.map { gradients.base[$0] }
   }
 }
@@ -78,13 +87,13 @@ private func seedVector(_ count: Int) -> [Float] { (0..<count).map { Float(sin(D
     for (y, exact) in zip(y, exact) { #expect(abs(Double(y) - exact) <= 1e-6 * scale) }
 
     guard recording.graph.needsGradient(recording.root) else {
-      #expect(!opCase.leaves.contains { $0.role != .data })
+      #expect(!opCase.leaves.contains { $0.role.hasGradient })
       return
     }
     let seed = seedVector(y.count)
     func objective(_ x: [[Double]]) -> Double { zip(opCase.reference(x), seed).reduce(0) { $0 + $1.0 * Double($1.1) } }
     let once = recording.backward(seed)
-    for (i, gradient) in once.enumerated() where opCase.leaves[i].role != .data {
+    for (i, gradient) in once.enumerated() where opCase.leaves[i].role.hasGradient {
       guard let gradient else {
         Issue.record("leaf \(i) has no gradient")
         continue

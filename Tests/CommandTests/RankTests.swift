@@ -37,6 +37,26 @@ extension CommandTests {
       #expect(refused.status == 78 && refused.count(of: "do not share one node's memory") == 1, "\(refused.errors)")
     }
 
+    @Test("Statistics follow their rules to the same bits on any number of ranks and nodes, and after a stop")
+    func statistics() throws {
+      let scratch = try Scratch()
+      func digest(_ ranks: Int, nodeRanks: Int? = nil, _ settings: [String] = []) throws -> String {
+        let place = "\(scratch.path)/\(ranks)-\(nodeRanks ?? 0)-\(settings.count)"
+        let outcome = try run(
+          ["statistics", place] + settings, program: "RankProbe", ranks: ranks,
+          environment: nodeRanks.map { ["VAE_DIST_NODE_RANKS": "\($0)"] } ?? [:])
+        #expect(outcome.status == 0, "\(ranks) ranks: \(outcome.errors)")
+        return outcome.output
+      }
+      let expected = try digest(1)
+      #expect(expected.contains("sha256:"))
+      for ranks in 2...4 { #expect(try digest(ranks) == expected, "\(ranks) ranks") }
+      #expect(try digest(3, ["optimizer.sharding=none"]) == expected)
+      #expect(try digest(4, nodeRanks: 2) == expected)
+      #expect(try digest(3, nodeRanks: 1) == expected)
+      #expect(try digest(1, ["optimizer.ema=0.0"]) != expected)
+    }
+
     @Test("How a node is divided is its first rank's word")
     func dividedOnce() throws {
       let scratch = try Scratch()

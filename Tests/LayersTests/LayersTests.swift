@@ -163,6 +163,54 @@ private func values(_ store: ParameterStore, _ name: String) -> [Float] {
     #expect((0..<400).allSatisfy { graph[y][$0] == 0 || graph[y][$0] == 4 })
   }
 
+  /// Two learned parameters and three statistics, declared in turn.
+  private func mixed() -> ParameterStore {
+    let store = ParameterStore()
+    _ = store.declare("a", [2], .constant(1))
+    #expect(store.declareStatistic("moving", [3], .constant(2), .movingSum(decay: 0.5)) == 0)
+    _ = store.declare("b", [4], .constant(3))
+    #expect(store.declareStatistic("mean", [2], .zeros, .movingMean(decay: 0)) == 3)
+    let whole = StatisticRule.whole { values, sums, step in
+      let total = sums.reduce(0, +) + Float(step.updates)
+      for i in values.indices { values[i] = total }
+    }
+    #expect(store.declareStatistic("whole", [2], .constant(4), whole) == 5)
+    #expect(store.declareStatistic("moving", [3], .zeros, .movingSum(decay: 0)) == 0)
+    store.allocate(seed: 1)
+    return store
+  }
+
+  @Test("Statistics lie behind what is learned, whatever the order of declaration")
+  func statisticsBehind() {
+    let store = mixed()
+    #expect(store.learnedCount == 6 && store.statisticCount == 7 && store.count == 13)
+    #expect(store.parameters.map(\.name) == ["a", "b", "moving", "mean", "whole"])
+    #expect(store.parameters.map(\.offset) == [0, 2, 6, 9, 11])
+    #expect(store.parameters.map(\.isLearned) == [true, true, false, false, false])
+    #expect((0..<13).map { store.values[$0] } == [1, 1, 3, 3, 3, 3, 2, 2, 2, 0, 0, 4, 4])
+    #expect(store.name(at: 9) == "mean" && store["whole"]?.offset == 11)
+    let graph = Graph(batch: 1), scope = ParameterScope(graph: graph, store: store)
+    let tensor = scope.statistic("mean", [2], .zeros, .movingMean(decay: 0))
+    graph.finalize(parameters: store.values)
+    #expect(graph[tensor] == store.values + 9)
+    #expect(FileValues(store, store.values).chunks.count == 5)
+    #expect(FileValues(store, store.values, learnedOnly: true).chunks.count == 2)
+  }
+
+  @Test("Rules are applied once, by one rank or shared out among several", arguments: 1...8)
+  func rules(ranks: Int) {
+    let store = mixed(), copy = Buffer(count: store.count), sums = Buffer(count: store.count)
+    for i in 0..<13 { sums.base[i] = Float(i) }
+    for rank in 0..<ranks {
+      let share = 6 + 7 * rank / ranks..<6 + 7 * (rank + 1) / ranks
+      store.updateStatistics(
+        sums: sums.base, share: share, copy: copy.base, StatisticStep(updates: 100, samples: 4))
+    }
+    let expected: [Float] = [1, 1, 3, 3, 3, 3, 4, 4.5, 5, 9.0 / 4, 10.0 / 4, 123, 123]
+    #expect((0..<13).map { store.values[$0] } == expected)
+    #expect((0..<13).map { copy.base[$0] } == [0, 0, 0, 0, 0, 0] + expected[6...])
+  }
+
   @Test("Mistakes in declaring end the process")
   func mistakes() async {
     await #expect(processExitsWith: .failure) {
@@ -174,6 +222,11 @@ private func values(_ store: ParameterStore, _ name: String) -> [Float] {
       let store = ParameterStore()
       store.allocate(seed: 1)
       _ = store.declare("late", [2], .zeros)
+    }
+    await #expect(processExitsWith: .failure) {
+      let store = ParameterStore()
+      _ = store.declare("w", [2], .zeros)
+      _ = store.declareStatistic("w", [2], .zeros, .movingSum(decay: 0))
     }
   }
 }

@@ -13,7 +13,7 @@ struct RankProbe {
     "lonely": lonely,
     "allocations": allocations, "run-allocations": runAllocations, "signals": signals,
     "watchdog": watchdog, "tags": tags, "phases": phases, "progress": progress, "lost": lost, "sizes": sizes,
-    "spinning": spinning, "reading": reading, "slow-disk": slowDisk,
+    "spinning": spinning, "reading": reading, "slow-disk": slowDisk, "statistics": statistics,
   ]
 
   static func main() {

@@ -168,7 +168,7 @@ private struct LinearHierarchy: LatentModel {
     (settings[.hidden], settings.latent, settings[.dropout]) = ([9, 7], 4, 0.2)
     settings.image = ImageShape(rows: 1, columns: 12, channels: 1)
     settings.condition = 2
-    for prior in PriorRegistry.names {
+    for prior in PriorRegistry.all.names {
       settings.prior = prior
       let autoencoder = try VariationalAutoencoder(
         settings, likelihood: Bernoulli(), objective: Objective(), seed: 2)

@@ -5,7 +5,7 @@ import Kernels
 package struct Exchanged {
   /// Sum of the gradients of all leaves, laid out as the parameters are; valid until `release`.
   package let gradient: UnsafeMutablePointer<Float>
-  /// Sum of the squares of its elements.
+  /// Sum of the squares of its elements, those of the norm.
   package let squares: Double
   /// Sum of the rows, in tree order; valid until the next exchange. (rowWidth)
   package let sums: UnsafePointer<Double>
@@ -30,6 +30,8 @@ package final class GradientExchange {
   package let leaves: [ReductionTree.Leaf]
   package let tree: ReductionTree
   package let count: Int
+  /// Elements whose squares are summed, the first; what lies behind them is no gradient.
+  private let normed: Int
   package let rowWidth: Int
   /// Buffers for local sums: the blocks first, then temporaries. Each of `count` floats.
   package let buffers: [UnsafeMutablePointer<Float>]
@@ -61,10 +63,12 @@ package final class GradientExchange {
   private var published = 0
   private var failure: Failure?
 
-  /// Collective. - buckets: 0 chooses by a trial.
+  /// Collective.
+  ///
+  /// - normed: how many elements, the first, are of the gradient's norm; by default all. - buckets: 0 chooses by a trial.
   package init(
-    _ communicator: Communicator, tree: ReductionTree, count: Int, rowWidth: Int, route: ExchangeRoute,
-    buckets: Int = 0, wire: WireFormat = .float32, clock: PhaseClock = PhaseClock()
+    _ communicator: Communicator, tree: ReductionTree, count: Int, normed: Int? = nil, rowWidth: Int,
+    route: ExchangeRoute, buckets: Int = 0, wire: WireFormat = .float32, clock: PhaseClock = PhaseClock()
   ) throws(Failure) {
     precondition(tree.ranks == communicator.size, "tree for \(tree.ranks) ranks on \(communicator.size)")
     if route == .window, !communicator.topology.isOneNode {
@@ -77,6 +81,7 @@ package final class GradientExchange {
     self.communicator = communicator
     self.tree = tree
     self.count = count
+    self.normed = normed ?? count
     self.rowWidth = rowWidth
     self.clock = clock
     ownsTopology = route == .messages && communicator.size > 1
@@ -202,12 +207,8 @@ package final class GradientExchange {
       }
       judge(decide)
     }
-    let (slice, squares, sum) = (
-      plan.slice(bucket: 0, of: 1, lane: topology.nodeRank), layout.squares, layout.gradient
-    )
-    ExchangePlan.run(merges, over: slice, blocks: layout.allBlocks, origin: 0) { range in
-      squares[range.lowerBound / ExchangePlan.chunk] = vd_sum_of_squares(sum + range.lowerBound, range.count)
-    }
+    let slice = plan.slice(bucket: 0, of: 1, lane: topology.nodeRank)
+    ExchangePlan.run(merges, over: slice, blocks: layout.allBlocks, origin: 0, then: sumSquares)
   }
 
   // MARK: Between nodes
@@ -239,11 +240,14 @@ package final class GradientExchange {
     if !haveAllMet { clock.enter(.reduce) }
     for bucket in 0..<buckets {
       let slice = plan.slice(bucket: bucket, of: buckets, lane: topology.nodeRank)
-      ExchangePlan.run([], over: slice, blocks: [], origin: 0) { range in
-        layout.squares[range.lowerBound / ExchangePlan.chunk] =
-          vd_sum_of_squares(layout.gradient + range.lowerBound, range.count)
-      }
+      ExchangePlan.run([], over: slice, blocks: [], origin: 0, then: sumSquares)
     }
+  }
+
+  /// Of one chunk of the sum.
+  private func sumSquares(_ range: Range<Int>) {
+    layout.squares[range.lowerBound / ExchangePlan.chunk] = vd_sum_of_squares(
+      layout.gradient + range.lowerBound, max(0, min(range.upperBound, normed) - range.lowerBound))
   }
 
   private func advanceLanes() throws(Failure) -> Bool {

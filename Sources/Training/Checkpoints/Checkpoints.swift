@@ -93,12 +93,16 @@ package final class Checkpoints {
     let header = Safetensors.encodeHeader(described, metadata: metadata)
     // The model is what validation saw: the average, where there is one. What training goes on from is the optimiser's.
     let values = FileValues(parameters, optimizer.average ?? parameters.values)
+    // Statistics have no moments, and the average has them as they are.
+    let learned = zip(parameters.parameters, described).filter(\.0.isLearned).map(\.1)
     let states = Array(zip(optimizer.settings.rule.state, optimizer.state))
-    var kinds = states.map { ($0, FileValues(parameters, $1)) }
-    if optimizer.average != nil { kinds.append((Checkpoints.trained, FileValues(parameters, parameters.values))) }
+    var kinds = states.map { ($0, FileValues(parameters, $1, learnedOnly: true)) }
+    if optimizer.average != nil {
+      kinds.append((Checkpoints.trained, FileValues(parameters, parameters.values, learnedOnly: true)))
+    }
     defer { withExtendedLifetime((values, kinds)) {} }
     let momentsHeader = Safetensors.encodeHeader(
-      kinds.flatMap { kind, _ in described.map { TensorDescription(name: "\(kind).\($0.name)", shape: $0.shape) } },
+      kinds.flatMap { kind, _ in learned.map { TensorDescription(name: "\(kind).\($0.name)", shape: $0.shape) } },
       metadata: [:])
     let text = try state.encoded()
     var failure: Failure?
@@ -237,15 +241,18 @@ package final class Checkpoints {
       let isAveraged = moments.tensors.contains { $0.name.hasPrefix(trained) }
       for parameter in parameters.parameters {
         if let average = optimizer.average { try model.copy(parameter, into: average) }
-        try (isAveraged ? moments : model).copy(
-          parameter, prefix: isAveraged ? trained : "", into: parameters.values)
+        let isInModel = !isAveraged || !parameter.isLearned
+        try (isInModel ? model : moments).copy(parameter, prefix: isInModel ? "" : trained, into: parameters.values)
+        guard parameter.isLearned else { continue }
         for (name, buffer) in zip(optimizer.settings.rule.state, optimizer.state) {
           try moments.copy(parameter, prefix: name + ".", into: buffer)
         }
       }
     }
-    for base in [parameters.values] + optimizer.state + [optimizer.average].compactMap({ $0 }) {
-      let bytes = UnsafeMutableRawBufferPointer(start: base, count: parameters.count * MemoryLayout<Float>.stride)
+    let whole = [parameters.values] + [optimizer.average].compactMap { $0 }
+    let buffers = whole.map { ($0, parameters.count) } + optimizer.state.map { ($0, parameters.learnedCount) }
+    for (base, count) in buffers {
+      let bytes = UnsafeMutableRawBufferPointer(start: base, count: count * MemoryLayout<Float>.stride)
       try optimizer.isShared ? communicator.broadcastToNodes(bytes) : communicator.broadcast(bytes)
     }
     saved.insert(step)

@@ -179,22 +179,24 @@ package final class TrainingSetup {
   package func close() { shared?.close() }
 
   /// One copy of parameters and moments for the node, or one for each rank; of the node's, each updates its part.
-  private static func placeParameters(
+  package static func placeParameters(
     _ store: ParameterStore, _ configuration: Configuration, _ communicator: Communicator
   ) throws(Failure) -> (NodeMemory?, Optimizer) {
-    let topology = communicator.topology, count = store.count, settings = try configuration.optimizerSettings
+    let topology = communicator.topology, settings = try configuration.optimizerSettings
+    let count = store.learnedCount, statistics = store.statisticCount
     guard configuration.sharesParameters(topology) else {
-      let optimizer = Optimizer(settings, count: count)
+      let optimizer = Optimizer(settings, count: count, statistics: statistics)
       optimizer.begin(with: store.values)
       return (nil, optimizer)
     }
-    let stride = (count + 15) & ~15, buffers = 1 + settings.buffers
+    let stride = (store.count + 15) & ~15, buffers = 1 + settings.buffers
     let isFirst = topology.nodeRank == 0
     let memory = try NodeMemory(topology, bytes: isFirst ? buffers * stride * 4 : 0)
     let base = memory.parts[0].assumingMemoryBound(to: Float.self)
     store.move(to: base, copies: isFirst)
     let share = ExchangePlan.share(of: count, neighbour: topology.nodeRank, neighbours: topology.neighbours.count)
-    let optimizer = Optimizer(settings, count: count, memory: base + stride, stride: stride, share: share)
+    let optimizer = Optimizer(
+      settings, count: count, statistics: statistics, memory: base + stride, stride: stride, share: share)
     if isFirst { optimizer.begin(with: base) }
     try topology.barrier()
     return (memory, optimizer)

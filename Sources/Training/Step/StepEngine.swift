@@ -3,6 +3,7 @@ import Communication
 import Data
 import Foundation
 import Kernels
+import Optimizers
 import VAE
 
 /// Where a run stands, and what keys the noise of its next step.
@@ -47,6 +48,7 @@ package final class StepEngine {
   package let clock: PhaseClock
   let autoencoder: VariationalAutoencoder
   let optimizer: Optimizer
+  private let statistics: StatisticUpdate
   let exchange: GradientExchange
   let training: ELBOGraph
   let seed: UInt64
@@ -77,7 +79,9 @@ package final class StepEngine {
     self.faults = faults
     exchange = try GradientExchange(
       communicator, tree: ReductionTree(leaves: plan.slots, ranks: communicator.size), count: autoencoder.store.count,
-      rowWidth: StepRow.width, route: train.exchange, buckets: train.buckets, wire: train.wire, clock: clock)
+      normed: autoencoder.store.learnedCount, rowWidth: StepRow.width, route: train.exchange, buckets: train.buckets,
+      wire: train.wire, clock: clock)
+    statistics = StatisticUpdate(autoencoder.store, optimizer, communicator.topology)
     training = autoencoder.elboGraph(batch: plan.microbatch, gradients: true)
     prefetcher = try Prefetcher(
       plan, slots: exchange.tree.range(of: communicator.rank), data: setup.data.train,
@@ -126,11 +130,12 @@ package final class StepEngine {
     let exchanged = try exchange.sum { decide(step, StepRow.means($0), $0[StepRow.stop] > 0).words }
     let decision = StepDecision(words: exchanged.answer), sums = exchanged.sums
     let norm = exchanged.squares.squareRoot()
-    guard sums[StepRow.bad] == 0, norm.isFinite else {
+    guard sums[StepRow.bad] == 0, norm.isFinite, statistics.areFinite(exchanged.gradient) else {
       exchange.release()
       return .notFinite
     }
     clock.enter(.update)
+    statistics.apply(exchanged.gradient, updates: step, samples: sums[StepRow.weight])
     optimizer.step(
       autoencoder.store.values, gradient: exchanged.gradient, rate: decision.learningRate,
       scale: optimizer.clipFactor(norm: norm), update: step + 1)
