@@ -1,7 +1,7 @@
 import Autograd
 import CAllocationCounter
 import Communication
-import Configuration
+import RunConfiguration
 import Foundation
 import Kernels
 import Layers

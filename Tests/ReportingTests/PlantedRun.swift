@@ -1,4 +1,3 @@
-
 import RunConfiguration
 import Foundation
 import TestSupport

@@ -1,4 +1,3 @@
-
 import RunConfiguration
 import Data
 import Foundation

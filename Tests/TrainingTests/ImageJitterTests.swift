@@ -1,4 +1,3 @@
-
 import RunConfiguration
 import Data
 import Foundation
@@ -14,7 +13,7 @@ import Testing
   private func places(
     _ samples: [UInt64], shift: Int, flip: Bool, seed: UInt64 = 1, epoch: UInt32 = 0
   ) throws -> [[Int]] {
-    var configuration = Configuration.Data()
+    var configuration = Configuration().data
     (configuration.flip, configuration.shift) = (flip, shift)
     let jitter = try #require(ImageJitter(configuration, shape: shape))
     var x = [Float](repeating: 0, count: samples.count * 256)
@@ -50,11 +49,11 @@ import Testing
 
   @Test("Off unless asked for; refused for tables and for moves beyond the picture")
   func limits() throws {
-    #expect(ImageJitter(Configuration.Data(), shape: shape) == nil)
+    #expect(ImageJitter(Configuration().data, shape: shape) == nil)
     let scratch = try Scratch()
     let table = try openData(scratch.write("t.csv", Array("1,2\n3,4\n".utf8)), validation: nil).train
     let digits = try openData("digits", validation: nil).train
-    var configuration = Configuration.Data()
+    var configuration = Configuration().data
     try configuration.requireAugmentable(table)
     configuration.shift = 7
     try configuration.requireAugmentable(digits)

@@ -41,7 +41,8 @@ private struct LinearHierarchy: LatentModel {
       "p1.mu.weight": [0.8], "p1.logvar.bias": [log(0.36)], "output.weight": [1.5],
     ]
     for parameter in autoencoder.store.parameters {
-      let values = own[parameter.name] ?? posterior[parameter.name]
+      let values =
+        own[parameter.name] ?? posterior[parameter.name]
         ?? [Float](repeating: 0, count: parameter.shape.count)
       try #require(values.count == parameter.shape.count)
       for (place, value) in zip(parameter.range, values) { autoencoder.store.values[place] = value }

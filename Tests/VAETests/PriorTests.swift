@@ -95,7 +95,8 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
     _ model: VariationalAutoencoder
   ) -> (noise: [Double], z: [Double], y: [Double], density: [Double]) {
     let batch = Self.batch
-    let prior = model.generationGraph(batch: batch, from: .prior, [.z]), conditional = model.generationGraph(batch: batch, from: .latents, [.reconstruction, .logPrior])
+    let prior = model.generationGraph(batch: batch, from: .prior, [.z]),
+      conditional = model.generationGraph(batch: batch, from: .latents, [.reconstruction, .logPrior])
     let samples = (0..<UInt64(batch)).map { $0 }
     KeyedGenerator(seed: 2, stream: "noise").normal(
       into: prior.graph[prior.input], samples: samples, rows: batch, columns: prior.input.columns, epoch: 0)
@@ -169,7 +170,8 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
   func divergence(prior: String) throws {
     let model = try model(settings { ($0.prior, $0.condition) = (prior, 3) })
     let elbo = model.elboGraph(batch: Self.batch, gradients: false), graph = elbo.graph
-    let conditional = model.generationGraph(batch: Self.batch, from: .latents, [.reconstruction, .logPrior]), y = try #require(elbo.y)
+    let conditional = model.generationGraph(batch: Self.batch, from: .latents, [.reconstruction, .logPrior]),
+      y = try #require(elbo.y)
     for i in 0..<elbo.x.count { graph[elbo.x][i] = Float(i % 7) / 7 }
     for row in 0..<Self.batch { graph[y][row * 3 + row % 3] = 1 }
     graph.forward(.drawn())

@@ -110,7 +110,9 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
     let x = graph.input([batch, settings.elements]), eps = graph.input([batch, settings.latent])
     let y = settings.condition > 0 ? graph.input([batch, settings.condition]) : nil
     let model = try ModelRegistry.all.make(settings.kind, settings)
-    let trace = Trace(in: scope, prior: try PriorRegistry.all.make(settings.prior, settings)) { _ in .posterior(.supplied(eps)) }
+    let trace = Trace(in: scope, prior: try PriorRegistry.all.make(settings.prior, settings)) { _ in
+      .posterior(.supplied(eps))
+    }
     let location = model.record(x, given: y, in: trace)
     let terms = objective.record(
       x, location: location, trace, likelihood: trajectory.likelihood, image: settings.image)

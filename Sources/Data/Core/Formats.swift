@@ -50,8 +50,10 @@ let formats: [Format] = [
 ]
 
 /// Opens a SPEC: by its name, and where that says nothing, by its content.
-func open(spec: String, images: ImageOptions = ImageOptions()) throws(Failure) -> Opened {
-  var candidate = try candidate(spec)
+func open(
+  spec: String, images: ImageOptions = ImageOptions(), among formats: [Format] = formats
+) throws(Failure) -> Opened {
+  var candidate = try candidate(spec, among: formats)
   candidate.images = images
   let lowered = spec.lowercased()
   let named = formats.first { candidate.file != nil && $0.suffixes.contains(where: lowered.hasSuffix) }
@@ -65,7 +67,7 @@ func open(spec: String, images: ImageOptions = ImageOptions()) throws(Failure) -
   return opened
 }
 
-private func candidate(_ spec: String) throws(Failure) -> Candidate {
+private func candidate(_ spec: String, among formats: [Format]) throws(Failure) -> Candidate {
   guard !spec.isEmpty, !spec.utf8.contains(0) else {
     throw Failure(
       .missingInput, "'\(printable(spec.utf8))': not a data specification", hint: "name a file, or `digits`")

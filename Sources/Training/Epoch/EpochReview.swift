@@ -1,5 +1,5 @@
 import Communication
-import Configuration
+import RunConfiguration
 import Data
 import Kernels
 import VAE
