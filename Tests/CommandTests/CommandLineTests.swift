@@ -20,6 +20,51 @@ extension CommandTests {
       #expect(!outcome.output.contains("inject"), "hidden from users")
     }
 
+    /// A command as `--experimental-dump-help` tells of it.
+    private struct Described: Decodable {
+      struct Argument: Decodable {
+        struct Name: Decodable, Equatable { let kind, name: String }
+        let kind: String
+        let isOptional: Bool
+        let names: [Name]?
+
+        /// What it takes to be given.
+        var words: [String] {
+          if kind == "positional" { return ["x"] }
+          return (names ?? []).filter { $0.kind == "long" }.prefix(1).map { "--" + $0.name } + ["x"]
+        }
+      }
+      let commandName: String
+      let arguments: [Argument]?
+      let subcommands: [Described]?
+
+      /// Those that do something, by their words.
+      func leaves(_ words: [String] = []) -> [(words: [String], command: Described)] {
+        let inner = subcommands ?? []
+        return inner.isEmpty ? [(words, self)] : inner.flatMap { $0.leaves(words + [$0.commandName]) }
+      }
+    }
+
+    @Test("Every command takes -q and --quiet")
+    func quiet() throws {
+      struct Dump: Decodable { let command: Described }
+      let dump = try JSONDecoder().decode(Dump.self, from: Data(try run(["--experimental-dump-help"]).output.utf8))
+      let leaves = dump.command.leaves().filter { $0.words != ["help"] }
+      #expect(leaves.count > 20)
+      for (words, command) in leaves {
+        let names = (command.arguments ?? []).flatMap { $0.names ?? [] }
+        for name in [Described.Argument.Name(kind: "short", name: "q"), .init(kind: "long", name: "quiet")] {
+          #expect(names.filter { $0 == name }.count == 1, "\(words)")
+        }
+        let needed = (command.arguments ?? []).filter { !$0.isOptional }.flatMap(\.words)
+        for flag in ["-q", "--quiet"] {
+          let outcome = try run(words + needed + [flag, "--bogus"])
+          // The flag that nobody knows is refused, or what the command wants besides; this one is known.
+          #expect(outcome.status == 64 && !outcome.errors.contains("'\(flag)'"), "\(words): \(outcome.errors)")
+        }
+      }
+    }
+
     static let mistakes: [(arguments: [String], status: Int32, texts: [String])] = [
       (["train", "--bogus"], 64, ["--bogus", "Usage: vae-dist train"]),
       (["tarin"], 64, ["tarin"]),

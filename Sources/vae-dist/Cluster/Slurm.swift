@@ -27,6 +27,7 @@ struct Slurm: ParsableCommand {
   @Option(help: "The program: a name on the PATH, or a path.") var program = "vae-dist"
   @Option(help: ArgumentHelp("Any other option of sbatch, such as constraint=rome.", valueName: "name=value"))
   var sbatch: [String] = []
+  @OptionGroup var progress: ProgressOption
   @Argument(parsing: .postTerminator, help: ArgumentHelp("Arguments of train, after --.", valueName: "argument"))
   var arguments: [String] = []
 

@@ -39,11 +39,12 @@ struct DataCommand: ParsableCommand {
         """)
 
     @OptionGroup var source: Source
+    @OptionGroup var progress: ProgressOption
     @Flag(help: "One JSON object.") var json = false
 
     func run() throws {
       guard Launcher.expectedRank == 0 else { return }
-      ActivityLine.start()
+      progress.show()
       let sets = try openWhole(source.spec, images: try source.images())
       let train = try Inspection(sets.train)
       let valid = try sets.valid.map { data throws(Failure) in try Inspection(data) }
@@ -62,13 +63,14 @@ struct DataCommand: ParsableCommand {
         """)
 
     @OptionGroup var source: Source
+    @OptionGroup var progress: ProgressOption
     @Option(name: [.short, .customLong("output")], help: ArgumentHelp("Where to.", valueName: "file.npy"))
     var output: String
     @Flag(help: "Overwrite files that are there.") var force = false
 
     func run() throws {
       guard Launcher.expectedRank == 0 else { return }
-      ActivityLine.start()
+      progress.show()
       let conversion = try DataConversion(
         source.spec, images: try source.images(), to: output, overwrites: force)
       let written = try conversion.run()

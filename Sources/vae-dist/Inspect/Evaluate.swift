@@ -21,6 +21,7 @@ struct Evaluate: ParsableCommand {
   var iwae = 0
   @Option(name: [.customShort("n"), .long], help: "At most so many samples, evenly spaced.") var samples: Int?
   @Flag(help: "One JSON object.") var json = false
+  @OptionGroup var progress: ProgressOption
 
   func validate() throws {
     guard (0...1_000_000).contains(iwae) else { throw ValidationError("--iwae \(iwae): write 0 to 1000000") }
@@ -29,7 +30,7 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     try VaeDist.withRanks { communicator throws(Failure) in
-      if communicator.isRoot { ActivityLine.start() }
+      progress.show(communicator)
       let model = try TrainedModel(place, communicator)
       if communicator.isRoot {
         for warning in model.file.warnings { Output.complain("vae-dist: warning: \(warning)\n") }

@@ -15,10 +15,11 @@ struct Inspect: ParsableCommand {
   @Argument(help: ArgumentHelp("Run directory, checkpoint directory or .safetensors file.", valueName: "run"))
   var place: String
   @Flag(help: "One JSON object.") var json = false
+  @OptionGroup var progress: ProgressOption
 
   func run() throws {
     guard Launcher.expectedRank == 0 else { return }
-    ActivityLine.start()
+    progress.show()
     let model = try ModelFile(place)
     for warning in model.warnings { Output.complain("vae-dist: warning: \(warning)\n") }
     try Output.result((json ? model.json.text : model.text) + "\n")

@@ -16,13 +16,14 @@ struct ReportCommand: ParsableCommand {
   var places: [String]
   @Option(name: .shortAndLong, help: ArgumentHelp("The page to write.", valueName: "file"))
   var output: String?
+  @OptionGroup var progress: ProgressOption
 
   func run() throws {
     guard Launcher.expectedRank == 0 else { return }
     guard places.count == 1 || output != nil else {
       throw Failure(.usage, "a report on \(places.count) runs belongs to none of them", hint: "say where: -o FILE.html")
     }
-    ActivityLine.start()
+    progress.show()
     let runs = try places.map { place throws(Failure) in try RunRecord(place) }
     for run in runs {
       for damage in run.damage { Output.complain("vae-dist: warning: \(run.path.printable): \(damage.printable)\n") }

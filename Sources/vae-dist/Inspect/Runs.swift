@@ -25,6 +25,7 @@ struct Runs: ParsableCommand {
 
     @Argument(help: ArgumentHelp("Directory of runs.", valueName: "dir")) var directory = "runs"
     @Flag(help: "One JSON array.") var json = false
+    @OptionGroup var progress: ProgressOption
 
     func run() throws {
       guard Launcher.expectedRank == 0 else { return }
@@ -68,6 +69,7 @@ struct Runs: ParsableCommand {
 
     @Argument(help: ArgumentHelp("Run directories.", valueName: "run")) var places: [String]
     @Flag(help: "One JSON object.") var json = false
+    @OptionGroup var progress: ProgressOption
 
     func validate() throws {
       guard places.count > 1 else { throw ValidationError("comparing takes two runs or more") }

@@ -48,6 +48,7 @@ struct ScoreCommand: ParsableCommand {
   @Option(help: "A picture of a sequence: its columns, the score of each window, and the alarms.") var timeline: String?
   @Option(help: "How many of the highest scores are looked at closely.") var top = 16
   @Flag(help: "What was found as one JSON object.") var json = false
+  @OptionGroup var progress: ProgressOption
 
   func validate() throws {
     if let score, Score(rawValue: score) == nil {
@@ -75,7 +76,7 @@ struct ScoreCommand: ParsableCommand {
 
   func run() throws {
     try VaeDist.withRanks { communicator throws(Failure) in
-      if communicator.isRoot { ActivityLine.start() }
+      progress.show(communicator)
       let model = try TrainedModel(place, communicator)
       var warnings = model.file.warnings
       try communicator.together { () throws(Failure) in try requireDrawable(model) }

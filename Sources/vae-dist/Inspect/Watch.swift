@@ -21,6 +21,7 @@ struct Watch: ParsableCommand {
   @Flag(help: "Show the run as it stands, and leave with status 0.") var once = false
   @Flag(help: "Wait for the run to begin.") var wait = false
   @Option(help: "Seconds between looks.") var interval = 1.0
+  @OptionGroup var progress: ProgressOption
 
   func validate() throws {
     guard (0.1...3_600).contains(interval) else { throw ValidationError("--interval is between 0.1 and 3600 seconds") }
@@ -64,7 +65,9 @@ struct Watch: ParsableCommand {
             hint:
               "training writes once its data is read: --wait waits for that; `vae-dist runs list` shows what there is")
         }
-        if !hasSaid { Output.complain("vae-dist: \(place.printable): nothing is written yet; waiting\n") }
+        if !hasSaid, !progress.quiet {
+          Output.complain("vae-dist: \(place.printable): nothing is written yet; waiting\n")
+        }
         hasSaid = true
       }
       usleep(UInt32(interval * 1e6))

@@ -16,6 +16,7 @@ struct MeasuringOptions: ParsableArguments {
     name: .customLong("set"), help: ArgumentHelp("Any key of the configuration.", valueName: "section.key=value"))
   var assignments: [String] = []
   @Flag(help: "One JSON object.") var json = false
+  @OptionGroup var progress: ProgressOption
 
   /// The preset on random data.
   func configuration(_ more: [(String, String?)] = []) throws(Failure) -> Configuration {
@@ -24,18 +25,15 @@ struct MeasuringOptions: ParsableArguments {
       assignments: assignments, environment: ProcessInfo.processInfo.environment)
   }
 
-  /// Says what takes long, on rank 0.
-  private func show(_ communicator: Communicator) { if communicator.isRoot { ActivityLine.start() } }
-
   func setup(_ communicator: Communicator, _ more: [(String, String?)] = []) throws(Failure) -> TrainingSetup {
-    show(communicator)
+    progress.show(communicator)
     let configuration = try communicator.together { () throws(Failure) in try self.configuration(more) }
     return try TrainingSetup(configuration, communicator, checkpointDirectory: nil, resume: .none)
   }
 
   /// The model alone: no data, no batch, so that any number of ranks will do.
   func model(_ communicator: Communicator) throws(Failure) -> (Configuration, VariationalAutoencoder) {
-    show(communicator)
+    progress.show(communicator)
     let configuration = try communicator.together { () throws(Failure) in try self.configuration() }
     let model = try communicator.together { () throws(Failure) in try configuration.measuredModel() }
     return (configuration, model)

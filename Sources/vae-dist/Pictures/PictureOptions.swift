@@ -18,6 +18,7 @@ struct PictureOptions: ParsableArguments {
     help: ArgumentHelp("FILE.png, .npy or .csv (default: a picture in the run directory).", valueName: "file"))
   var output: String?
   @Flag(help: "What was done as one JSON object.") var json = false
+  @OptionGroup var progress: ProgressOption
 }
 
 /// A model opened for a command, and where its result goes.
@@ -29,7 +30,7 @@ struct PictureSession {
 
   /// Collective.
   init(_ options: PictureOptions, _ communicator: Communicator) throws(Failure) {
-    if communicator.isRoot { ActivityLine.start() }
+    options.progress.show(communicator)
     model = try TrainedModel(options.place, communicator)
     self.communicator = communicator
     self.options = options

@@ -57,7 +57,7 @@ struct Train: ParsableCommand {
   @Option(help: "Train and validate on so many batches, always the same.") var overfitBatches: String?
   @Flag(help: "Print the resolved configuration, ready to be used as a file.") var printConfig = false
   @Option(help: "auto, bar, plain, json or none.") var progress: String?
-  @Flag(name: .shortAndLong, help: "No progress.") var quiet = false
+  @OptionGroup var quietness: ProgressOption
   @Flag(name: .shortAndLong, help: "Checkpoints too.") var verbose = false
   @Option(help: .hidden) var injectNan: String?
   @Option(help: .hidden) var slowRank: String?
@@ -72,7 +72,7 @@ struct Train: ParsableCommand {
       ("train.init_from", initFrom),
       ("checkpoint.every_epochs", checkpointEvery), ("checkpoint.keep", keep),
       ("train.threads", threads), ("monitor.fail_on_collapse", failOnCollapse ? "true" : nil),
-      ("log.progress", quiet ? "none" : progress),
+      ("log.progress", quietness.quiet ? "none" : progress),
     ]
     return try Configuration.resolve(
       preset: preset, file: file, environment: ProcessInfo.processInfo.environment, assignments: assignments,

@@ -36,6 +36,7 @@ struct AugmentCommand: ParsableCommand {
   var output: String
   @Flag(help: "Write rows that are refused, too; the report says so.") var force = false
   @Flag(help: "What was found as one JSON object.") var json = false
+  @OptionGroup var progress: ProgressOption
 
   func validate() throws {
     try requireCount(n)
@@ -48,7 +49,7 @@ struct AugmentCommand: ParsableCommand {
 
   func run() throws {
     try VaeDist.withRanks { communicator throws(Failure) in
-      if communicator.isRoot { ActivityLine.start() }
+      progress.show(communicator)
       let model = try TrainedModel(place, communicator)
       let target = try communicator.together { () throws(Failure) in try AugmentedData(output, of: model) }
       let augmenter = try Augmenter(model, options(model), communicator)

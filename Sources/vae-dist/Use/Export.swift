@@ -35,6 +35,7 @@ struct Export: ParsableCommand {
   var check = false
   @Option(help: "What to check with (default: what the run was validated on).") var data: String?
   @Flag(help: "What was done as one JSON object.") var json = false
+  @OptionGroup var progress: ProgressOption
 
   /// Samples that a check looks at.
   private static let checkedSamples = 64
@@ -48,7 +49,7 @@ struct Export: ParsableCommand {
 
   func run() throws {
     try VaeDist.withRanks { communicator throws(Failure) in
-      if communicator.isRoot { ActivityLine.start() }
+      progress.show(communicator)
       let model = try TrainedModel(place, communicator)
       try communicator.together { () throws(Failure) in
         guard communicator.isRoot else { return }

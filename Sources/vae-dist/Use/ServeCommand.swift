@@ -43,6 +43,7 @@ struct ServeCommand: ParsableCommand {
   @Option(help: "Seconds that the head of a request may take to arrive, and its body.") var timeout =
     ServiceConfiguration().patience
   @Option(help: "The newest rows, which drift is judged by.") var window = ServiceConfiguration().window
+  @OptionGroup var progress: ProgressOption
 
   func validate() throws {
     if let score, Score(rawValue: score) == nil {
