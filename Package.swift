@@ -1,7 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Targets stand bottom up: a target may use those above it, never those below (scripts/check-layers holds it to that).
+// Targets stand bottom up: a target may use those above it that it depends on, directly or through others, and never
+// those below. The build of scripts/test refuses any other import.
 
 let swift: [SwiftSetting] = [.swiftLanguageMode(.v6)]
 

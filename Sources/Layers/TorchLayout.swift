@@ -6,11 +6,11 @@ import Kernels
 /// convolutions, and the rows or columns of a matrix beside a flattened image.
 package struct TorchLayout: Equatable, Sendable {
   /// Extents of the values in memory, outermost first.
-  let extents: [Int]
+  package let extents: [Int]
   /// The axes of memory, in the order of the file.
-  let order: [Int]
+  package let order: [Int]
   /// Values behind each of the outermost axis that lie in files as they do in memory.
-  let tail: Int
+  package let tail: Int
   /// What the file says; some axes are one there.
   package let shape: [Int]
 

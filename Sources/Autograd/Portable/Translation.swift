@@ -51,7 +51,7 @@ package final class Translation {
       guard let operation = operation as? any PortableOperation else {
         throw Failure(
           .badConfiguration, "the operation \"\(graph.label(i))\" has no translation to ONNX",
-          hint: "--format safetensors and --format pytorch-module need none")
+          hint: "--format safetensors needs none")
       }
       let read = operation.translated(by: self).filter { places[$0.index] == nil }
       let missing = read.first { if case .input = graph.origin(of: $0) { true } else { false } }

@@ -68,6 +68,8 @@ package enum GenerationOrigin: Sendable {
 package enum GenerationOutput: CaseIterable, Sendable {
   /// (batch, units)
   case z
+  /// What the likelihood wants of every pixel: logits, mean, ... (batch, pixels * outputs)
+  case location
   /// E[x | z]. (batch, elements)
   case mean
   /// x ~ p(x | z), keyed by sample. (batch, elements)

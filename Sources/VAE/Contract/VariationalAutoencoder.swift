@@ -198,6 +198,7 @@ package final class VariationalAutoencoder {
       tensors[output] =
         switch output {
         case .z: trace.z
+        case .location: location
         case .mean: likelihood.mean(location: location, channels: image.channels, in: graph)
         case .draw:
           likelihood.sample(location: location, channels: image.channels, stream: "draw", in: recorded.scope)
