@@ -211,7 +211,7 @@ extension CommandTests {
     }
 
     @Test("-q prints nothing, but warnings and errors still reach standard error")
-    func quiet() throws {
+    func quietTraining() throws {
       let scratch = try Scratch()
       let silent = try run(training(scratch.path + "/run", ["--max-epochs", "2"]), ranks: 2)
       #expect(silent.status == 0 && silent.output.isEmpty && silent.errors.isEmpty, "\(silent.output)\(silent.errors)")
