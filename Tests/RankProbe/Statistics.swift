@@ -100,11 +100,12 @@ private final class WatchedTraining {
     for j in 0..<Self.hidden { expected[j] += (1 - decay) * (means[j] / total - expected[j]) }
     for leaf in exchange.leaves {
       replay(training, slot: leaf.index, step: step)
+      // Before backward, which lets go of the row with the last gradient.
+      exchange.row(of: leaf.index)[0] = Double(filled(leaf.index, step))
       let seeds = (0..<Self.rows).map { Float($0 < filled(leaf.index, step) ? 0.05 : 0) }
       training.graph.backward(from: training.loss, seed: seeds, gradients: exchange.buffers[leaf.buffer]) {
         exchange.advance(leaf, readyFrom: $0)
       }
-      exchange.row(of: leaf.index)[0] = Double(filled(leaf.index, step))
       exchange.merge(after: leaf)
     }
     let sums = try exchange.sum { _ in SIMD8() }
