@@ -62,7 +62,7 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     everySteps = configuration.log.everySteps
     identity = RunDirectory.identity(of: path)
     lines = Preamble(
-      configuration: configuration.yaml, command: command.map(RunDirectory.quoted).joined(separator: " "),
+      configuration: configuration.yaml, command: command.map(\.shellWord).joined(separator: " "),
       environment: JSON.object(environment).text + "\n")
     try lines.write(to: path)
     metrics = try LineLog(path: path + "/metrics.jsonl")
@@ -168,12 +168,6 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
       guard cells.count > 1, let epoch = Int(cells[0]), let step = Int(cells[1]) else { return true }
       return step <= limit && epoch <= finished
     }
-  }
-
-  /// A word as a shell would need it.
-  private static func quoted(_ word: String) -> String {
-    let plain = !word.isEmpty && word.allSatisfy { $0.isLetter || $0.isNumber || "/._-+=:,@%".contains($0) }
-    return plain ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
   }
 
   // MARK: Events

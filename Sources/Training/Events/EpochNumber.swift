@@ -48,7 +48,7 @@ package struct EpochNumber: Sendable {
     EpochNumber("valid.recon_of_mean", tag: "valid/recon_of_mean", { $0.valid.reconstructionOfMean }) {
       $0.reconstructionOfMean = $1 ?? .nan
     },
-    EpochNumber(loss, { $0.valid.loss }) { _, _ in },
+    EpochNumber(loss, .real, { $0.valid.loss }) { _, _ in },
     EpochNumber(activeUnits, .whole, tag: "latent/active_units", { Double($0.valid.activeUnits) }) {
       $0.activeUnits = whole($1)
     },
@@ -56,7 +56,7 @@ package struct EpochNumber: Sendable {
     EpochNumber("samples_per_second", tag: "speed/samples_per_second", { $0.samplesPerSecond }) {
       $0.samplesPerSecond = $1 ?? .nan
     },
-    EpochNumber("seconds", { $0.seconds }) { $0.seconds = $1 ?? .nan },
+    EpochNumber("seconds", .real, { $0.seconds }) { $0.seconds = $1 ?? .nan },
     EpochNumber("ranks", .whole, { Double($0.ranks) }) { $0.ranks = whole($1) ?? 1 },
     EpochNumber("skipped", .whole, { Double($0.skipped) }) { $0.skipped = whole($1) ?? 0 },
     EpochNumber("rollbacks", .whole, { Double($0.rollbacks) }) { $0.rollbacks = whole($1) ?? 0 },
