@@ -116,19 +116,12 @@ package final class TensorBoardWriter: TrainingObserver, @unchecked Sendable {
   }
 }
 
-extension ELBOMeans {
-  fileprivate func values(_ group: String, _ bits: BitsPerDimension?) -> [TensorBoardEvent.Value] {
-    [
-      .scalar("\(group)/recon", reconstruction), .scalar("\(group)/kl", kl),
-      .scalar("\(group)/neg_elbo", negativeELBO),
-    ] + (bits.map { [.scalar("\(group)/bits_per_dimension", $0(nats: negativeELBO))] } ?? [])
-  }
-}
-
 extension StepReport {
   fileprivate var values: [TensorBoardEvent.Value] {
-    train.values("step", nil) + [
-      .scalar("step/beta", beta), .scalar("step/learning_rate", learningRate), .scalar("step/grad_norm", gradientNorm),
+    [
+      .scalar("step/recon", train.reconstruction), .scalar("step/kl", train.kl),
+      .scalar("step/neg_elbo", train.negativeELBO), .scalar("step/beta", beta),
+      .scalar("step/learning_rate", learningRate), .scalar("step/grad_norm", gradientNorm),
     ]
   }
 }
@@ -137,12 +130,11 @@ extension EpochReport {
   fileprivate var values: [TensorBoardEvent.Value] {
     let units = Histogram(
       edges: (0...valid.klPerUnit.count).map(Double.init), counts: valid.klPerUnit.map { max(0, $0) })
-    return train.values("train", bits) + valid.means.values("valid", bits) + [
-      .scalar("valid/recon_of_mean", valid.reconstructionOfMean),
-      .scalar("optimizer/beta", beta), .scalar("optimizer/learning_rate", learningRate),
-      .scalar("optimizer/grad_norm", gradientNorm), .scalar("latent/active_units", Double(valid.activeUnits)),
-      .scalar("speed/samples_per_second", samplesPerSecond), .scalar("speed/wait_share", waitShare),
-    ]
+    let curves = EpochNumber.all.compactMap { number -> TensorBoardEvent.Value? in
+      guard let tag = number.tag, let value = number.value(self) else { return nil }
+      return .scalar(tag, value)
+    }
+    return curves
       + [
         .histogram("latent/mu", valid.mu), .histogram("latent/sigma", valid.sigma),
         // Not how many units have so much: how much each has, from the first to the last.

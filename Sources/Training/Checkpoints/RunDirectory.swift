@@ -35,11 +35,6 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
   private var state = "starting"
   private var statusText = ""
   private var attended = ContinuousClock.now
-  private static let epochColumns = [
-    "epoch", "step", "beta", "learning_rate", "train_recon", "train_kl", "train_neg_elbo", "valid_recon", "valid_kl",
-    "valid_neg_elbo", "valid_recon_of_mean", "active_units", "grad_norm", "samples_per_second", "seconds", "ranks",
-    "skipped", "rollbacks", "slowest_rank", "wait_share", "train_bits_per_dimension", "valid_bits_per_dimension",
-  ]
 
   /// What is written once, and again where the directory has to be made again.
   private struct Preamble {
@@ -67,7 +62,7 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     everySteps = configuration.log.everySteps
     identity = RunDirectory.identity(of: path)
     lines = Preamble(
-      configuration: configuration.yaml, command: command.map(RunDirectory.quoted).joined(separator: " "),
+      configuration: configuration.yaml, command: command.map(\.shellWord).joined(separator: " "),
       environment: JSON.object(environment).text + "\n")
     try lines.write(to: path)
     metrics = try LineLog(path: path + "/metrics.jsonl")
@@ -92,7 +87,7 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
   }
 
   private func writeHeader() throws(Failure) {
-    if try epochs.isEmpty() { try epochs.append(RunDirectory.epochColumns.joined(separator: ",")) }
+    if try epochs.isEmpty() { try epochs.append(EpochNumber.header) }
   }
 
   /// Sees that the directory is still there and still this run's. One that has vanished is made again: returns what
@@ -175,12 +170,6 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     }
   }
 
-  /// A word as a shell would need it.
-  private static func quoted(_ word: String) -> String {
-    let plain = !word.isEmpty && word.allSatisfy { $0.isLetter || $0.isNumber || "/._-+=:,@%".contains($0) }
-    return plain ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
-  }
-
   // MARK: Events
 
   package func observe(_ event: TrainingEvent) throws(Failure) {
@@ -236,7 +225,7 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
       try writeStatus()
     case .epoch(let report):
       try metrics.append(RunDirectory.line(report))
-      try epochs.append(RunDirectory.row(report))
+      try epochs.append(EpochNumber.row(report))
     case .checkpoint(let step, let epoch, let seconds):
       seen.withLock { $0 = (step, epoch) }
       try writeStatus()
@@ -322,9 +311,8 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
 
   private static func now() -> String { ISO8601DateFormatter().string(from: Date()) }
 
-  private static func means(_ means: ELBOMeans, _ bits: BitsPerDimension? = nil) -> [(String, JSON)] {
+  private static func means(_ means: ELBOMeans) -> [(String, JSON)] {
     [("recon", .number(means.reconstruction)), ("kl", .number(means.kl)), ("neg_elbo", .number(means.negativeELBO))]
-      + (bits.map { [("bits_per_dimension", .number($0(nats: means.negativeELBO)))] } ?? [])
   }
 
   private static func line(_ report: StartReport) -> String {
@@ -358,40 +346,7 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
   }
 
   /// The line of an epoch, also printed by `--progress json`.
-  package static func line(_ report: EpochReport) -> String {
-    JSON.object([
-      ("kind", .text("epoch")), ("epoch", .integer(report.epoch)), ("step", .integer(report.step)),
-      ("beta", .number(report.beta)), ("learning_rate", .number(report.learningRate)),
-      ("train", .object(means(report.train, report.bits))),
-      (
-        "valid",
-        .object(
-          means(report.valid.means, report.bits) + [
-            ("recon_of_mean", .number(report.valid.reconstructionOfMean)), ("loss", .number(report.valid.loss)),
-          ])
-      ),
-      ("best", .flag(report.isBest)), ("active_units", .integer(report.valid.activeUnits)),
-      ("kl_per_unit", .numbers(report.valid.klPerUnit)),
-      ("variance_per_unit", .numbers(report.valid.variancePerUnit)),
-      ("grad_norm", .number(report.gradientNorm)), ("samples_per_second", .number(report.samplesPerSecond)),
-      ("seconds", .number(report.seconds)), ("ranks", .integer(report.ranks)), ("skipped", .integer(report.skipped)),
-      ("rollbacks", .integer(report.rollbacks)), ("slowest_rank", .integer(report.slowestRank)),
-      ("wait_share", .number(report.waitShare)), ("rank_seconds", report.rankSeconds.json),
-    ]).text
-  }
-
-  private static func row(_ r: EpochReport) -> String {
-    let numbers: [Double] = [
-      r.beta, r.learningRate, r.train.reconstruction, r.train.kl, r.train.negativeELBO, r.valid.means.reconstruction,
-      r.valid.means.kl, r.valid.means.negativeELBO, r.valid.reconstructionOfMean,
-    ]
-    let bits = [r.train, r.valid.means].map { means in r.bits.map { decimalText($0(nats: means.negativeELBO)) } ?? "" }
-    return
-      (["\(r.epoch)", "\(r.step)"] + numbers.map(decimalText) + [
-        "\(r.valid.activeUnits)", decimalText(r.gradientNorm), decimalText(r.samplesPerSecond), decimalText(r.seconds),
-        "\(r.ranks)", "\(r.skipped)", "\(r.rollbacks)", "\(r.slowestRank)", decimalText(r.waitShare),
-      ] + bits).joined(separator: ",")
-  }
+  package static func line(_ report: EpochReport) -> String { EpochNumber.line(report).text }
 }
 
 extension StopReason {

@@ -58,5 +58,5 @@ package enum ModelRegistry {
       .mlp,
       .conv,
       .resnet,
-    ], unlisted: [.deafDecoder])
+    ])
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Kernels
+import Training
 
 /// A batch script for Slurm: what `vae-dist slurm` prints, and what the files in cluster/ hold.
 struct SlurmScript {
@@ -92,7 +93,7 @@ struct SlurmScript {
       ?? (array == nil ? "runs/$SLURM_JOB_ID" : "runs/$SLURM_ARRAY_JOB_ID-seed-$SLURM_ARRAY_TASK_ID")
     var lines: [(setting: String, meaning: String)] = [
       ("modules=\(modules.isEmpty ? "" : "\"\(modules)\"")", "of the site, such as \"openmpi/4.1 openblas\""),
-      ("program=\(Self.quoted(program))", "a name on the PATH, or a path"),
+      ("program=\(program.shellWord)", "a name on the PATH, or a path"),
       ("launcher=\(launcher)", "srun (with PMIx) or mpirun"),
       ("run=\(run)", requeues ? "the same after a requeue, so that it goes on" : "give --run to go on with another"),
     ]
@@ -137,7 +138,7 @@ struct SlurmScript {
 
   private var start: String {
     let seed = array == nil ? "" : " --seed \"$SLURM_ARRAY_TASK_ID\""
-    let words = trainWords.map { " " + Self.quoted($0) }.joined()
+    let words = trainWords.map { " " + $0.shellWord }.joined()
     return #"""
       for module in $modules; do module load "$module" || exit 78; done
       set -euo pipefail
@@ -236,19 +237,6 @@ struct SlurmScript {
     return words
   }
 
-  /// A word as a shell would need it.
-  static func quoted(_ word: String) -> String {
-    let plain = !word.isEmpty && word.unicodeScalars.allSatisfy { isPlain($0, also: "/=:,@%+") }
-    return plain ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
-  }
-
-  private static func isPlain(_ scalar: Unicode.Scalar, also others: String) -> Bool {
-    switch scalar {
-    case "a"..."z", "A"..."Z", "0"..."9", ".", "_", "-": true
-    default: others.unicodeScalars.contains(scalar)
-    }
-  }
-
   // MARK: Checks
 
   /// Seconds of a time such as 3h50m, 08:00:00 or 1-12:00:00; nil for other texts.
@@ -268,7 +256,9 @@ struct SlurmScript {
 
   static func checkWord(_ name: String, _ value: String?, also others: String = "") throws(Failure) {
     guard let value else { return }
-    guard !value.isEmpty, !value.hasPrefix("-"), value.unicodeScalars.allSatisfy({ isPlain($0, also: others) }) else {
+    guard !value.isEmpty, !value.hasPrefix("-"),
+      value.unicodeScalars.allSatisfy({ $0.isPlainInShell || others.unicodeScalars.contains($0) })
+    else {
       throw Failure(.usage, "\(name) '\(value)' is no name", hint: "letters, digits and ._-\(others) make a name")
     }
   }

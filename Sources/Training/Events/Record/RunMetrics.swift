@@ -6,26 +6,26 @@ import VAE
 
 /// An epoch of `metrics.jsonl`. A number that was not finite, or is missing, is NaN.
 package struct RunEpoch: Sendable {
-  package var epoch: Int
-  package var step: Int
-  package var beta: Double
-  package var learningRate: Double
-  package var train: ELBOMeans
-  package var valid: ELBOMeans
-  package var reconstructionOfMean: Double
+  package var epoch = 0
+  package var step = 0
+  package var beta = Double.nan
+  package var learningRate = Double.nan
+  package var train = ELBOMeans(reconstruction: .nan, kl: .nan)
+  package var valid = ELBOMeans(reconstruction: .nan, kl: .nan)
+  package var reconstructionOfMean = Double.nan
   package var trainBits: Double?
   package var validBits: Double?
   package var activeUnits: Int?
-  package var gradientNorm: Double
-  package var samplesPerSecond: Double
-  package var seconds: Double
-  package var ranks: Int
-  package var skipped: Int
-  package var rollbacks: Int
+  package var gradientNorm = Double.nan
+  package var samplesPerSecond = Double.nan
+  package var seconds = Double.nan
+  package var ranks = 1
+  package var skipped = 0
+  package var rollbacks = 0
   package var slowestRank: Int?
-  package var waitShare: Double
+  package var waitShare = Double.nan
   /// Whether `checkpoints/best` became this epoch's.
-  package var isBest: Bool
+  package var isBest = false
 }
 
 /// A line of kind `step`.
@@ -169,7 +169,7 @@ private struct MetricsLine: Decodable {
     switch kind {
     case "epoch":
       guard let epoch = fields.integer("epoch"), epoch > 0 else { throw Unreadable() }
-      content = .epoch(MetricsLine.epoch(epoch, step, fields), fields.rankSeconds)
+      content = .epoch(MetricsLine.epoch(fields), fields.rankSeconds)
     case "step":
       guard step > 0 else { throw Unreadable() }
       content = .step(
@@ -185,17 +185,16 @@ private struct MetricsLine: Decodable {
     }
   }
 
-  private static func epoch(_ epoch: Int, _ step: Int, _ fields: Fields) -> RunEpoch {
-    let train = fields.nested("train"), valid = fields.nested("valid")
-    return RunEpoch(
-      epoch: epoch, step: step, beta: fields.number("beta"), learningRate: fields.number("learning_rate"),
-      train: train.means, valid: valid.means, reconstructionOfMean: valid.number("recon_of_mean"),
-      trainBits: train.optional("bits_per_dimension"), validBits: valid.optional("bits_per_dimension"),
-      activeUnits: fields.integer("active_units"), gradientNorm: fields.number("grad_norm"),
-      samplesPerSecond: fields.number("samples_per_second"), seconds: fields.number("seconds"),
-      ranks: fields.integer("ranks") ?? 1, skipped: fields.integer("skipped") ?? 0,
-      rollbacks: fields.integer("rollbacks") ?? 0, slowestRank: fields.integer("slowest_rank"),
-      waitShare: fields.number("wait_share"), isBest: fields.flag("best"))
+  private static func epoch(_ fields: Fields) -> RunEpoch {
+    let groups = ["train": fields.nested("train"), "valid": fields.nested("valid")]
+    var epoch = RunEpoch()
+    for number in EpochNumber.all {
+      let path = number.path, place = path.group.flatMap { groups[$0] } ?? fields
+      number.read(
+        &epoch, number.kind == .whole ? place.integer(path.key).map(Double.init) : place.optional(path.key))
+    }
+    epoch.isBest = fields.flag("best")
+    return epoch
   }
 
   private static func start(_ fields: Fields) -> RunStart {
