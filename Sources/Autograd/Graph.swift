@@ -9,21 +9,21 @@ package final class Graph {
   package let batch: Int
   package let recordsGradients: Bool
 
-  private enum Place {
+  enum Place {
     case arena
     case parameter(offset: Int)
     /// Behind the learned parameters.
     case statistic(offset: Int)
   }
-  private struct Entry {
+  struct Entry {
     let shape: Shape
     let place: Place
     /// Whether its values depend on the samples of the microbatch; otherwise on parameters and constants alone.
     let dependsOnSamples: Bool
     var needsGradient: Bool
   }
-  private var entries: [Entry] = []
-  private var inputs: Set<Int> = []
+  var entries: [Entry] = []
+  var inputs: Set<Int> = []
   private var parameterTensors: [Int: Tensor] = [:]  // by offset: one tensor per parameter, however often it is used
   private var parameterIndices: [(index: Int, offset: Int)] = []
   /// By offset among the statistics: what they are, and where backward puts sums for them.
@@ -40,14 +40,14 @@ package final class Graph {
   private var valueTable: UnsafeMutablePointer<UnsafeMutablePointer<Float>>?
   private var gradientTable: UnsafeMutablePointer<Memory.Gradient>?
   private var arena: UnsafeMutablePointer<Float>?
-  private var keptTensors: Set<Int> = []
-  private var droppedTensors: Set<Int> = []
+  var keptTensors: Set<Int> = []
+  var droppedTensors: Set<Int> = []
   /// What the last forward replay was about: backward differentiates that one.
-  private var replay = Replay.deterministic
+  var replay = Replay.deterministic
   private var drawsNoise = false
   /// Whether `redraw` will be asked: what it reads is then kept. Set before `finalize`.
   package var redraws = false
-  private var drawn: [Int] = []
+  var drawn: [Int] = []
   /// Where replays say what each operation took; nil: nobody asks.
   package var times: OperationTimes?
   /// Name of the layer being recorded, for messages.
@@ -233,98 +233,8 @@ package final class Graph {
     findFinal()
   }
 
-  /// Operations whose results depend on noise that is drawn.
-  private var drawnOperations: [Int] {
-    var tensors = Set<Int>()
-    return operations.indices.filter { i in
-      let operation = operations[i]
-      guard operation is StandardNormal || operation.inputs.contains(where: { tensors.contains($0.index) }) else {
-        return false
-      }
-      tensors.formUnion(operation.outputs.map(\.index))
-      return true
-    }
-  }
-
-  /// What operations that depend on drawn noise read of those that do not: the same for every draw.
-  package var drawFrontier: [Tensor] {
-    let drawn = drawnOperations, own = Set(drawn.flatMap { operations[$0].outputs.map(\.index) })
-    var known = Set<Int>(), frontier: [Tensor] = []
-    for tensor in drawn.flatMap({ operations[$0].inputs }) where !own.contains(tensor.index) {
-      switch origin(of: tensor) {
-      case .parameter, .constant: continue
-      case .input, .recorded: if known.insert(tensor.index).inserted { frontier.append(tensor) }
-      }
-    }
-    return frontier
-  }
-
-  /// Noise that is drawn, with the hash of its stream.
-  package var noise: [(tensor: Tensor, streamHash: UInt64)] {
-    operations.compactMap { $0 as? StandardNormal }.map { ($0.eps, $0.streamHash) }
-  }
-
-  private var backwardOperations: [Int] {
+  var backwardOperations: [Int] {
     operations.indices.reversed().filter { operations[$0].outputs.contains(where: needsGradient) }
-  }
-
-  /// When every tensor's values and gradient are needed, and where that puts them. Time is the place in forward and
-  /// then in backward.
-  private func planMemory() -> (plan: MemoryPlan, values: [Int?], gradients: [Int?]) {
-    let order = backwardOperations
-    let end = operations.count + order.count
-    var backwardTime = [Int](repeating: -1, count: operations.count)
-    for (place, operation) in order.enumerated() { backwardTime[operation] = operations.count + place }
-    // Inputs, constants and scratch that is named nowhere live for ever; values of a graph with gradients as long as
-    // forward, so that a failure in it can be found.
-    var values = [ClosedRange<Int>?](repeating: nil, count: entries.count)
-    var gradients = values
-    func stretch(_ life: inout ClosedRange<Int>?, _ time: Int) {
-      life = life.map { min($0.lowerBound, time)...max($0.upperBound, time) } ?? time...time
-    }
-    for (i, operation) in operations.enumerated() {
-      for tensor in operation.outputs + operation.kept {
-        stretch(&values[tensor.index], i)
-        if recordsGradients { stretch(&values[tensor.index], operations.count) }
-      }
-      for tensor in operation.inputs where values[tensor.index] != nil { stretch(&values[tensor.index], i) }
-      guard backwardTime[i] >= 0 else { continue }
-      for tensor in operation.inputs + operation.outputs + operation.kept where values[tensor.index] != nil {
-        stretch(&values[tensor.index], backwardTime[i])
-      }
-      for tensor in operation.inputs + operation.outputs { stretch(&gradients[tensor.index], backwardTime[i]) }
-    }
-    // What nothing uses may be what backward begins with.
-    let used = Set(operations.flatMap { $0.inputs.map(\.index) })
-    for index in entries.indices where !used.contains(index) && gradients[index] != nil {
-      stretch(&gradients[index], operations.count)
-    }
-    for index in keptTensors { values[index] = 0...end }
-    for index in inputs { (values[index], gradients[index]) = (0...end, 0...end) }
-    var plan = MemoryPlan()
-    var valuePlaces = [Int?](repeating: nil, count: entries.count), gradientPlaces = valuePlaces
-    // One operation runs at a time: all share the first workspace, and the second.
-    var workspaces: [Int] = []
-    for operation in operations {
-      for (i, tensor) in operation.workspace.enumerated() {
-        if i == workspaces.count { workspaces.append(0) }
-        workspaces[i] = max(workspaces[i], tensor.count)
-      }
-    }
-    let shared = workspaces.map { plan.add(floats: $0, life: 0...end) }
-    for operation in operations {
-      for (i, tensor) in operation.workspace.enumerated() { valuePlaces[tensor.index] = shared[i] }
-    }
-    for (i, entry) in entries.enumerated() {
-      guard case .arena = entry.place, valuePlaces[i] == nil else { continue }
-      let isDropped = droppedTensors.contains(i)
-      valuePlaces[i] = plan.add(floats: isDropped ? 0 : entry.shape.count, life: values[i] ?? 0...end)
-      if entry.needsGradient {
-        gradientPlaces[i] = plan.add(floats: entry.shape.count, life: gradients[i] ?? 0...end)
-      }
-    }
-    plan.place()
-    return (plan, valuePlaces, gradientPlaces)
   }
 
   /// A parameter's gradient is final after the last operation of backward that has it as an input, and sums for a
@@ -382,7 +292,7 @@ package final class Graph {
 
   // MARK: Replaying
 
-  private var memory: Memory {
+  var memory: Memory {
     guard let valueTable, let gradientTable else { preconditionFailure("graph replayed before it was finalized") }
     return Memory(values: valueTable, gradients: gradientTable, replay: replay)
   }
@@ -407,14 +317,6 @@ package final class Graph {
       operation.forward(memory)
       times?.mark(index)
     }
-  }
-
-  /// Another draw for the same inputs: computes what depends on drawn noise, after a `forward` that computed the rest.
-  package func redraw(_ replay: Replay) {
-    precondition(redraws, "a graph that keeps nothing for other draws")
-    self.replay = replay
-    let memory = memory
-    for index in drawn { operations[index].forward(memory) }
   }
 
   /// Writes d(sum_i seed[i] root[i]) / d(parameter) to `gradients`, laid out as the parameters are; once after a

@@ -129,6 +129,7 @@ extension EvaluationReport {
       ("generation", generation.json), ("interpolation", interpolation.json),
       ("diagnosis", symptoms.json), ("findings", .array(findings.map { .object($0.entries) })),
     ]
-    return .object(known + (disentanglement.map { [("disentanglement", $0.json)] } ?? []))
+    let groups = elbo.klPerGroup.count > 1 ? [("kl_per_group", elbo.klPerGroupJSON)] : []
+    return .object(known + groups + (disentanglement.map { [("disentanglement", $0.json)] } ?? []))
   }
 }

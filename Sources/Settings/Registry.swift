@@ -25,19 +25,15 @@ package struct Registry<Known, Product>: Sendable {
   /// The key that chooses.
   package let key: String
   package var members: [Member<Known, Product>]
-  /// Members that no help and no message names.
-  private let unlisted: [Member<Known, Product>]
 
-  package init(
-    _ noun: String, key: String, _ members: [Member<Known, Product>], unlisted: [Member<Known, Product>] = []
-  ) {
-    (self.noun, self.key, self.members, self.unlisted) = (noun, key, members, unlisted)
+  package init(_ noun: String, key: String, _ members: [Member<Known, Product>]) {
+    (self.noun, self.key, self.members) = (noun, key, members)
   }
 
   package var names: [String] { members.map(\.name) }
 
   package func make(_ name: String, _ known: Known) throws(Failure) -> Product {
-    guard let member = (members + unlisted).first(where: { $0.name == name }) else {
+    guard let member = members.first(where: { $0.name == name }) else {
       throw Failure(
         .badConfiguration, "there is no \(noun) '\(name)'",
         hint: "\(key) is one of: " + names.joined(separator: ", "))
@@ -57,6 +53,6 @@ package protocol SettingSource: Sendable {
 
 extension Registry: SettingSource {
   package var settings: [(name: String, settings: [any SettingDeclaration])] {
-    (members + unlisted).map { ($0.name, $0.settings) }
+    members.map { ($0.name, $0.settings) }
   }
 }

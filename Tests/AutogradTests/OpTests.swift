@@ -67,7 +67,9 @@ final class Recording {
 
   /// Gradients of memory that belongs to no parameter.
   var strayGradients: [Float] {
-    let owned = leaves.filter { [.parameter, .statistic].contains($0.leaf.role) }.map { $0.offset..<$0.offset + $0.leaf.count }
+    let owned = leaves.filter { [.parameter, .statistic].contains($0.leaf.role) }.map {
+      $0.offset..<$0.offset + $0.leaf.count
+    }
     return (0..<gradients.count).filter { i in !owned.contains { $0.contains(i) } }.map { gradients.base[$0] }
   }
 }
@@ -155,7 +157,8 @@ private func seedVector(_ count: Int) -> [Float] { (0..<count).map { Float(sin(D
   func everyOperationHasACase() throws {
     let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Sources/Autograd/Ops")
     var declared = Set<String>()
-    for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil) {
+    let files = try #require(FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil))
+    for case let file as URL in files where file.pathExtension == "swift" {
       let text = try String(contentsOf: file, encoding: .utf8)
       for match in text.matches(of: #/(?:struct|class|enum)\s+(\w+)(?:<[^>]*>)?\s*:[^{]*\b(?:Noise)?Operation\b/#) {
         declared.insert(String(match.1))

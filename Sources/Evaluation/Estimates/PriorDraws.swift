@@ -17,7 +17,8 @@ package struct PriorDraws: Sendable {
   package init(_ model: TrainedModel, _ data: Dataset, _ posteriors: Posteriors) {
     let latent = posteriors.latent, count = max(1, posteriors.count)
     z = PriorSampler(model.autoencoder).draw(
-      PriorNoise(columns: model.autoencoder.latents.noiseColumns, seed: model.seed, stream: "prior").draw(posteriors.count),
+      PriorNoise(columns: model.autoencoder.latents.noiseColumns, seed: model.seed, stream: "prior").draw(
+        posteriors.count),
       given: data.conditions(of: posteriors.indices))
     let isStandard = model.configuration.model.prior == PriorRegistry.standard
     isMarginal = isStandard || model.condition == nil

@@ -30,13 +30,20 @@ package struct ONNXExport {
         purpose: "x\(told) -> score, \(calibration.score.meaning); anomalous, whether it is above the threshold "
           + "\(calibration.threshold.value)")
     }
+    // N(0, I) needs no file to be drawn from.
+    let sampler =
+      model.autoencoder.hasStandardPrior
+      ? nil
+      : Part(
+        name: "sampler", graph: try portable.sampler(),
+        purpose: "noise\(told) -> z, a draw from the prior for standard normal noise; reconstruction, E[x | z]")
     parts =
       [
         Part(
           name: "encoder", graph: try portable.encoder(),
           purpose: "x\(told) -> mu, logvar: the posterior of a sample, N(mu, diag(exp(logvar)))"),
         Part(name: "decoder", graph: try portable.decoder(), purpose: "z\(told) -> reconstruction, E[x | z]"),
-      ] + [scorer].compactMap { $0 }
+      ] + [sampler, scorer].compactMap { $0 }
   }
 
   /// Writes all parts into a folder.
@@ -115,6 +122,10 @@ extension ONNXExport {
     let encoded = try run("encoder.onnx", ["x": samples.x])
     let decoded = try run("decoder.onnx", ["z": samples.mu])
     let scored = samples.score == nil ? [:] : try run("scorer.onnx", ["x": samples.x])
+    let drawn = try samples.noise.map { noise throws(Failure) in try run("sampler.onnx", ["noise": noise]) } ?? [:]
+    let draws = [("z", samples.z), ("reconstruction", samples.drawn)].compactMap { name, expected in
+      expected.map { ExportAgreement("sampler.onnx", name, drawn[name], $0) }
+    }
     let scores = [("score", samples.score), ("anomalous", samples.anomalous)].compactMap { name, expected in
       expected.map { ExportAgreement("scorer.onnx", name, scored[name], $0) }
     }
@@ -122,6 +133,6 @@ extension ONNXExport {
       ExportAgreement("encoder.onnx", "mu", encoded["mu"], samples.mu),
       ExportAgreement("encoder.onnx", "logvar", encoded["logvar"], samples.logvar),
       ExportAgreement("decoder.onnx", "reconstruction", decoded["reconstruction"], samples.reconstruction),
-    ] + scores
+    ] + draws + scores
   }
 }

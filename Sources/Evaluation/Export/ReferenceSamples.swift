@@ -17,6 +17,9 @@ package struct ReferenceSamples: Sendable {
   package let logvar: PortableArray
   /// E[x | z = mu], in the units of the data. (count, extents...)
   package let reconstruction: PortableArray
+  /// Of a model with a learned prior: standard normal noise for as many draws, z of the prior, and E[x | z] in the units
+  /// of the data. (count, noise columns), (count, latent), (count, extents...)
+  package let noise, z, drawn: PortableArray?
 
   /// What a calibration says of them; nil without one. (count)
   package let score: PortableArray?
@@ -49,6 +52,16 @@ package struct ReferenceSamples: Sendable {
     mu = array([latent], values(graph[.code]))
     logvar = array([latent], values(graph[.logvar]))
     reconstruction = array(extents, model.unscaled(values(graph[.mean])))
+    if model.autoencoder.hasStandardPrior {
+      (noise, z, drawn) = (nil, nil, nil)
+    } else {
+      let columns = model.autoencoder.latents.noiseColumns, told = graph.y.map(values) ?? []
+      let values = PriorNoise(columns: columns, seed: model.seed, stream: "check").draw(indices.count)
+      let draws = PriorSampler(model.autoencoder).draw(values, given: told)
+      noise = array([columns], values)
+      z = array([latent], draws)
+      drawn = array(extents, model.unscaled(LatentDecoder(model.autoencoder).decode(draws, given: told)))
+    }
     let scores = calibration.map { calibration in
       RowScorer(model.autoencoder, calibration.score, draws: calibration.draws, seed: model.seed)
         .scores(of: values(graph.x), graph.y.map(values) ?? [])
@@ -65,7 +78,9 @@ package struct ReferenceSamples: Sendable {
 
   /// As files that any program can be checked with: what goes in, and what has to come out.
   package func write(to folder: String) throws(Failure) {
-    let others = [("y", y), ("score", score), ("anomalous", anomalous)].compactMap { name, array in
+    let others = [
+      ("y", y), ("noise", noise), ("z", z), ("drawn", drawn), ("score", score), ("anomalous", anomalous),
+    ].compactMap { name, array in
       array.map { (name, $0) }
     }
     for (name, array) in [("x", x), ("mu", mu), ("logvar", logvar), ("reconstruction", reconstruction)] + others {

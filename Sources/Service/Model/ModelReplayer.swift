@@ -50,7 +50,8 @@ final class ModelReplayer: Replayer {
 
   /// As `vae-dist sample` draws them.
   func sample(_ work: SampleWork) -> [Double] {
-    let noise = PriorNoise(columns: scorer.noiseColumns, seed: work.seed, temperature: work.temperature).draw(work.count)
+    let noise = PriorNoise(columns: scorer.noiseColumns, seed: work.seed, temperature: work.temperature).draw(
+      work.count)
     return decoder.decode(prior.draw(noise, given: []), given: []).map(Double.init)
   }
 }

@@ -12,6 +12,7 @@ package final class Validator {
   package static let chunk = 128
 
   private let graph: ELBOGraph
+  private let latents: LatentLayout
   private let data: Dataset
   private let communicator: Communicator
   /// Samples validated on.
@@ -29,6 +30,7 @@ package final class Validator {
     clock: PhaseClock, shows: Bool = false, parameters: UnsafeMutablePointer<Float>? = nil
   ) {
     self.clock = clock
+    latents = autoencoder.latents
     self.data = data
     self.communicator = communicator
     count = Validator.count(of: data, configuration)
@@ -96,12 +98,15 @@ package final class Validator {
       let mean = sums[firstMean + unit] / n
       return max(0, sums[firstSquare + unit] / n - mean * mean)
     }
-    return ValidationReport(
+    let klPerUnit = (0..<klUnits).map { sums[firstUnit + $0] / n }
+    var report = ValidationReport(
       means: ELBOMeans(reconstruction: sums[1] / n, kl: sums[2] / n), reconstructionOfMean: sums[3] / n,
-      loss: sums[4] / n, klPerUnit: (0..<klUnits).map { sums[firstUnit + $0] / n }, variancePerUnit: variance,
+      loss: sums[4] / n, klPerUnit: klPerUnit, variancePerUnit: variance,
       activeUnits: variance.count { $0 > activeVariance },
       mu: Histogram(edges: Bins.mu.edges, counts: Array(sums[counted..<counted + Bins.mu.count])),
       sigma: Histogram(
         edges: Bins.logvar.edges.map { exp($0 / 2) }, counts: Array(sums.suffix(Bins.logvar.count))))
+    report.klPerGroup = latents.sums(klPerUnit).map { ($0.name, $0.sum) }
+    return report
   }
 }

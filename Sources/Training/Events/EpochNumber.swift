@@ -104,6 +104,7 @@ package struct EpochNumber: Sendable {
       }
       if number.name == activeUnits {
         entries.append(("kl_per_unit", .numbers(report.valid.klPerUnit)))
+        if report.valid.klPerGroup.count > 1 { entries.append(("kl_per_group", report.valid.klPerGroupJSON)) }
         entries.append(("variance_per_unit", .numbers(report.valid.variancePerUnit)))
       }
     }
@@ -128,4 +129,9 @@ package struct EpochNumber: Sendable {
   }
 
   static func row(_ report: EpochReport) -> String { columns.map { $0.cell(report) }.joined(separator: ",") }
+}
+
+extension ValidationReport {
+  /// Nats by the names of the groups of latents.
+  package var klPerGroupJSON: JSON { .object(klPerGroup.map { ($0.name, .number($0.kl)) }) }
 }

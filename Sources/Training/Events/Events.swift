@@ -39,6 +39,8 @@ package struct ValidationReport: Sendable {
   /// What training minimises.
   package var loss: Double
   package var klPerUnit: [Double]
+  /// KL of each group of latents, the sum of its units', in the order of the model.
+  package var klPerGroup: [(name: String, kl: Double)] = []
   /// Var_x[mu] of each unit.
   package var variancePerUnit: [Double]
   package var activeUnits: Int

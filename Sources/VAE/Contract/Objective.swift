@@ -39,7 +39,7 @@ package struct Objective: Sendable, Equatable {
       }
       try layout.requireRatePerUnit(for: "objective.free_bits")
     }
-    if discrepancy > 0 && !trace.latents.allSatisfy({ $0.p is StandardGaussian }) {
+    if discrepancy > 0 && !trace.hasStandardPrior {
       throw Failure(
         .badConfiguration, "objective.mmd compares z with N(0, I), and model.prior is \(prior)",
         hint: "objective.mmd: 0.0, or model.prior: standard")

@@ -101,6 +101,9 @@ package final class Trace {
   /// Whether every rate is an exact KL divergence.
   package var hasExactRates: Bool { zip(posteriors, latents).allSatisfy { $0.hasExactRate(against: $1.p) } }
 
+  /// Whether every prior is N(0, I).
+  package var hasStandardPrior: Bool { latents.allSatisfy { $0.p is StandardGaussian } }
+
   private var posteriors: [any LatentDistribution] {
     latents.map { latent in
       guard let q = latent.q else { preconditionFailure("latents \(latent.name) have no posterior in this recording") }

@@ -20,6 +20,8 @@ package final class VariationalAutoencoder {
   package var latent: Int { latents.units }
   /// Whether the KL is exact; otherwise it is an estimate from one draw of z.
   package let hasExactRates: Bool
+  /// Whether the prior of all latents is N(0, I).
+  package let hasStandardPrior: Bool
 
   /// Parameters are declared by recording once, and initialised from `seed`. `admit` is asked before they get memory.
   package convenience init(
@@ -67,6 +69,7 @@ package final class VariationalAutoencoder {
     let location = model.record(recorded.seen(x, missing), given: recorded.y, in: trace)
     latents = LatentLayout(trace)
     hasExactRates = trace.hasExactRates
+    hasStandardPrior = trace.hasStandardPrior
     try objective.requireSuits(trace, latents, prior: settings.prior)
     _ = objective.record(x, location: location, trace, likelihood: likelihood, image: image)
     try admit(self)

@@ -55,7 +55,8 @@ struct Sample: ParsableCommand {
 
   /// Collective: attributes are those of data.
   private func drawn(_ session: PictureSession, _ classes: [Int]?) throws(Failure) -> PriorSamples {
-    let noise = PriorNoise(columns: session.model.autoencoder.latents.noiseColumns, seed: session.seed, temperature: Float(temperature))
+    let noise = PriorNoise(
+      columns: session.model.autoencoder.latents.noiseColumns, seed: session.seed, temperature: Float(temperature))
     guard let condition = session.model.condition else { return PriorSamples(noise, count: n ?? 64) }
     if let classes {
       return PriorSamples(noise, each: n ?? (classes.count > 1 ? 8 : 64), of: classes, condition)

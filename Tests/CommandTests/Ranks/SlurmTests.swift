@@ -7,6 +7,7 @@ extension CommandTests {
   @Suite struct SlurmTests {
     static let folder =
       URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
       .deletingLastPathComponent().path + "/cluster"
 
     /// Runs a line of a shell that finds the built programs, after what stands in `path`.

@@ -6,7 +6,8 @@ extension CommandTests {
   /// The doctor on models that were made ill, and on sound ones; treatments; what is said before the first step.
   @Suite struct DiagnosisTests {
     @Test(
-      "Five planted diseases are each named first, three sound runs get a clean bill: the table of docs/results/diagnosis.md")
+      "Five planted diseases are each named first, three sound runs get a clean bill: the table of docs/results/diagnosis.md"
+    )
     func diseases() throws {
       let scratch = try Scratch(), table = scratch.path + "/table.md"
       let script = fixtures.appending(path: "../../scripts/diseases").standardizedFileURL.path
