@@ -144,7 +144,7 @@ package final class RunLock: @unchecked Sendable {
     Failure(
       .cannotCreate,
       "\(directory.printable): another training runs in it: \(found.owner?.description ?? "its lock is being made")",
-      hint: "wait for it or stop it, or choose another --run; if it surely is gone, remove \(path.printable)")
+      hint: "wait for it or stop it, or choose another --run; if that run no longer exists, remove \(path.printable)")
   }
 
   // MARK: Judging

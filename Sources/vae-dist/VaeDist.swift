@@ -13,9 +13,9 @@ struct VaeDist: ParsableCommand {
     commandName: "vae-dist",
     abstract: "Train variational autoencoders on the cores of a machine or a cluster.",
     discussion: """
-      vae-dist train                                     the embedded digits, in seconds
+      vae-dist train                                     train on the embedded digits (seconds)
       mpirun -np 8 vae-dist train --preset mnist-mlp --data mnist/
-      mpirun -np 8 vae-dist train config.yaml --run runs/a   again after a stop: it goes on
+      mpirun -np 8 vae-dist train config.yaml --run runs/a   the same command resumes a stopped run
       vae-dist inspect runs/a --json
       """,
     version: "vae-dist \(versionText)",

@@ -175,7 +175,7 @@ private func names(_ directory: String) -> [String] {
       try grid.write(to: scratch + "-poster.png")
       Issue.record("nothing was thrown")
     } catch {
-      #expect(error.status == .cannotCreate && error.hint == "draw fewer images")
+      #expect(error.status == .cannotCreate && error.hint == "reduce -n")
     }
   }
 }

@@ -246,7 +246,7 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
   @Test(
     "What means nothing is refused with what to set instead",
     arguments: [
-      ("conditional", 5, 0, 0, 0, "the model is told nothing"), ("flow", 1, 0, 0, 0, "z has one unit"),
+      ("conditional", 5, 0, 0, 0, "the model has no condition"), ("flow", 1, 0, 0, 0, "z has one unit"),
       ("flow", 5, 0, 0.1, 0, "free bits are a floor"), ("conditional", 5, 2, 0, 3, "objective.mmd compares z"),
       ("cauchy", 5, 0, 0, 0, "there is no prior 'cauchy'"),
     ] as [(String, Int, Int, Float, Float, String)])

@@ -124,7 +124,7 @@ extension Dataset {
           name,
           "sample \(index) has the label \(label), and the model knows \(names.prefix(12).joined(separator: ", "))"
             + (names.count > 12 ? ", ..." : ""),
-          hint: "a class that is told to the model has to be among the training samples")
+          hint: "the model can only be conditioned on classes of its training samples")
       }
     case .attributes(let names, _):
       guard let own = attributeNames else { throw lacks("attributes") }

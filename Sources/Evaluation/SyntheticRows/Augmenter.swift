@@ -125,8 +125,8 @@ package struct Augmenter {
     case .attributes(let names, _):
       guard isAround else {
         throw Failure(
-          .usage, "the model is told attributes, of which the prior knows nothing",
-          hint: "--around takes those of training rows")
+          .usage, "the model is conditioned on attributes, which the prior cannot draw",
+          hint: "use --around, which takes the attributes of training rows")
       }
       return .sources(real.trainingTold, width: names.count)
     case nil:

@@ -34,7 +34,7 @@ package enum Output {
     guard code == 0 || code == EPIPE else {
       throw Failure(
         .inputOutput, "standard output cannot be written: \(String(cString: strerror(code)))",
-        hint: "look at where it is redirected to")
+        hint: "check where standard output is redirected to")
     }
   }
 

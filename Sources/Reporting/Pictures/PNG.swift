@@ -53,6 +53,6 @@ package enum PNG {
   }
 
   private static func tooLarge(_ width: Int, _ height: Int) -> Failure {
-    Failure(.cannotCreate, "a picture of \(width) x \(height) pixels is too large for PNG", hint: "draw fewer images")
+    Failure(.cannotCreate, "a picture of \(width) x \(height) pixels is too large for PNG", hint: "reduce -n")
   }
 }

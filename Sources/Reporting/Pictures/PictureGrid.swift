@@ -162,7 +162,7 @@ package struct PictureGrid {
       throw Failure(
         .cannotCreate,
         "\(cells.count) images of \(width) x \(height) make a picture of more than \(Self.mostPixels) pixels",
-        hint: "draw fewer images")
+        hint: "reduce -n")
     }
     let picture = render()
     let png = try PNG.encode(

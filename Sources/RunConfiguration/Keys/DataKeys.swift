@@ -19,10 +19,10 @@ extension ConfigurationSchema {
     key("data.channels", \.data.channels, "of PNG and JPEG images: 1 (grey), 3 (RGB); 0: as stored", "0, 1 or 3") {
       [0, 1, 3].contains($0)
     },
-    key("data.flip", \.data.flip, "mirror training images left to right, half of them, anew each epoch"),
+    key("data.flip", \.data.flip, "mirror half of the training images left to right, drawn again in each epoch"),
     key(
       "data.shift", \.data.shift,
-      "move training images by up to so many pixels each way, anew each epoch; edges repeat",
+      "move training images by up to this many pixels in each direction, drawn each epoch; edges repeat",
       "between 0 and 4096"
     ) { (0...4096).contains($0) },
     key(

@@ -10,7 +10,7 @@ extension ConfigurationSchema {
         key("model.latent", \.model.latent, "size of z", "between 1 and 65536") { (1...65_536).contains($0) },
         key(
           "model.condition", \.model.condition,
-          "what encoder and decoder are told of a sample: none, label (its class), attributes"),
+          "what encoder and decoder are conditioned on: none, label (the class), attributes"),
         choice(registries.priors, \.model.prior, "p(z): " + priors),
       ] + settingKeys(of: registries.priors)
       + [

@@ -17,7 +17,8 @@ extension ConfigurationSchema {
       "monitor.on_collapse", \.monitor.onCollapse,
       "warn, stop (exit 3), restart-annealing (beta rises anew), free-bits (0.125 nats a unit and more)"),
     key(
-      "monitor.max_treatments", \.monitor.maxTreatments, "how often on_collapse treats; then it warns, or exits 3",
+      "monitor.max_treatments", \.monitor.maxTreatments,
+      "largest number of treatments by on_collapse; after that it warns, or exits 3",
       "0 or more"
     ) { $0 >= 0 },
     key(
@@ -32,7 +33,7 @@ extension ConfigurationSchema {
       "what makes an epoch the best, of validation: neg_elbo, recon, recon_of_mean, kl, loss"),
     key(
       "monitor.patience", \.monitor.patience,
-      "stop when no epoch after beta's warm-up was better for so many; 0: never", "0 or more"
+      "stop after this many epochs without improvement after the warm-up of beta; 0: never", "0 or more"
     ) { $0 >= 0 },
     key("monitor.min_delta", \.monitor.minimumDelta, "what counts as better for monitor.patience, nats", "0 or more") {
       $0 >= 0

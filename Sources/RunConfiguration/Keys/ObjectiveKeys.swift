@@ -5,7 +5,7 @@ extension ConfigurationSchema {
   static let objectiveKeys: [ConfigurationKey] = [
     key(
       "objective.task", \.objective.task,
-      "what for: generation, anomaly (beta 1) or disentanglement (beta 4), unless beta is given; none"),
+      "purpose, which chooses beta unless it is set: generation or anomaly (1), disentanglement (4), none"),
     key(
       "objective.beta.schedule", \.objective.betaSchedule,
       "constant (at end), linear, cyclical, sigmoid; by what training does: geco, controlvae, capacity"),
@@ -61,22 +61,24 @@ extension ConfigurationSchema {
     ) {
       moderate.contains($0)
     },
-    key("objective.reconstruction", \.objective.reconstruction, "sum over dimensions (the ELBO), or mean (collapses)"),
+    key(
+      "objective.reconstruction", \.objective.reconstruction,
+      "sum over dimensions (the ELBO), or mean (likely to collapse)"),
     key(
       "objective.perceptual", \.objective.perceptual,
-      "adds this times (1 - MS-SSIM) times the dimensions to what is minimised: images in [0, 1]", "between 0 and 1e9"
+      "weight of (1 - MS-SSIM) times the number of dimensions in the loss; needs images in [0, 1]", "between 0 and 1e9"
     ) {
       moderate.contains($0)
     },
     key(
       "objective.total_correlation", \.objective.totalCorrelation,
-      "adds this times the total correlation of q(z) in a microbatch (beta-TCVAE: its beta less 1)", "between 0 and 1e9"
+      "weight of the total correlation of q(z) in a microbatch (beta-TCVAE: its beta minus 1)", "between 0 and 1e9"
     ) {
       moderate.contains($0)
     },
     key(
       "objective.mmd", \.objective.mmd,
-      "adds this times MMD^2 between q(z) in a microbatch and the prior (InfoVAE)", "between 0 and 1e9"
+      "weight of MMD^2 between q(z) in a microbatch and the prior (InfoVAE)", "between 0 and 1e9"
     ) {
       moderate.contains($0)
     },

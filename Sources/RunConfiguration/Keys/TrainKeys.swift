@@ -2,22 +2,22 @@ import Communication
 
 extension ConfigurationSchema {
   static let trainKeys: [ConfigurationKey] = [
-    key("train.seed", \.train.seed, "of initial values, order and noise", "0 or more") { $0 >= 0 },
+    key("train.seed", \.train.seed, "seed of initial values, order and noise", "0 or more") { $0 >= 0 },
     key("train.batch_size", \.train.batchSize, "samples per step over all ranks", "between 1 and 16777216") {
       (1...16_777_216).contains($0)
     },
     key(
       "train.microbatch", \.train.microbatch,
-      "samples of one replay; 0: an eighth of the batch (same bits on 1 to 8 ranks)",
+      "samples per microbatch; 0: an eighth of the batch (same bits on 1 to 8 ranks)",
       "0 or more"
     ) { $0 >= 0 },
     key("train.max_epochs", \.train.maxEpochs, "passes over the training data", "between 1 and 1000000") {
       (1...1_000_000).contains($0)
     },
-    key("train.max_steps", \.train.maxSteps, "stop after so many steps; 0: no limit", "0 or more") { $0 >= 0 },
+    key("train.max_steps", \.train.maxSteps, "stop after this number of steps; 0: no limit", "0 or more") { $0 >= 0 },
     key(
       "train.overfit_batches", \.train.overfitBatches,
-      "train and validate on so many batches, always the same, to see if it can learn; 0: on all",
+      "train and validate on this number of batches, always the same ones, as a test; 0: on all",
       "between 0 and 1000000"
     ) { (0...1_000_000).contains($0) },
     key(
@@ -47,7 +47,7 @@ extension ConfigurationSchema {
     ) { !$0.isEmpty },
     key(
       "train.init_partial", \.train.initPartial,
-      "take the tensors of train.init_from that fit, and leave the rest as it begins"),
+      "use the tensors of train.init_from that fit, and initialise the rest as usual"),
     key("train.wire", \.train.wire, "numbers between nodes: float32, bfloat16 (half the bytes, other bits)"),
   ]
 }

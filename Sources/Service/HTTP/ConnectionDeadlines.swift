@@ -98,7 +98,9 @@ final class ConnectionDeadlines: ChannelDuplexHandler, RemovableChannelHandler {
     // Between two requests silence is no fault; after an answer has begun there is no other.
     guard answersBegun < heads || heads == 0 else { return context.close(promise: nil) }
     let answer = Answer(
-      HTTPError(408, "the request did not arrive in time", hint: "send it at once; larger ones in parts"))
+      HTTPError(
+        408, "the request did not arrive in time",
+        hint: "send the whole request at once, or larger data in several requests"))
     var head = answer.head
     head.headerFields[.connection] = "close"
     context.write(wrapOutboundOut(.head(head)), promise: nil)

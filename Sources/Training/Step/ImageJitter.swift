@@ -60,7 +60,7 @@ extension Configuration.Data {
     guard shift < min(data.shape.height, data.shape.width) else {
       throw Failure(
         .badConfiguration, "data.shift is \(shift) pixels, and the images of \(data.name) are \(data.shape)",
-        hint: "give a few pixels")
+        hint: "reduce data.shift to a few pixels")
     }
   }
 }

@@ -12,7 +12,7 @@ struct ConditionalPrior: Prior {
   init(_ settings: ModelSettings) throws(Failure) {
     guard settings.condition > 0 else {
       throw Failure(
-        .badConfiguration, "model.prior is conditional, and the model is told nothing (model.condition: none)",
+        .badConfiguration, "model.prior is conditional, but the model has no condition (model.condition: none)",
         hint: "give model.condition: label, or model.prior: flow, which needs no condition")
     }
     self.settings = settings

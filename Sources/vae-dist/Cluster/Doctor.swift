@@ -9,7 +9,7 @@ import Training
 
 struct Doctor: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Examine this machine and this way of starting ranks; status 1 if something is wrong.",
+    abstract: "Check this machine and how ranks are started. The status is 1 if there is a problem.",
     discussion: """
       vae-dist doctor
       mpirun -np 2 vae-dist doctor --run runs/a     with the ranks, hosts and options that training will have

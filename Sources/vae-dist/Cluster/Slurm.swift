@@ -19,10 +19,10 @@ struct Slurm: ParsableCommand {
   @Option(help: "Ranks on each node, one a core.") var ranksPerNode = 8
   @Option(help: "Time limit: 8h, 3h50m, 1d12h, 08:00:00 or 1-12:00:00.") var time = "4h"
   @Option(help: "Partition (queue) of the cluster.") var partition: String?
-  @Option(help: "Account that pays.") var account: String?
+  @Option(help: "Account to charge.") var account: String?
   @Option(help: "What starts the ranks: srun (with PMIx) or mpirun.") var launcher = SlurmScript.Launcher.srun
   @Option(help: "One job for each seed of a list, such as 1-8 or 1,5,9%2.") var array: String?
-  @Flag(help: "Go back into the queue when the time is up or a node is lost, and go on.") var requeue = false
+  @Flag(help: "Requeue and resume when the time is up or a node is lost.") var requeue = false
   @Option(help: "A module of the site to load; may be repeated.") var module: [String] = []
   @Option(help: "The program: a name on the PATH, or a path.") var program = "vae-dist"
   @Option(help: ArgumentHelp("Any other option of sbatch, such as constraint=rome.", valueName: "name=value"))
@@ -44,7 +44,8 @@ struct Slurm: ParsableCommand {
     }
     guard (1...4096).contains(ranksPerNode) else {
       throw Failure(
-        .usage, "--ranks-per-node \(ranksPerNode): a node has 1 rank or more", hint: "one a core, --ranks-per-node 16")
+        .usage, "--ranks-per-node \(ranksPerNode): a node has 1 rank or more",
+        hint: "use one rank per core, such as --ranks-per-node 16")
     }
     guard let seconds = SlurmScript.seconds(time) else {
       throw Failure(

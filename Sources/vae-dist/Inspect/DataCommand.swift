@@ -9,7 +9,7 @@ import Training
 
 struct DataCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "data", abstract: "Look at data, or convert it to NumPy arrays that are mapped when read.",
+    commandName: "data", abstract: "Inspect data, or convert it to memory-mapped NumPy arrays.",
     discussion: """
       vae-dist data inspect photos/ --image-size 64
       vae-dist data convert photos/ --image-size 64 -o photos.npy

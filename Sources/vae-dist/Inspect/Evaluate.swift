@@ -6,7 +6,7 @@ import Training
 
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Say how good a trained model is, on its validation samples or on others.",
+    abstract: "Report metrics and a diagnosis of a trained model.",
     discussion: """
       vae-dist evaluate runs/a
       mpirun -np 8 vae-dist evaluate runs/a --iwae 200 --json
@@ -15,11 +15,11 @@ struct Evaluate: ParsableCommand {
 
   @Argument(help: ArgumentHelp("Run directory, checkpoint directory or .safetensors file.", valueName: "run"))
   var place: String
-  @Option(help: "What to evaluate on; its held-out samples where it has some (default: what the run was validated on).")
+  @Option(help: "Data to evaluate on; its held-out samples if it has some (default: the run's validation data).")
   var data: String?
   @Option(help: ArgumentHelp("Importance samples for the estimate of log p(x); 0: none.", valueName: "k"))
   var iwae = 0
-  @Option(name: [.customShort("n"), .long], help: "At most so many samples, evenly spaced.") var samples: Int?
+  @Option(name: [.customShort("n"), .long], help: "Largest number of samples, evenly spaced.") var samples: Int?
   @Flag(help: "One JSON object.") var json = false
   @OptionGroup var progress: ProgressOption
 

@@ -9,7 +9,7 @@ import Training
 struct ScoreCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "score",
-    abstract: "Say of each row how anomalous it is, and whether data has drifted.",
+    abstract: "Score how anomalous each row is, and test the data for drift.",
     discussion: """
       vae-dist score runs/a --calibrate                          on the rows that the run was validated on
       vae-dist score runs/a new.csv -o scores.csv                index,score,anomalous,p_value
@@ -41,13 +41,13 @@ struct ScoreCommand: ParsableCommand {
     name: [.short, .customLong("output")],
     help: ArgumentHelp("A line for each row (default: standard output, unless --json).", valueName: "file"))
   var output: String?
-  @Option(help: "What each column adds to the squared error, of the highest scores: a table.") var contributions:
+  @Option(help: "Table of what each column adds to the squared error, for the highest scores.") var contributions:
     String?
   @Option(help: "Pictures of the highest scores: original, reconstruction, squared error of each pixel.") var maps:
     String?
   @Option(help: "A picture of a sequence: its columns, the score of each window, and the alarms.") var timeline: String?
-  @Option(help: "How many of the highest scores are looked at closely.") var top = 16
-  @Flag(help: "What was found as one JSON object.") var json = false
+  @Option(help: "Number of highest scores for --contributions and --maps.") var top = 16
+  @Flag(help: "Print the result as one JSON object.") var json = false
   @OptionGroup var progress: ProgressOption
 
   func validate() throws {

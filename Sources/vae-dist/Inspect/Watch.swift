@@ -7,7 +7,7 @@ import Training
 
 struct Watch: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Follow a run in the terminal: recon, KL, beta and active units as curves, until it ends.",
+    abstract: "Follow a run in the terminal until it ends, with curves of recon, KL, beta and active units.",
     discussion: """
       vae-dist watch runs/a
       vae-dist watch runs/a --once            as it stands, for scripts
@@ -18,9 +18,9 @@ struct Watch: ParsableCommand {
       """)
 
   @Argument(help: ArgumentHelp("Run directory.", valueName: "run")) var place: String
-  @Flag(help: "Show the run as it stands, and leave with status 0.") var once = false
+  @Flag(help: "Show the current state of the run and exit with status 0.") var once = false
   @Flag(help: "Wait for the run to begin.") var wait = false
-  @Option(help: "Seconds between looks.") var interval = 1.0
+  @Option(help: "Seconds between updates.") var interval = 1.0
   @OptionGroup var progress: ProgressOption
 
   func validate() throws {

@@ -8,7 +8,7 @@ import Training
 
 struct Scale: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Predict steps on many ranks from what is measured on those at hand, and hold the model against them.",
+    abstract: "Predict the time of a step on many ranks from measurements on the current ranks.",
     discussion: """
       mpirun -np 2 vae-dist scale --ranks 1024
       mpirun -np 2 vae-dist scale --ranks 512 --ranks-per-node 32 --network hdr --batch-size 16384 --microbatch 32
@@ -24,9 +24,9 @@ struct Scale: ParsableCommand {
   @Option(help: "A rank's batch in weak scaling (default: one microbatch).") var batchPerRank: Int?
   @Option(help: "10gbe, 25gbe, hdr, measured (between the nodes at hand), custom; several with commas.")
   var network = "10gbe,25gbe,hdr"
-  @Option(help: "Of the network custom: microseconds of an empty message.") var latency: Double?
-  @Option(help: "Of the network custom: microseconds that a message costs its sender.") var overhead = 1.0
-  @Option(help: "Of the network custom: GB/s of a node, each way.") var bandwidth: Double?
+  @Option(help: "For --network custom: latency of an empty message in microseconds.") var latency: Double?
+  @Option(help: "For --network custom: overhead per message at the sender in microseconds.") var overhead = 1.0
+  @Option(help: "For --network custom: bandwidth of a node in GB/s, per direction.") var bandwidth: Double?
   @Option(help: "Standard deviation of a microbatch's time in microseconds, in place of the measured one.")
   var jitter: Double?
   @Flag(help: "A page in Markdown: what was measured, assumptions, tables.") var markdown = false

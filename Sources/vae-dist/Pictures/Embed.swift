@@ -8,7 +8,7 @@ import Training
 
 struct Embed: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Write where the encoder puts samples: mu as numbers, or a map of it.",
+    abstract: "Write the codes of samples (mu) as numbers, or draw a map of them.",
     discussion: """
       mpirun -np 8 vae-dist embed runs/a -o mu.npy      mu.npy and mu-labels.npy
       vae-dist embed runs/a -o mu.csv                   a column for each unit, and the label
@@ -19,9 +19,9 @@ struct Embed: ParsableCommand {
   enum Map: String, CaseIterable, ExpressibleByArgument { case pca, tsne }
 
   @OptionGroup var options: PictureOptions
-  @Option(name: .short, help: "At most so many samples, evenly spaced (default: all; 2000 of a map).") var n: Int?
+  @Option(name: .short, help: "Largest number of samples, evenly spaced (default: all; 2000 for a map).") var n: Int?
   @Option(help: "Two dimensions: pca, or tsne of at most \(TSNE.mostPoints) samples.") var map: Map?
-  @Option(help: "Samples of what (default: what the run was validated on).") var data: String?
+  @Option(help: "Data to take samples from (default: the run's validation data).") var data: String?
 
   func validate() throws {
     if let n { try requireCount(n) }

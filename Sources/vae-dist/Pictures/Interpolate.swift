@@ -7,7 +7,7 @@ import Training
 
 struct Interpolate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Walk from one validation sample to another through the latent space.",
+    abstract: "Interpolate between validation samples in the latent space.",
     discussion: """
       vae-dist interpolate runs/a                     pairs of different classes where labels are known, else far apart
       vae-dist interpolate runs/a --path spherical
@@ -15,9 +15,9 @@ struct Interpolate: ParsableCommand {
 
   @OptionGroup var options: PictureOptions
   @Option(name: .short, help: "How many pairs.") var n = LatentPaths.pairs
-  @Option(help: "Pictures of each, both ends included.") var steps = LatentPaths.steps
+  @Option(help: "Steps per pair, including both ends.") var steps = LatentPaths.steps
   @Option(help: "linear, or spherical: along the great circle.") var path = InterpolationPath.linear
-  @Option(help: "Samples of what (default: what the run was validated on).") var data: String?
+  @Option(help: "Data to take samples from (default: the run's validation data).") var data: String?
 
   /// Samples that pairs are chosen from.
   private static let choice = 1_000

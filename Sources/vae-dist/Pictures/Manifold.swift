@@ -6,7 +6,7 @@ import Training
 
 struct Manifold: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Show the whole plane of a model with two latent units, by quantiles of the prior.",
+    abstract: "Show the latent plane of a model with two units, at quantiles of the prior.",
     discussion: """
       vae-dist manifold runs/a
       vae-dist manifold runs/a --class 3              of a model that is told classes; without it the first
@@ -15,7 +15,7 @@ struct Manifold: ParsableCommand {
       """)
 
   @OptionGroup var options: PictureOptions
-  @Option(name: .short, help: "Pictures on a side.") var n = LatentPaths.manifoldSide
+  @Option(name: .short, help: "Number of pictures per side.") var n = LatentPaths.manifoldSide
 
   @Option(name: .customLong("class"), help: ArgumentHelp("Of this class.", valueName: "name")) var chosen: String?
 

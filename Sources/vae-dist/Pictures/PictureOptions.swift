@@ -12,12 +12,12 @@ import Training
 struct PictureOptions: ParsableArguments {
   @Argument(help: ArgumentHelp("Run directory, checkpoint directory or .safetensors file.", valueName: "run"))
   var place: String
-  @Option(help: ArgumentHelp("Of what is drawn at random (default: the model's).", valueName: "n")) var seed: UInt64?
+  @Option(help: ArgumentHelp("Seed of random draws (default: the model's seed).", valueName: "n")) var seed: UInt64?
   @Option(
     name: [.short, .customLong("output")],
     help: ArgumentHelp("FILE.png, .npy or .csv (default: a picture in the run directory).", valueName: "file"))
   var output: String?
-  @Flag(help: "What was done as one JSON object.") var json = false
+  @Flag(help: "Print the result as one JSON object.") var json = false
   @OptionGroup var progress: ProgressOption
 }
 
@@ -55,7 +55,7 @@ struct PictureSession {
   func classes(_ chosen: String?) throws(Failure) -> [Int]? {
     guard let condition = model.condition, condition.classes > 0 else {
       if chosen == nil { return nil }
-      throw refused("--class: the model is told no classes", "train with --set model.condition=label")
+      throw refused("--class: the model is not conditioned on classes", "train with --set model.condition=label")
     }
     guard let chosen else { return Array(0..<condition.classes) }
     if let index = condition.index(of: chosen) { return [index] }

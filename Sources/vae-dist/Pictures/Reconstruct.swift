@@ -6,7 +6,7 @@ import Training
 
 struct Reconstruct: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Show validation samples and, below them, what the model makes of them.",
+    abstract: "Show validation samples above their reconstructions.",
     discussion: """
       vae-dist reconstruct runs/a -n 32
       vae-dist reconstruct runs/a --data photos/ -o photos.png
@@ -15,7 +15,7 @@ struct Reconstruct: ParsableCommand {
 
   @OptionGroup var options: PictureOptions
   @Option(name: .short, help: "How many samples.") var n = 16
-  @Option(help: "Samples of what (default: what the run was validated on).") var data: String?
+  @Option(help: "Data to take samples from (default: the run's validation data).") var data: String?
   @Flag(help: "Draw x from p(x given z) instead of its mean.") var draw = false
 
   func validate() throws { try requireCount(n) }

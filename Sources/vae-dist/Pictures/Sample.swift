@@ -8,7 +8,7 @@ import Training
 
 struct Sample: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Draw from the prior and decode: new samples.",
+    abstract: "Draw new samples from the prior and decode them.",
     discussion: """
       vae-dist sample runs/a
       vae-dist sample runs/a -n 1000 --seed 7 -o samples.npy     in the units of the data
@@ -21,7 +21,8 @@ struct Sample: ParsableCommand {
 
   @OptionGroup var options: PictureOptions
   @Option(name: .short, help: "How many samples, of each class if several (default: 64, or 8 of each).") var n: Int?
-  @Option(name: .customLong("class"), help: ArgumentHelp("Of this class alone.", valueName: "name")) var chosen: String?
+  @Option(name: .customLong("class"), help: ArgumentHelp("Draw this class only.", valueName: "name"))
+  var chosen: String?
   @Option(help: "Standard deviation of the prior's noise, which is 1.") var temperature = 1.0
   @Flag(help: "Draw x from p(x given z) instead of its mean.") var draw = false
 

@@ -7,7 +7,7 @@ import Training
 
 struct Traverse: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Move each unit of z from -3 to 3, the others at rest: what does it stand for?",
+    abstract: "Move each unit of z from -3 to 3 while the others stay fixed.",
     discussion: """
       vae-dist traverse runs/a                        around z = 0; units by their KL, the largest first
       vae-dist traverse runs/a --sample 5 -n 6        around mu of validation sample 5
@@ -17,9 +17,10 @@ struct Traverse: ParsableCommand {
 
   @OptionGroup var options: PictureOptions
   @Option(name: .short, help: "How many units (default: all).") var n: Int?
-  @Option(help: "Pictures of each unit; an odd number has 0 in the middle.") var steps = LatentPaths.traversalSteps
-  @Option(help: ArgumentHelp("Around mu of this sample, counted from 0.", valueName: "index")) var sample: Int?
-  @Option(help: "Samples of what (default: what the run was validated on).") var data: String?
+  @Option(help: "Steps per unit; with an odd number, 0 is in the middle.") var steps = LatentPaths.traversalSteps
+  @Option(help: ArgumentHelp("Traverse around mu of this sample (counted from 0).", valueName: "index"))
+  var sample: Int?
+  @Option(help: "Data to take samples from (default: the run's validation data).") var data: String?
 
   /// Samples that the KL of units is the mean of.
   private static let choice = 2_048

@@ -11,7 +11,7 @@ let versionText = programVersion
 
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Train a model; without arguments, on the embedded digits.",
+    abstract: "Train a model. Without arguments, train on the embedded digits.",
     discussion: """
       vae-dist train
       mpirun -np 2 vae-dist train --preset mnist-mlp --data mnist/ --max-epochs 10
@@ -24,7 +24,7 @@ struct Train: ParsableCommand {
   @Option(help: "Starting point: \(ConfigurationSchema.presetNames).") var preset: String?
   @Option(help: "digits, shapes[:N], or a path: folder of images, IDX, MNIST's or CIFAR-10's folder, .npy, .npz, .csv.")
   var data: String?
-  @Option(help: "What to validate on: a fraction of the rows, or another source.") var valid: String?
+  @Option(help: "Validation data: a fraction of the rows, or another source.") var valid: String?
   @Option(
     name: .customLong("run"), help: "Run directory (default: runs/<time>-<preset>, or runs/$SLURM_JOB_ID).")
   var directory: String?
@@ -33,28 +33,28 @@ struct Train: ParsableCommand {
   @Option(help: "auto (if the run directory has a checkpoint), none, or a run or checkpoint directory.")
   var resume = "auto"
   @Option(help: "Begin with the weights of a run, a checkpoint or a .safetensors file.") var initFrom: String?
-  @Option(help: "What the model is for: generation, anomaly or disentanglement; picks beta, and says why.")
+  @Option(help: "Purpose of the model: generation, anomaly or disentanglement. Chooses beta and says why.")
   var task: String?
-  @Option(help: "Seed of initial values, order and noise.") var seed: String?
+  @Option(help: "Seed seed of initial values, order and noise.") var seed: String?
   @Option(help: "Samples per step, over all ranks.") var batchSize: String?
-  @Option(help: "Samples of one replay; 0: an eighth of the batch.") var microbatch: String?
+  @Option(help: "Samples per microbatch; 0: an eighth of the batch.") var microbatch: String?
   @Option(help: "Passes over the training data.") var maxEpochs: String?
-  @Option(help: "Stop after so many steps.") var maxSteps: String?
+  @Option(help: "Stop after this number of steps.") var maxSteps: String?
   @Option(help: "Checkpoint and stop with status 75 after this time, such as 3h50m.") var maxTime: String?
   @Option(help: "Epochs between checkpoints.") var checkpointEvery: String?
-  @Option(help: "Newest checkpoints kept, beside the best.") var keep: String?
+  @Option(help: "Number of newest checkpoints to keep, besides the best.") var keep: String?
   @Option(help: "BLAS threads per rank.") var threads: String?
-  @Flag(help: "Leave with status 3 when the posterior collapses.") var failOnCollapse = false
-  @Flag(help: "Write where every rank's time went to trace.json (chrome://tracing, Perfetto).") var profile = false
+  @Flag(help: "Exit with status 3 when the posterior collapses.") var failOnCollapse = false
+  @Flag(help: "Write a time line of every rank to trace.json (for chrome://tracing or Perfetto).") var profile = false
   @Flag(help: "Show model, data and memory, and train nothing.") var dryRun = false
-  @Flag(help: "One step, one chunk of validation, a checkpoint and pictures, to see that all works; nothing is kept.")
+  @Flag(help: "Run one step, one chunk of validation, a checkpoint and pictures as a test; keep nothing.")
   var fastDevRun = false
   @Flag(
     help:
       "Try learning rates from 1e-6 to 10 in 200 steps, and suggest one; nothing is kept (--progress json: one object)."
   )
   var findLearningRate = false
-  @Option(help: "Train and validate on so many batches, always the same.") var overfitBatches: String?
+  @Option(help: "Train and validate on this number of batches, always the same ones.") var overfitBatches: String?
   @Flag(help: "Print the resolved configuration, ready to be used as a file.") var printConfig = false
   @Option(help: "auto, bar, plain, json or none.") var progress: String?
   @OptionGroup var quietness: ProgressOption

@@ -10,7 +10,7 @@ import Training
 struct AugmentCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "augment",
-    abstract: "Make synthetic rows, check them, and refuse to hand out bad ones.",
+    abstract: "Make synthetic rows, and write them only if they pass checks.",
     discussion: """
       vae-dist augment runs/a -n 200 --per-class --around -o made.npz     made-report.html beside it
       vae-dist augment runs/three -n 500 -o threes/                       of a model of one class: from its prior
@@ -28,14 +28,14 @@ struct AugmentCommand: ParsableCommand {
   var width: Double?
   @Flag(help: "Take the mean of p(x given z) instead of a draw.") var mean = false
   @Option(help: "Share of real held-out rows below each of the gate's thresholds.") var quantile = 0.95
-  @Option(help: ArgumentHelp("Of what is drawn at random (default: the model's).", valueName: "n")) var seed: UInt64?
-  @Option(help: "The run's own data, where it is now.") var data: String?
+  @Option(help: ArgumentHelp("Seed of random draws (default: the model's seed).", valueName: "n")) var seed: UInt64?
+  @Option(help: "Location of the run's own data, if it has moved.") var data: String?
   @Option(
     name: [.short, .customLong("output")],
     help: ArgumentHelp("FILE.npz, FILE.csv, or of pictures a folder; the report goes beside it.", valueName: "file"))
   var output: String
   @Flag(help: "Write rows that are refused, too; the report says so.") var force = false
-  @Flag(help: "What was found as one JSON object.") var json = false
+  @Flag(help: "Print the result as one JSON object.") var json = false
   @OptionGroup var progress: ProgressOption
 
   func validate() throws {

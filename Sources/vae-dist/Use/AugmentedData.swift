@@ -24,7 +24,7 @@ struct AugmentedData {
       throw Failure(
         .usage,
         "-o \(path.printable): column '\(words.name.printable)' has words, which an array of numbers does not hold",
-        hint: "give NAME.csv")
+        hint: "use a file name that ends in .csv")
     }
     guard format == .folder else { return }
     guard !name.contains("."), model.shape.canBeDrawn else {

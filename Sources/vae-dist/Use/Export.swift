@@ -33,8 +33,8 @@ struct Export: ParsableCommand {
       and what has to come out are left in check/ beside the files.
       """)
   var check = false
-  @Option(help: "What to check with (default: what the run was validated on).") var data: String?
-  @Flag(help: "What was done as one JSON object.") var json = false
+  @Option(help: "Data to check with (default: the run's validation data).") var data: String?
+  @Flag(help: "Print the result as one JSON object.") var json = false
   @OptionGroup var progress: ProgressOption
 
   /// Samples that a check looks at.
@@ -108,14 +108,14 @@ struct Export: ParsableCommand {
     if let worst = found.first(where: { !$0.holds }) {
       throw Failure(
         .failure, "\(folder)/\(worst.file): \(worst.output) is not what the program computes",
-        hint: "do not use the files; say which model it was")
+        hint: "do not use the files, and report this bug with the model's configuration")
     }
   }
 
   private func makeFolder(_ path: String) throws(Failure) {
     do { try RunDirectory.make(path) } catch {
       throw Failure(
-        .cannotCreate, "\(path.printable): this folder cannot be created", hint: "name another place with -o")
+        .cannotCreate, "\(path.printable): this folder cannot be created", hint: "choose another output path with -o")
     }
   }
 

@@ -77,7 +77,7 @@ struct ServeCommand: ParsableCommand {
       guard model.condition == nil else {
         throw Failure(
           .usage,
-          "\(model.file.path): the model is told what each row is (model.condition), which a request does not say",
+          "\(model.file.path): the model is conditioned on labels or attributes (model.condition), which a request cannot contain",
           hint: "serve a model without a condition; `vae-dist score` scores rows with their labels")
       }
       for warning in model.file.warnings { warn(warning) }
@@ -129,7 +129,7 @@ import Kernels
 struct ServeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "serve",
-    abstract: "Answer over HTTP (not part of this build: swift build -c release --traits Service).")
+    abstract: "Serve scores over HTTP (not in this build; build with: swift build -c release --traits Service).")
 
   @Argument(parsing: .allUnrecognized) var arguments: [String] = []
 

@@ -90,7 +90,7 @@ extension CommandTests {
         #expect(try json([command[0], place] + command.dropFirst())["output"] is String, "\(command)")
       }
       for (settings, text) in [
-        (["model.prior=conditional"], "the model is told nothing"),
+        (["model.prior=conditional"], "the model has no condition"),
         (["model.prior=flow", "objective.free_bits=0.1"], "free bits are a floor"),
         (["model.prior=flow", "monitor.on_collapse=free-bits"], "free bits are a floor"),
         (["model.prior=flow", "objective.mmd=10"], "objective.mmd compares z"),

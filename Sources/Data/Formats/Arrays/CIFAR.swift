@@ -106,7 +106,7 @@ final class CIFARReader: SampleReader {
         guard label < (classNames?.count ?? 0) else {
           throw .malformed(
             file.name, "record \(record + 1): label \(label); CIFAR-10 has labels 0 to 9",
-            hint: "the file is damaged, or not CIFAR-10's binary version")
+            hint: "the file is damaged, or it is not in CIFAR-10's binary format")
         }
         labels.append(label)
       }

@@ -105,7 +105,7 @@ final class ImageReader: SampleReader {
     guard file.size == entry.size, file.modified == entry.modified, bytes.count == entry.size else {
       throw Failure(
         .inputOutput, "\(entry.path): the file has changed since the data was opened",
-        hint: "leave the data alone while it is used; start again to use it as it is now")
+        hint: "do not change the data during a run; start again to use the changed data")
     }
     let pixels = try ImageDecoder.decode(
       bytes, entry.header, size: options.size, channels: shape.channels, name: entry.path)

@@ -126,7 +126,7 @@ private struct JPEGHeader {
       switch marker {
       case 0xc0, 0xc1, 0xc2, 0xc9, 0xca: return try frame(at: at + 4, length: length - 2)
       case 0xc3, 0xc5...0xc7, 0xcb, 0xcd...0xcf:
-        throw .malformed(file.name, "a lossless or hierarchical JPEG, which is not read", hint: "save it as PNG")
+        throw .malformed(file.name, "a lossless or hierarchical JPEG, which is not read", hint: "save the image as PNG")
       case 0xe1: orientation = exifOrientation(try bytes(at: at + 4, count: min(length - 2, 4096))) ?? orientation
       case 0xee:
         if try bytes(at: at + 4, count: min(length - 2, 5)).elementsEqual("Adobe".utf8) { isAdobe = true }
@@ -143,7 +143,7 @@ private struct JPEGHeader {
     let frame = Array(try bytes(at: offset, count: 6))
     let components = Int(frame[5])
     guard frame[0] == 8 else {
-      throw .malformed(file.name, "a JPEG of \(frame[0]) bits a sample; 8 are read", hint: "save it as PNG")
+      throw .malformed(file.name, "a JPEG of \(frame[0]) bits a sample; 8 are read", hint: "save the image as PNG")
     }
     guard [1, 3, 4].contains(components) else { throw damaged("\(components) colour components") }
     var header = ImageHeader(
