@@ -111,6 +111,7 @@ let package = Package(
     .testTarget(
       name: "TrainingTests", dependencies: ["Training", "Persistence", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: swift),
+    .testTarget(name: "ExtensionTests", dependencies: ["RunConfiguration", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "ServiceTests", dependencies: ["Service", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "ReportingTests", dependencies: ["Reporting", "TestSupport"], swiftSettings: swift),
   ]
