@@ -1,5 +1,6 @@
 import Kernels
 import Persistence
+import Settings
 
 /// A number of an epoch: the name that it has in files, and where it comes from. `all` is the one list of them: the lines
 /// of `metrics.jsonl` and what reads them back, the columns of `epochs.csv` and TensorBoard's curves are made from it.
