@@ -60,7 +60,7 @@ struct SlurmScript {
     if program != "vae-dist" { words += ["--program", program] }
     for option in options { words += ["--sbatch", option] }
     if !arguments.isEmpty { words += ["--"] + arguments }
-    return words.map(Self.quoted).joined(separator: " ")
+    return words.map(\.shellWord).joined(separator: " ")
   }
 
   private var directives: String {
@@ -89,7 +89,7 @@ struct SlurmScript {
   private var settings: String {
     let modules = modules.joined(separator: " ")
     let run =
-      namedRun.map(Self.quoted)
+      namedRun.map(\.shellWord)
       ?? (array == nil ? "runs/$SLURM_JOB_ID" : "runs/$SLURM_ARRAY_JOB_ID-seed-$SLURM_ARRAY_TASK_ID")
     var lines: [(setting: String, meaning: String)] = [
       ("modules=\(modules.isEmpty ? "" : "\"\(modules)\"")", "of the site, such as \"openmpi/4.1 openblas\""),
