@@ -146,7 +146,7 @@ package struct Coordinator: Sendable {
     EpochDecision(isLast: isExhausted, weights: weights(after: step))
   }
 
-  /// The term that the capacity objective minimizes in place of beta KL, in nats; nil for other schedules.
+  /// The term that the capacity objective minimises in place of beta KL, in nats; nil for other schedules.
   package func constraint(_ kl: Double, after steps: Int) -> Double? { control?.constraint(kl, after: steps) }
 
   /// Decides how to continue after a step whose sums over all ranks are known.

@@ -118,7 +118,7 @@ extension Configuration {
   /// The requirement that the values must meet after scaling.
   package var dataRequirement: Dataset.Requirement {
     get throws(Failure) {
-      // With dynamic binarization, values are probabilities. The drawn values suit every likelihood.
+      // With dynamic binarisation, values are probabilities. The drawn values suit every likelihood.
       if data.binarize == .dynamic { return .unitInterval }
       switch try likelihood.support {
       case .levels: return .levels

@@ -6,7 +6,7 @@ import Layers
 import Optimizers
 import VAE
 
-/// Everything that is created before the first step: data, model, optimizer and checkpoints, with the restored state if
+/// Everything that is created before the first step: data, model, optimiser and checkpoints, with the restored state if
 /// the run is resumed. All ranks have agreed on it.
 package final class TrainingSetup {
   package let configuration: Configuration
@@ -16,7 +16,7 @@ package final class TrainingSetup {
   package let plan: BatchPlan
   package let autoencoder: VariationalAutoencoder
   package let optimizer: Optimizer
-  /// Shared copy of the parameters and the optimizer state of a node's ranks; nil if each rank has its own copy.
+  /// Shared copy of the parameters and the optimiser state of a node's ranks; nil if each rank has its own copy.
   package let shared: NodeMemory?
   package let checkpoints: Checkpoints
   package let state: TrainingState
@@ -152,7 +152,7 @@ package final class TrainingSetup {
     throw failure
   }
 
-  /// Initializes the parameters that start as training samples, evenly spaced over the data set. Collective.
+  /// Initialises the parameters that start as training samples, evenly spaced over the data set. Collective.
   ///
   /// Each sample is read by the rank that trains on it, so that the choice does not depend on the number of ranks.
   private static func fillFromData(
@@ -183,7 +183,7 @@ package final class TrainingSetup {
   /// Releases shared memory if no trainer does. Collective.
   package func close() { shared?.close() }
 
-  /// Places parameters and optimizer state in one copy per node, or in one copy per rank. With a shared copy, each rank
+  /// Places parameters and optimiser state in one copy per node, or in one copy per rank. With a shared copy, each rank
   /// updates its own part.
   package static func placeParameters(
     _ store: ParameterStore, _ configuration: Configuration, _ communicator: Communicator

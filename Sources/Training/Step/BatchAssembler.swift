@@ -3,7 +3,7 @@ import RunConfiguration
 import Data
 import Kernels
 
-/// Fills a graph's inputs with samples and their conditions and pads the last rows. Image augmentation and binarization
+/// Fills a graph's inputs with samples and their conditions and pads the last rows. Image augmentation and binarisation
 /// use keyed random numbers. Loading allocates no memory.
 package final class BatchAssembler {
   private let data: Dataset
@@ -23,7 +23,7 @@ package final class BatchAssembler {
 
   /// Allocates the buffers for `rows` samples.
   ///
-  /// - Parameter configuration: Determines binarization, and augmentation of training microbatches.
+  /// - Parameter configuration: Determines binarisation, and augmentation of training microbatches.
   package init(data: Dataset, rows: Int, configuration: Configuration.Data) {
     self.data = data
     self.rows = rows

@@ -8,7 +8,7 @@ import VAE
 /// Number of bytes that training allocates on a rank, excluding the program and the rank's share of the data. It is
 /// computed before anything is allocated.
 package struct MemoryNeed: Sendable {
-  /// Parameters and optimizer state. If the ranks of a node share them, this is the rank's part of the shared copy plus
+  /// Parameters and optimiser state. If the ranks of a node share them, this is the rank's part of the shared copy plus
   /// the initial values, which every rank draws itself. Rank 0 also needs buffers for the parameters whose layout is
   /// changed for a checkpoint.
   let parameters: Int
@@ -151,7 +151,7 @@ package struct MemoryNeed: Sendable {
 }
 
 extension Configuration {
-  /// Whether the ranks of a node share one copy of parameters and optimizer state. All ranks must agree, because
+  /// Whether the ranks of a node share one copy of parameters and optimiser state. All ranks must agree, because
   /// restoring a checkpoint is collective.
   func sharesParameters(_ topology: Topology) -> Bool {
     let isMeant = optimizer.sharding == .node || (optimizer.sharding == .auto && train.exchange != .messages)

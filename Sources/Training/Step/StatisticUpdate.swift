@@ -3,7 +3,7 @@ import Kernels
 import Layers
 import Optimizers
 
-/// Updates the statistics of a model after each step. The optimizer updates only the learned parameters.
+/// Updates the statistics of a model after each step. The optimiser updates only the learned parameters.
 package struct StatisticUpdate {
   private let store: ParameterStore
   private let average: UnsafeMutablePointer<Float>?

@@ -37,7 +37,7 @@ package struct ObjectiveWeights: BitwiseCopyable, Sendable, Equatable {
   package var freeBits = 0.0
 }
 
-/// Runs optimizer steps: loads and replays this rank's microbatches, sums the gradients over all ranks, and updates the
+/// Runs optimiser steps: loads and replays this rank's microbatches, sums the gradients over all ranks, and updates the
 /// parameters.
 ///
 /// Training, the learning-rate search and all measurements take their steps here. The engine owns the position in the
@@ -114,7 +114,7 @@ package final class StepEngine {
     case notFinite
   }
 
-  /// Performs one optimizer update, without allocating memory. Collective.
+  /// Performs one optimiser update, without allocating memory. Collective.
   ///
   /// - Parameter decide: Runs on rank 0 only; every rank follows its result. It receives the step counted from 0, the
   ///   means over the samples of all ranks, and whether any rank received a signal to stop.
@@ -213,7 +213,7 @@ package final class StepEngine {
     var samples: [Int] = []
   }
 
-  /// Replays the failed step on every rank and returns the finding of the lowest-ranked rank that has one. Collective.
+  /// Replays the failed step on every rank and returns the finding of the lowest-numbered rank that has one. Collective.
   func findNonFinite() throws(Failure) -> NonFinite? {
     let scratch = Buffer(count: autoencoder.store.count)
     var mine: NonFinite?
