@@ -23,7 +23,7 @@ package struct EarlyStopping: Sendable {
     /// Lowest value among the epochs that were kept, and the step of that epoch.
     package var best: Double?
     package var bestStep = -1
-    /// Whether the warm-up has ended.
+    /// Whether an epoch after the warm-up has been judged.
     package var isSettled = false
     /// The last value that was an improvement by more than `monitor.min_delta`, and the number of epochs since then.
     package var reference: Double?

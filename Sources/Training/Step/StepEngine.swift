@@ -213,7 +213,8 @@ package final class StepEngine {
     var samples: [Int] = []
   }
 
-  /// Replays the failed step on every rank and returns the finding of the lowest-numbered rank that has one. Collective.
+  /// Replays the failed step on every rank and returns the finding of the lowest-numbered rank that has one.
+  /// Collective.
   func findNonFinite() throws(Failure) -> NonFinite? {
     let scratch = Buffer(count: autoencoder.store.count)
     var mine: NonFinite?
