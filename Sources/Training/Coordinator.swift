@@ -71,7 +71,8 @@ package struct Coordinator: Sendable {
     package var learningRateFactor = 1.0
     package var rollbacks = 0
     package var skipped = 0
-    /// The step that produced non-finite values, until it is passed, or -1; and the number of failures at it.
+    /// The step whose values were not finite, or -1 if there is none or it was passed since, and the number of failed
+    /// attempts.
     package var failingStep = -1
     package var failures = 0
     package var quietEpochs = 0

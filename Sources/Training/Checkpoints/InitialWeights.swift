@@ -14,7 +14,7 @@ struct InitialWeights {
   ///
   /// - Parameter place: A run directory, whose newest checkpoint is used, a checkpoint, or a `.safetensors` file.
   init(_ place: String) throws(Failure) {
-    // A file that was written by another program has no metadata, so it is not opened as a `ModelFile`.
+    // A `.safetensors` file is not opened as a `ModelFile`, because a file from another program lacks its metadata.
     path = place.hasSuffix(".safetensors") ? place : try ModelFile(place).path
     file = try SafetensorsFile(path: path)
   }

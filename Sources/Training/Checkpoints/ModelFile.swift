@@ -15,6 +15,9 @@ package struct ModelFile {
   /// Warnings about checkpoints that were skipped because they are damaged.
   package let warnings: [String]
 
+  /// Opens a model and computes its digest.
+  ///
+  /// - Throws: `Failure` if there is no model at this path, or if it is damaged or was not written by this program.
   package init(_ place: String) throws(Failure) {
     var place = place, warnings = [String]()
     while place.count > 1, place.hasSuffix("/") { place.removeLast() }

@@ -25,6 +25,11 @@ package final class PictureMaker {
   private lazy var labels = data.labels(of: indices)
   private lazy var conditions = data.conditions(of: indices)
 
+  /// Builds the graphs of the prior and the decoder.
+  ///
+  /// - Parameters:
+  ///   - indices: Indices of the samples that are shown in `data`.
+  ///   - parameters: Values to use in place of the store's.
   package init(
     _ autoencoder: VariationalAutoencoder, showing indices: [Int], of data: Dataset, _ configuration: Configuration,
     parameters: UnsafeMutablePointer<Float>? = nil
@@ -45,6 +50,7 @@ package final class PictureMaker {
     }
   }
 
+  /// Makes the images of an epoch from the samples that its validation has kept.
   package func make(epoch: Int, step: Int, klPerUnit: [Double], of shown: ShownSamples) -> PictureReport {
     let elements = data.shape.elementCount
     let strip = shown.pictured.indices.spaced(rows(of: 2, PictureMaker.stripCount))

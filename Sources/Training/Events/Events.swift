@@ -198,6 +198,7 @@ package struct TreatmentReport: Sendable {
   package var message: String
 }
 
+/// The reason why a run stopped.
 package enum StopReason: Int, Sendable {
   case finished = 0, signalled, maxTime, collapsed
   /// `monitor.patience` epochs have passed without an improvement. Such a run counts as finished.
@@ -222,6 +223,7 @@ package enum TrainingEvent: Sendable {
   case stopped(StopReason, step: Int, epoch: Int)
 }
 
+/// Receives the events of a run on rank 0.
 package protocol TrainingObserver: AnyObject {
   func observe(_ event: TrainingEvent) throws(Failure)
 }

@@ -75,6 +75,9 @@ package struct RateSchedule: Sendable {
   /// If set, the rate starts at `first` and is multiplied by `factor` after each step, to search for the best rate.
   var sweep: (first: Double, factor: Double)?
 
+  /// Derives the schedule from the configuration.
+  ///
+  /// - Throws: `Failure` if the warm-up is longer than the training.
   package init(_ configuration: Configuration, stepsPerEpoch: Int, totalSteps: Int) throws(Failure) {
     schedule = configuration.schedule
     rate = configuration.optimizer.learningRate

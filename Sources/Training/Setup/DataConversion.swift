@@ -33,6 +33,7 @@ package struct DataConversion {
 
   private static func labels(_ path: String) -> String { String(path.dropLast(4)) + "-labels.npy" }
 
+  /// Writes the files and returns a summary of each.
   package func run() throws(Failure) -> [Output] {
     var outputs: [Output] = []
     for (data, path) in sets {

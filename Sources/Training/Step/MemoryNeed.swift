@@ -23,6 +23,7 @@ package struct MemoryNeed: Sendable {
   private let nodes: Int
   package var bytes: Int { parameters + gradients + batches + graphs }
 
+  /// Computes the need of this rank.
   package init(
     _ configuration: Configuration, _ autoencoder: VariationalAutoencoder, _ plan: BatchPlan,
     _ communicator: Communicator
@@ -104,7 +105,7 @@ package struct MemoryNeed: Sendable {
     return "\((value * 10).rounded() / 10) \(unit)"
   }
 
-  // MARK: What there is
+  // MARK: Available memory
 
   /// Value of a field in a file of /proc, converted from kB to bytes; nil if it cannot be read.
   private static func kilobytes(_ word: String, in file: String) -> Int? {

@@ -124,6 +124,7 @@ package struct RunRecord: Sendable {
   }
 }
 
+/// An image in a run directory; `epoch` is nil if its name does not contain one.
 package struct RunPicture: Sendable, Equatable {
   package var name: String
   package var path: String
@@ -143,9 +144,9 @@ package struct RunStatus: Sendable, Equatable, Decodable {
   enum CodingKeys: String, CodingKey { case state, step, epoch, heartbeat, reason = "exit_reason", exit }
 }
 
-/// Status of a run, as far as its directory tells.
+/// Status of a run, derived from the files in its directory.
 package enum RunStanding: Sendable, Equatable {
-  /// The run has finished. `isEarly` tells whether `monitor.patience` ended it.
+  /// The run has finished. `isEarly` is true if `monitor.patience` ended it.
   case finished(isEarly: Bool)
   /// The run was stopped, for example by a signal or a time limit. `reason` is the word from `status.json`.
   case stopped(reason: String)
@@ -160,6 +161,7 @@ extension RunRecord {
   /// Seconds without a heartbeat after which a run counts as cut off. A live run writes one every ten seconds.
   package static let patience = 60.0
 
+  /// Derives the status from `status.json` and, for a run that has not ended, from the age of its heartbeat.
   package func standing(now: Date = Date()) -> RunStanding {
     switch status?.state {
     case "finished": return .finished(isEarly: status?.reason == StopReason.stoppedEarly.word)

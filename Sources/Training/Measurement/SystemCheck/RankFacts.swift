@@ -86,6 +86,7 @@ package struct FileSystem: Codable, Equatable, Sendable {
     (self.path, self.kind, self.size, self.free) = (path, kind, size, free)
   }
 
+  /// Reads the values of the file system that contains `path`. Sizes are 0 if they cannot be read.
   package init(_ path: String) {
     var status = statvfs()
     let isThere = statvfs(path, &status) == 0

@@ -8,10 +8,12 @@ package struct GreyBernoulli: LintRule {
 
   package init() {}
 
+  /// Share of the values that are between 0.1 and 0.9.
   package static func greyShare(_ values: [Float]) -> Double {
     Double(values.count(where: grey.contains)) / Double(max(1, values.count))
   }
 
+  /// Whether this share of grey values is too large for a Bernoulli likelihood.
   package static func isGrey(_ share: Double) -> Bool { share > most }
 
   package func examine(_ facts: LintFacts) -> Finding? {

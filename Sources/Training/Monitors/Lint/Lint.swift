@@ -42,6 +42,7 @@ package struct LintFacts: Sendable {
   }
 }
 
+/// The checks of configuration and data before the first step.
 package enum Lint {
   package static let rules: [any LintRule] = [
     MeanReconstruction(), WideSigma(), BetaOfTask(), WarmUpLength(), GreyBernoulli(), WideLatent(),

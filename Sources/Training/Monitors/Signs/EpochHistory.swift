@@ -44,6 +44,7 @@ package struct EpochHistory: Sendable, Equatable, Codable {
   /// The last `count` epochs; nil if there were fewer.
   package func last(_ count: Int) -> ArraySlice<Point>? { recent.count >= count ? recent.suffix(count) : nil }
 
+  /// Adds an epoch. Epochs with a value that is not finite are ignored.
   package mutating func add(_ point: Point) {
     let numbers = [point.beta, point.train.negativeELBO, point.valid.negativeELBO, point.seconds, point.waitShare]
     guard numbers.allSatisfy(\.isFinite) else { return }
