@@ -23,7 +23,7 @@ package struct MemoryNeed: Sendable {
   private let nodes: Int
   package var bytes: Int { parameters + gradients + batches + graphs }
 
-  /// Computes the need of this rank.
+  /// Computes the memory need of this rank.
   package init(
     _ configuration: Configuration, _ autoencoder: VariationalAutoencoder, _ plan: BatchPlan,
     _ communicator: Communicator
