@@ -4,12 +4,12 @@ import Kernels
 import Settings
 import VAE
 
-/// What rank 0 tells every rank after a step.
+/// The decision about a step that rank 0 sends to every rank.
 package struct StepDecision: Sendable, Equatable {
   package enum Action: Int, Sendable { case proceed, checkpoint, stop }
-  /// Rate of this update.
+  /// Learning rate of this update.
   package var learningRate: Double
-  /// Weight of the KL in the next step.
+  /// Weight of the KL divergence in the next step.
   package var nextBeta: Double
   package var action = Action.proceed
   package var reason = StopReason.finished
@@ -31,29 +31,29 @@ package struct StepDecision: Sendable, Equatable {
   }
 }
 
-/// What rank 0 tells every rank after an epoch, and before the first step: one message for all that it has decided.
+/// Rank 0's decisions after an epoch, and before the first step, as the one message that it sends to every rank.
 package struct EpochDecision: BitwiseCopyable, Sendable, Equatable {
-  /// Whether the epoch is the best so far.
+  /// Whether this epoch is the best so far.
   package var isBest = false
-  /// Whether there is no use in another epoch: `monitor.patience` is spent.
+  /// Whether training ends after this epoch because `monitor.patience` epochs have passed without an improvement.
   package var isLast = false
-  /// What is done about a collapse that was found in this epoch.
+  /// The response to a posterior collapse that was detected in this epoch; nil if none was.
   package var response: CollapseResponse?
-  /// Weights of the coming step.
+  /// Weights of the objective in the next step.
   package var weights = ObjectiveWeights()
 }
 
-/// Where an epoch stands in the run when it is judged.
+/// The position of an epoch in the run at the time it is evaluated.
 package struct EpochPlace: Sendable {
-  /// Counted from 1.
+  /// Number of the epoch, counted from 1.
   package var epoch: Int
-  /// Updates done.
+  /// Number of updates done.
   package var step: Int
-  /// Whether all of its steps were done: the limit of steps may cut the last epoch short.
+  /// Whether all steps of the epoch were done. A limit on the number of steps can cut the last epoch short.
   package var isWhole: Bool
-  /// Whether training ends with it.
+  /// Whether training ends with this epoch.
   package var isLast: Bool
-  /// Whether a checkpoint is due.
+  /// Whether a checkpoint is due after this epoch.
   package var isKept: Bool
 
   package init(epoch: Int, step: Int, isWhole: Bool, isLast: Bool, isKept: Bool) {
@@ -61,16 +61,18 @@ package struct EpochPlace: Sendable {
   }
 }
 
-/// Rank 0's judgement: schedules, collapse, rollback, when to checkpoint. It sees only values that were reduced over
-/// all ranks, and reaches the others only through a `StepDecision` after each step and an `EpochDecision` after each
-/// epoch. While a run goes on, no other rank has one.
+/// The decisions of rank 0: schedules, responses to collapse, rollbacks, and when to write a checkpoint.
+///
+/// The coordinator sees only values that were reduced over all ranks. It acts on the other ranks only through a
+/// `StepDecision` after each step and an `EpochDecision` after each epoch. During training, only rank 0 has one.
 package struct Coordinator: Sendable {
-  /// What a checkpoint keeps of it.
+  /// The part of the coordinator that is saved in a checkpoint.
   package struct State: Sendable, Equatable, Codable {
     package var learningRateFactor = 1.0
     package var rollbacks = 0
     package var skipped = 0
-    /// The step that was not finite, while it has not been passed, and how often it was tried.
+    /// The step whose values were not finite, or -1 if there is none or it was passed since, and the number of failed
+    /// attempts.
     package var failingStep = -1
     package var failures = 0
     package var quietEpochs = 0
@@ -91,7 +93,7 @@ package struct Coordinator: Sendable {
     }
   }
 
-  /// Updates before units without variance count as dead.
+  /// Number of updates before epochs without active units count as a collapse.
   package static let settlingSteps = 500
 
   package var state = State()
@@ -105,7 +107,10 @@ package struct Coordinator: Sendable {
   private let elements: Int
   private let started = ContinuousClock.now
 
-  /// - elements: dimensions of a sample.
+  /// Creates a coordinator.
+  ///
+  /// - Parameter elements: Number of dimensions of a sample.
+  /// - Throws: `Failure` when a warm-up is longer than the training.
   package init(_ configuration: Configuration, stepsPerEpoch: Int, totalSteps: Int, elements: Int) throws(Failure) {
     self.configuration = configuration
     (self.stepsPerEpoch, self.totalSteps, self.elements) = (stepsPerEpoch, totalSteps, elements)
@@ -115,10 +120,11 @@ package struct Coordinator: Sendable {
     epochs = EarlyStopping(configuration.monitor, warmup: beta.settled)
   }
 
-  /// The learning rate is `first`, and grows by a factor a step.
+  /// Replaces the learning-rate schedule with a sweep: the rate starts at `first` and is multiplied by `factor` after
+  /// every step.
   mutating func sweepRate(from first: Double, factor: Double) { rate.sweep = (first, factor) }
 
-  /// What of the configuration comes to nothing in so many steps.
+  /// Warnings about settings that have no effect in a run of `totalSteps` steps.
   func warnings(totalSteps: Int) -> [String] {
     guard epochs.patience > 0, epochs.warmup >= Double(totalSteps) else { return [] }
     return [
@@ -126,25 +132,30 @@ package struct Coordinator: Sendable {
     ]
   }
 
-  /// Beta of the coming step, counted from 0.
+  /// Beta at `step`, counted from 0.
   package func beta(at step: Int) -> Double {
     (control?.value(state.control) ?? beta.value(at: step)) * state.treatments.rise(at: step)
   }
 
-  /// Weights of the step after so many.
+  /// Weights of the objective in the step that follows `steps` updates.
   package func weights(after steps: Int) -> ObjectiveWeights {
     ObjectiveWeights(beta: beta(at: steps), freeBits: freeBits)
   }
 
-  /// What every rank has to know before its first step, and after going back to an earlier one.
+  /// The decision that every rank needs before its first step and after a rollback.
   package func opening(at step: Int) -> EpochDecision {
     EpochDecision(isLast: isExhausted, weights: weights(after: step))
   }
 
-  /// What capacity minimises in place of beta KL; nil for other schedules.
+  /// The term that the capacity objective minimises in place of beta KL, in nats; nil for other schedules.
   package func constraint(_ kl: Double, after steps: Int) -> Double? { control?.constraint(kl, after: steps) }
 
-  /// After the sums of a step (counted from 0) are known: what to do with it. `signalled`: some rank was asked to stop.
+  /// Decides how to continue after a step whose sums over all ranks are known.
+  ///
+  /// - Parameters:
+  ///   - step: The step, counted from 0.
+  ///   - means: Means over the samples of all ranks.
+  ///   - signalled: Whether any rank received a signal to stop.
   package mutating func direct(step: Int, _ means: ELBOMeans, signalled: Bool) -> StepDecision {
     control?.advance(&state.control, after: step, means)
     var decision = StepDecision(
@@ -162,7 +173,7 @@ package struct Coordinator: Sendable {
     return decision
   }
 
-  /// A step passed with finite values.
+  /// Records that `step` produced finite values.
   package mutating func passed(step: Int) {
     if state.failingStep >= 0, step >= state.failingStep {
       state.failingStep = -1
@@ -170,8 +181,14 @@ package struct Coordinator: Sendable {
     }
   }
 
-  /// Decides on going back after step `step` was not finite; throws when it was tried too often. - until: the step that
-  /// must have been done for the failure to have passed.
+  /// Records that `step` produced non-finite values and halves the learning rate for the retry.
+  ///
+  /// - Parameters:
+  ///   - step: The failing step, counted from 0.
+  ///   - passing: The step that must succeed before the failure counts as resolved; nil means `step`.
+  ///   - restored: The step of the checkpoint that the run returns to.
+  ///   - cause: Description of the failure for the error message.
+  /// - Throws: `Failure` with the status `diverged` after more than `monitor.max_rollbacks` failures.
   package mutating func fail(at step: Int, until passing: Int? = nil, restored: Int, cause: String) throws(Failure) {
     let passing = passing ?? step
     if state.failingStep < 0 || passing > state.failingStep { state.failingStep = passing }
@@ -189,28 +206,31 @@ package struct Coordinator: Sendable {
     state.learningRateFactor *= 0.5
   }
 
-  /// After an epoch on always the same batches: a message when it learns nothing, said once.
+  /// Returns a message if the run trains on a few fixed batches (`train.overfit_batches`) and does not learn them. The
+  /// message is returned once.
   package mutating func overfitting(_ train: ELBOMeans, epoch: Int, step: Int, isLast: Bool) -> String? {
     guard configuration.train.overfitBatches > 0 else { return nil }
     return OverfitWatch.judge(train, epoch: epoch, step: step, isLast: isLast, &state.overfit)
   }
 
-  /// After validation: whether it is the best so far, and whether there is use in another epoch.
+  /// Decides after validation whether the epoch is the best so far and whether training should continue.
   package mutating func judge(
     _ report: ValidationReport, step: Int, isWhole: Bool, isKept: Bool
   ) -> EarlyStopping.Verdict {
     epochs.judge(report, step: step, isWhole: isWhole, isKept: isKept, &state.epochs)
   }
 
-  /// Whether the run has stopped early: `monitor.patience` is spent.
+  /// Whether the run has stopped early: `monitor.patience` epochs have passed without an improvement.
   package var isExhausted: Bool { epochs.isExhausted(state.epochs) }
 
-  /// After validation: a message when the posterior has collapsed, said once until it recovers.
+  /// Returns a message after validation if the posterior has collapsed. Unless a collapse is fatal, the message is
+  /// returned once and not again until the posterior has recovered.
   package mutating func collapse(_ report: ValidationReport, step: Int, beta: Double, elements: Int) -> String? {
     let monitor = configuration.monitor
     state.quietEpochs = report.means.kl < monitor.collapseKL ? state.quietEpochs + 1 : 0
     state.deadEpochs = report.activeUnits == 0 ? state.deadEpochs + 1 : 0
-    // Means spread only after some hundred updates: on a small set, epochs without active units say nothing before.
+    // The posterior means spread out only after some hundred updates. On a small data set, earlier epochs without
+    // active units are not a sign of collapse.
     let weight = LintFacts(configuration, elements: elements).weight(beta: beta)
     let collapsed =
       state.quietEpochs >= monitor.collapseEpochs
@@ -229,10 +249,10 @@ package struct Coordinator: Sendable {
       + "the decoder ignores z.\n  likely cause: \(likely.cause)\n  fix: \(likely.fix)"
   }
 
-  /// Whether a collapse ends the run, once treatments, if any, are spent.
+  /// Whether a collapse ends the run. Treatments, if any are configured, are tried first.
   private var isFatal: Bool { configuration.monitor.failOnCollapse || configuration.monitor.onCollapse == .stop }
 
-  /// What to do about a collapse that was told just now.
+  /// The response to a collapse that was just reported.
   package var response: CollapseResponse {
     let monitor = configuration.monitor
     let isTreatable = [.restartAnnealing, .freeBits].contains(monitor.onCollapse)
@@ -240,27 +260,31 @@ package struct Coordinator: Sendable {
     return isFatal ? .stop : .warn
   }
 
-  /// Treats the collapse, and waits for another before it judges anew. `step`: updates done.
+  /// Applies a treatment to a collapsed posterior and resets the counters of the collapse detection.
+  ///
+  /// - Parameter step: Number of updates done.
+  /// - Returns: A description of the treatment; nil if the response is not a treatment.
   package mutating func treat(_ response: CollapseResponse, step: Int) -> String? {
     let words: String
     switch response {
     case .warn, .stop: return nil
     case .restartAnnealing:
-      // As long as the first rise, but so that as much is left at full weight.
+      // The new rise is as long as the configured warm-up, but at most half of the remaining steps and at least one
+      // epoch.
       let rise = max(stepsPerEpoch, min(Int(beta.warmup), (totalSteps - step) / 2))
       words = state.treatments.restartAnnealing(at: step, over: rise)
     case .freeBits: words = state.treatments.raiseFreeBits(from: configuration.objective.freeBits)
     }
     (state.quietEpochs, state.deadEpochs, state.collapseReported) = (0, 0, false)
-    // Epochs of the old objective, or within the new rise, say nothing of those to come.
+    // Epochs with the old objective, or within the new rise, cannot be compared with the epochs to come.
     state.epochs.waitAnew(until: state.treatments.riseEnd)
     return words
   }
 
-  /// Free bits of the coming step.
+  /// Free bits in the next step, in nats per unit.
   package var freeBits: Double { state.treatments.freeBits ?? configuration.objective.freeBits }
 
-  /// After an epoch: what its history shows that has not been said.
+  /// Findings about the history of epochs that have not been reported yet.
   package mutating func findings(_ report: EpochReport, elements: Int) -> [Finding] {
     state.signs.news(
       EpochHistory.Point(report), SignContext(configuration, elements: elements), isCollapseTold: state.collapseReported
@@ -269,7 +293,7 @@ package struct Coordinator: Sendable {
 }
 
 extension Coordinator {
-  /// What is told of an epoch beside its numbers, in this order.
+  /// Messages about an epoch in addition to its numbers, in the order in which they are reported.
   package struct EpochNews: Sendable {
     package var findings: [Finding] = []
     package var collapse: String?
@@ -277,8 +301,8 @@ extension Coordinator {
     package var complaint: String?
   }
 
-  /// After validation: everything that is decided and told at the end of an epoch. Sets whether the epoch is the best in
-  /// its report.
+  /// Makes all decisions at the end of an epoch, after validation, and collects the messages about it. The coordinator
+  /// fills in the fields of `report` that only it knows, such as `isBest`.
   package mutating func close(_ report: inout EpochReport, at place: EpochPlace) -> (EpochDecision, EpochNews) {
     var decision = EpochDecision(), news = EpochNews()
     let verdict = judge(report.valid, step: place.step, isWhole: place.isWhole, isKept: place.isKept)

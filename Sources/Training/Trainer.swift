@@ -5,22 +5,23 @@ import Kernels
 import Optimizers
 import VAE
 
-/// The training loop, the same on every rank: steps, what an epoch ends with, and checkpoints. Whatever changes control
-/// flow was decided by rank 0, from values that were reduced over all ranks.
+/// The training loop, which is the same on every rank: steps, the work at the end of an epoch, and checkpoints.
+///
+/// Rank 0 makes every decision that changes the control flow, from values that were reduced over all ranks.
 package final class Trainer {
   let configuration: Configuration
   let communicator: Communicator
   let engine: StepEngine
   let checkpoints: Checkpoints
-  /// On rank 0.
+  /// Set on rank 0 only.
   var coordinator: Coordinator?
-  /// Of the epoch under way.
+  /// Sums over the current epoch.
   var sums: EpochSums
   private let review: EpochReview
   private let observers: [any TrainingObserver]
   private let setup: TrainingSetup
 
-  /// Collective.
+  /// Prepares the training of `setup`. Collective.
   package init(
     _ setup: TrainingSetup, observers: [any TrainingObserver], faults: PlantedFaults = PlantedFaults()
   ) throws(Failure) {
@@ -33,12 +34,12 @@ package final class Trainer {
     review = try EpochReview(setup)
   }
 
-  /// Gives shared memory back; collective.
+  /// Releases shared memory. Collective.
   package func close() { engine.close() }
 
   private var clock: PhaseClock { engine.clock }
 
-  /// Trains to the end, or to the first reason to stop. Collective.
+  /// Trains until the run is finished or has a reason to stop. Collective.
   package func run() throws(Failure) -> StopReason {
     tellStart()
     let isExhausted = try open()
@@ -105,7 +106,7 @@ package final class Trainer {
     let place = place(last, isLast: isLast)
     var report = try review.report(place, last: last, sums)
     guard report.valid.means.negativeELBO.isFinite else {
-      // The last update made parameters that no step has used yet: the same as a step that is not finite.
+      // The last update produced parameters that no step has used yet. This is handled like a non-finite step.
       try rollBack(failing: place.step - 1, inValidation: true)
       return nil
     }
@@ -140,7 +141,8 @@ package final class Trainer {
       ], when: "after an epoch")
   }
 
-  /// Rank 0 decides, and all follow; what there is to tell of the epoch stays on rank 0. Collective.
+  /// Makes rank 0's decisions about the epoch and applies them on every rank. The messages about the epoch stay on rank
+  /// 0. Collective.
   private func decide(
     on report: inout EpochReport, at place: EpochPlace
   ) throws(Failure) -> (EpochDecision, Coordinator.EpochNews?) {
@@ -151,7 +153,7 @@ package final class Trainer {
     return (try follow(judged?.0), judged?.1)
   }
 
-  /// Tells every rank what rank 0 has decided; returns it. Collective.
+  /// Broadcasts rank 0's decision to every rank, applies it, and returns it. Collective.
   private func follow(_ decided: EpochDecision?) throws(Failure) -> EpochDecision {
     var decision = decided ?? EpochDecision()
     try communicator.broadcastValue(&decision)
@@ -159,7 +161,7 @@ package final class Trainer {
     return decision
   }
 
-  /// On rank 0.
+  /// Reports an epoch to the observers, on rank 0.
   private func tell(_ report: EpochReport, _ news: Coordinator.EpochNews, _ place: EpochPlace) {
     emit(.epoch(report))
     tell(news.findings, epoch: place.epoch)
@@ -183,11 +185,12 @@ package final class Trainer {
 
   // MARK: Checkpoints
 
-  /// Weights of the coming step, as rank 0 has them; returns whether the run has stopped early already. Collective.
+  /// Applies rank 0's weights for the next step. Returns whether the run has already stopped early. Collective.
   @discardableResult
   func open() throws(Failure) -> Bool { try follow(coordinator?.opening(at: engine.cursor.step)).isLast }
 
-  /// Something to go back to from the first step on; a place that takes no checkpoint is found out now, not at the end.
+  /// Ensures that there is a checkpoint to return to from the first step on. If checkpoints cannot be written, the run
+  /// fails here and not at the end of the training.
   private func begin() throws(Failure) {
     clock.enter(.checkpoint)
     try communicator.together { () throws(Failure) in
@@ -200,8 +203,10 @@ package final class Trainer {
     }
   }
 
-  /// All ranks are at a checkpoint, whether or not rank 0, which alone knows what is saved, writes one. A failure is a
-  /// warning, and the next checkpoint is another try; that of the last one is the run's own, told when it stops.
+  /// Saves a checkpoint. All ranks call this method, but only rank 0 writes, because only it knows what is saved.
+  ///
+  /// A failure is reported as a warning, because the next checkpoint is another attempt. After the last checkpoint, the
+  /// failure is reported when the run stops.
   private func save(best: Bool, isLast: Bool = false, unlessSaved: Bool = false) {
     clock.enter(.checkpoint)
     let step = engine.cursor.step
@@ -215,7 +220,7 @@ package final class Trainer {
     }
   }
 
-  /// On rank 0.
+  /// Writes a checkpoint, on rank 0.
   private func write(_ coordinator: Coordinator, best: Bool) throws(Failure) {
     engine.exchange.awaitRelease()
     var state = setup.state
@@ -230,7 +235,7 @@ package final class Trainer {
   func emit(_ event: TrainingEvent) {
     for observer in observers {
       do { try observer.observe(event) } catch {
-        // What cannot be written is told by those who can speak; training goes on.
+        // The remaining observers report what this one could not write. Training continues.
         for other in observers where other !== observer { try? other.observe(.warning("\(error)")) }
       }
     }
@@ -238,10 +243,10 @@ package final class Trainer {
 }
 
 extension Configuration {
-  /// Steps of the whole training.
+  /// Number of steps of the whole training.
   package func totalSteps(_ plan: BatchPlan) -> Int { isTrial ? 1 : plannedSteps(plan) }
 
-  /// What schedules are laid out for: a trial has those of the training that it is for.
+  /// Number of steps that the schedules are laid out for. A trial run uses the schedules of the full training.
   package func plannedSteps(_ plan: BatchPlan) -> Int {
     let (all, overflow) = train.maxEpochs.multipliedReportingOverflow(by: plan.stepsPerEpoch)
     let epochs = overflow ? Int.max : all

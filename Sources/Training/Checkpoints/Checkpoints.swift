@@ -5,36 +5,41 @@ import Layers
 import Optimizers
 import Persistence
 
-/// Saves and restores what a run is made of. Only rank 0 touches the disk and knows what is on it; restored values
-/// reach the others by broadcast, and nothing that the others decide depends on what is asked here.
+/// Saves and restores the state of a run.
+///
+/// Only rank 0 accesses the disk and knows which checkpoints exist. Restored values reach the other ranks by broadcast,
+/// and the other ranks make no decisions from the return values of this class.
 package final class Checkpoints {
   private let store: CheckpointStore?
   private let metadata: [String: String]
   private var saved: Set<Int> = []
-  /// The newest checkpoint, until a finite step beyond it has shown it to be valid.
+  /// Step of the newest checkpoint until a later finite step has shown that it is valid.
   private var unproven: Int?
   private var proven: Int?
   private var lastFailure: Failure?
-  /// When one checkpoint was named, no other will do.
+  /// Set if the path names a single checkpoint. No other checkpoint is used then.
   private var onlyStep: Int?
-  /// The directory, absolute and without links; what it is when it is not there. Empty on ranks other than 0.
+  /// Absolute path of the directory with symbolic links resolved; empty on ranks other than 0. It identifies the
+  /// directory even after it was removed.
   private let place: String
-  /// Called before anything is written; makes the run directory anew where it has vanished, and says so.
+  /// Called before a checkpoint is written. It recreates the run directory if it has vanished, and returns a notice for
+  /// the user in that case.
   package var beforeSaving: () throws(Failure) -> String? = { () throws(Failure) in nil }
-  /// Called once more when a checkpoint is written and about to take its name.
+  /// Called when a checkpoint is written completely and is about to be renamed to its final name.
   package var beforeInstalling: () -> Void {
     get { store?.beforeInstalling ?? {} }
     set { store?.beforeInstalling = newValue }
   }
 
-  /// - directory: where checkpoints live; nil on ranks other than 0.
+  /// Creates an object that writes to and reads from `directory`, which is nil on ranks other than 0.
   package init(directory: String?, keep: Int, metadata: [String: String]) {
     store = directory.map { CheckpointStore(directory: $0, keep: keep) }
     place = directory.map(Checkpoints.absolute) ?? ""
     self.metadata = metadata
   }
 
-  /// To read from a run directory, its `checkpoints`, or one checkpoint; nil on ranks other than 0.
+  /// Creates an object that reads checkpoints. `path` is a run directory, its subdirectory `checkpoints`, or a single
+  /// checkpoint; it is nil on ranks other than 0.
   package init(reading path: String?) {
     metadata = [:]
     guard var path else {
@@ -43,7 +48,7 @@ package final class Checkpoints {
     }
     while path.count > 1, path.hasSuffix("/") { path.removeLast() }
     let resolved = URL(fileURLWithPath: path).resolvingSymlinksInPath()
-    // What was removed since is still known by its name.
+    // A checkpoint that no longer exists is recognised by its name.
     let parent = resolved.deletingLastPathComponent()
     let isNamedAsOne = resolved.lastPathComponent.hasPrefix("step-") && parent.lastPathComponent == "checkpoints"
     if isNamedAsOne || FileManager.default.fileExists(atPath: path + "/state.json") {
@@ -62,21 +67,25 @@ package final class Checkpoints {
     URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path
   }
 
-  /// In the optimiser's file, before the names of the parameters that training goes on from; where they are averaged.
+  /// Prefix of parameter names in the optimiser's file. It is used if the parameters are averaged, for the values that
+  /// training continues from.
   private static let trained = "trained"
 
-  /// Whether both are the same directory; root only.
+  /// Whether both objects refer to the same directory; rank 0 only.
   func isSamePlace(as other: Checkpoints) -> Bool { place == other.place }
 
-  /// What a run that begins from this checkpoint remembers of it.
+  /// The record of this checkpoint that a run keeps if it starts from it.
   func origin(step: Int) -> TrainingState.Origin { TrainingState.Origin(checkpoints: place, step: step) }
 
-  /// Whether a run that began from there began from what is named here.
+  /// Whether a run with this origin started from the checkpoint or directory that this object refers to.
   func isOrigin(_ origin: TrainingState.Origin?) -> Bool {
     origin?.checkpoints == place && (onlyStep == nil || onlyStep == origin?.step)
   }
 
-  /// Returns what the user should know, beside that it was saved.
+  /// Writes a checkpoint. On ranks other than 0, nothing is done.
+  ///
+  /// - Returns: A notice for the user if something unexpected happened; otherwise nil.
+  /// - Throws: `Failure` if the checkpoint cannot be written.
   package func save(
     _ state: TrainingState, _ parameters: ParameterStore, _ optimizer: Optimizer, best: Bool
   ) throws(Failure) -> String? {
@@ -91,9 +100,10 @@ package final class Checkpoints {
     metadata["vae_dist.step"] = "\(state.step)"
     metadata["vae_dist.epoch"] = "\(state.epoch)"
     let header = Safetensors.encodeHeader(described, metadata: metadata)
-    // The model is what validation saw: the average, where there is one. What training goes on from is the optimiser's.
+    // The model file contains the parameters that validation used, which are the average if there is one. The
+    // parameters that training continues from are in the optimiser's file.
     let values = FileValues(parameters, optimizer.average ?? parameters.values)
-    // Statistics have no moments, and the average has them as they are.
+    // Statistics have no optimiser state, and the average contains them unchanged.
     let learned = zip(parameters.parameters, described).filter(\.0.isLearned).map(\.1)
     let states = Array(zip(optimizer.settings.rule.state, optimizer.state))
     var kinds = states.map { ($0, FileValues(parameters, $1, learnedOnly: true)) }
@@ -128,7 +138,7 @@ package final class Checkpoints {
     return notice
   }
 
-  /// Before the first step: whether checkpoints can be written at all; root only.
+  /// Checks before the first step that checkpoints can be written; rank 0 only.
   package func requireWritable() throws(Failure) { try store?.requireWritable() }
 
   private func note(step: Int) {
@@ -136,26 +146,29 @@ package final class Checkpoints {
     unproven = step
   }
 
-  /// Whether this run wrote it or began from it, and it is there still: a directory can vanish; root only.
+  /// Whether this run wrote or started from the checkpoint of `step` and the checkpoint still exists; rank 0 only.
   package func isSaved(step: Int) -> Bool { saved.contains(step) && store?.steps().contains(step) ?? false }
 
-  /// Whether the weights of a step are on disk; root only.
+  /// Whether the checkpoint of `step` exists; rank 0 only.
   func has(step: Int) -> Bool { store?.steps().contains(step) ?? false }
 
-  /// The name `best` is that of a step, or of another where the weights of that one are gone; root only.
+  /// Points the name `best` to the checkpoint of `step`, or to that of `other` if the first no longer exists; rank 0
+  /// only.
   func markBest(_ step: Int, or other: Int? = nil) {
     guard let found = [step, other].compactMap({ $0 }).first(where: has) else { return }
     try? store?.markBest(found)
   }
 
-  /// A step (counted from 0) had finite sums: the checkpoint before it is valid.
+  /// Records that `step`, counted from 0, was finite, which shows that the checkpoint before it is valid.
   package func passed(step: Int) {
     guard let candidate = unproven, step >= candidate else { return }
     proven = candidate
     unproven = nil
   }
 
-  /// Throws on every rank when the last state could not be written.
+  /// Checks that the last state was saved. Collective.
+  ///
+  /// - Throws: `Failure` on every rank if it was not.
   package func requireSaved(step: Int, _ communicator: Communicator) throws(Failure) {
     try communicator.together { () throws(Failure) in
       guard communicator.isRoot, !isSaved(step: step) else { return }
@@ -166,7 +179,7 @@ package final class Checkpoints {
     }
   }
 
-  /// What to go back to after a step that was not finite: the newest checkpoint proven valid; root only.
+  /// The state to return to after a non-finite step: the newest checkpoint that is known to be valid; rank 0 only.
   package func lastValid() throws(Failure) -> TrainingState {
     guard let store else { throw Failure(.failure, "only rank 0 has checkpoints") }
     let newest = store.newestValid(atMost: proven ?? unproven ?? 0)
@@ -178,7 +191,7 @@ package final class Checkpoints {
     return try load(step: step)
   }
 
-  /// Removes checkpoints newer than the one that the run went back to: nobody has shown them to be valid; root only.
+  /// Removes the checkpoints above the step that the run returned to, because they may be invalid; rank 0 only.
   package func discard(above step: Int) {
     try? store?.discard(above: step)
     saved = saved.filter { $0 <= step }
@@ -186,8 +199,10 @@ package final class Checkpoints {
     proven = step
   }
 
-  /// The newest checkpoint that verifies and has a sound state, and what was passed over; root only. `fault`: what else
-  /// may be wrong with a state, in words.
+  /// Finds the newest checkpoint that can be verified and has a plausible state; rank 0 only.
+  ///
+  /// - Parameter fault: Returns a description of an additional fault in a state, or nil.
+  /// - Returns: The state, if any, and the newer checkpoints that were skipped.
   package func newest(
     where fault: (TrainingState) -> String?
   ) -> (state: TrainingState?, skipped: [(step: Int, reason: Failure)]) {
@@ -216,7 +231,7 @@ package final class Checkpoints {
     }
   }
 
-  /// state.json of a checkpoint; root only.
+  /// Reads state.json of the checkpoint of `step`; rank 0 only.
   package func load(step: Int) throws(Failure) -> TrainingState {
     guard let store else { throw Failure(.failure, "only rank 0 has checkpoints") }
     let path = store.path(step: step) + "/state.json"
@@ -229,7 +244,7 @@ package final class Checkpoints {
     return state
   }
 
-  /// Parameters and moments of a checkpoint, on every rank. Collective.
+  /// Restores parameters and optimiser state from a checkpoint on every rank. Collective.
   package func restore(
     step: Int, _ parameters: ParameterStore, _ optimizer: Optimizer, _ communicator: Communicator
   ) throws(Failure) {
@@ -259,8 +274,8 @@ package final class Checkpoints {
     proven = step
   }
 
-  /// The run goes on from this step: its checkpoint is there already, and still has to be shown valid; an older one
-  /// serves until then; root only.
+  /// Records that the run continues from the existing checkpoint of `step`; rank 0 only. Until a finite step has shown
+  /// that this checkpoint is valid, a rollback uses the next older one.
   package func resumed(at step: Int) {
     guard let onDisk = store?.steps(), onDisk.contains(step) else { return }
     note(step: step)
@@ -269,7 +284,8 @@ package final class Checkpoints {
 }
 
 extension SafetensorsFile {
-  /// Copies a parameter, or what belongs to it under a longer name, to its place in a flat buffer.
+  /// Copies the tensor of a parameter, or one whose name has an additional prefix, to the parameter's place in a flat
+  /// buffer.
   package func copy(
     _ parameter: Parameter, prefix: String = "", into buffer: UnsafeMutablePointer<Float>
   ) throws(Failure) {

@@ -5,19 +5,21 @@ import Kernels
 import Layers
 import Persistence
 
-/// Weights of another model, whoever trained it, that a training begins with.
+/// Weights of an existing model from which a training starts. They can come from another program.
 struct InitialWeights {
   private let path: String
   private let file: SafetensorsFile
 
-  /// - place: a run directory (its newest checkpoint), a checkpoint, or a `.safetensors` file.
+  /// Opens the weights.
+  ///
+  /// - Parameter place: A run directory, whose newest checkpoint is used, a checkpoint, or a `.safetensors` file.
   init(_ place: String) throws(Failure) {
-    // A file of another program says nothing of itself and is as good.
+    // A `.safetensors` file is not opened as a `ModelFile`, because a file from another program lacks its metadata.
     path = place.hasSuffix(".safetensors") ? place : try ModelFile(place).path
     file = try SafetensorsFile(path: path)
   }
 
-  /// Copies all parameters: names and shapes are the model's, and none is left over.
+  /// Copies all parameters. The names and shapes in the file must be exactly those of the model.
   func fill(_ store: ParameterStore) throws(Failure) {
     if let fault = firstFault(store) {
       throw Failure(
@@ -27,7 +29,8 @@ struct InitialWeights {
     for parameter in store.parameters { try take(parameter, into: store) }
   }
 
-  /// Training from what is no number would only be rolled back again and again.
+  /// Copies one parameter. Values that are not finite are refused, because training would only be rolled back
+  /// repeatedly.
   private func take(_ parameter: Parameter, into store: ParameterStore) throws(Failure) {
     try file.copy(parameter, into: store.values)
     let values = UnsafeBufferPointer(start: store.values + parameter.offset, count: parameter.shape.count)
@@ -38,7 +41,7 @@ struct InitialWeights {
     }
   }
 
-  /// Copies what fits; returns the names of what stays as it begins.
+  /// Copies the tensors that fit. Returns the names of the parameters that keep their initial values.
   func fillPartially(_ store: ParameterStore) throws(Failure) -> [String] {
     let fitting = store.parameters.filter { shape(of: $0.name) == $0.fileShape }
     guard !fitting.isEmpty else {
@@ -66,14 +69,14 @@ struct InitialWeights {
     return extra.map { "\(path.printable) has a tensor \"\($0.name.printable)\", which the model has not" }
   }
 
-  /// What its user may not have meant.
+  /// Returns a warning if the weights were trained on data with a different scaling.
   func warning(_ scaling: Scaling) -> String? {
     guard let other = try? ModelMetadata(file.metadata, path: path), other.scaling != scaling else { return nil }
     return "train.init_from: \(path.printable) was trained on data that was scaled otherwise"
   }
 
-  /// Every rank reads the file; that all found the same is seen where they compare their parameters. Returns what is to
-  /// be said. Collective.
+  /// Reads the weights on every rank. A later comparison of the parameters ensures that all ranks have read the same
+  /// values. Returns warnings for the user. Collective.
   static func take(
     _ configuration: Configuration, _ store: ParameterStore, _ scaling: Scaling, _ communicator: Communicator
   ) throws(Failure) -> [String] {

@@ -2,7 +2,7 @@ import Foundation
 import Kernels
 import Persistence
 
-/// A model on disk: a run directory, a checkpoint directory, or a `.safetensors` file.
+/// A model on disk, given by a run directory, a checkpoint directory, or a `.safetensors` file.
 package struct ModelFile {
   package let path: String
   package let metadata: ModelMetadata
@@ -10,11 +10,14 @@ package struct ModelFile {
   package let step: Int
   package let epoch: Int
   package let digest: String
-  /// The state of training that lies beside the model in a checkpoint.
+  /// The training state of the checkpoint that contains the model; nil if there is none.
   package let training: TrainingState?
-  /// Checkpoints that were passed over because they are damaged.
+  /// Warnings about checkpoints that were skipped because they are damaged.
   package let warnings: [String]
 
+  /// Opens a model and computes its digest.
+  ///
+  /// - Throws: `Failure` if there is no model at this path, or if it is damaged or was not written by this program.
   package init(_ place: String) throws(Failure) {
     var place = place, warnings = [String]()
     while place.count > 1, place.hasSuffix("/") { place.removeLast() }
@@ -60,7 +63,7 @@ package struct ModelFile {
     return store.path(step: step) + "/model.safetensors"
   }
 
-  /// SHA-256 over the bytes of all parameters, in the order of the file, which is the order of the store.
+  /// SHA-256 of the bytes of all parameters, in the order of the file, which is the order of the parameter store.
   private static func digest(_ file: SafetensorsFile, path: String) throws(Failure) -> String {
     let hash = SHA256()
     let total = file.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }

@@ -4,13 +4,13 @@ import Foundation
 import Kernels
 import Persistence
 
-/// What a model file says of itself, so that it needs nothing else: configuration, extent of a sample, scaling, the
-/// columns of a table, and what classes or attributes it is told.
+/// Metadata of a model file that make the file self-contained: the configuration, the shape of a sample, the scaling,
+/// the columns of a table, and the classes or attributes that the model is conditioned on.
 package struct ModelMetadata {
   package var configuration: Configuration
   package var shape: SampleShape
   package var scaling: Scaling
-  /// Of a mixed table.
+  /// Columns of a mixed table; nil for other data.
   package var schema: TableSchema?
   package var condition: Condition?
 
@@ -43,7 +43,10 @@ package struct ModelMetadata {
     return known
   }
 
-  /// Reads what `entries` wrote; `path` is for messages.
+  /// Parses the result of `entries`.
+  ///
+  /// - Parameter path: Path of the file, for error messages.
+  /// - Throws: `Failure` if the metadata are missing or inconsistent.
   package init(_ entries: [String: String], path: String) throws(Failure) {
     func foreign(_ what: String) -> Failure {
       Failure(

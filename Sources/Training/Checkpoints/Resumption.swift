@@ -4,12 +4,12 @@ import Kernels
 import Layers
 import Optimizers
 
-/// Whether a run goes on from a checkpoint.
+/// Whether a run continues from a checkpoint.
 package enum ResumeMode: Sendable, Equatable {
-  /// If the run directory has one.
+  /// Resume if the run directory contains a checkpoint.
   case auto
   case none
-  /// From this run or checkpoint directory, which must have one.
+  /// Resume from this run or checkpoint directory, which must contain a checkpoint.
   case path(String)
 
   var text: String {
@@ -21,18 +21,18 @@ package enum ResumeMode: Sendable, Equatable {
   }
 }
 
-/// The checkpoint that a run goes on from: found and judged on rank 0, restored on all.
+/// Finds the checkpoint that a run continues from and checks it on rank 0, then restores it on all ranks.
 final class Resumption {
   private let mode: ResumeMode
-  /// The run as it would begin.
+  /// The initial state of a run that does not resume.
   private let fresh: TrainingState
   private let schema: ConfigurationSchema
   private let stepsPerEpoch: Int
-  /// The run's own checkpoints, and where to look for one.
+  /// The run's own checkpoints, and the checkpoints to resume from.
   private let own: Checkpoints
   private let named: Checkpoints
   private let communicator: Communicator
-  /// Whether the checkpoint is one of the run's own, though another run was named; on rank 0.
+  /// Whether the run continues from its own checkpoint although another run was named; on rank 0.
   private var goesOn = false
   private(set) var warnings: [String] = []
 
@@ -54,7 +54,9 @@ final class Resumption {
     }
   }
 
-  /// The state of the checkpoint, or nil where there is none to go on from. Collective.
+  /// Returns the state to resume from, or nil if there is none. Collective.
+  ///
+  /// - Throws: `Failure` if no checkpoint is readable, or if the run cannot continue from it with this configuration.
   func find() throws(Failure) -> TrainingState? {
     guard mode != .none else { return nil }
     let bytes = try communicator.together { () throws(Failure) in try choose() }
@@ -65,7 +67,7 @@ final class Resumption {
     return saved
   }
 
-  /// Brings parameters and moments back; returns the state as this run has it. Collective.
+  /// Restores parameters and optimiser state. Returns the state that this run continues with. Collective.
   func restore(_ saved: TrainingState, _ store: ParameterStore, _ optimizer: Optimizer) throws(Failure) -> TrainingState
   {
     let source = goesOn ? own : named
@@ -80,7 +82,7 @@ final class Resumption {
     return state
   }
 
-  /// The state to go on from, encoded; empty when there is none, and on ranks other than 0.
+  /// The encoded state to resume from; empty if there is none, and on ranks other than 0.
   private func choose() throws(Failure) -> [UInt8] {
     guard communicator.isRoot else { return [] }
     if case .path = mode, let own = try ownLater() { return try own.encoded() }
@@ -101,8 +103,8 @@ final class Resumption {
       .missingInput, "\(path): no checkpoint to resume from", hint: "give a run directory or one of its checkpoints")
   }
 
-  /// A run that began from what is named before goes on from its own newest checkpoint. One with later checkpoints of
-  /// another descent is not overwritten.
+  /// A run that has already started from the named checkpoint continues from its own newest checkpoint. The method
+  /// throws if the run directory has later checkpoints of a different origin, so that they are not overwritten.
   private func ownLater() throws(Failure) -> TrainingState? {
     guard !named.isSamePlace(as: own) else { return nil }
     let newest = own.newest(where: fault)
@@ -119,7 +121,7 @@ final class Resumption {
       hint: "choose another --run for what begins at step \(step)")
   }
 
-  /// What is wrong with a state of this very training, beside its numbers by themselves.
+  /// Describes a position that is impossible in a run with this batch plan; nil if there is none.
   private func fault(_ saved: TrainingState) -> String? {
     let isSamePlan =
       (saved.batchSize, saved.slots, saved.trainSamples) == (fresh.batchSize, fresh.slots, fresh.trainSamples)
@@ -135,7 +137,8 @@ final class Resumption {
     }
   }
 
-  /// What would change the bits of the run is refused or said.
+  /// Compares the saved state with this run. A difference in the model, the batch plan or the training data throws, and
+  /// other differences that change the results add a warning.
   private func checkSame(_ saved: TrainingState) throws(Failure) {
     var differing: [String] = []
     func compare<T: Equatable>(_ name: String, _ old: T, _ new: T) {

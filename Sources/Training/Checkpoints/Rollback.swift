@@ -2,10 +2,13 @@ import Communication
 import Kernels
 
 extension Trainer {
-  /// All ranks together: find the first operation that was not finite, go back to the last valid checkpoint, halve the
-  /// learning rate, and key the noise anew. Collective.
+  /// Finds the first operation with a non-finite result, returns to the last valid checkpoint, halves the learning
+  /// rate, and rekeys the noise. Collective.
   ///
-  /// - inValidation: the step was finite, and what it made was not; so only the step after it shows that this has passed.
+  /// - Parameters:
+  ///   - failing: The failing step, counted from 0.
+  ///   - inValidation: Whether the step itself was finite, but validation with the resulting parameters was not. In
+  ///     that case, only the following step can show that the failure has been overcome.
   func rollBack(failing: Int, inValidation: Bool = false) throws(Failure) {
     engine.exchange.awaitRelease()
     let found = inValidation ? StepEngine.NonFinite.inValidation : try engine.findNonFinite() ?? StepEngine.NonFinite()
@@ -30,14 +33,14 @@ extension Trainer {
     try open()
   }
 
-  /// The root chooses what to go back to, and whether to try at all; the others follow its answer. Collective.
+  /// Chooses the state to return to, on rank 0, or gives up. The other ranks follow. Collective.
   private func choose(failing: Int, until passing: Int, _ found: StepEngine.NonFinite) throws(Failure) -> TrainingState
   {
     let bytes = try communicator.together { () throws(Failure) -> [UInt8] in
       guard coordinator != nil else { return [] }
       var chosen = try checkpoints.lastValid()
       try coordinator?.fail(at: failing, until: passing, restored: chosen.step, cause: found.text)
-      // What it knows of failures stays; what it judged of epochs that are undone goes.
+      // The record of failures is kept. The judgements about epochs that are undone are dropped.
       if let coordinator { chosen.coordinator.keepFailures(of: coordinator.state) }
       if !checkpoints.has(step: chosen.coordinator.epochs.bestStep) { chosen.coordinator.epochs.forgetBest() }
       return try chosen.encoded()

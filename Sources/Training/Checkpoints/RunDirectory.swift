@@ -6,12 +6,12 @@ import Settings
 import Synchronization
 import VAE
 
-/// What a run leaves behind: configuration, command, environment, metrics, epochs, status. Appended to, never wiped;
-/// rank 0 only.
+/// Writes the files of a run: configuration, command, environment, metrics, epochs and status. Existing files are
+/// extended, never deleted. Rank 0 only.
 ///
-/// A queue writes. What a step has to say is handed to it and not waited for, so that a slow disk does not hold the
-/// ranks in a step; the rest is written between steps, where all of them are patient. `seen`, `troubles` and `backlog`
-/// are anybody's, everything else that changes is the queue's.
+/// A serial queue does the writing. The lines of steps are handed to it without waiting, so that a slow disk does not
+/// delay a step. Everything else is written between steps, while the caller waits. `seen`, `troubles` and `backlog` may
+/// be accessed from any thread; all other mutable state belongs to the queue.
 package final class RunDirectory: TrainingObserver, @unchecked Sendable {
   package let path: String
   private let queue = DispatchQueue(label: "run directory")
@@ -19,24 +19,24 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
   private let lost: @Sendable (Failure) -> Never
   /// The last step and its epoch.
   private let seen = Mutex((step: 0, epoch: 0))
-  /// What went wrong beside the steps, until the next one tells it.
+  /// An error that occurred while the caller did not wait. The next step reports it.
   private let troubles = Mutex<Failure?>(nil)
-  /// Lines that wait to be written.
+  /// Number of lines that wait to be written.
   private let backlog = Atomic<Int>(0)
   private static let longestBacklog = 1 << 16
   private var metrics: LineLog
   private var epochs: LineLog
   private let lines: Preamble
   private var lock: RunLock
-  /// Device and inode of the directory that the open files are in.
+  /// Device and inode of the directory that contains the open files.
   private var identity: [UInt64]
   private let everySteps: Int
-  /// What `status.json` says.
+  /// The value of `state` in `status.json`.
   private var state = "starting"
   private var statusText = ""
   private var attended = ContinuousClock.now
 
-  /// What is written once, and again where the directory has to be made again.
+  /// Files that are written once, and again if the directory must be recreated.
   private struct Preamble {
     let configuration: String
     let command: String
@@ -49,9 +49,18 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     }
   }
 
-  /// Opens the directory, which `lock` holds; metrics beyond the step that the run resumes from are cut back, and so is
-  /// the line of an epoch that it resumes within: `epochs` are finished. `environment`: who and what computes. `lost`
-  /// ends the process at once: it is called when another training has the directory, before anything else is written.
+  /// Opens the run directory.
+  ///
+  /// If the run resumes, metrics beyond its step are removed, and so is the line of an epoch that is resumed in the
+  /// middle.
+  ///
+  /// - Parameters:
+  ///   - lock: The lock of the directory, already held.
+  ///   - environment: Host, program and hardware that the run uses.
+  ///   - step: The step that the run resumes from, if any.
+  ///   - finished: Number of epochs that are finished.
+  ///   - lost: Ends the process. It is called when another training has taken over the directory, before anything else
+  ///     is written.
   package init(
     path: String, lock: RunLock, configuration: Configuration, command: [String], environment: [(String, JSON)],
     resumedFrom step: Int?, epochs finished: Int = .max, lost: @escaping @Sendable (Failure) -> Never
@@ -78,7 +87,7 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     heartbeat = timer
   }
 
-  /// `body` after everything that the queue has to do.
+  /// Runs `body` on the queue, after the work that it already has.
   private func inTurn<T>(_ body: () throws(Failure) -> T) throws(Failure) -> T {
     let result: Result<T, Failure> = queue.sync {
       do throws(Failure) { return .success(try body()) } catch { return .failure(error) }
@@ -90,11 +99,12 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     if try epochs.isEmpty() { try epochs.append(EpochNumber.header) }
   }
 
-  /// Sees that the directory is still there and still this run's. One that has vanished is made again: returns what
-  /// the user should know then.
+  /// Checks that the directory still exists and belongs to this run, and recreates it if it has vanished.
+  ///
+  /// - Returns: A notice for the user if the directory or its lock was recreated.
   package func attend() throws(Failure) -> String? { try inTurn(see) }
 
-  /// Before others are let at a file of the directory: ends the process when it is another's.
+  /// Ends the process if another training has taken over the directory. It is called before other code writes there.
   package func requireLock() {
     try? inTurn { () throws(Failure) in
       if case .lost(let other) = try lock.standing() { lost(lock.takenOver(by: other)) }
@@ -107,7 +117,7 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     if case .lost(let other) = standing { lost(lock.takenOver(by: other)) }
     let isSame = RunDirectory.identity(of: path) == identity
     if isSame, standing == .held { return nil }
-    // Nobody's lock: one that came and went has left its own status.
+    // The lock was removed. If the status is not this run's, another training has used the directory in the meantime.
     if let text = try? DurableFile.read(path + "/status.json"), text != Array(statusText.utf8) {
       lost(lock.takenOver(by: "it has ended since"))
     }
@@ -123,7 +133,7 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     return "the run directory \(path) was moved or removed while training; it is made again, without what was in it"
   }
 
-  /// Lets another training have the directory.
+  /// Releases the directory for other trainings.
   package func close() {
     try? inTurn { () throws(Failure) in
       heartbeat?.cancel()
@@ -136,7 +146,8 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     return stat(path, &status) == 0 ? [UInt64(status.st_dev), UInt64(status.st_ino)] : []
   }
 
-  /// The run that a model file belongs to: for one that stands alone, the directory it is in.
+  /// The run directory of a model file. For a file that is not in a checkpoint, it is the directory that contains the
+  /// file.
   package static func of(_ model: String) -> String {
     let folder = (model as NSString).deletingLastPathComponent
     let above = (folder as NSString).deletingLastPathComponent
@@ -145,7 +156,9 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     return run.isEmpty ? "." : run
   }
 
-  /// Makes a directory and its parents.
+  /// Creates a directory and its parents.
+  ///
+  /// - Throws: `Failure` with the status `cannotCreate` if that fails.
   package static func make(_ path: String) throws(Failure) {
     do {
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
@@ -156,7 +169,7 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     }
   }
 
-  /// Removes the lines of steps that the run went back behind, and of epochs that it has yet to finish.
+  /// Removes the lines of steps after `limit` and of epochs that are not finished yet.
   private func cut(to limit: Int, epochs finished: Int = .max) throws(Failure) {
     struct Line: Decodable { let kind: String?, step: Int?, epoch: Int? }
     try metrics.truncate { text in
@@ -179,7 +192,7 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     }
   }
 
-  /// Nothing is allocated for a step without a line.
+  /// Queues the line of a step. For a step without a line, nothing is allocated.
   private func note(_ report: StepReport) throws(Failure) {
     seen.withLock { $0 = (report.step, report.epoch) }
     if everySteps > 0, report.step % everySteps == 0 {
@@ -198,13 +211,15 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     keep { () throws(Failure) in try writeStatus() }
   }
 
-  /// Does what nobody waits for; the next step tells what went wrong.
+  /// Does work that no caller waits for. The next step reports its errors.
   private func keep(_ body: () throws(Failure) -> Void) {
     do throws(Failure) { try after(body) } catch { troubles.withLock { $0 = $0 ?? error } }
   }
 
-  /// Looks at the directory before something is written there, once a second: what was silent for longer may have lost
-  /// it. What it has to say, and what went wrong beside the steps, is told as a failure, though `body` is done.
+  /// Checks the directory, at most once per second, and then runs `body`. After a longer silence, another training may
+  /// have taken over the directory.
+  ///
+  /// - Throws: A notice or an earlier error, after `body` has run, or the error of `body`.
   private func after(_ body: () throws(Failure) -> Void) throws(Failure) {
     var trouble = troubles.withLock { trouble in trouble.take() }
     if ContinuousClock.now - attended > .seconds(1) {
@@ -278,7 +293,7 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     }
   }
 
-  /// The last word of a run that failed.
+  /// Writes the final status of a run that failed.
   package func writeFailure(_ failure: Failure) {
     try? inTurn { () throws(Failure) in
       try after { () throws(Failure) in
@@ -301,7 +316,7 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     statusText = text
   }
 
-  /// Whether a run that has nothing left to train was killed before it could say so.
+  /// Whether the run did not record its end, which means that it was killed.
   package static func wasCutOff(_ path: String) -> Bool {
     struct Status: Decodable { let state: String }
     let bytes = (try? DurableFile.read(path + "/status.json")) ?? []
@@ -345,7 +360,7 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     ]).text
   }
 
-  /// The line of an epoch, also printed by `--progress json`.
+  /// The line of an epoch in `metrics.jsonl`, which `--progress json` prints as well.
   package static func line(_ report: EpochReport) -> String { EpochNumber.line(report).text }
 }
 
@@ -360,7 +375,7 @@ extension StopReason {
     }
   }
 
-  /// How people say what `word` says.
+  /// Descriptions of the values of `word`, for display.
   static let words = [
     StopReason.finished.word: "finished", StopReason.signalled.word: "stopped by a signal",
     StopReason.maxTime.word: "stopped when its time was up",

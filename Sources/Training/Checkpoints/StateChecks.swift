@@ -1,6 +1,6 @@
 extension TrainingState {
-  /// The first field with a number that no run arrives at, in words. Numbers that pass can be added, multiplied by
-  /// small factors and turned into a Double without a trap or a loss.
+  /// Describes the first field with a value that is impossible in a run; nil if there is none. Values that pass can be
+  /// added, multiplied by small factors, and converted to Double without overflow or loss of precision.
   var fault: String? {
     let counters = 0...1 << 53
     let few = 0...1_000_000
@@ -50,7 +50,7 @@ extension TrainingState {
     return reals.first { !$0.isSound }.map { "\($0.name) is \($0.value), which no run arrives at" }
   }
 
-  /// What is wrong with the place in the epoch for so many steps an epoch, in words.
+  /// Describes why the position in the epoch is impossible with this number of steps per epoch; nil if it is possible.
   func cursorFault(stepsPerEpoch: Int) -> String? {
     let (done, overflow) = epoch.multipliedReportingOverflow(by: stepsPerEpoch)
     guard stepInEpoch < stepsPerEpoch, !overflow, done == step - stepInEpoch else {

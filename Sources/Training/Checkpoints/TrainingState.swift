@@ -2,7 +2,7 @@ import Foundation
 import Kernels
 import Persistence
 
-/// Sums over the steps of the epoch under way.
+/// Sums over the steps of the current epoch.
 package struct EpochSums: Sendable, Equatable, Codable {
   package var weight = 0.0
   package var reconstruction = 0.0
@@ -26,28 +26,29 @@ package struct EpochSums: Sendable, Equatable, Codable {
   }
 }
 
-/// Everything beside parameters and moments that a run needs to go on as if it had never stopped: state.json of a
-/// checkpoint.
+/// The state, besides parameters and optimiser state, that a run needs to continue as if it had not been interrupted.
+/// It is stored as state.json in a checkpoint.
 ///
-/// A counter-based generator has no state, and the cursor counts steps, not ranks. While a run goes on, `StepEngine` owns
-/// the cursor and the update count with it, and rank 0's `Coordinator` owns its own state; this is what is written down.
+/// The random number generators are counter-based and have no state, and the cursor does not depend on the number of
+/// ranks. During a run, `StepEngine` owns the cursor, and rank 0's `Coordinator` owns its own state. This type holds
+/// the values that are saved.
 package struct TrainingState: Sendable, Equatable, Codable {
   package static let currentFormat = 5
   package var format = TrainingState.currentFormat
   package var program = programVersion
-  /// Updates done; epochs finished; steps done of the epoch under way.
+  /// Number of updates done, of epochs finished, and of steps done in the current epoch.
   package var step = 0
   package var epoch = 0
   package var stepInEpoch = 0
-  /// Rollbacks so far: part of the noise's key.
+  /// Number of rollbacks so far, which is part of the key of the noise.
   package var attempt = 0
-  /// Steps that the schedules were laid out for.
+  /// Number of steps that the schedules were laid out for.
   package var plannedSteps = 0
   package var sums = EpochSums()
   /// Weight of the KL in the last step.
   package var beta: Double?
   package var coordinator = Coordinator.State()
-  // What must be the same for the run to go on to the same bits.
+  // Values that must be the same for a resumed run to give the same bits.
   package var seed = 0
   package var batchSize = 0
   package var microbatch = 0
@@ -58,13 +59,13 @@ package struct TrainingState: Sendable, Equatable, Codable {
   package var products = ""
   package var cpuLevel = 0
   package var productThreads = 1
-  /// Every configuration key as text.
+  /// Every configuration key with its value as text.
   package var configuration: [String: String] = [:]
-  /// The checkpoint of another run that this one began from.
+  /// The checkpoint of another run that this run started from.
   package var origin: Origin?
 
   package struct Origin: Sendable, Equatable, Codable {
-    /// Its directory of checkpoints, absolute.
+    /// Absolute path of the directory that contains the checkpoint.
     package var checkpoints: String
     package var step: Int
 
@@ -83,7 +84,9 @@ package struct TrainingState: Sendable, Equatable, Codable {
     }
   }
 
-  /// - Throws: when a number is not finite; such a state must not replace one that is.
+  /// Encodes the state as JSON.
+  ///
+  /// - Throws: `Failure` if a number is not finite, so that a bad state never replaces a good one.
   package func encoded() throws(Failure) -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
@@ -94,7 +97,10 @@ package struct TrainingState: Sendable, Equatable, Codable {
     }
   }
 
-  /// - Throws: `badData`, naming the field, when it is no state of this format or has a number that no run arrives at.
+  /// Decodes a state.
+  ///
+  /// - Throws: `Failure` with the status `badData`, naming the field, if the bytes are not a state in the current
+  ///   format or contain a value that is impossible in a run.
   package static func decode(_ bytes: [UInt8], from path: String) throws(Failure) -> TrainingState {
     struct Header: Decodable { let format: Int, program: String? }
     let data = Foundation.Data(bytes)
@@ -133,5 +139,5 @@ package struct TrainingState: Sendable, Equatable, Codable {
   }
 }
 
-/// Version of this program: in checkpoints and in the start-up agreement.
+/// Version of this program, which is stored in checkpoints and compared between ranks at start-up.
 package let programVersion = "0.1.0"

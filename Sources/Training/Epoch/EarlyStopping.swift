@@ -12,32 +12,32 @@ extension EpochMetric {
     }
   }
 
-  /// Whether epochs with different beta compare.
+  /// Whether values from epochs with different beta can be compared.
   var isFair: Bool { self == .negativeELBO }
 }
 
-/// Which epoch is the best, and when there is no use in another: part of rank 0's judgement.
+/// Decides which epoch is the best and whether further epochs are worthwhile. It is part of rank 0's coordinator.
 package struct EarlyStopping: Sendable {
-  /// What a checkpoint keeps of it.
+  /// The part that is saved in a checkpoint.
   package struct State: Sendable, Equatable, Codable {
-    /// The lowest value of an epoch that was kept, and its step.
+    /// Lowest value among the epochs that were kept, and the step of that epoch.
     package var best: Double?
     package var bestStep = -1
-    /// Whether the best is of an epoch after the warm-up.
+    /// Whether an epoch after the warm-up has been judged.
     package var isSettled = false
-    /// The last value that was better by `monitor.min_delta`, and the epochs since.
+    /// The last value that was an improvement by more than `monitor.min_delta`, and the number of epochs since then.
     package var reference: Double?
     package var staleEpochs = 0
-    /// Steps before which nothing is judged: a treatment changed what is minimised.
+    /// Step before which no epoch counts for patience, because a treatment has changed the objective.
     package var waitsUntil: Int?
 
     mutating func waitAnew(until step: Int?) { (reference, staleEpochs, waitsUntil) = (nil, 0, step) }
 
-    /// Its weights are gone.
+    /// Forgets the best epoch, for example because its weights no longer exist.
     mutating func forgetBest() { (best, bestStep) = (nil, -1) }
   }
 
-  /// What rank 0 tells every rank of an epoch.
+  /// The part of the decision about an epoch that rank 0 sends to every rank.
   package struct Verdict: BitwiseCopyable, Sendable, Equatable {
     package var isBest = false
     package var isLast = false
@@ -46,7 +46,7 @@ package struct EarlyStopping: Sendable {
   let metric: EpochMetric
   let patience: Int
   let minimumDelta: Double
-  /// Steps before which beta changes by plan: epochs before say nothing of those to come.
+  /// Number of steps in which the schedule changes beta. Earlier epochs cannot be compared with later ones.
   let warmup: Double
 
   init(_ monitor: Configuration.Monitor, warmup: Double) {
@@ -56,8 +56,11 @@ package struct EarlyStopping: Sendable {
     self.warmup = warmup
   }
 
-  /// - isWhole: only such epochs count for patience. - isKept: whether a checkpoint is due; with patience, the best
-  /// epoch is kept whenever it comes.
+  /// Judges an epoch after its validation.
+  ///
+  /// - Parameters:
+  ///   - isWhole: Whether all steps of the epoch were done. Only such epochs count for patience.
+  ///   - isKept: Whether a checkpoint is due. With patience, a checkpoint of the best epoch is written in any case.
   func judge(
     _ report: ValidationReport, step: Int, isWhole: Bool, isKept: Bool, _ state: inout State
   ) -> Verdict {
@@ -82,6 +85,6 @@ package struct EarlyStopping: Sendable {
     return verdict
   }
 
-  /// Whether a run in this state has stopped early; more patience makes it go on.
+  /// Whether a run in this state has stopped early. A larger patience lets it continue.
   func isExhausted(_ state: State) -> Bool { patience > 0 && state.staleEpochs >= patience }
 }

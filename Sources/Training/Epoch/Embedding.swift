@@ -1,25 +1,25 @@
 import Data
 
-/// Where the posterior puts validation samples, with what is known of each.
+/// Posterior means of validation samples, with what is known about each sample.
 package struct EmbeddingReport: Sendable {
   package var units: Int
-  /// (count, units)
+  /// Posterior means. (count, units)
   package var mu: [Float]
-  /// What `rows` say: the sample's number, its label, the factors that it was made from.
+  /// Names of the columns of `rows`: the sample's number, its label, and the factors that generated it.
   package var columns: [String]
   package var rows: [[String]]
   package var shape: SampleShape
-  /// (count, elements) of pictures, 0 to 255; empty where samples are none, or large.
+  /// Pixels from 0 to 255. (count, elements) Empty if samples are not images or are too large.
   package var pixels: [UInt8]
 
   package var count: Int { rows.count }
 }
 
 extension EmbeddingReport {
-  /// Larger samples are not shown.
+  /// Samples with more elements are not shown as images.
   private static let mostElements = 1 << 14
 
-  /// Of samples that are shown those with a picture, or all.
+  /// Takes the shown samples that have an image, or all of them if none has.
   init(_ shown: ShownSamples, of data: Dataset) {
     let hasPixels = !shown.pictured.isEmpty && shown.shape.elementCount <= EmbeddingReport.mostElements
     let places = hasPixels ? shown.pictured : Array(shown.indices.indices)

@@ -4,7 +4,8 @@ import Data
 import Kernels
 import VAE
 
-/// What is looked at when an epoch is over: the ranks' times, validation, pictures, and where the encoder puts samples.
+/// The evaluation at the end of an epoch: busy times of the ranks, validation, images, and the embedding of validation
+/// samples.
 final class EpochReview {
   private let configuration: Configuration
   private let communicator: Communicator
@@ -15,13 +16,13 @@ final class EpochReview {
   private let rankTimes: RankTimes
   private let bits: BitsPerDimension?
   private let hasPictures: Bool
-  /// On rank 0.
+  /// Set on rank 0 only.
   private let pictures: PictureMaker?
   private var embedded = ContinuousClock.now
-  /// The embedding shows one moment: the end, and now and then the present.
+  /// Time between two embeddings. An embedding shows the state at one moment, so it is also written at the end.
   private static let embeddingInterval = Swift.Duration.seconds(300)
 
-  /// Collective.
+  /// Creates the validator and the image maker. Collective.
   init(_ setup: TrainingSetup) throws(Failure) {
     configuration = setup.configuration
     communicator = setup.communicator
@@ -45,11 +46,14 @@ final class EpochReview {
         autoencoder.likelihood.nature, dimensions: train.shape.elementCount, scale: train.scaling.scale) : nil
   }
 
-  /// The epoch's numbers, without those that rank 0's coordinator has. `last`: its last step. Collective.
+  /// Returns the report of an epoch, without the numbers that only rank 0's coordinator knows. Collective.
+  ///
+  /// - Parameter last: The last step of the epoch.
   func report(_ place: EpochPlace, last: StepReport, _ sums: EpochSums) throws(Failure) -> EpochReport {
     clock.enter(.validate)
     let times = try rankTimes.report()
-    // Under capacity beta is a slope, whose sign changes from step to step.
+    // With the capacity schedule, beta is a slope that changes sign from step to step. The trainer adds the constraint
+    // to the loss.
     let isConstrained = configuration.objective.betaSchedule == .capacity
     let valid = try validator.validate(seed: seed, beta: isConstrained ? 0 : last.beta)
     return EpochReport(
@@ -60,7 +64,7 @@ final class EpochReview {
       slowestHost: times.slowestHost, waitShare: times.waitShare, rankSeconds: times.seconds, bits: bits)
   }
 
-  /// Of the validation that was reported last, where pictures are due; on rank 0.
+  /// Images for the last validation, if they are due, on rank 0; otherwise nil.
   func pictures(_ place: EpochPlace, _ report: EpochReport) -> PictureReport? {
     let isDue = hasPictures && (place.isLast || place.epoch % configuration.monitor.picturesEvery == 0)
     guard let pictures, let shown = validator.shown, isDue else { return nil }
@@ -68,7 +72,7 @@ final class EpochReview {
     return pictures.make(epoch: place.epoch, step: place.step, klPerUnit: report.valid.klPerUnit, of: shown)
   }
 
-  /// As the last validation had it, where one is due; nil without one. On rank 0.
+  /// The embedding of the last validation's samples, if one is due, on rank 0; otherwise nil.
   func embedding(isLast: Bool = false) -> EmbeddingReport? {
     let isDue = isLast || ContinuousClock.now - embedded > EpochReview.embeddingInterval
     guard communicator.isRoot, configuration.log.tensorboard, isDue, let shown = validator.shown, !shown.mu.isEmpty

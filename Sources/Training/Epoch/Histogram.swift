@@ -1,6 +1,6 @@
-/// How many values fell between edges.
+/// Number of values between consecutive edges.
 package struct Histogram: Sendable, Equatable {
-  /// Ascending, one more than there are counts.
+  /// Edges in ascending order, one more than there are counts.
   package let edges: [Double]
   package let counts: [Double]
 
@@ -10,8 +10,9 @@ package struct Histogram: Sendable, Equatable {
   }
 }
 
-/// Bins of one width, always the same, so that the counts of ranks and epochs add up; the outermost take what lies
-/// beyond. 0, where units lie that say nothing, is the middle of one.
+/// Bins of equal width. They are always the same, so that counts from different ranks and epochs can be added. Values
+/// outside the range fall into the first or last bin. The value 0, which units without information have, is the centre
+/// of a bin.
 struct Bins: Sendable {
   let low: Float
   let width: Float
@@ -23,7 +24,7 @@ struct Bins: Sendable {
   func add(_ values: UnsafePointer<Float>, _ n: Int, to counts: UnsafeMutablePointer<Double>) {
     let last = Float(count - 1)
     for i in 0..<n {
-      // In this order, what is not a number falls into the first.
+      // With this order of the arguments, NaN falls into the first bin.
       counts[Int(min(last, max(0, (values[i] - low) / width)))] += 1
     }
   }

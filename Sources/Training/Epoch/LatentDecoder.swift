@@ -2,19 +2,23 @@ import Autograd
 import Kernels
 import VAE
 
-/// E[x | z], or draws of x, for as many latents as one likes.
+/// Decodes any number of latents to E[x | z] or to samples of p(x | z).
 package final class LatentDecoder {
-  /// Of a replay: a product's bits depend on it.
+  /// Number of rows of a replay. The bits of a matrix product depend on it.
   package static let rows = 64
 
   private let decoder: GenerationGraph
   private let x: Tensor
   private let samples: UnsafeMutablePointer<UInt64>
   private let replay: Replay
-  /// The number of the next latent: draws are keyed by it.
+  /// Number of the next latent, which keys the random numbers of its sample.
   package var first: UInt64 = 0
 
-  /// - drawing: the seed of x ~ p(x | z), keyed by place; nil for E[x | z]. - parameters: other values than the store's.
+  /// Builds the decoder's graph.
+  ///
+  /// - Parameters:
+  ///   - seed: Seed of x ~ p(x | z), with random numbers keyed by position; nil for E[x | z].
+  ///   - parameters: Values to use in place of the store's.
   package init(
     _ autoencoder: VariationalAutoencoder, drawing seed: UInt64? = nil, parameters: UnsafeMutablePointer<Float>? = nil
   ) {
@@ -29,7 +33,7 @@ package final class LatentDecoder {
 
   deinit { samples.deallocate() }
 
-  /// z (count, latent), y (count, condition) -> (count, elements)
+  /// Decodes latents. z (count, latent), y (count, condition) -> (count, elements)
   package func decode(_ z: [Float], given y: [Float]) -> [Float] {
     let latent = decoder.input.columns, elements = x.columns, count = z.count / latent
     let condition = decoder.y?.columns ?? 0

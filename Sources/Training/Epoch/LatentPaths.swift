@@ -1,32 +1,32 @@
 import Foundation
 
-/// How one goes from one latent to another.
+/// The path of an interpolation between two latents.
 package enum InterpolationPath: String, CaseIterable, Sendable {
   case linear
-  /// Along the great circle, which keeps to the shell where a Gaussian of many dimensions has its mass: Shoemake, 1985;
-  /// White, "Sampling generative networks", 2016.
+  /// Along the great circle, which stays near the shell that holds most of the mass of a high-dimensional Gaussian.
+  /// Sources: Shoemake, 1985; White, "Sampling generative networks", 2016.
   case spherical
 }
 
-/// Latents worth decoding, in rows.
+/// Latents to decode for display, in rows.
 package enum LatentPaths {
-  /// Pictures of an interpolation, and pairs that are shown.
+  /// Number of images in an interpolation, and number of pairs shown.
   package static let steps = 10
   package static let pairs = 10
-  /// Pictures of a traversal: the middle one is where the unit is 0.
+  /// Number of images in a traversal. The unit is 0 in the middle one.
   package static let traversalSteps = 11
-  /// Standard deviations of the prior.
+  /// End of a traversal, in standard deviations of the prior.
   package static let reach: Float = 3
   package static let manifoldSide = 20
 
-  /// From a to b, both included. (steps, latent)
+  /// Interpolates from a to b, including both. (steps, latent)
   package static func interpolate(
     _ a: ArraySlice<Float>, _ b: ArraySlice<Float>, steps: Int, _ path: InterpolationPath
   ) -> [Float] {
     let angle = path == .spherical ? angle(a, b) : 0
     return (0..<steps).flatMap { step -> [Float] in
       let t = steps > 1 ? Double(step) / Double(steps - 1) : 0
-      // Of parallel or opposite latents there is no one circle.
+      // For parallel or opposite latents, the great circle is not unique, and the interpolation is linear.
       let bends = sin(angle) > 1e-6
       let first = bends ? sin((1 - t) * angle) / sin(angle) : 1 - t
       let second = bends ? sin(t * angle) / sin(angle) : t
@@ -42,7 +42,7 @@ package enum LatentPaths {
     return length > 0 ? acos(max(-1, min(1, product(a, b) / length))) : 0
   }
 
-  /// Each of `units` from -reach to reach, the others as in `base`. (units.count, steps, latent)
+  /// Varies each of `units` from -reach to reach, with the other units as in `base`. (units.count, steps, latent)
   package static func traverse(_ base: [Float], units: [Int], steps: Int = traversalSteps) -> [Float] {
     units.flatMap { unit in
       (0..<steps).flatMap { step -> [Float] in
@@ -53,14 +53,14 @@ package enum LatentPaths {
     }
   }
 
-  /// Of two units, the quantiles of the prior in the middle of each of `side` parts of equal probability: the first unit
-  /// from left to right, the second from the bottom up. (side, side, 2)
+  /// A grid over two units, at the quantiles in the middle of `side` parts of equal probability of the prior. The first
+  /// unit increases from left to right, the second from bottom to top. (side, side, 2)
   package static func manifold(side: Int = manifoldSide) -> [Float] {
     let quantiles = (0..<side).map { Float(normalQuantile((Double($0) + 0.5) / Double(side))) }
     return quantiles.reversed().flatMap { second in quantiles.flatMap { [$0, second] } }
   }
 
-  /// Where the standard normal distribution reaches p, by bisection.
+  /// Quantile of the standard normal distribution at p, computed by bisection.
   static func normalQuantile(_ p: Double) -> Double {
     var low = -10.0, high = 10.0
     for _ in 0..<60 {
@@ -72,8 +72,8 @@ package enum LatentPaths {
 }
 
 extension LatentCodes {
-  /// From one of each pair to the other: z by `path`, what the decoder is told in a straight line, so that either end is
-  /// the sample's own. z (pairs, steps, latent), y (pairs, steps, condition)
+  /// Interpolates between the two samples of each pair. z follows `path`, and the condition is interpolated linearly,
+  /// so that both ends are the samples themselves. z (pairs, steps, latent), y (pairs, steps, condition)
   package func ways(_ pairs: [(Int, Int)], steps: Int, _ path: InterpolationPath) -> (z: [Float], y: [Float]) {
     (
       pairs.flatMap { LatentPaths.interpolate(self[$0.0], self[$0.1], steps: steps, path) },
@@ -81,13 +81,14 @@ extension LatentCodes {
     )
   }
 
-  /// Which to interpolate between: of different label where labels are known, else far apart.
+  /// Pairs of samples to interpolate between: with different labels where labels are known, otherwise far apart.
   package func pairs(_ n: Int) -> [(Int, Int)] {
     let differing = differingPairs(n)
     return differing.isEmpty ? distantPairs(n) : differing
   }
 
-  /// Neighbouring classes first: 0 and 1, 1 and 2, ..., then those with one between them. A sample is in one pair only.
+  /// Pairs of samples with different labels. Neighbouring classes come first (0 and 1, 1 and 2, ...), then classes with
+  /// one class between them, and so on. Each sample is in one pair only.
   package func differingPairs(_ n: Int) -> [(Int, Int)] {
     guard let labels else { return [] }
     var waiting = Dictionary(grouping: labels.indices, by: { labels[$0] }).mapValues { ArraySlice($0) }
@@ -106,7 +107,7 @@ extension LatentCodes {
     return pairs
   }
 
-  /// The first sample that is left, and the one farthest from it.
+  /// Pairs the first remaining sample with the one farthest from it.
   private func distantPairs(_ n: Int) -> [(Int, Int)] {
     var free = Array(0..<count)
     var pairs: [(Int, Int)] = []
@@ -119,7 +120,7 @@ extension LatentCodes {
     return pairs
   }
 
-  /// Without labels, pairs that stay the same while mu moves: half of all samples lie between the two.
+  /// Pairs that stay the same while mu changes. Without labels, the two samples of a pair are half of the set apart.
   func fixedPairs(_ n: Int) -> [(Int, Int)] {
     let differing = differingPairs(n)
     return differing.isEmpty ? (0..<min(n, count / 2)).map { ($0, $0 + count / 2) } : differing
@@ -127,7 +128,7 @@ extension LatentCodes {
 }
 
 extension Sequence<Double> {
-  /// Places of the largest first.
+  /// Indices in descending order of the values.
   package var descending: [Int] {
     let values = Array(self)
     return values.indices.sorted { (values[$0], $1) > (values[$1], $0) }

@@ -1,19 +1,19 @@
 import Settings
 
-/// Whether a model learns a few batches by heart: what cannot do that cannot do anything.
+/// Checks whether a model can memorise a few batches, a basic test of the model and the optimisation.
 package enum OverfitWatch {
-  /// What a checkpoint keeps of it.
+  /// The part that is saved in a checkpoint.
   package struct State: Sendable, Equatable, Codable {
-    /// Reconstruction of the first epoch.
+    /// Reconstruction term of the first epoch, in nats.
     package var first: Double?
     package var hasComplained = false
   }
 
-  /// Steps before the first judgement, and the part of the first reconstruction that it must have fallen by.
+  /// Number of steps before the first check, and the relative decrease of the reconstruction term that it expects.
   private static let steps = 200
   private static let fall = 0.05
 
-  /// A message, once, when the reconstruction does not fall.
+  /// Returns a message if the reconstruction term does not decrease. The message is returned once.
   static func judge(_ means: ELBOMeans, epoch: Int, step: Int, isLast: Bool, _ state: inout State) -> String? {
     let first = state.first ?? means.reconstruction
     state.first = first

@@ -3,16 +3,16 @@ import Data
 import Kernels
 import VAE
 
-/// Prior samples from noise that never changes, reconstructions of validation samples, and ways through the latent
-/// space; rank 0 only.
+/// Decodes images for display on rank 0: samples from fixed prior noise, reconstructions of validation samples, and
+/// paths through the latent space.
 package final class PictureMaker {
   private static let sampleCount = 64
   private static let stripCount = 16
-  /// Samples of each class, of a model that is told classes.
+  /// Number of samples of each class, for a class-conditional model.
   private static let classColumns = 8
-  /// Most rows of traversals.
+  /// Maximum number of rows of traversals.
   private static let mostUnits = 20
-  /// Most values of all pictures of a kind: of large images fewer are shown, or none.
+  /// Maximum number of values in all images of a kind. Fewer large images are shown, or none.
   private static let mostValues = 40_000_000
 
   private let data: Dataset
@@ -20,11 +20,16 @@ package final class PictureMaker {
   private let prior: PriorSampler
   private let decoder: LatentDecoder
   private let drawn: PriorSamples
-  /// Of the samples that are shown.
+  /// Indices of the samples that are shown.
   private let indices: [Int]
   private lazy var labels = data.labels(of: indices)
   private lazy var conditions = data.conditions(of: indices)
 
+  /// Builds the graphs of the prior and the decoder.
+  ///
+  /// - Parameters:
+  ///   - indices: Indices of the samples that are shown in `data`.
+  ///   - parameters: Values to use in place of the store's.
   package init(
     _ autoencoder: VariationalAutoencoder, showing indices: [Int], of data: Dataset, _ configuration: Configuration,
     parameters: UnsafeMutablePointer<Float>? = nil
@@ -45,6 +50,7 @@ package final class PictureMaker {
     }
   }
 
+  /// Makes the images of an epoch from the samples that its validation has kept.
   package func make(epoch: Int, step: Int, klPerUnit: [Double], of shown: ShownSamples) -> PictureReport {
     let elements = data.shape.elementCount
     let strip = shown.pictured.indices.spaced(rows(of: 2, PictureMaker.stripCount))
@@ -77,7 +83,7 @@ package final class PictureMaker {
     decoder.decode(prior.draw(noise, given: y), given: y)
   }
 
-  /// Told what the first validation sample is.
+  /// Decodes prior noise with the condition of the first validation sample.
   private func decodeAsFirst(_ noise: [Float]) -> [Float] {
     decode(noise, given: repeated(data.conditions(of: [0]), noise.count / latent))
   }
@@ -86,13 +92,14 @@ package final class PictureMaker {
     PictureMaker.rows(of: pictures, most, elements: data.shape.elementCount)
   }
 
-  /// Rows of so many pictures that are not too much to show every epoch.
+  /// Number of rows of `pictures` images each, limited so that they can be shown after every epoch.
   private static func rows(of pictures: Int, _ most: Int, elements: Int) -> Int {
     min(most, mostValues / (pictures * elements))
   }
 
-  /// What the pictures of an epoch take, beside the decoder's graph and the samples that are shown.
-  /// - classes: that the model is told, or more.
+  /// Number of bytes for the images of an epoch, excluding the decoder's graph and the samples shown.
+  ///
+  /// - Parameter classes: Number of classes that the model is conditioned on, or an upper bound of it.
   static func bytes(elements: Int, latent: Int, classes: Int) -> Int {
     let side = LatentPaths.manifoldSide
     let kinds = [
@@ -105,7 +112,7 @@ package final class PictureMaker {
 }
 
 extension Dataset {
-  /// The labels of samples, where each has one that can be read.
+  /// Labels of the samples; nil if labels cannot be read or a sample has none.
   package func labels(of indices: [Int]) -> [Int]? {
     guard (try? loadLabels()) == true else { return nil }
     let labels = indices.compactMap { label(at: $0) }

@@ -2,17 +2,19 @@ import Autograd
 import Kernels
 import VAE
 
-/// z of a model's prior for as much noise as one likes.
+/// Transforms any amount of noise into z from a model's prior.
 package final class PriorSampler {
   private let prior: GenerationGraph
 
-  /// - parameters: other values than the store's.
+  /// Builds the prior's graph.
+  ///
+  /// - Parameter parameters: Values to use in place of the store's.
   package init(_ autoencoder: VariationalAutoencoder, parameters: UnsafeMutablePointer<Float>? = nil) {
     prior = autoencoder.generationGraph(
       batch: LatentDecoder.rows, from: .prior, [.z], parameters: parameters)
   }
 
-  /// noise (count, latent), y (count, condition) -> z (count, latent)
+  /// Draws from the prior. noise (count, noise columns), y (count, condition) -> z (count, latent)
   package func draw(_ noise: [Float], given y: [Float]) -> [Float] {
     let columns = prior.input.columns, condition = prior.y?.columns ?? 0, count = noise.count / columns
     precondition(noise.count == count * columns, "\(noise.count) values for draws that take \(columns)")
@@ -31,7 +33,7 @@ package final class PriorSampler {
 }
 
 extension Graph {
-  /// Some rows of values into an input, 0 behind them.
+  /// Copies rows of values into an input and sets its remaining rows to 0.
   func fill(_ input: Tensor, _ values: [Float], rows: Range<Int>) {
     let target = self[input], width = input.columns
     target.zero(input.count)

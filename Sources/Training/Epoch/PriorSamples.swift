@@ -1,24 +1,24 @@
 import Data
 import Kernels
 
-/// What samples are made from: noise that the prior turns into z, and what the model is told with each.
+/// Inputs of prior samples: the noise that the prior transforms into z, and the conditions.
 package struct PriorSamples: Sendable {
-  /// (count, noise columns)
+  /// Noise. (count, noise columns)
   package let noise: [Float]
-  /// (count, condition)
+  /// Conditions. (count, condition)
   package let y: [Float]
-  /// Samples of a row where they are shown, and what rows are called, where each is of one class.
+  /// Number of samples in a row of the display, and the names of the rows if each shows one class.
   package let columns: Int
   package let names: [String]
 
-  /// As many as `y` has rows, or `count` of a model that is told nothing.
+  /// Creates `count` samples with the conditions `y`, which is empty for an unconditional model. y (count, condition)
   package init(_ noise: PriorNoise, count: Int, y: [Float] = []) {
     (self.noise, self.y) = (noise.draw(count), y)
     (columns, names) = (8, [])
   }
 
-  /// `each` of every one of these classes, class by class. The noise is the same for all: a column shows what the class
-  /// alone changes.
+  /// Creates `each` samples of every class, class by class. All classes use the same noise, so that the samples in a
+  /// column differ only by the class.
   package init(_ noise: PriorNoise, each: Int, of classes: [Int], _ condition: Condition) {
     self.noise = repeated(noise.draw(each), classes.count)
     y = classes.flatMap { index in repeated(condition.oneHot(index), each) }
@@ -26,7 +26,7 @@ package struct PriorSamples: Sendable {
   }
 }
 
-/// N(0, temperature^2 I), keyed by place.
+/// Noise from N(0, temperature^2 I), keyed by position.
 package struct PriorNoise: Sendable {
   let columns: Int
   let seed: UInt64
@@ -37,7 +37,7 @@ package struct PriorNoise: Sendable {
     (self.columns, self.seed, self.temperature, self.stream) = (columns, seed, temperature, stream)
   }
 
-  /// From the place `first` on. (count, columns)
+  /// Draws noise for the positions from `first` on. (count, columns)
   package func draw(_ count: Int, from first: Int = 0) -> [Float] {
     var noise = [Float](repeating: 0, count: count * columns)
     KeyedGenerator(seed: seed, stream: stream).normal(
@@ -47,5 +47,5 @@ package struct PriorNoise: Sendable {
   }
 }
 
-/// The same values so many times.
+/// The values repeated `count` times.
 package func repeated<Value>(_ values: [Value], _ count: Int) -> [Value] { (0..<count).flatMap { _ in values } }

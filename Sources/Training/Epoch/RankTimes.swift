@@ -2,13 +2,13 @@ import Communication
 import Kernels
 import Persistence
 
-/// Whom the ranks wait for, epoch by epoch.
+/// Measures in each epoch which rank the others wait for.
 final class RankTimes {
   struct Report {
-    /// The rank that was busy longest, and its machine.
+    /// The rank that was busy longest, and its host.
     var slowestRank: Int
     var slowestHost: String
-    /// Part of all ranks' time in steps that was spent waiting for others.
+    /// Share of all ranks' time in steps that was spent waiting for others.
     var waitShare: Double
     var seconds: RankSeconds
   }
@@ -19,7 +19,7 @@ final class RankTimes {
   private var last: (busy: Double, waiting: Double) = (0, 0)
   private let all: UnsafeMutablePointer<Double>
 
-  /// Collective.
+  /// Gathers the host names of all ranks. Collective.
   init(_ clock: PhaseClock, _ communicator: Communicator) throws(Failure) {
     self.clock = clock
     self.communicator = communicator
@@ -29,9 +29,10 @@ final class RankTimes {
 
   deinit { all.deallocate() }
 
-  /// About the time since the last report. Collective.
+  /// Reports on the time since the last report. Collective.
   func report() throws(Failure) -> Report {
-    // What the root does between steps keeps the others waiting, too. `reduce` is work done together.
+    // Rank 0's work between steps keeps the others waiting, too. The phase `reduce` does not count, because it is joint
+    // work of all ranks.
     let busy = [Phase.data, .forward, .backward, .merge, .update, .checkpoint, .pictures]
       .reduce(0) { $0 + clock.seconds(in: $1) }
     let waiting = clock.seconds(in: .wait)
@@ -48,9 +49,10 @@ final class RankTimes {
   }
 }
 
-/// Seconds of every rank in steps, for people: with many ranks, of each group of neighbours the one that was busy longest.
+/// Seconds that each rank was busy in steps or waiting, for display. With many ranks, there is one entry for each group
+/// of neighbouring ranks, taken from the rank that was busy longest.
 package struct RankSeconds: Sendable, Equatable, Codable {
-  /// Ranks of an entry; 1 up to `most` ranks.
+  /// Number of ranks per entry; 1 for up to `most` ranks.
   package private(set) var group = 1
   package private(set) var busy: [Double] = []
   package private(set) var wait: [Double] = []
@@ -58,7 +60,7 @@ package struct RankSeconds: Sendable, Equatable, Codable {
 
   init() {}
 
-  /// From (busy, waiting) of each rank.
+  /// Creates the entries from (busy, waiting) of each rank.
   init(_ all: UnsafeBufferPointer<Double>) {
     let ranks = all.count / 2
     group = max(1, (ranks + RankSeconds.most - 1) / RankSeconds.most)
@@ -69,18 +71,18 @@ package struct RankSeconds: Sendable, Equatable, Codable {
     }
   }
 
-  /// To a tenth of a millisecond.
+  /// Rounds to a tenth of a millisecond.
   private static func rounded(_ seconds: Double) -> Double { (seconds * 10_000).rounded() / 10_000 }
 
   var json: JSON { .object([("group", .integer(group)), ("busy", .numbers(busy)), ("wait", .numbers(wait))]) }
 
-  /// Whether it makes sense as read from a file.
+  /// Whether values that were read from a file are plausible.
   var isSound: Bool {
     group > 0 && group < 1 << 32 && busy.count == wait.count && busy.count <= 4_096
       && (busy + wait).allSatisfy { $0 >= 0 && $0 < 1e12 }
   }
 
-  /// The sum; the later one alone where the ranks were others.
+  /// The sum of both; `later` alone if the number of ranks has changed.
   func adding(_ later: RankSeconds) -> RankSeconds {
     guard group == later.group, busy.count == later.busy.count else { return later }
     var sum = self

@@ -6,25 +6,31 @@ import Glibc
 import Kernels
 import VAE
 
-/// The objective's own terms on the validation set, exact over shards: fixed chunks, summed in a fixed tree.
+/// Evaluates the terms of the objective on the validation set. The result does not depend on the number of ranks,
+/// because fixed chunks are summed in a fixed tree.
 package final class Validator {
-  /// Rows of a replay: a product's bits depend on it, so it is the same for every set and number of ranks.
+  /// Number of rows of a replay. The bits of a matrix product depend on it, so it is the same for every data set and
+  /// number of ranks.
   package static let chunk = 128
 
   private let graph: ELBOGraph
   private let latents: LatentLayout
   private let data: Dataset
   private let communicator: Communicator
-  /// Samples validated on.
+  /// Number of validation samples.
   let count: Int
   private let chunks: Int
   private let loader: BatchAssembler
   private let activeVariance: Double
   private let clock: PhaseClock
-  /// As the last validation found them, on the root; nil where nothing is shown.
+  /// The samples shown, as of the last validation, on rank 0; nil if nothing is shown.
   package private(set) var shown: ShownSamples?
 
-  /// - shows: keeps samples to be shown. - parameters: other values than the store's.
+  /// Builds the graph for validation.
+  ///
+  /// - Parameters:
+  ///   - shows: Whether to keep samples for display.
+  ///   - parameters: Values to use in place of the store's.
   package init(
     _ autoencoder: VariationalAutoencoder, data: Dataset, communicator: Communicator, configuration: Configuration,
     clock: PhaseClock, shows: Bool = false, parameters: UnsafeMutablePointer<Float>? = nil
@@ -41,20 +47,24 @@ package final class Validator {
     if shows { shown = ShownSamples(of: count, latent: autoencoder.latent, shape: data.shape) }
   }
 
-  /// Samples validated on: all, or one chunk in a trial.
+  /// Number of validation samples: all of them, or one chunk in a trial run.
   static func count(of data: Dataset, _ configuration: Configuration) -> Int {
     configuration.isTrial ? min(chunk, data.count) : data.count
   }
 
   static func chunks(of count: Int) -> Int { (count + chunk - 1) / chunk }
 
-  /// Validation samples that a rank reads.
+  /// The validation samples that a rank reads.
   package static func share(of count: Int, rank: Int, size: Int) -> Range<Int> {
     let range = ReductionTree(leaves: chunks(of: count), ranks: size).range(of: rank)
     return min(count, range.lowerBound * chunk)..<min(count, range.upperBound * chunk)
   }
 
-  /// Collective. Noise depends on seed and sample only, so that epochs are compared on the same draws. `beta`: of the loss.
+  /// Validates the model. Collective.
+  ///
+  /// The noise depends on seed and sample only, so that all epochs use the same draws.
+  ///
+  /// - Parameter beta: Weight of the KL in the loss.
   package func validate(seed: UInt64, beta: Double = 1) throws(Failure) -> ValidationReport {
     let units = graph.code.columns
     shown?.clear()

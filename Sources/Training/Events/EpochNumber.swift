@@ -2,19 +2,21 @@ import Kernels
 import Persistence
 import Settings
 
-/// A number of an epoch: the name that it has in files, and where it comes from. `all` is the one list of them: the lines
-/// of `metrics.jsonl` and what reads them back, the columns of `epochs.csv` and TensorBoard's curves are made from it.
+/// A number that is recorded for every epoch: its name in files and the field of the report that it is taken from.
+///
+/// The list `all` defines the lines of `metrics.jsonl` and how they are read, the columns of `epochs.csv`, and the
+/// curves in TensorBoard.
 package struct EpochNumber: Sendable {
   package enum Kind: Sendable { case real, whole }
 
-  /// Its path in a line of `metrics.jsonl`; with `_` for `.`, its column in `epochs.csv`.
+  /// Path in a line of `metrics.jsonl`. With `_` in place of `.`, it is the name of the column in `epochs.csv`.
   package let name: String
   package let kind: Kind
-  /// Its curve in TensorBoard.
+  /// Name of the curve in TensorBoard; nil if there is none.
   package let tag: String?
-  /// nil where an epoch has no such number.
+  /// Returns the number of an epoch; nil if the epoch has no such number.
   package let value: @Sendable (EpochReport) -> Double?
-  /// Puts it into an epoch that is read back.
+  /// Stores the number in an epoch that is read from a file.
   let read: @Sendable (inout RunEpoch, Double?) -> Void
 
   private init(
@@ -24,7 +26,7 @@ package struct EpochNumber: Sendable {
     (self.name, self.kind, self.tag, self.value, self.read) = (name, kind, tag, value, read)
   }
 
-  /// In the order of a line of `metrics.jsonl`.
+  /// All numbers, in the order of a line of `metrics.jsonl`.
   package static let all: [EpochNumber] = [
     EpochNumber("epoch", .whole, { Double($0.epoch) }) { $0.epoch = whole($1) ?? 0 },
     EpochNumber("step", .whole, { Double($0.step) }) { $0.step = whole($1) ?? 0 },
@@ -75,7 +77,7 @@ package struct EpochNumber: Sendable {
 
   // MARK: metrics.jsonl
 
-  /// The object that it is in, if any, and its key there.
+  /// The object that contains the number, if any, and the number's key in it.
   var path: (group: String?, key: String) {
     let parts = name.split(separator: ".").map(String.init)
     return parts.count == 2 ? (parts[0], parts[1]) : (nil, name)
@@ -85,12 +87,12 @@ package struct EpochNumber: Sendable {
     value(report).map { kind == .whole ? .integer(Int($0)) : .number($0) }
   }
 
-  /// The line of an epoch.
+  /// The line of an epoch in `metrics.jsonl`.
   static func line(_ report: EpochReport) -> JSON {
     var entries: [(String, JSON)] = [("kind", .text("epoch"))], group: (name: String, entries: [(String, JSON)])?
     func close() {
       if let closed = group { entries.append((closed.name, .object(closed.entries))) }
-      // Validation says whether the epoch is the best.
+      // The flag `best` follows the numbers of the validation that decides it.
       if group?.name == "valid" { entries.append(("best", .flag(report.isBest))) }
       group = nil
     }
@@ -115,7 +117,7 @@ package struct EpochNumber: Sendable {
 
   // MARK: epochs.csv
 
-  /// In the order of the file: numbers that only images have come last.
+  /// Columns in the order of the file. Numbers that exist for images only come last.
   private static let columns: [EpochNumber] = {
     let columns = all.filter { $0.name != loss }
     return columns.filter { !$0.isOfImages } + columns.filter(\.isOfImages)
@@ -133,6 +135,6 @@ package struct EpochNumber: Sendable {
 }
 
 extension ValidationReport {
-  /// Nats by the names of the groups of latents.
+  /// KL in nats for each group of latents, keyed by the names of the groups.
   package var klPerGroupJSON: JSON { .object(klPerGroup.map { ($0.name, .number($0.kl)) }) }
 }

@@ -4,8 +4,8 @@ import Foundation
 import Kernels
 import VAE
 
-/// Means over samples, in nats per sample, summed over dimensions. `negativeELBO` is recon + kl (beta 1) whatever beta
-/// is trained with.
+/// Means over samples in nats per sample, summed over dimensions. `negativeELBO` is the sum of reconstruction term and
+/// KL with beta 1, independent of the beta that training uses.
 package struct ELBOMeans: Sendable, Equatable, Codable {
   package var reconstruction: Double
   package var kl: Double
@@ -17,34 +17,35 @@ package struct ELBOMeans: Sendable, Equatable, Codable {
   }
 }
 
-/// One optimiser update, as every rank knows it.
+/// The result of one optimiser update, which is the same on every rank.
 package struct StepReport: Sendable {
-  /// Updates done, this one included.
+  /// Number of updates done, including this one.
   package var step: Int
   package var epoch: Int
   package var beta: Double
   package var learningRate: Double
   package var train: ELBOMeans
-  /// What was differentiated: under capacity, beta is the slope of gamma |KL - C|, and this is not what is minimised.
+  /// The loss that was differentiated, in nats per sample. With the capacity schedule, beta is the slope of gamma |KL -
+  /// C|, and this is not the loss that is minimised.
   package var loss: Double
   package var gradientNorm: Double
   package var samples: Int
 }
 
-/// What validation found, with the terms of the objective that was trained.
+/// Results of a validation, with the terms of the training objective.
 package struct ValidationReport: Sendable {
   package var means: ELBOMeans
-  /// Reconstruction from the posterior mean instead of a sample.
+  /// Reconstruction term with z at the posterior mean instead of a sample.
   package var reconstructionOfMean: Double
-  /// What training minimises.
+  /// The loss that training minimises.
   package var loss: Double
   package var klPerUnit: [Double]
-  /// KL of each group of latents, the sum of its units', in the order of the model.
+  /// KL of each group of latents, summed over the units of the group, in the order of the model.
   package var klPerGroup: [(name: String, kl: Double)] = []
   /// Var_x[mu] of each unit.
   package var variancePerUnit: [Double]
   package var activeUnits: Int
-  /// Of the posterior, over all units and samples.
+  /// Histograms of the posterior's mu and sigma over all units and samples.
   package var mu: Histogram
   package var sigma: Histogram
 
@@ -64,6 +65,7 @@ package struct ValidationReport: Sendable {
   }
 }
 
+/// The numbers of a finished epoch.
 package struct EpochReport: Sendable {
   package var epoch: Int
   package var step: Int
@@ -78,15 +80,16 @@ package struct EpochReport: Sendable {
   package var skipped: Int
   package var rollbacks: Int
   package var isBest: Bool
-  /// The rank that was busy longest, and its machine; the part of all ranks' time that was spent waiting for others.
+  /// The rank that was busy longest, its host, and the share of all ranks' time that was spent waiting for others.
   package var slowestRank: Int
   package var slowestHost: String
   package var waitShare: Double
   package var rankSeconds = RankSeconds()
-  /// For images, where the likelihood is one.
+  /// Conversion to bits per dimension, for images and likelihoods that support it.
   package var bits: BitsPerDimension?
 }
 
+/// The return to a checkpoint after a non-finite value.
 package struct RollbackReport: Sendable {
   package var failingStep: Int
   package var restoredStep: Int
@@ -98,7 +101,7 @@ package struct RollbackReport: Sendable {
   package var samples: [Int]
 }
 
-/// What the run is, once it is known and before the first step.
+/// Description of the run before its first step.
 package struct StartReport: Sendable {
   package var configuration: Configuration
   package var dataName: String
@@ -111,48 +114,51 @@ package struct StartReport: Sendable {
   package var totalSteps: Int
   package var exchange: String
   package var resumedFrom: Int?
-  /// Epochs finished before.
+  /// Number of epochs that were finished before.
   package var resumedEpoch = 0
 }
 
-/// Pictures in [0, 1], row-major NHWC.
+/// Images for display, with values in [0, 1], row-major NHWC.
 package struct PictureReport: Sendable {
   package var epoch: Int
   package var step: Int
   package var shape: SampleShape
-  /// (n, elements): E[x | z] of fixed z from the prior; of a model that is told classes, a row of some for each.
+  /// E[x | z] for fixed z from the prior. (n, elements) A class-conditional model has one row of samples for each
+  /// class.
   package var samples: [Float]
   package var sampleColumns = 8
   package var sampleNames: [String] = []
-  /// (n, elements): validation samples and their reconstructions.
+  /// Validation samples and their reconstructions. (n, elements)
   package var originals: [Float]
   package var reconstructions: [Float]
   package var space: LatentSpaceReport?
 }
 
-/// The latent space of a moment, decoded.
+/// Decoded images of the latent space after an epoch.
 package struct LatentSpaceReport: Sendable {
-  /// (pairs, LatentPaths.steps, elements): from one validation sample's mu to another's, in a straight line.
+  /// Linear interpolations between the posterior means of two validation samples. (pairs, LatentPaths.steps, elements)
   package var interpolations: [Float]
-  /// Units with the largest KL first, as many as are shown, and the KL of each, nats.
+  /// The units shown, in descending order of their KL, and the KL of each in nats.
   package var units: [Int]
   package var klPerUnit: [Double]
-  /// (units, LatentPaths.traversalSteps, elements): each unit from -3 to 3, the others at 0, in the noise of the prior.
+  /// Traversals of each unit from -3 to 3 in the noise of the prior, with the other units at 0. (units,
+  /// LatentPaths.traversalSteps, elements)
   package var traversals: [Float]
-  /// (LatentPaths.manifoldSide^2, elements), rows from the top, of two units; else empty.
+  /// Grid over a latent space of two units, rows from the top; empty for other models. (LatentPaths.manifoldSide^2,
+  /// elements)
   package var manifold: [Float]
   package var codes: LatentCodes
 }
 
-/// Where the encoder puts samples.
+/// Posterior means of samples, with their labels and conditions.
 package struct LatentCodes: Sendable {
   package var latent: Int
   /// Posterior means. (count, latent)
   package var mu: [Float]
-  /// One for each, where all are known, and what the labels 0, 1, ... are called.
+  /// Label of each sample, if all are known, and the names of the labels 0, 1, ...
   package var labels: [Int]?
   package var labelNames: [String]?
-  /// What the decoder is told of each. (count, condition)
+  /// Conditions that the decoder receives. (count, condition)
   package var conditions: [Float]
   package var count: Int { mu.count / max(1, latent) }
 
@@ -174,33 +180,34 @@ package struct LatentCodes: Sendable {
   }
 }
 
-/// Something that was found out about a run; epoch 0 is before the first.
+/// A finding about a run. Epoch 0 means before the first epoch.
 package struct FindingReport: Sendable {
   package var epoch: Int
   package var step: Int
   package var finding: Finding
 }
 
-/// What was done about a collapse.
+/// A treatment of a posterior collapse.
 package struct TreatmentReport: Sendable {
   package var epoch: Int
   package var step: Int
   package var response: CollapseResponse
-  /// Of so many at most.
+  /// Number of this treatment, counted from 1, and the highest number allowed.
   package var number: Int
   package var most: Int
   package var message: String
 }
 
+/// The reason why a run stopped.
 package enum StopReason: Int, Sendable {
   case finished = 0, signalled, maxTime, collapsed
-  /// No epoch was better for as long as `monitor.patience` says: a run that has finished, too.
+  /// `monitor.patience` epochs have passed without an improvement. Such a run counts as finished.
   case stoppedEarly
 
   package var isFinish: Bool { self == .finished || self == .stoppedEarly }
 }
 
-/// What happens in a run, as rank 0 tells it.
+/// An event in a run, reported by rank 0.
 package enum TrainingEvent: Sendable {
   case started(StartReport)
   case step(StepReport)
@@ -216,6 +223,7 @@ package enum TrainingEvent: Sendable {
   case stopped(StopReason, step: Int, epoch: Int)
 }
 
+/// Receives the events of a run on rank 0.
 package protocol TrainingObserver: AnyObject {
   func observe(_ event: TrainingEvent) throws(Failure)
 }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Three digits or a whole number: what people need of one.
+/// Formats a value for display, with three significant digits or as a whole number.
 package func figures(_ value: Double) -> String {
   let size = abs(value)
   guard size.isFinite, size != size.rounded() || size >= 1e6 else {

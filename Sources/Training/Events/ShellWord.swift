@@ -1,5 +1,5 @@
 extension String {
-  /// As a word of a shell: in quotes where a shell would take some of its characters for more than themselves.
+  /// The string as one word of a shell command, quoted if it contains characters that are special to a shell.
   package var shellWord: String {
     let isPlain = !isEmpty && unicodeScalars.allSatisfy { $0.isPlainInShell || "/=:,@%+".unicodeScalars.contains($0) }
     return isPlain ? self : "'" + replacing("'", with: "'\\''") + "'"
@@ -7,7 +7,8 @@ extension String {
 }
 
 extension Unicode.Scalar {
-  /// A letter or digit of ASCII, or one of `._-`: no shell and no job script takes it for anything else.
+  /// Whether this is an ASCII letter, a digit, or one of `._-`, which have no special meaning in a shell or a job
+  /// script.
   package var isPlainInShell: Bool {
     switch self {
     case "a"..."z", "A"..."Z", "0"..."9", ".", "_", "-": true

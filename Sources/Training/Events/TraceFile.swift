@@ -2,9 +2,10 @@ import Communication
 import Kernels
 import Persistence
 
-/// The phases of all ranks as a Chrome trace: a process per host, a row per rank, times in microseconds.
+/// Writes the phases of all ranks as a Chrome trace, with a process per host and a row per rank. Times are in
+/// microseconds.
 package enum TraceFile {
-  /// Gathers the recording and writes it on rank 0. Collective.
+  /// Gathers the recording of all ranks and writes it on rank 0. Collective.
   package static func write(_ recording: PhaseRecording, to path: String, _ communicator: Communicator) throws(Failure)
   {
     let ranks = try recording.gather()

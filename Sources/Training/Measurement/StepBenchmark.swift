@@ -2,18 +2,18 @@ import Autograd
 import Communication
 import Kernels
 
-/// Times whole optimiser steps, and their matrix products alone, in turn. All times in milliseconds.
+/// Times whole optimiser steps and, in alternation, their matrix products alone. All times are in milliseconds.
 package struct StepBenchmark: Sendable {
   package var milliseconds: Double
   package var samplesPerSecond: Double
   package var productsMilliseconds: Double
-  /// Whether a thread was loading ahead at the end.
+  /// Whether a background thread loaded microbatches ahead at the end of the benchmark.
   package var isPrefetching: Bool
   package var ranks: Int
   package var blasCore: String
-  /// Of this rank's step, by phase.
+  /// Time of this rank's step by phase.
   package var phases: [(phase: Phase, milliseconds: Double)]
-  /// Of this rank's step, by what the time is spent on; the whole is their sum.
+  /// Time of this rank's step by activity. The parts add up to the whole step.
   package var parts: [(name: String, milliseconds: Double)] = []
   package var exchangeMilliseconds: Double { milliseconds(in: .reduce) }
   package var waitMilliseconds: Double { milliseconds(in: .wait) }
@@ -21,7 +21,7 @@ package struct StepBenchmark: Sendable {
 
   private func milliseconds(in phase: Phase) -> Double { phases.first { $0.phase == phase }?.milliseconds ?? 0 }
 
-  /// Collective. Medians over `rounds` of a step's mean time, after warm-up.
+  /// Runs the benchmark after a warm-up. Returns medians over `rounds` of the mean time of a step. Collective.
   package static func run(_ steady: SteadySteps, rounds: Int = 9) throws(Failure) -> StepBenchmark {
     let engine = steady.engine, communicator = engine.communicator
     func seconds(_ count: Int, _ body: () throws(Failure) -> Void) throws(Failure) -> Double {
@@ -36,7 +36,7 @@ package struct StepBenchmark: Sendable {
       engine.clock.enter(.start)
       for _ in 0..<leaves { engine.training.graph.replayProducts(gradients: scratch.base) }
     }
-    // The same number of steps on every rank.
+    // All ranks must take the same number of steps.
     func steps(in time: Double, each: Double, atLeast: Double) throws(Failure) -> Int {
       Int(try communicator.maximum([Int64(min(2_000, max(atLeast, time / max(each, 1e-6))))])[0])
     }
@@ -44,7 +44,7 @@ package struct StepBenchmark: Sendable {
     let warm = try seconds(try steps(in: 0.3, each: cold, atLeast: 3)) { () throws(Failure) in
       try steady.next()
     }
-    // Rounds of about a sixth of a second.
+    // Each round takes about a sixth of a second.
     let count = try steps(in: 0.15, each: warm, atLeast: 2)
     var wholes = [Double](), floors = [Double]()
     let clock = engine.clock
@@ -78,7 +78,8 @@ package struct StepBenchmark: Sendable {
     return result
   }
 
-  /// Operations with products are split by what those take alone; what no operation and no phase accounts for is "rest".
+  /// Splits the time of a step into activities. The time of operations with matrix products is divided into the
+  /// products alone and the remainder. Time that belongs to no operation and no phase is "rest".
   private func split(
     _ graph: Graph, _ all: OperationTimes, _ floor: OperationTimes, steps: Int
   ) -> [(name: String, milliseconds: Double)] {

@@ -1,6 +1,6 @@
 import Persistence
 
-/// What an examination found, and what to do about it.
+/// The result of a check, with advice.
 package struct Finding: Equatable, Sendable {
   package enum Level: String, Comparable, Sendable {
     case ok, warning, problem
@@ -9,14 +9,14 @@ package struct Finding: Equatable, Sendable {
   }
 
   package let level: Level
-  /// What was looked at, or what is wrong: a word or two.
+  /// A short name of what was checked or of what is wrong.
   package let check: String
   package let message: String
-  /// What to set, each as `--set` takes it.
+  /// Settings to change, each in the form that `--set` takes.
   package let settings: [String]
-  /// What to do beside or instead.
+  /// Advice in addition to the settings, or instead of them.
   private let note: String?
-  /// What to do, for people; settings come first, ready for the command line.
+  /// The advice as text. Settings come first, ready to be copied to a command line.
   package var advice: String? { Finding.advice(settings, note) }
 
   package init(
@@ -25,14 +25,14 @@ package struct Finding: Equatable, Sendable {
     (self.level, self.check, self.message, self.settings, note) = (level, check, message, settings, advice)
   }
 
-  /// Behind a number sign a shell reads no further.
+  /// Joins settings and note. The note follows a number sign, so that a shell treats it as a comment.
   static func advice(_ settings: [String], _ note: String?) -> String? {
     let words = [settings.isEmpty ? nil : settings.map { "--set \($0)" }.joined(separator: " "), note]
     let known = words.compactMap { $0 }
     return known.isEmpty ? nil : known.joined(separator: "  # ")
   }
 
-  /// A warning that has come true, and how.
+  /// The finding raised to a problem because its warning has come true, with `words` added to the message.
   package func graver(_ words: String) -> Finding {
     Finding(.problem, check, "\(message): \(words)", settings: settings, advice: note)
   }
@@ -41,7 +41,7 @@ package struct Finding: Equatable, Sendable {
 }
 
 extension Finding {
-  /// Of what is wrong with a model or a run; stable names: programs rely on them.
+  /// The finding as JSON entries. Other programs rely on their names.
   package var entries: [(String, JSON)] {
     [
       ("cause", .text(check)), ("severity", .text(level.rawValue)), ("evidence", .text(message)),
@@ -49,6 +49,6 @@ extension Finding {
     ]
   }
 
-  /// For people, on two lines.
+  /// The finding for display, with the advice on a second line.
   package var text: String { "\(check): \(message)" + (advice.map { "\n  fix: \($0)" } ?? "") }
 }

@@ -3,9 +3,9 @@ import Data
 import Kernels
 import VAE
 
-/// Which likelihoods can be trained on a data set as `data.scale: auto` leaves it, and which to begin with.
+/// The likelihoods that suit a data set scaled with `data.scale: auto`, and the one to start with.
 package struct LikelihoodAdvice {
-  /// In the order of the configuration's choices; `reason` is empty where nothing is in the way.
+  /// All likelihoods in the order of the configuration's choices. `reason` is empty for those that suit the data.
   package let kinds: [(kind: String, suits: Bool, reason: String)]
   package let advised: String
   package let settings: String
@@ -48,12 +48,12 @@ package struct LikelihoodAdvice {
 }
 
 extension Inspection {
-  /// Part of the values that is neither nearly 0 nor nearly 1, as `data.scale: auto` leaves them.
+  /// Share of the values that are neither nearly 0 nor nearly 1, after scaling with `data.scale: auto`.
   package var greyShare: Double {
     let scaling = defaultScaling(element: element, maximum: moments.largest)
     return GreyBernoulli.greyShare(sampled.map { ($0 - scaling.offset[0]) * scaling.scale[0] })
   }
 
-  /// Principal components that are worth a unit of z.
+  /// Number of principal components that justify a unit of z.
   package var components: Int? { spectrum?.components(holding: WideLatent.share) }
 }

@@ -1,12 +1,14 @@
 import RunConfiguration
 import Settings
 
-/// What to set so that the KL weighs more or less.
+/// Settings that increase or decrease the weight of the KL.
 package struct WeightAdvice {
   package let settings: [String]
   package let note: String?
 
-  /// - beta: the weight that is wanted against the sum of log p(x | z), where a schedule has one.
+  /// Derives the settings.
+  ///
+  /// - Parameter beta: The desired weight relative to the sum of log p(x | z), for fixed schedules.
   package init(_ configuration: Configuration, beta: Double, isMore: Bool) {
     let objective = configuration.objective
     switch objective.betaSchedule {
@@ -23,13 +25,13 @@ package struct WeightAdvice {
     }
   }
 
-  /// More than now: what the task has, or 1.
+  /// Advice for a weight above the current one: the value for the task, or 1.
   package static func more(_ configuration: Configuration, now weight: Double) -> WeightAdvice {
     let task = configuration.objective.task.beta ?? 1
     return WeightAdvice(configuration, beta: task > weight ? task : 1, isMore: true)
   }
 
-  /// Less than now: what the task has, or 1, or half.
+  /// Advice for a weight below the current one: the value for the task, half of the current weight, or 1.
   package static func less(_ configuration: Configuration, now weight: Double) -> WeightAdvice {
     let task = configuration.objective.task.beta ?? 1
     return WeightAdvice(configuration, beta: task < weight ? task : weight > 2 ? weight / 2 : 1, isMore: false)

@@ -2,14 +2,14 @@ import RunConfiguration
 import Foundation
 import Kernels
 
-/// Beta as an answer to what training does. Rank 0 moves it after each step, by means over all ranks: a resumed run and
-/// any number of ranks go the same way.
+/// Controls beta by feedback from the training. Rank 0 changes beta after each step, from means over all ranks, so that
+/// the result depends neither on the number of ranks nor on a resumption.
 package struct BetaControl: Sendable {
-  /// What a checkpoint keeps of it; nil before the first step.
+  /// The part that is saved in a checkpoint. Values are nil before the first step.
   package struct State: Sendable, Equatable, Codable {
-    /// Of the coming step.
+    /// Beta of the next step.
     package var beta: Double?
-    /// Moving average of what recon is off.
+    /// Moving average of the difference between the reconstruction term and its target, in nats.
     package var average: Double?
     package var integral: Double?
 
@@ -17,12 +17,12 @@ package struct BetaControl: Sendable {
   }
 
   private let objective: Configuration.Objective
-  /// Steps in which the capacity rises.
+  /// Number of steps in which the capacity rises.
   private let rise: Double
   private let elements: Double
   private var bounds: ClosedRange<Double> { objective.betaLow...objective.betaHigh }
 
-  /// nil where beta goes by plan.
+  /// Returns nil if beta follows a fixed schedule.
   package init?(_ objective: Configuration.Objective, rise: Double, elements: Int) {
     guard objective.betaSchedule.isControlled else { return nil }
     self.objective = objective
@@ -30,12 +30,12 @@ package struct BetaControl: Sendable {
     self.elements = Double(elements)
   }
 
-  /// Beta of the coming step.
+  /// Beta of the next step.
   package func value(_ state: State) -> Double {
     state.beta ?? (objective.betaSchedule == .capacity ? objective.betaEnd : clamped(objective.betaStart))
   }
 
-  /// A step (counted from 0) had these means.
+  /// Updates beta after a step, counted from 0, with the means of that step.
   package func advance(_ state: inout State, after step: Int, _ means: ELBOMeans) {
     guard means.negativeELBO.isFinite else { return }
     switch objective.betaSchedule {
@@ -46,15 +46,15 @@ package struct BetaControl: Sendable {
     }
   }
 
-  /// Rezende and Viola, "Taming VAEs", 2018: the multiplier of the constraint recon <= target grows by
-  /// exp(rate * average); beta is one over it.
+  /// Rezende and Viola, "Taming VAEs", 2018. The multiplier of the constraint recon <= target grows by exp(rate *
+  /// average), and beta is its inverse.
   private func geco(_ excess: Double, _ state: inout State) -> Double {
     let average = state.average.map { 0.99 * $0 + 0.01 * excess } ?? excess
     state.average = average
     return clamped(value(state) * exp(-objective.betaRate * average / elements))
   }
 
-  /// Shao et al., "ControlVAE", ICML 2020. The integral stays where it can act, so that it does not wind up.
+  /// Shao et al., "ControlVAE", ICML 2020. The integral is limited to the range of beta to prevent windup.
   private func proportionalIntegral(_ error: Double, _ state: inout State) -> Double {
     let before = state.integral ?? value(state) - objective.betaLow
     let integral = min(max(before - objective.betaIntegral * error, 0), objective.betaHigh - objective.betaLow)
@@ -62,8 +62,8 @@ package struct BetaControl: Sendable {
     return clamped(objective.betaProportional / (1 + exp(error)) + integral + objective.betaLow)
   }
 
-  /// Burgess et al., "Understanding disentangling in beta-VAE", 2018: the gradient of gamma |KL - C| is that of the KL,
-  /// times gamma and the sign of KL - C; the sign is that of the step before.
+  /// Burgess et al., "Understanding disentangling in beta-VAE", 2018. The gradient of gamma |KL - C| is the gradient of
+  /// the KL times gamma and the sign of KL - C. The sign of the previous step is used.
   private func capacity(_ kl: Double, at step: Int) -> Double {
     let capacity = capacity(at: step)
     return kl == capacity ? 0 : kl > capacity ? objective.betaEnd : -objective.betaEnd
@@ -73,7 +73,8 @@ package struct BetaControl: Sendable {
     objective.betaTarget * (rise > 0 ? min(1, Double(step) / rise) : 1)
   }
 
-  /// gamma |KL - C| after so many steps, which capacity minimises where others have beta KL; nil for those.
+  /// The value of gamma |KL - C| after `steps` steps, which the capacity objective minimises in place of beta KL; nil
+  /// for other schedules.
   package func constraint(_ kl: Double, after steps: Int) -> Double? {
     objective.betaSchedule == .capacity ? objective.betaEnd * abs(kl - capacity(at: steps)) : nil
   }

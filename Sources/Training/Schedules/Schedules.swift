@@ -3,16 +3,19 @@ import Foundation
 import Kernels
 import Settings
 
-/// Weight of the KL as a function of the step: a pure function, so that a resumed run cannot get it wrong.
+/// Weight of the KL as a pure function of the step, so that it needs no state when a run is resumed.
 package struct BetaSchedule: Sendable {
   let shape: BetaShape
   let start, end: Double
-  /// Length of the rise, or of all cycles together, in steps; of geco and controlvae, what they are given to settle.
+  /// Length in steps of the rise, or of all cycles together. For geco and controlvae, it is the time they have to
+  /// settle.
   let warmup: Double
   let cycles: Int
   let rise: Double
 
-  /// - Throws: when the warm-up is longer than the training: beta would never reach its end.
+  /// Derives the schedule from the configuration.
+  ///
+  /// - Throws: `Failure` if the warm-up is longer than the training, because beta would never reach its final value.
   package init(_ objective: Configuration.Objective, stepsPerEpoch: Int, totalSteps: Int) throws(Failure) {
     shape = objective.betaSchedule
     start = objective.betaStart
@@ -22,7 +25,7 @@ package struct BetaSchedule: Sendable {
     let isDefault = objective.betaWarmup == 0
     let unit = objective.betaUnit == .epoch ? Double(stepsPerEpoch) : 1
     let whole = Double(totalSteps)
-    // Cycles fill the training unless told otherwise; a rise takes its first part.
+    // By default, cycles extend over the whole training, and a rise takes its first 30 %.
     warmup = isDefault ? (shape == .cyclical ? whole : 0.3 * whole) : objective.betaWarmup * unit
     if ![.constant, .geco, .controlvae].contains(shape), warmup > whole {
       let missed =
@@ -37,10 +40,10 @@ package struct BetaSchedule: Sendable {
     }
   }
 
-  /// The first step at which beta, or the capacity, has come to its end.
+  /// The first step at which beta, or the capacity, has its final value.
   var settled: Double { shape == .constant ? 0 : warmup }
 
-  /// Beta of a step, counted from 0.
+  /// Beta at `step`, counted from 0.
   package func value(at step: Int) -> Double {
     let progress = warmup > 0 ? Double(step) / warmup : 1
     switch shape {
@@ -49,12 +52,13 @@ package struct BetaSchedule: Sendable {
     case .linear: return start + (end - start) * min(progress, 1)
     case .sigmoid:
       guard progress < 1 else { return end }
-      // A logistic curve over -6...6, shifted and scaled so that it begins at start and meets end.
+      // A logistic curve over -6...6, shifted and scaled so that it goes from `start` to `end`.
       func logistic(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
       let low = logistic(-6), high = logistic(6)
       return start + (end - start) * (logistic(12 * progress - 6) - low) / (high - low)
     case .cyclical:
-      // Fu et al., "Cyclical annealing schedule", NAACL 2019: rise, then stay, then fall back at once.
+      // Fu et al., "Cyclical annealing schedule", NAACL 2019. In each cycle, beta rises, stays constant, and drops at
+      // once.
       guard progress < 1 else { return end }
       let phase = (progress * Double(cycles)).truncatingRemainder(dividingBy: 1)
       return start + (end - start) * min(phase / rise, 1)
@@ -62,15 +66,18 @@ package struct BetaSchedule: Sendable {
   }
 }
 
-/// Learning rate as a function of the step, before the halvings of rollbacks.
+/// Learning rate as a function of the step, before it is halved by rollbacks.
 package struct RateSchedule: Sendable {
   let schedule: Configuration.Schedule
   let rate: Double
   let stepsPerEpoch: Int
   let totalSteps: Int
-  /// A rate that grows by a factor a step, to search for the best.
+  /// If set, the rate starts at `first` and is multiplied by `factor` after each step, to search for the best rate.
   var sweep: (first: Double, factor: Double)?
 
+  /// Derives the schedule from the configuration.
+  ///
+  /// - Throws: `Failure` if the warm-up is longer than the training.
   package init(_ configuration: Configuration, stepsPerEpoch: Int, totalSteps: Int) throws(Failure) {
     schedule = configuration.schedule
     rate = configuration.optimizer.learningRate
@@ -84,7 +91,7 @@ package struct RateSchedule: Sendable {
     }
   }
 
-  /// Rate of a step, counted from 0.
+  /// Learning rate at `step`, counted from 0.
   package func value(at step: Int) -> Double {
     if let sweep { return sweep.first * pow(sweep.factor, Double(step)) }
     switch schedule.kind {

@@ -1,27 +1,28 @@
 import Settings
 
-/// What treatments have left behind: part of a checkpoint, so that a resumed run goes on treated.
+/// The effect of the treatments so far. It is part of a checkpoint, so that it persists when a run is resumed.
 package struct Treatments: Sendable, Equatable, Codable {
   package private(set) var treatments = 0
-  /// The step, counted from 0, from which beta rises anew, and the steps that it takes.
+  /// The step, counted from 0, at which beta starts to rise again, and the number of steps of the rise.
   private(set) var riseStart: Int?
   private(set) var riseSteps: Int?
   package private(set) var freeBits: Double?
-  /// Kingma et al. found 0.125 to 2 nats to be much alike; the least of it comes first, and twice as much each time.
+  /// Free bits of the first treatment, in nats per unit; each further treatment doubles them. Kingma et al. found that
+  /// values from 0.125 to 2 give similar results.
   package static let leastFreeBits = 0.125
 
   package init() {}
 
-  /// The step from which beta is back at its schedule.
+  /// The step at which beta has returned to its schedule.
   var riseEnd: Int? { riseStart.flatMap { start in riseSteps.map { start + $0 } } }
 
-  /// What beta is multiplied with.
+  /// Factor that beta is multiplied by at `step`.
   func rise(at step: Int) -> Double {
     guard let riseStart, let riseSteps else { return 1 }
     return min(1, max(0, Double(step - riseStart) / Double(max(1, riseSteps))))
   }
 
-  /// Returns what was done, in words.
+  /// Restarts the annealing of beta. Returns a description for the user.
   mutating func restartAnnealing(at step: Int, over steps: Int) -> String {
     treatments += 1
     (riseStart, riseSteps) = (step, max(1, steps))
@@ -45,7 +46,7 @@ package struct Treatments: Sendable, Equatable, Codable {
   }
 }
 
-// Checkpoints from before there were treatments and signs have none.
+// Checkpoints of earlier versions contain no treatments and no signs.
 extension KeyedDecodingContainer {
   func decode(_ type: Treatments.Type, forKey key: Key) throws -> Treatments {
     try decodeIfPresent(type, forKey: key) ?? Treatments()

@@ -3,10 +3,10 @@ import RunConfiguration
 import Data
 import Kernels
 
-/// What all ranks must have in common. Each part is agreed on before anything branches on it: ranks that take different
-/// branches wait for each other for ever.
+/// Checks that all ranks agree on what they must have in common. Each item is checked before any branch depends on it,
+/// because ranks that take different branches would wait for each other forever.
 extension Communicator {
-  /// Before anything else. Collective.
+  /// Checks program version, configuration and resume mode before anything else. Collective.
   func agree(on configuration: Configuration, _ resume: ResumeMode) throws(Failure) {
     try agree(on: [("program", programVersion)], hint: "start the same program on every host")
     let settings = configuration.schema.keys.map { (label: $0.path, value: $0.text(configuration)) }
@@ -16,7 +16,7 @@ extension Communicator {
       hint: "give every rank the same arguments, configuration file and VAE_DIST_ variables")
   }
 
-  /// As soon as it is open. Collective.
+  /// Checks the data sets as soon as they are open. Collective.
   func agree(on data: DataSplit) throws(Failure) {
     func items(_ name: String, _ set: Dataset) -> [(label: String, value: String)] {
       [
@@ -29,7 +29,9 @@ extension Communicator {
       hint: "give every host the same data files")
   }
 
-  /// What decides the bits beside configuration and data. - initial: digest of the parameters. Collective.
+  /// Checks what determines the bits of the result besides configuration and data. Collective.
+  ///
+  /// - Parameter initial: Digest of the initial parameters.
   package func agreeOnArithmetic(initial: String) throws(Failure) {
     try agree(
       on: [

@@ -3,7 +3,7 @@ import Glibc
 import Kernels
 import Persistence
 
-/// Writes a data set as NumPy arrays that are mapped when they are read: bytes where it holds bytes, else float32.
+/// Writes a data set as NumPy arrays that can be memory-mapped: uint8 if the source holds bytes, otherwise float32.
 package struct DataConversion {
   /// A file that was written.
   package struct Output {
@@ -13,7 +13,11 @@ package struct DataConversion {
 
   private let sets: [(data: Dataset, path: String)]
 
-  /// - output: x.npy; labels go to x-labels.npy, and validation samples that the source holds out to x-valid.npy.
+  /// Opens the source and checks the output paths.
+  ///
+  /// - Parameter output: Path NAME.npy. Labels are written to NAME-labels.npy, and validation samples that the source
+  ///   provides to NAME-valid.npy.
+  /// - Throws: `Failure` if the path does not end in .npy, or if a file exists and `overwrites` is false.
   package init(_ spec: String, images: ImageOptions, to output: String, overwrites: Bool) throws(Failure) {
     guard output.hasSuffix(".npy"), !output.hasSuffix("/.npy"), output != ".npy" else {
       throw Failure(.usage, "\(output.printable): data is written as .npy", hint: "give -o NAME.npy")
@@ -29,6 +33,7 @@ package struct DataConversion {
 
   private static func labels(_ path: String) -> String { String(path.dropLast(4)) + "-labels.npy" }
 
+  /// Writes the files and returns a summary of each.
   package func run() throws(Failure) -> [Output] {
     var outputs: [Output] = []
     for (data, path) in sets {
@@ -37,7 +42,7 @@ package struct DataConversion {
       if try data.loadLabels() {
         outputs.append(try Self.writeLabels(of: data, to: labels))
       } else if unlink(labels) == 0 {
-        // Labels of what was there before would be taken for those of this data.
+        // Labels of the overwritten file would be mistaken for labels of this data.
         outputs.append(Output(path: labels, summary: "removed: it belonged to the file that was overwritten"))
       }
     }

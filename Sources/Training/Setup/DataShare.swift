@@ -3,7 +3,7 @@ import RunConfiguration
 import Data
 import Kernels
 
-/// What a rank reads of the data: made readable, checked, and scaled alike on all ranks.
+/// Prepares the data that a rank reads: makes it readable, checks it, and applies the same scaling on all ranks.
 struct DataShare {
   private let configuration: Configuration
   private let data: DataSplit
@@ -24,7 +24,7 @@ struct DataShare {
     slots = ReductionTree(leaves: plan.slots, ranks: communicator.size).range(of: communicator.rank)
   }
 
-  /// Collective.
+  /// Prepares this rank's share of the data. Collective.
   func prepare() throws(Failure) {
     let train = plan.strata(slots)
     let valid = Validator.share(
@@ -41,7 +41,7 @@ struct DataShare {
     try communicator.together(keepingAlive: clock) { () throws(Failure) in
       let activity = Activity("checking \(data.train.name)", of: train.count + valid.count)
       defer { activity.end() }
-      // What is read once anyway is checked now; a share beyond this is checked as it is used.
+      // A small share is checked now, because it is read in any case. A larger one is checked while it is used.
       if train.count * data.train.shape.elementCount <= DataShare.checkedElements { try data.train.check(train) }
       if valid.count * data.valid.shape.elementCount <= DataShare.checkedElements {
         try data.valid.check(valid)
@@ -49,7 +49,7 @@ struct DataShare {
     }
   }
 
-  /// From the training samples alone, whose labels and attributes every rank reads.
+  /// Derives the condition from the training samples alone. Every rank reads all of their labels and attributes.
   private func learnCondition() throws(Failure) {
     try communicator.together(keepingAlive: clock) { () throws(Failure) in
       let condition = try data.train.learnCondition(configuration.model.condition)
@@ -62,7 +62,8 @@ struct DataShare {
 
   private static let checkedElements = 1 << 26
 
-  /// Scaling from the training rows alone: moments of each stratum, joined in the order of the strata.
+  /// Computes the scaling from the training rows alone. The moments of the strata are merged in the order of the
+  /// strata, so that the result does not depend on the number of ranks.
   private func findScaling() throws(Failure) -> Scaling {
     let mode = configuration.data.scale
     switch mode {
@@ -94,7 +95,7 @@ struct DataShare {
         moments.merge(Moments(serialized: Array(values[at..<at + size])))
       }
     }
-    // Categories stay 0 and 1.
+    // One-hot columns keep their values 0 and 1.
     let isNumber = data.train.schema?.isNumber ?? [Bool](repeating: true, count: width)
     func scaling(_ element: (Int) -> (offset: Double, scale: Double)) -> Scaling {
       let parts = (0..<width).map { isNumber[$0] ? element($0) : (offset: 0, scale: 1) }
@@ -106,7 +107,7 @@ struct DataShare {
         return (low.isFinite ? low : 0, high > low ? 1 / (high - low) : 1)
       }
     }
-    // A constant column has no scale of its own: centred, it says nothing, as it should.
+    // A constant column has no scale of its own. It is centred at 0 and carries no information.
     return scaling { j in
       (moments.mean[j], moments.variance(j) > 1e-24 ? 1 / moments.variance(j).squareRoot() : 1)
     }
@@ -114,22 +115,23 @@ struct DataShare {
 }
 
 extension Configuration {
-  /// What values must be after scaling.
+  /// The requirement that the values must meet after scaling.
   package var dataRequirement: Dataset.Requirement {
     get throws(Failure) {
-      // A value that is drawn from is a probability, and what is drawn suits every likelihood.
+      // With dynamic binarisation, values are probabilities. The drawn values suit every likelihood.
       if data.binarize == .dynamic { return .unitInterval }
       switch try likelihood.support {
       case .levels: return .levels
       case .unitInterval: return .unitInterval
-      // Structural similarity has constants for the range of 1.
+      // The constants of structural similarity assume values in a range of 1.
       case .real: return objective.perceptual > 0 ? .unitInterval : data.table.isMixed ? .finiteOrMissing : .finite
       }
     }
   }
 
-  /// Opens the sets that it names, without reading their rows but for the columns of a mixed table, unless `schema` has
-  /// them.
+  /// Opens the training and validation sets that the configuration names.
+  ///
+  /// Rows are not read, except for finding the columns of a mixed table when `schema` is nil.
   package func openSets(schema: TableSchema? = nil) throws(Failure) -> DataSplit {
     do {
       let split = try openData(

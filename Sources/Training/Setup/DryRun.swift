@@ -1,9 +1,9 @@
 import Kernels
 import Layers
 
-/// What a training would be, before it is one.
+/// Describes a training run without starting it.
 package enum DryRun {
-  /// Data, parameters by layer, multiply-adds and memory, as a table.
+  /// A table of the data, the parameters of each layer, multiply-adds and memory.
   package static func text(_ setup: TrainingSetup) throws(Failure) -> String {
     let plan = setup.plan, shape = setup.data.train.shape
     var lines = ["data        \(setup.data.train.name)  \(shape), train \(plan.count), valid \(setup.data.valid.count)"]
@@ -27,7 +27,7 @@ package enum DryRun {
     return lines.joined(separator: "\n") + "\n"
   }
 
-  /// Every layer with what comes out of it for one sample, its parameters, and its multiply-adds.
+  /// One row per layer with its output for one sample, its parameters, and its multiply-adds.
   private static func layers(_ setup: TrainingSetup) -> [String] {
     let table = setup.autoencoder.layers
     let width = max(12, table.map(\.name.count).max() ?? 0)
@@ -44,6 +44,6 @@ package enum DryRun {
 }
 
 extension String {
-  /// Padded with spaces on the right.
+  /// The string, padded with spaces on the right.
   package func padding(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
 }

@@ -6,7 +6,8 @@ import Layers
 import Optimizers
 import VAE
 
-/// Everything made before the first step: data shared out, model recorded, ranks agreed, state restored.
+/// Everything that is created before the first step: data, model, optimiser and checkpoints, with the restored state if
+/// the run is resumed. All ranks have agreed on it.
 package final class TrainingSetup {
   package let configuration: Configuration
   package let communicator: Communicator
@@ -15,17 +16,19 @@ package final class TrainingSetup {
   package let plan: BatchPlan
   package let autoencoder: VariationalAutoencoder
   package let optimizer: Optimizer
-  /// One copy of parameters and moments for the ranks of a node.
+  /// Shared copy of the parameters and the optimiser state of a node's ranks; nil if each rank has its own copy.
   package let shared: NodeMemory?
   package let checkpoints: Checkpoints
   package let state: TrainingState
   package private(set) var coordinator: Coordinator
   package private(set) var resumedFrom: Int?
   package var warnings: [String] = []
-  /// What the configuration and the data show before the first step; on rank 0.
+  /// Findings about the configuration and the data before the first step, on rank 0.
   package private(set) var findings: [Finding] = []
 
-  /// Collective. `checkpointDirectory` is used by rank 0 alone; nil for a run that writes nothing.
+  /// Opens the data, builds the model, and restores a checkpoint if there is one to resume from. Collective.
+  ///
+  /// - Parameter checkpointDirectory: Used on rank 0 only; nil for a run that writes nothing.
   package init(
     _ configuration: Configuration, _ communicator: Communicator, checkpointDirectory: String?, resume: ResumeMode,
     clock: PhaseClock = PhaseClock()
@@ -93,7 +96,7 @@ package final class TrainingSetup {
     if saved == nil {
       try TrainingSetup.fillFromData(autoencoder.store, data.train, plan, communicator)
     }
-    // What goes on has weights of its own, and the file may be gone.
+    // A resumed run has its own weights, and the file may no longer exist.
     if saved == nil, configuration.train.initFrom != "none" {
       warnings += try InitialWeights.take(configuration, autoencoder.store, data.train.scaling, communicator)
     }
@@ -118,17 +121,19 @@ package final class TrainingSetup {
     }
   }
 
-  /// On rank 0: what is known of the best epoch holds while its weights are here, and the name `best` is theirs.
+  /// Keeps the record of the best epoch, on rank 0, only if its weights are still on disk, and points the name `best`
+  /// to them.
   private func keepBest() {
     let best = coordinator.state.epochs.bestStep
     if checkpoints.has(step: best) { checkpoints.markBest(best) } else { coordinator.state.epochs.forgetBest() }
   }
 
-  /// A smaller batch than this may be larger than the data: the rest of it is padding, and several ranks can share it.
+  /// A batch size up to this value is kept even if it is larger than the data set. The rest of the batch is padding, so
+  /// that several ranks can share the samples.
   private static let paddedBatch = 1024
 
-  /// Slots, rows of a microbatch and steps that a configuration means for a data set; a large batch has at most its
-  /// samples.
+  /// Plan of slots, microbatch rows and steps for a data set. A batch size above `paddedBatch` is limited to the number
+  /// of training samples.
   private static func plan(_ configuration: Configuration, _ data: DataSplit) -> BatchPlan {
     BatchPlan(
       count: data.train.count, batchSize: min(configuration.train.batchSize, max(data.train.count, paddedBatch)),
@@ -147,9 +152,9 @@ package final class TrainingSetup {
     throw failure
   }
 
-  /// Parameters that the data initialises begin as training samples, spaced evenly over the set; collective.
+  /// Initialises the parameters that start as training samples, evenly spaced over the data set. Collective.
   ///
-  /// A sample is read by the rank that trains on it, so that which ones are taken does not depend on the ranks.
+  /// Each sample is read by the rank that trains on it, so that the choice does not depend on the number of ranks.
   private static func fillFromData(
     _ store: ParameterStore, _ train: Dataset, _ plan: BatchPlan, _ communicator: Communicator
   ) throws(Failure) {
@@ -170,15 +175,16 @@ package final class TrainingSetup {
       let all = try communicator.gather(read.withUnsafeBytes { [UInt8]($0) }).flatMap { part in
         part.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
       }
-      // A set of fewer samples gives each of them several times.
+      // If the data set has too few samples, each of them is used several times.
       return (0..<parameter.shape.count).map { all[$0 % all.count] }
     }
   }
 
-  /// Gives shared memory back where no trainer does; collective.
+  /// Releases shared memory if no trainer does. Collective.
   package func close() { shared?.close() }
 
-  /// One copy of parameters and moments for the node, or one for each rank; of the node's, each updates its part.
+  /// Places parameters and optimiser state in one copy per node, or in one copy per rank. With a shared copy, each rank
+  /// updates its own part.
   package static func placeParameters(
     _ store: ParameterStore, _ configuration: Configuration, _ communicator: Communicator
   ) throws(Failure) -> (NodeMemory?, Optimizer) {

@@ -3,8 +3,8 @@ import RunConfiguration
 import Data
 import Kernels
 
-/// Fills a graph's inputs with samples and what the model is told of them, pads the tail, and keys jitter and
-/// binarisation; no allocation after it is made.
+/// Fills a graph's inputs with samples and their conditions and pads the last rows. Image augmentation and binarisation
+/// use keyed random numbers. Loading allocates no memory.
 package final class BatchAssembler {
   private let data: Dataset
   private let rows: Int
@@ -21,7 +21,9 @@ package final class BatchAssembler {
   private var orderKey = (slot: -1, epoch: -1)
   private static let stream = KeyedGenerator.hash("binarize")
 
-  /// - configuration: how bytes are drawn from, and how the microbatches of a step are augmented.
+  /// Allocates the buffers for `rows` samples.
+  ///
+  /// - Parameter configuration: Determines binarisation, and augmentation of training microbatches.
   package init(data: Dataset, rows: Int, configuration: Configuration.Data) {
     self.data = data
     self.rows = rows
@@ -34,7 +36,7 @@ package final class BatchAssembler {
     uniforms = Buffer.allocate(Float.self, count: binarize == .none ? 1 : rows * elements)
   }
 
-  /// What a loader allocates.
+  /// Number of bytes that an assembler allocates.
   static func bytes(rows: Int, elements: Int, binarize: Binarization) -> Int {
     rows * (MemoryLayout<Int>.stride + MemoryLayout<UInt64>.stride + MemoryLayout<Float>.stride)
       + (binarize == .none ? 0 : rows * elements * MemoryLayout<Float>.stride)
@@ -47,7 +49,7 @@ package final class BatchAssembler {
     uniforms.deallocate()
   }
 
-  /// These samples, as validation sees them. x (rows, elements), y (rows, condition)
+  /// Loads the chosen samples as validation sees them, without augmentation. x (rows, elements), y (rows, condition)
   package func load(
     _ chosen: some Collection<Int>, into x: UnsafeMutablePointer<Float>, _ y: UnsafeMutablePointer<Float>?, seed: UInt64
   ) throws(Failure) {
@@ -56,8 +58,9 @@ package final class BatchAssembler {
     draw(chosen.count, x, seed: seed, attempt: 0, epoch: Replay.evaluationEpoch)
   }
 
-  /// A slot's microbatch of a step, augmented; returns the number of real samples. x (rows, elements), y (rows,
-  /// condition)
+  /// Loads and augments the microbatch of a slot in a step. x (rows, elements), y (rows, condition)
+  ///
+  /// - Returns: The number of samples without padding.
   package func load(
     _ plan: BatchPlan, slot: Int, step: Int, into x: UnsafeMutablePointer<Float>, _ y: UnsafeMutablePointer<Float>?,
     seed: UInt64, attempt: Int, epoch: Int

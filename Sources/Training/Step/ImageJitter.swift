@@ -2,17 +2,17 @@ import RunConfiguration
 import Data
 import Kernels
 
-/// Training images mirrored and moved, anew each epoch: keyed by seed, epoch and sample, so that ranks and restarts do
-/// not show.
+/// Flips and shifts training images at random, differently in every epoch. The random numbers are keyed by seed, epoch
+/// and sample, so that the result depends neither on the number of ranks nor on restarts.
 final class ImageJitter {
   private let flips: Bool
   private let shift: Int
   private let shape: SampleShape
-  /// A picture as it was loaded.
+  /// Copy of an image before it is moved.
   private let original: UnsafeMutablePointer<Float>
   private static let stream = KeyedGenerator.hash("augment")
 
-  /// Nil where nothing is to be done.
+  /// Returns nil if the configuration asks for no augmentation.
   init?(_ configuration: Configuration.Data, shape: SampleShape) {
     guard configuration.flip || configuration.shift > 0 else { return nil }
     flips = configuration.flip
@@ -23,7 +23,7 @@ final class ImageJitter {
 
   deinit { original.deallocate() }
 
-  /// x (rows, elements)
+  /// Augments the first `rows` images in place. x (rows, elements)
   func apply(
     _ x: UnsafeMutablePointer<Float>, samples: UnsafePointer<UInt64>, rows: Int, seed: UInt64, attempt: Int,
     epoch: UInt32
@@ -44,12 +44,14 @@ final class ImageJitter {
     }
   }
 
-  /// From -shift to shift, all alike.
+  /// A uniformly distributed integer from -shift to shift.
   private func offset(_ word: UInt32) -> Int { Int((UInt64(word) * UInt64(2 * shift + 1)) >> 32) - shift }
 }
 
 extension Configuration.Data {
-  /// Only pictures can be mirrored and moved, and none further than its own size.
+  /// Checks that augmentation is possible: it needs images, and a shift must be smaller than the image.
+  ///
+  /// - Throws: `Failure` with the status `badConfiguration` otherwise.
   func requireAugmentable(_ data: Dataset) throws(Failure) {
     guard flip || shift > 0 else { return }
     guard data.shape.isImage else {

@@ -5,22 +5,25 @@ import Foundation
 import Kernels
 import VAE
 
-/// Bytes that training takes on a rank, beside the program and its share of the data; known before it takes them.
+/// Number of bytes that training allocates on a rank, excluding the program and the rank's share of the data. It is
+/// computed before anything is allocated.
 package struct MemoryNeed: Sendable {
-  /// Values and moments: a rank's own, or its part of the node's and the initial values, which every rank draws itself.
-  /// Rank 0 turns some of them for a checkpoint.
+  /// Parameters and optimiser state. If the ranks of a node share them, this is the rank's part of the shared copy plus
+  /// the initial values, which every rank draws itself. Rank 0 also needs buffers for the parameters whose layout is
+  /// changed for a checkpoint.
   let parameters: Int
-  /// Buffers of the sums, what goes between nodes, and what looks for the place of a failure.
+  /// Buffers of the gradient sums, of the exchange between nodes, and of the search for a non-finite value.
   let gradients: Int
-  /// Microbatches: one computed on, one loaded ahead, and one to validate on.
+  /// Three microbatches: the current one, the one loaded ahead, and one for validation.
   let batches: Int
   let graphs: Int
-  /// What the ranks of this rank's node share, of all that.
+  /// The part of the total that is shared memory of all ranks of this rank's node.
   package let window: Int
   private let ranks: Int
   private let nodes: Int
   package var bytes: Int { parameters + gradients + batches + graphs }
 
+  /// Computes the memory need of this rank.
   package init(
     _ configuration: Configuration, _ autoencoder: VariationalAutoencoder, _ plan: BatchPlan,
     _ communicator: Communicator
@@ -57,10 +60,12 @@ package struct MemoryNeed: Sendable {
     nodes = (topology.machineSize + neighbours - 1) / neighbours
   }
 
-  /// Bytes that this machine can give to its processes.
+  /// Number of bytes that this machine can give to its processes.
   package static var available: Int { min(free, groupLimit) }
 
-  /// Refuses what this machine has no room for, instead of being killed for it later.
+  /// Checks that the machine has enough memory, so that the run is not killed for lack of it later.
+  ///
+  /// - Throws: `Failure` if memory or shared memory does not suffice.
   func requireFit() throws(Failure) {
     try MemoryNeed.requireRoom(
       for: bytes, what: "this training", ranks: ranks,
@@ -70,7 +75,9 @@ package struct MemoryNeed: Sendable {
     if window > 0, let shortage = SharedMemory.shortage(of: nodes * window) { throw shortage }
   }
 
-  /// - ranks: on this machine, of `bytes` each.
+  /// Checks that this machine has room for `ranks` processes of `bytes` each.
+  ///
+  /// - Throws: `Failure` with the status `badConfiguration` if memory or the address-space limit does not suffice.
   package static func requireRoom(
     for bytes: Int, what: String, ranks: Int, details: String, hint: String
   ) throws(Failure) {
@@ -98,9 +105,9 @@ package struct MemoryNeed: Sendable {
     return "\((value * 10).rounded() / 10) \(unit)"
   }
 
-  // MARK: What there is
+  // MARK: Available memory
 
-  /// The number behind a word of a file of /proc, in its unit of kB; nil where it is not to be had.
+  /// Value of a field in a file of /proc, converted from kB to bytes; nil if it cannot be read.
   private static func kilobytes(_ word: String, in file: String) -> Int? {
     guard let text = try? String(contentsOfFile: file, encoding: .utf8),
       let line = text.split(separator: "\n").first(where: { $0.hasPrefix(word + ":") })
@@ -113,7 +120,7 @@ package struct MemoryNeed: Sendable {
     return memory + (kilobytes("SwapFree", in: "/proc/meminfo") ?? 0)
   }
 
-  /// The smallest limit of this process's control groups, version 1 or 2.
+  /// The smallest memory limit of this process's control groups, version 1 or 2.
   private static var groupLimit: Int {
     guard let text = try? String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8) else { return .max }
     var smallest = Int.max
@@ -145,8 +152,8 @@ package struct MemoryNeed: Sendable {
 }
 
 extension Configuration {
-  /// Where ranks share memory, one copy of parameters and moments serves them all. All ranks or none: restoring a
-  /// checkpoint is collective.
+  /// Whether the ranks of a node share one copy of parameters and optimiser state. All ranks must agree, because
+  /// restoring a checkpoint is collective.
   func sharesParameters(_ topology: Topology) -> Bool {
     let isMeant = optimizer.sharding == .node || (optimizer.sharding == .auto && train.exchange != .messages)
     return isMeant && topology.nodes.contains { $0.count > 1 }

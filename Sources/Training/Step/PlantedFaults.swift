@@ -1,6 +1,6 @@
 import Glibc
 
-/// For tests: what goes wrong on purpose.
+/// Faults that tests inject on purpose.
 package struct PlantedFaults: Sendable {
   package var injection: NaNInjection?
   package var delay: RankDelay?
@@ -10,13 +10,13 @@ package struct PlantedFaults: Sendable {
   }
 }
 
-/// A NaN in the data of one rank at one step, once.
+/// Injects a NaN into the data of one rank at one step, once.
 package struct NaNInjection: Sendable {
-  /// Counted from 1, as steps are shown.
+  /// The step, counted from 1 as in the output.
   let step: Int
   let rank: Int
 
-  /// From "STEP:RANK".
+  /// Parses "STEP:RANK"; nil if the text has another form.
   package init?(_ text: String) {
     let parts = text.split(separator: ":").compactMap { Int($0) }
     guard parts.count == 2, parts[0] > 0, parts[1] >= 0 else { return nil }
@@ -28,12 +28,12 @@ package struct NaNInjection: Sendable {
   }
 }
 
-/// One rank that takes longer over every microbatch.
+/// Delays every microbatch of one rank.
 package struct RankDelay: Sendable {
   private let rank: Int
   private let microseconds: UInt32
 
-  /// From "RANK:MILLISECONDS".
+  /// Parses "RANK:MILLISECONDS"; nil if the text has another form.
   package init?(_ text: String) {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false).compactMap { UInt32($0) }
     guard parts.count == 2, parts[1] <= 1_000_000 else { return nil }

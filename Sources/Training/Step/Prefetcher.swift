@@ -6,7 +6,7 @@ import Glibc
 import Kernels
 import VAE
 
-/// Which microbatch: everything that its values depend on, beside data and seed.
+/// Identifies a microbatch. Together with the data set and the seed, it determines all values of the microbatch.
 struct BatchKey: Equatable {
   var slot: Int
   var step: Int
@@ -14,8 +14,11 @@ struct BatchKey: Equatable {
   var attempt: Int
 }
 
-/// Gives the training graph its microbatches in order. One is loaded ahead of time where that pays, and thrown away
-/// when another is asked for (after a rollback): who loads never shows in the bits.
+/// Loads microbatches into the training graph in order.
+///
+/// Where it pays off, a background thread loads the next microbatch ahead of time. A microbatch that was loaded ahead
+/// is discarded if a different one is requested, for example after a rollback. The values do not depend on which thread
+/// loads them.
 final class Prefetcher {
   private let plan: BatchPlan
   private let slots: Range<Int>
@@ -23,13 +26,15 @@ final class Prefetcher {
   private let worker: PrefetchWorker
   private let mode: Prefetch
   private let hasSpareCore: Bool
-  /// Whether a thread loads the next one.
+  /// Whether the background thread loads the next microbatch.
   private(set) var isAhead: Bool
   private var trial = Trial()
-  /// Of the microbatch that was loaded last: its samples and weights.
+  /// The loader of the current microbatch, with its samples and weights.
   private(set) var loader: BatchAssembler
 
-  /// - slots: those of this rank. Collective.
+  /// Creates a prefetcher. Collective.
+  ///
+  /// - Parameter slots: The slots that this rank computes.
   init(
     _ plan: BatchPlan, slots: Range<Int>, data: Dataset, configuration: Configuration, into graph: ELBOGraph,
     _ communicator: Communicator
@@ -47,7 +52,7 @@ final class Prefetcher {
 
   deinit { worker.stop() }
 
-  /// Puts a microbatch into the graph's input; returns the number of real samples.
+  /// Loads a microbatch into the graph's input. Returns the number of samples without padding.
   func load(_ key: BatchKey) throws(Failure) -> Int {
     let began = PhaseClock.now
     let batch = worker.take(key)
@@ -63,7 +68,7 @@ final class Prefetcher {
     return batch.filled
   }
 
-  /// The microbatch that follows unless the run goes back.
+  /// The microbatch that follows `key` unless the run is rolled back.
   private func next(_ key: BatchKey) -> BatchKey {
     var next = key
     next.slot += 1
@@ -77,7 +82,8 @@ final class Prefetcher {
   }
 }
 
-/// What `auto` rests on: some microbatches loaded without help, and, if loading seems worth a thread, some with it.
+/// Measurement on which the `auto` mode decides. It times some microbatches that are loaded without the background
+/// thread and, if loading takes long enough, some that are loaded with it.
 private struct Trial {
   private static let skipped = 16, length = 64
   private enum Stage { case alone, helped, over }
@@ -88,7 +94,7 @@ private struct Trial {
   private var spentAlone: UInt64 = 0
   private var faults = 0
 
-  /// Times that this thread has waited for a page from the disk.
+  /// Number of times that this thread has waited for a page from the disk.
   private static var diskFaults: Int {
     let thread: Int32 = 1  // RUSAGE_THREAD, which the module map does not show
     var usage = rusage()
@@ -96,16 +102,16 @@ private struct Trial {
     return usage.ru_majflt
   }
 
-  /// A microbatch took `nanoseconds` to come, until now; returns whether a thread should load the next.
+  /// Records that a microbatch took `nanoseconds` to load. Returns whether the background thread should load the next.
   mutating func isHelpWanted(after nanoseconds: UInt64, until now: UInt64, hasSpareCore: Bool) -> Bool {
     guard stage != .over else { return spentAlone > 0 }
     count += 1
-    // The first ones of either kind are about caches and threads that wake up.
+    // The first microbatches of each stage measure cold caches and threads that wake up.
     if count == Trial.skipped { (began, spent, faults) = (now, 0, Trial.diskFaults) } else { spent += nanoseconds }
     guard count == Trial.skipped + Trial.length else { return stage == .helped }
     count = 0
     guard stage == .alone else {
-      // Where the cores are busy with others, help may be none.
+      // The background thread may not help if other work keeps the cores busy.
       stage = .over
       if spent > spentAlone / 2 { spentAlone = 0 }
       return spentAlone > 0
@@ -118,10 +124,11 @@ private struct Trial {
   }
 }
 
-/// Two buffers and the thread that fills one while the other is computed on.
+/// Two buffers and the thread that fills one of them while the other is in use.
 ///
-/// Safe to share: semaphores hand `key`, `batch` and one of the buffers to the thread with `request` and back with
-/// `take`; the owner touches none of them in between, and data sets are only read.
+/// The class is safe to share between the two threads: semaphores hand `key`, `batch` and one of the buffers to the
+/// thread in `request` and back to the owner in `take`. The owner touches none of them in between, and data sets are
+/// only read.
 private final class PrefetchWorker: @unchecked Sendable {
   struct Batch {
     var buffer: Int
@@ -131,7 +138,7 @@ private final class PrefetchWorker: @unchecked Sendable {
 
   let loaders: [BatchAssembler]
   let values: [UnsafeMutablePointer<Float>]
-  /// Empty where the model is told nothing.
+  /// Empty if the model is unconditional.
   let conditions: [UnsafeMutablePointer<Float>]
   private let plan: BatchPlan
   private let seed: UInt64
@@ -170,7 +177,7 @@ private final class PrefetchWorker: @unchecked Sendable {
     wanted.signal()
   }
 
-  /// Has the thread load a microbatch into the buffer that is not in use.
+  /// Makes the thread load a microbatch into the buffer that is not in use.
   func request(_ next: BatchKey) {
     key = next
     batch.buffer = 1 - batch.buffer
@@ -178,7 +185,7 @@ private final class PrefetchWorker: @unchecked Sendable {
     wanted.signal()
   }
 
-  /// The microbatch asked for: as the thread has loaded it, or loaded now.
+  /// Returns the requested microbatch. If the thread has not loaded it, it is loaded now.
   func take(_ wanted: BatchKey) -> Batch {
     if isUnderWay { done.wait() }
     isUnderWay = false
@@ -201,7 +208,7 @@ private final class PrefetchWorker: @unchecked Sendable {
   }
 }
 
-/// A counting semaphore between two threads; waiting and signalling allocate nothing.
+/// A counting semaphore between two threads. Waiting and signalling allocate no memory.
 private final class Semaphore: @unchecked Sendable {
   private let place = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
 

@@ -3,11 +3,11 @@ import Kernels
 import Layers
 import Optimizers
 
-/// Changes the statistics of a model after each step, beside the optimiser, which changes what is learned.
+/// Updates the statistics of a model after each step. The optimiser updates only the learned parameters.
 package struct StatisticUpdate {
   private let store: ParameterStore
   private let average: UnsafeMutablePointer<Float>?
-  /// What this rank changes: all, or its part where the ranks of a node share one copy.
+  /// The statistics that this rank updates: all of them, or its part if the ranks of a node share one copy.
   private let share: Range<Int>
 
   package init(_ store: ParameterStore, _ optimizer: Optimizer, _ topology: Topology) {
@@ -21,12 +21,13 @@ package struct StatisticUpdate {
     share = store.learnedCount + part.lowerBound..<store.learnedCount + part.upperBound
   }
 
-  /// Whether the sums of a step, laid out as the parameters are, can be used; every rank has the same ones.
+  /// Whether the statistics in the sums of a step are finite. The sums have the layout of the parameters and are the
+  /// same on every rank.
   package func areFinite(_ sums: UnsafePointer<Float>) -> Bool {
     vd_all_finite(sums + store.learnedCount, store.statisticCount) == 1
   }
 
-  /// Applies the rules, once a step on one copy of the parameters.
+  /// Applies the update rules of the statistics, once per step for each copy of the parameters.
   package func apply(_ sums: UnsafePointer<Float>, updates: Int, samples: Double) {
     store.updateStatistics(
       sums: sums, share: share, copy: average, StatisticStep(updates: updates, samples: Float(samples)))

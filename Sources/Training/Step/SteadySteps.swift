@@ -1,18 +1,19 @@
 import Communication
 import Kernels
 
-/// Steps one after the other, round the epochs, without validation and checkpoints: what is measured.
+/// Takes consecutive steps without validation and checkpoints, for measurements. It continues with the next epoch when
+/// one is done.
 package final class SteadySteps {
   package let engine: StepEngine
-  /// On rank 0.
+  /// Set on rank 0 only.
   private var coordinator: Coordinator?
 
-  /// Collective.
+  /// Takes the steps of the training in `setup`. Collective.
   package convenience init(_ setup: TrainingSetup) throws(Failure) {
     try self.init(setup, decidedBy: setup.coordinator)
   }
 
-  /// The steps of `coordinator`, which rank 0 follows instead of the training's own. Collective.
+  /// Takes steps that follow `coordinator` instead of the training's own. Collective.
   init(_ setup: TrainingSetup, decidedBy coordinator: Coordinator) throws(Failure) {
     engine = try StepEngine(setup)
     self.coordinator = engine.communicator.isRoot ? coordinator : nil
@@ -21,10 +22,10 @@ package final class SteadySteps {
     engine.follow(weights)
   }
 
-  /// Gives shared memory back; collective.
+  /// Releases shared memory. Collective.
   package func close() { engine.close() }
 
-  /// Collective.
+  /// Takes a step and returns its outcome. Collective.
   func take() throws(Failure) -> StepEngine.Outcome {
     if engine.isEpochDone { engine.beginEpoch() }
     return try engine.step { step, means, isSignalled in
@@ -32,7 +33,9 @@ package final class SteadySteps {
     }
   }
 
-  /// A step as training does it. Collective.
+  /// Takes a step. Collective.
+  ///
+  /// - Throws: `Failure` with the status `diverged` if a value was not finite.
   package func next() throws(Failure) {
     guard case .done = try take() else {
       throw Failure(.diverged, "the benchmark's steps stopped being finite", hint: "report this with the preset used")

@@ -6,15 +6,16 @@ import Kernels
 import Optimizers
 import VAE
 
-/// Where a run stands, and what keys the noise of its next step.
+/// Position of a run. Together with the seed and the sample numbers, its counters key the random numbers of the next
+/// step.
 package struct StepCursor: Sendable, Equatable {
-  /// Updates done.
+  /// Number of updates done.
   package var step = 0
-  /// Epochs finished.
+  /// Number of finished epochs.
   package var epoch = 0
-  /// Steps done of the epoch under way.
+  /// Number of steps done in the current epoch.
   package var stepInEpoch = 0
-  /// Rollbacks so far.
+  /// Number of rollbacks so far.
   package var attempt = 0
 
   mutating func advance() {
@@ -28,23 +29,23 @@ package struct StepCursor: Sendable, Equatable {
   }
 }
 
-/// Weights of the objective that change while a run goes on. Rank 0 decides on them.
+/// Weights of the objective that change during a run. Rank 0 decides on them.
 package struct ObjectiveWeights: BitwiseCopyable, Sendable, Equatable {
-  /// Weight of the KL.
+  /// Weight of the KL divergence.
   package var beta = 0.0
-  /// Nats of KL that cost a unit nothing.
+  /// Free bits: the KL, in nats per unit, that is not penalized.
   package var freeBits = 0.0
 }
 
-/// What one optimiser step is: this rank's microbatches are loaded and replayed, gradients are summed over all ranks, and
-/// the parameters are updated. Training, the search for a learning rate and every measurement take their steps here.
+/// Runs optimiser steps: loads and replays this rank's microbatches, sums the gradients over all ranks, and updates the
+/// parameters.
 ///
-/// The engine owns the place in the run (`cursor`) and the weights of the coming step (`weights`); who drives it decides
-/// on learning rates and weights.
+/// Training, the learning-rate search and all measurements take their steps here. The engine owns the position in the
+/// run (`cursor`) and the weights of the next step (`weights`). Its caller decides on learning rates and weights.
 package final class StepEngine {
   package let communicator: Communicator
   package let plan: BatchPlan
-  /// Where this rank's time goes.
+  /// Records how this rank spends its time.
   package let clock: PhaseClock
   let autoencoder: VariationalAutoencoder
   let optimizer: Optimizer
@@ -58,12 +59,12 @@ package final class StepEngine {
   private let seeds: UnsafeMutablePointer<Float>
 
   package private(set) var cursor: StepCursor
-  /// Of the coming step.
+  /// Weights of the next step.
   private(set) var weights = ObjectiveWeights()
-  /// Weight of the KL in the last step; nil before the first.
+  /// Weight of the KL in the last step; nil before the first one.
   private(set) var lastBeta: Double?
 
-  /// Collective.
+  /// Allocates the buffers of a step and sets up the gradient exchange. Collective.
   package init(_ setup: TrainingSetup, faults: PlantedFaults = PlantedFaults()) throws(Failure) {
     let train = setup.configuration.train
     communicator = setup.communicator
@@ -91,19 +92,19 @@ package final class StepEngine {
 
   deinit { seeds.deallocate() }
 
-  /// Gives shared memory back; collective.
+  /// Releases shared memory. Collective.
   package func close() {
     exchange.close()
     shared?.close()
   }
 
-  /// What carries the gradient, in words.
+  /// Description of the route that the gradient exchange takes.
   package var routeName: String { exchange.routeName }
 
-  /// Whether a thread loads the next microbatch.
+  /// Whether a background thread loads the next microbatch.
   var isPrefetching: Bool { prefetcher.isAhead }
 
-  /// Samples and weights of the microbatch loaded last.
+  /// Samples and weights of the microbatch that was loaded last.
   var batch: BatchAssembler { prefetcher.loader }
 
   // MARK: One step
@@ -113,8 +114,11 @@ package final class StepEngine {
     case notFinite
   }
 
-  /// One optimiser update; allocates nothing. `decide` runs on rank 0 alone, with the step counted from 0, its means over
-  /// all ranks, and whether some rank was asked to stop; every rank follows its answer. Collective.
+  /// Performs one optimiser update, without allocating memory. Collective.
+  ///
+  /// - Parameter decide: Runs on rank 0 only; every rank follows its result. It receives the step counted from 0, the
+  ///   means over the samples of all ranks, and whether any rank received a signal to stop.
+  /// - Returns: The report of the step, or `notFinite` if a value was not finite. In that case nothing was updated.
   func step(
     _ decide: (_ step: Int, _ means: ELBOMeans, _ isSignalled: Bool) -> StepDecision
   ) throws(Failure) -> Outcome {
@@ -154,7 +158,7 @@ package final class StepEngine {
     BatchKey(slot: slot, step: cursor.stepInEpoch, epoch: cursor.epoch, attempt: cursor.attempt)
   }
 
-  /// Loads a microbatch and computes its terms; returns the number of real samples.
+  /// Loads a microbatch and computes its loss terms. Returns the number of samples without padding.
   func forward(_ key: BatchKey) throws(Failure) -> Int {
     clock.enter(.data)
     faults.delay?.apply(to: communicator.rank)
@@ -172,7 +176,12 @@ package final class StepEngine {
     return filled
   }
 
-  /// Gradient of the mean over the global step's samples. `share`: one over their number.
+  /// Computes the gradient of the mean loss over the samples of the global step.
+  ///
+  /// - Parameters:
+  ///   - gradient: Receives the contribution of this microbatch.
+  ///   - share: One divided by the number of samples in the global step.
+  ///   - finished: Called when all elements of the gradient from an offset on are complete.
   func backward(
     into gradient: UnsafeMutablePointer<Float>, share: Float, finished: (_ from: Int) -> Void = { _ in }
   ) {
@@ -187,16 +196,16 @@ package final class StepEngine {
 
   func beginEpoch() { cursor.beginEpoch() }
 
-  /// Weights of the coming step, as rank 0 has decided on them.
+  /// Sets the weights of the next step that rank 0 has decided on.
   func follow(_ weights: ObjectiveWeights) { self.weights = weights }
 
-  /// The run went back to a checkpoint, whose parameters are restored already.
+  /// Sets the position to that of a checkpoint after its parameters have been restored.
   func goBack(to cursor: StepCursor, lastBeta: Double?) {
     (self.cursor, self.lastBeta) = (cursor, lastBeta)
     clock.step = cursor.step
   }
 
-  /// Where this step's numbers stopped being finite.
+  /// The place at which the values of a step became non-finite.
   struct NonFinite: Codable {
     var rank = -1
     var microbatch = -1
@@ -204,7 +213,8 @@ package final class StepEngine {
     var samples: [Int] = []
   }
 
-  /// Every rank replays its microbatches of the failed step; what the first leaf finds wins. Collective.
+  /// Replays the failed step on every rank and returns the finding of the lowest-numbered rank that has one.
+  /// Collective.
   func findNonFinite() throws(Failure) -> NonFinite? {
     let scratch = Buffer(count: autoencoder.store.count)
     var mine: NonFinite?

@@ -2,11 +2,11 @@ import Communication
 import Kernels
 import VAE
 
-/// What a microbatch adds to the sums of a step.
+/// Layout of the row of values that each microbatch adds to the sums of a step.
 enum StepRow {
   static let weight = 0, reconstruction = 1, kl = 2, loss = 3, bad = 4, stop = 5, width = 6
 
-  /// Of the summed rows.
+  /// Means per sample, computed from the summed rows.
   static func means(_ sums: UnsafePointer<Double>) -> ELBOMeans {
     let n = max(sums[weight], 1)
     return ELBOMeans(reconstruction: sums[reconstruction] / n, kl: sums[kl] / n)
@@ -25,11 +25,11 @@ enum StepRow {
   }
 }
 
-/// What a step adds to the sums of its epoch.
+/// The contribution of a step to the sums of its epoch.
 struct StepSums {
   let weight, reconstruction, kl: Double
 
-  /// From the rows of all microbatches, summed.
+  /// Takes the values from the summed rows of all microbatches.
   init(_ sums: UnsafePointer<Double>) {
     weight = sums[StepRow.weight]
     reconstruction = sums[StepRow.reconstruction]

@@ -4,7 +4,7 @@ import Persistence
 import Settings
 import VAE
 
-/// An epoch of `metrics.jsonl`. A number that was not finite, or is missing, is NaN.
+/// An epoch read from `metrics.jsonl`. A number that is missing or was not finite is NaN.
 package struct RunEpoch: Sendable {
   package var epoch = 0
   package var step = 0
@@ -24,11 +24,11 @@ package struct RunEpoch: Sendable {
   package var rollbacks = 0
   package var slowestRank: Int?
   package var waitShare = Double.nan
-  /// Whether `checkpoints/best` became this epoch's.
+  /// Whether `checkpoints/best` was set to this epoch.
   package var isBest = false
 }
 
-/// A line of kind `step`.
+/// A line of the kind `step`.
 package struct RunStep: Sendable {
   package var step: Int
   package var epoch: Int
@@ -38,20 +38,20 @@ package struct RunStep: Sendable {
   package var gradientNorm: Double
 }
 
-/// Whatever else happened: start, resume, rollback, collapse, warning, stop, and kinds that this program does not know.
+/// Any other line: start, resume, rollback, collapse, warning, stop, and kinds that this program does not know.
 package struct RunEvent: Sendable, Equatable {
   package var kind: String
   package var step: Int
   package var epoch: Int?
-  /// ISO 8601, where the line has it.
+  /// Time in ISO 8601; nil if the line has none.
   package var time: String?
-  /// What happened, for people.
+  /// Description for display.
   package var message: String
-  /// Of a line of kind `finding`.
+  /// Set for a line of the kind `finding`.
   package var finding: Finding?
 }
 
-/// What the run trains, as its line of kind `start` (or the last `resume`) says.
+/// Description of the run from its line of the kind `start`, or from the last one of the kind `resume`.
 package struct RunStart: Sendable {
   package var data: String?
   package var shape: String?
@@ -63,22 +63,23 @@ package struct RunStart: Sendable {
   package var time: String?
 }
 
-/// What `metrics.jsonl` holds, kept small whatever its length: the last epoch's units, steps thinned, events capped.
+/// Contents of `metrics.jsonl`, bounded in memory: it keeps the units of the last epoch only, thins out the steps, and
+/// limits the number of events.
 package struct RunMetrics: Sendable {
   package private(set) var epochs: [RunEpoch] = []
-  /// At most 4,096, evenly spread.
+  /// At most 4,096 steps, evenly spaced.
   package private(set) var steps: [RunStep] = []
   package private(set) var events: [RunEvent] = []
-  /// Events beyond the first thousand.
+  /// Number of events after the first thousand, which are not kept.
   package private(set) var furtherEvents = 0
   package private(set) var start: RunStart?
-  /// Of the last epoch: KL of each unit in nats, and Var_x[mu].
+  /// KL of each unit in nats and Var_x[mu], for the last epoch.
   package private(set) var klPerUnit: [Double] = []
   package private(set) var variancePerUnit: [Double] = []
-  /// Summed over the epochs since the number of ranks last changed.
+  /// Sum over the epochs since the number of ranks last changed.
   package private(set) var rankSeconds: RankSeconds?
   package private(set) var checkpoints = 0
-  /// Lines that are no JSON object of a known form.
+  /// Number of lines that are not a JSON object of a known form.
   package private(set) var damagedLines = 0
 
   private var lastEpochLine: [UInt8] = []
@@ -97,7 +98,7 @@ package struct RunMetrics: Sendable {
     damagedLines += batch.overlong
     let decoder = JSONDecoder()
     for line in batch.lines {
-      // Of millions of steps a few thousand are kept; the others need not be understood.
+      // Only a few thousand of possibly millions of steps are kept. The others are skipped without decoding.
       if line.starts(with: RunMetrics.stepPrefix) {
         stepsSeen += 1
         guard stepsSeen % stride == 0 else { continue }
@@ -113,13 +114,13 @@ package struct RunMetrics: Sendable {
   private mutating func add(_ content: MetricsLine.Content, _ line: [UInt8]) {
     switch content {
     case .epoch(let row, let seconds):
-      // One that went back writes its epochs again.
+      // After a rollback or a resume, epochs are written again. The earlier lines are dropped.
       while let last = epochs.last, last.epoch >= row.epoch { epochs.removeLast() }
       epochs.append(row)
       lastEpochLine = line
       if let seconds { rankSeconds = rankSeconds.map { $0.adding(seconds) } ?? seconds }
     case .step(let row):
-      // One that went back does its steps again, too.
+      // After a rollback or a resume, steps are written again, too.
       while let last = steps.last, last.step >= row.step { steps.removeLast() }
       steps.append(row)
       if steps.count == RunMetrics.mostSteps {
@@ -133,7 +134,7 @@ package struct RunMetrics: Sendable {
     }
   }
 
-  /// Units cost most of the reading, and the last epoch's are enough.
+  /// Decodes the values of the units. Because they take most of the time, only those of the last epoch are decoded.
   mutating func finishBatch() {
     guard !lastEpochLine.isEmpty else { return }
     struct Units: Decodable {
@@ -151,7 +152,7 @@ package struct RunMetrics: Sendable {
   }
 }
 
-/// One line, by its kind.
+/// The content of one line, by its kind.
 private struct MetricsLine: Decodable {
   enum Content {
     case epoch(RunEpoch, RankSeconds?)
@@ -241,7 +242,7 @@ private struct Key: CodingKey {
   init?(intValue: Int) { nil }
 }
 
-/// The fields of an object, whatever their kinds are.
+/// Access to the fields of an object whose types are not known.
 private struct Fields {
   private let container: KeyedDecodingContainer<Key>?
 

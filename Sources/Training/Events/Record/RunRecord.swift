@@ -3,33 +3,35 @@ import Foundation
 import Kernels
 import Persistence
 
-/// What a run directory says of its run, read safely: damaged, hostile or half-written files never stop the reading,
-/// they are named in `damage`. A run that is still going can be read again and again with `refresh`.
+/// Contents of a run directory. Damaged, malicious or incomplete files do not stop the reading; they are listed in
+/// `damage`. The record of a run in progress can be updated with `refresh`.
 package struct RunRecord: Sendable {
   package let path: String
   package private(set) var metrics = RunMetrics()
   package private(set) var status: RunStatus?
   /// Key and value of every setting, in the order of the file.
   package private(set) var settings: [(key: String, value: String)] = []
-  /// The same, typed; nil where this program does not read it.
+  /// The parsed configuration; nil if this program cannot read it.
   package private(set) var configuration: Configuration?
   package private(set) var environment: [(key: String, value: String)] = []
-  /// The last command; a run that was resumed has several.
+  /// The last command. A resumed run has several.
   package private(set) var command: String?
-  /// What could not be read, one sentence each.
+  /// One sentence for each file that could not be read.
   package var damage: [String] { filesDamage.sorted { $0.key < $1.key }.map(\.value) + metrics.damage }
   private var filesDamage: [String: String] = [:]
   private var lines: LineReader
 
   package var epochs: [RunEpoch] { metrics.epochs }
   package var events: [RunEvent] { metrics.events }
-  /// The run directory's own name.
+  /// Name of the run directory.
   package var name: String {
     let last = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
     return last.isEmpty ? path : last
   }
 
-  /// Throws where there is no run.
+  /// Reads the run in the directory at `path`.
+  ///
+  /// - Throws: `Failure` with the status `missingInput` if the directory contains no run.
   package init(_ path: String) throws(Failure) {
     self.path = path
     lines = LineReader(path: path + "/metrics.jsonl")
@@ -42,7 +44,7 @@ package struct RunRecord: Sendable {
     refresh()
   }
 
-  /// Reads what has been written since; true where something has.
+  /// Reads what was written since the last call. Returns whether anything has changed.
   @discardableResult
   package mutating func refresh() -> Bool {
     let before = status, activity = Activity("reading \(path)")
@@ -95,7 +97,8 @@ package struct RunRecord: Sendable {
     filesDamage[name] = isNeeded || failure.status != .missingInput ? failure.message : nil
   }
 
-  /// The scalars of the two-space YAML that a run directory holds; lists are values. What has another form is left out.
+  /// The scalars of YAML with an indentation of two spaces, as a run directory contains it. Lists are returned as
+  /// values, and lines of any other form are skipped.
   static func flattened(_ yaml: String) -> [(key: String, value: String)] {
     var open: [Substring] = [], found: [(String, String)] = []
     for line in yaml.split(separator: "\n").prefix(10_000) {
@@ -111,7 +114,7 @@ package struct RunRecord: Sendable {
 
   package subscript(setting key: String) -> String? { settings.first { $0.key == key }?.value }
 
-  /// Pictures of a folder of the run (samples, reconstructions, latent, ...), by epoch where their names tell it.
+  /// Images in a subdirectory of the run (samples, reconstructions, latent, ...), sorted by the epoch in their names.
   package func pictures(in folder: String) -> [RunPicture] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: path + "/" + folder)) ?? []
     return names.filter { $0.hasSuffix(".png") && !$0.hasPrefix(".") }.map { name in
@@ -121,18 +124,19 @@ package struct RunRecord: Sendable {
   }
 }
 
+/// An image in a run directory; `epoch` is nil if its name does not contain one.
 package struct RunPicture: Sendable, Equatable {
   package var name: String
   package var path: String
   package var epoch: Int?
 }
 
-/// `status.json`.
+/// Contents of `status.json`.
 package struct RunStatus: Sendable, Equatable, Decodable {
   package var state: String
   package var step: Int?
   package var epoch: Int?
-  /// When the run last showed that it lives, as ISO 8601.
+  /// Time at which the run last reported that it is alive, in ISO 8601.
   package var heartbeat: String?
   package var reason: String?
   package var exit: Int?
@@ -140,22 +144,24 @@ package struct RunStatus: Sendable, Equatable, Decodable {
   enum CodingKeys: String, CodingKey { case state, step, epoch, heartbeat, reason = "exit_reason", exit }
 }
 
-/// How a run stands.
+/// Status of a run, derived from the files in its directory.
 package enum RunStanding: Sendable, Equatable {
-  /// `isEarly`: because `monitor.patience` was spent.
+  /// The run has finished. `isEarly` is true if `monitor.patience` ended it.
   case finished(isEarly: Bool)
-  /// By a signal, after its time, ...: the word of `status.json`.
+  /// The run was stopped, for example by a signal or a time limit. `reason` is the word from `status.json`.
   case stopped(reason: String)
   case failed(message: String)
   case going
-  /// Nothing says that it ended, and it shows no sign of life: since when, if that is known.
+  /// The run has not ended in an orderly way and no longer reports that it is alive. `since` is the last sign of life,
+  /// if it is known.
   case cutOff(since: String?)
 }
 
 extension RunRecord {
-  /// A run that lives says so every ten seconds.
+  /// Seconds without a heartbeat after which a run counts as cut off. A live run writes one every ten seconds.
   package static let patience = 60.0
 
+  /// Derives the status from `status.json` and, for a run that has not ended, from the age of its heartbeat.
   package func standing(now: Date = Date()) -> RunStanding {
     switch status?.state {
     case "finished": return .finished(isEarly: status?.reason == StopReason.stoppedEarly.word)
@@ -168,17 +174,18 @@ extension RunRecord {
     }
   }
 
-  /// The epoch with the lowest finite validation -ELBO. That of `checkpoints/best` may be another: `kept`.
+  /// The epoch with the lowest finite validation -ELBO. The epoch of `checkpoints/best` can be a different one; see
+  /// `kept`.
   package var lowest: RunEpoch? {
     epochs.filter { $0.valid.negativeELBO.isFinite }.min { $0.valid.negativeELBO < $1.valid.negativeELBO }
   }
 
-  /// The epoch of `checkpoints/best`: of those that were kept, the best by `monitor.metric`. nil where none was, or the
-  /// record does not say.
+  /// The epoch of `checkpoints/best`: the best by `monitor.metric` among those with a checkpoint. It is nil if there is
+  /// none or if the record does not contain it.
   package var kept: RunEpoch? { epochs.last(where: \.isBest) }
 }
 
-/// A scalar of any kind, as text.
+/// A scalar of any type, converted to text.
 private struct RunValue: Decodable {
   let text: String?
 

@@ -2,15 +2,16 @@ import Communication
 import RunConfiguration
 import Kernels
 
-/// Speed of what ranks do together, for a gradient of `count` float32. Seconds; nil for what these ranks cannot show.
+/// Speed of collective operations and messages for a gradient of `count` float32 values, in seconds. Values that these
+/// ranks cannot measure are nil.
 package struct CommunicationBenchmark: Sendable {
-  /// Between two ranks: of one node, or of two.
+  /// Speed of messages between two ranks of the same node or of two nodes.
   package struct Link: Sendable {
-    /// Seconds of a message of 8 bytes, one way.
+    /// Seconds for a message of 8 bytes, one way.
     package var latency: Double
-    /// Seconds that one more small message costs who sends or receives it.
+    /// Seconds of the sender's or receiver's time for one additional small message.
     package var overhead: Double
-    /// Seconds per byte of messages of a gradient's size, but at least 64 KiB, one way.
+    /// Seconds per byte, one way, for messages of the size of the gradient, but at least 64 KiB.
     package var secondsPerByte: Double
   }
 
@@ -20,22 +21,22 @@ package struct CommunicationBenchmark: Sendable {
   package var barrier: Double?
   package var sameNode: Link?
   package var otherNode: Link?
-  /// Seconds per byte between two nodes, when all ranks of one swap with those of the other, each way.
+  /// Seconds per byte and direction between two nodes when all of their ranks exchange data in pairs.
   package var nodeSecondsPerByte: Double?
-  /// MPI_Allreduce of the gradient.
+  /// Seconds of an MPI_Allreduce of the gradient.
   package var allreduce: Double?
-  /// The exchange of the gradient as training does it, and of next to nothing.
+  /// Seconds of the exchange that training uses, for the gradient and for a single value.
   package var exchange = 0.0
   package var exchangeRoute = ""
   package var emptyExchange = 0.0
-  /// Adding one gradient to another, per byte of it: the slowest rank's, all at work.
+  /// Seconds per byte for adding one gradient to another on the slowest rank, while all ranks do the same.
   package var addSecondsPerByte = 0.0
   package var bytes: Int { 4 * count }
 
-  /// Elements of a message whose bytes take longer than the message itself.
+  /// Minimum number of elements in a message, so that its size and not its latency determines its time.
   private static let leastMessage = 1 << 14
 
-  /// Collective. Every rank has the results of rank 0.
+  /// Runs the benchmark. Every rank returns the results of rank 0. Collective.
   package static func run(
     count: Int, _ train: Configuration.Train, _ communicator: Communicator
   ) throws(Failure) -> CommunicationBenchmark {
@@ -72,7 +73,7 @@ package struct CommunicationBenchmark: Sendable {
     try watch.all(seconds).max() ?? seconds
   }
 
-  /// Seconds of an exchange of `count` values, one leaf or more a rank, as a step goes through it after its backward.
+  /// Seconds of an exchange of `count` values with at least one leaf per rank, as in a step after the backward pass.
   static func exchange(
     count: Int, leaves: Int, _ train: Configuration.Train, _ watch: Stopwatch
   ) throws(Failure) -> (seconds: Double, route: String) {
@@ -108,7 +109,7 @@ package struct CommunicationBenchmark: Sendable {
     var values = SIMD3(
       latency, max(0, Distribution(streams).median - 2 * latency) / 63,
       max(0, Distribution(bulk).median - latency) / Double(4 * count))
-    // What two ranks measured is known to them alone.
+    // Only the two ranks have the results so far.
     for i in 0..<3 {
       var value = values[i]
       try communicator.broadcastValue(&value, from: a)
@@ -117,7 +118,8 @@ package struct CommunicationBenchmark: Sendable {
     return Link(latency: values[0], overhead: values[1], secondsPerByte: values[2])
   }
 
-  /// Rank i of one node swaps its share of the gradient with rank i of the other, all at once.
+  /// Exchanges data between rank i of one node and rank i of the other, for all i at once. Each rank has an equal share
+  /// of the gradient. Returns seconds per byte.
   private static func lanes(
     _ left: [Int], _ right: [Int], _ out: UnsafeMutablePointer<Float>, _ into: UnsafeMutablePointer<Float>,
     _ count: Int, _ watch: Stopwatch

@@ -1,4 +1,4 @@
-/// What a set of measured times looks like.
+/// Statistics of a set of measured times.
 package struct Distribution: Sendable {
   private let sorted: [Double]
 
@@ -7,7 +7,7 @@ package struct Distribution: Sendable {
     sorted = values.sorted()
   }
 
-  /// The value that a share of all values does not exceed.
+  /// The smallest value that at least the given share of all values does not exceed.
   package func quantile(_ share: Double) -> Double {
     sorted[min(sorted.count - 1, max(0, Int((share * Double(sorted.count)).rounded(.up)) - 1))]
   }

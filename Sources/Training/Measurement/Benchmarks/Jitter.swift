@@ -1,15 +1,17 @@
 import Communication
 import Kernels
 
-/// How much a fixed piece of work, done over and over, differs from itself: what all ranks wait for.
+/// Variation in the time of a fixed piece of work that is repeated. In a step, all ranks wait for the slowest one.
 package struct Jitter: Sendable {
-  /// Seconds, all ranks' samples together.
+  /// Median and 99th percentile in seconds over the samples of all ranks.
   package let median: Double
   package let p99: Double
-  /// Standard deviation over time, of the rank where it is median.
+  /// Standard deviation over time in seconds, as the median of the ranks' values.
   package let sigma: Double
 
-  /// Collective; `work` must not wait for other ranks if their jitter is to be told apart.
+  /// Measures the variation of `work`. Collective.
+  ///
+  /// `work` must not wait for other ranks; otherwise the variation of single ranks cannot be separated.
   package static func measure(
     _ communicator: Communicator, samples: Int, _ work: () throws(Failure) -> Void
   ) throws(Failure) -> Jitter {

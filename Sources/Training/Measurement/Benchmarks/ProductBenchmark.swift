@@ -2,26 +2,26 @@ import Communication
 import Kernels
 import Layers
 
-/// Speed of the matrix products that a model's step makes, by the rows of a microbatch: all ranks at once, so that what
-/// they share (caches, memory, power) shows.
+/// Speed of the matrix products in a model's step for different numbers of rows in a microbatch. All ranks compute at
+/// the same time, so that the effect of shared caches, memory and power is included.
 package struct ProductBenchmark: Sendable {
   package enum Kind: String, CaseIterable, Sendable {
     /// y (M, out) = x (M, in) W^T
     case forward
-    /// gx (M, in) = gy (M, out) W; the first layer has none, because nobody asks for the gradient of the data
+    /// gx (M, in) = gy (M, out) W. The first layer has none, because the gradient of the data is not needed.
     case inputGradient = "input_gradient"
     /// gW (out, in) = gy^T x
     case weightGradient = "weight_gradient"
   }
 
-  /// A weight matrix.
+  /// Shape of a weight matrix.
   package struct Layer: Equatable, Sendable {
     package let inputs: Int
     package let outputs: Int
     package let isFirst: Bool
   }
 
-  /// Over all layers of the model: GF/s of every rank.
+  /// Speed over all layers of the model in GFLOP/s, for each rank.
   package struct Rate: Sendable {
     package let library: String
     package let rows: Int
@@ -40,7 +40,8 @@ package struct ProductBenchmark: Sendable {
     }
   }
 
-  /// Measures the library in use, and OpenBLAS beside it. Collective; the library in use stays.
+  /// Measures the library in use and, for comparison, OpenBLAS. The library in use is selected again afterwards.
+  /// Collective.
   package mutating func run(
     _ setting: Products.Library, threads: Int, _ communicator: Communicator, rows: [Int] = rows
   ) throws(Failure) {
@@ -56,7 +57,7 @@ package struct ProductBenchmark: Sendable {
     let widest = layers.reduce(1) { max($0, $1.inputs, $1.outputs) }
     let x = Buffer(count: most * widest), y = Buffer(count: most * widest)
     let weight = Buffer(count: layers.reduce(1) { max($0, $1.inputs * $1.outputs) })
-    // Values of ordinary size: products of zeros or denormals would time something else.
+    // The values have an ordinary size, because zeros or denormals could change the speed.
     for buffer in [x.base, y.base] { for i in 0..<most * widest { buffer[i] = Float(i % 17) / 17 - 0.4 } }
     for i in 0..<weight.count { weight.base[i] = Float(i % 13) / 13 - 0.5 }
     let activity = Activity("timing products of \(Products.description)", of: rows.count * Kind.allCases.count)

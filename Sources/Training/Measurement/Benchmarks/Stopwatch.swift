@@ -1,12 +1,12 @@
 import Communication
 import Kernels
 
-/// Times work that all ranks do at once.
+/// Times work that all ranks do at the same time.
 package struct Stopwatch {
   package let communicator: Communicator
   package init(_ communicator: Communicator) { self.communicator = communicator }
 
-  /// Mean seconds of `count` runs on this rank, begun together. Collective.
+  /// Mean seconds per run of `count` runs on this rank. All ranks start together. Collective.
   package func mean(of count: Int, _ body: () throws(Failure) -> Void) throws(Failure) -> Double {
     try communicator.barrier()
     let began = ContinuousClock.now
@@ -14,15 +14,15 @@ package struct Stopwatch {
     return (ContinuousClock.now - began) / .seconds(1) / Double(count)
   }
 
-  /// The same number of runs on every rank, about `seconds` long on the slowest. Collective.
+  /// Number of runs that take about `seconds` on the slowest rank. The number is the same on every rank. Collective.
   package func count(for seconds: Double, _ body: () throws(Failure) -> Void) throws(Failure) -> Int {
     try body()
     let once = max(try mean(of: 2, body), 1e-8)
     return Int(-(try communicator.maximum([-Int64(min(1e6, max(3, seconds / once)))])[0]))
   }
 
-  /// Median over rounds of the mean seconds of a run on this rank; fewer rounds where the machine has other things
-  /// to do and they take far longer than they should. Collective.
+  /// Median over rounds of the mean seconds per run on this rank. If the machine is busy and the rounds take far longer
+  /// than expected, fewer rounds are measured. Collective.
   package func median(rounds: Int = 7, of seconds: Double = 0.01, _ body: () throws(Failure) -> Void)
     throws(Failure) -> Double
   {
@@ -36,7 +36,7 @@ package struct Stopwatch {
     return Distribution(times).median
   }
 
-  /// Every single run's seconds on this rank. Collective.
+  /// Seconds of every single run on this rank. Collective.
   package func each(of count: Int, _ body: () throws(Failure) -> Void) throws(Failure) -> [Double] {
     var times = [Double](repeating: 0, count: count)
     try body()
@@ -54,7 +54,7 @@ package struct Stopwatch {
     return times
   }
 
-  /// A value of every rank, by rank. Collective.
+  /// Gathers a value from every rank, in rank order. Collective.
   package func all(_ value: Double) throws(Failure) -> [Double] {
     try communicator.gather(withUnsafeBytes(of: value) { Array($0) })
       .map { bytes in bytes.withUnsafeBytes { $0.loadUnaligned(as: Double.self) } }

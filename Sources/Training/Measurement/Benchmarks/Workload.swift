@@ -4,8 +4,8 @@ import Data
 import Kernels
 import VAE
 
-/// What a rank computes between exchanges: microbatches, loaded, replayed and accounted for by the engine that takes the
-/// steps.
+/// The computation of a rank between two exchanges: microbatches that are loaded, replayed and accounted for by the
+/// step engine.
 final class Workload {
   private let engine: StepEngine
   private let gradient: Buffer
@@ -22,7 +22,7 @@ final class Workload {
 
   deinit { row.deallocate() }
 
-  /// The next microbatch of this rank.
+  /// Computes the next microbatch of this rank.
   func microbatch() throws(Failure) {
     let plan = engine.plan
     let step = next / slots.count % plan.stepsPerEpoch, slot = slots[next % slots.count]
@@ -34,12 +34,12 @@ final class Workload {
 }
 
 extension Configuration {
-  /// Extent of the random data that stands in for a preset's own.
+  /// Shape of the random data that replaces the data of a preset.
   private static func shape(ofPreset preset: String) -> String {
     ["digits": "8x8", "conv64": "64x64", "resnet32": "32x32x3", "tabular": "32"][preset] ?? "28x28"
   }
 
-  /// A preset with random data of the shape that it is meant for, to be measured.
+  /// A configuration for measurements: a preset with random data of the shape that the preset is made for.
   package static func random(
     preset: String, flags: [(String, String)], assignments: [String], environment: [String: String]
   ) throws(Failure) -> Configuration {
@@ -48,7 +48,7 @@ extension Configuration {
       flags: [("data.source", "random:\(shape(ofPreset: preset))")] + flags)
   }
 
-  /// The model of such a configuration, without data; chooses the library of the products.
+  /// The model of such a configuration, created without data. This also selects the library for matrix products.
   package func measuredModel() throws(Failure) -> VariationalAutoencoder {
     try Products.select(train.products, threads: train.threads)
     let extents = Configuration.shape(ofPreset: preset).split(separator: "x").compactMap { Int($0) }

@@ -1,13 +1,13 @@
-/// What joins nodes, after LogGP (Alexandrov et al., 1995).
+/// Model of the network between nodes, after LogGP (Alexandrov et al., 1995).
 package struct Network: Equatable, Sendable {
   package var name: String
-  /// Seconds of an empty message, one way, with MPI.
+  /// Seconds for an empty message, one way, with MPI.
   package var latency: Double
-  /// Seconds that a message costs who sends or receives it: how long the next one has to wait.
+  /// Seconds that a message occupies its sender or receiver, before it can handle the next one.
   package var overhead: Double
-  /// Seconds per byte of a node's link, each way.
+  /// Seconds per byte on the link of a node, in each direction.
   package var secondsPerByte: Double
-  /// Where the numbers come from.
+  /// Source of the numbers.
   package var source: String
 
   package init(name: String, latency: Double, overhead: Double, secondsPerByte: Double, source: String) {
@@ -15,13 +15,14 @@ package struct Network: Equatable, Sendable {
     (self.secondsPerByte, self.source) = (secondsPerByte, source)
   }
 
-  /// One that costs nothing: for ranks of one node.
+  /// A network without cost, for ranks of a single node.
   package static let none = Network(name: "none", latency: 0, overhead: 0, secondsPerByte: 0, source: "")
 
-  /// By the names of `--network`.
+  /// Networks with the names that `--network` accepts.
   package static let known = [
     ethernet("10gbe", gigabits: 10), ethernet("25gbe", gigabits: 25),
-    // A pair of processes each sent 4,096 bytes a message at 15,921 MB/s together: 0.51 us a message and sender.
+    // Two processes, each sending messages of 4,096 bytes, reached 15,921 MB/s together, which is 0.51 us per message
+    // and sender.
     Network(
       name: "hdr", latency: 1.61e-6, overhead: 2 * 4096 / 15_921e6, secondsPerByte: 1 / 23_477e6,
       source:
@@ -30,8 +31,8 @@ package struct Network: Equatable, Sendable {
         + "hpc-performance-and-scalability-results-with-azure-hbv2-vms/ba-p/1012813"),
   ]
 
-  /// TCP through the kernel. Latency and overhead are those of the stack, whatever the line rate; a frame of 1,538
-  /// bytes on the wire (preamble, gap, headers) carries 1,448 of a message.
+  /// TCP through the kernel. Latency and overhead are those of the network stack and do not depend on the line rate. A
+  /// frame occupies 1,538 bytes on the wire, including preamble, gap and headers, and carries 1,448 bytes of a message.
   private static func ethernet(_ name: String, gigabits: Double) -> Network {
     Network(
       name: name, latency: 23e-6, overhead: 2e-6, secondsPerByte: 1 / (gigabits * 1e9 / 8 * 1448 / 1538),

@@ -3,9 +3,9 @@ import Kernels
 /// Predicted steps of a model on 8, 16, ... ranks.
 package struct ScalingTable: Sendable {
   package enum Kind: String, CaseIterable, Sendable {
-    /// The global batch stays: the work is shared by more ranks.
+    /// The global batch is fixed, so that more ranks share the same work.
     case strong
-    /// A rank's batch stays: the global batch grows with the ranks.
+    /// The batch per rank is fixed, so that the global batch grows with the number of ranks.
     case weak
   }
 
@@ -13,7 +13,7 @@ package struct ScalingTable: Sendable {
     package let ranks: Int
     package let microbatches: Int
     package let parts: StepParts
-    /// Speed against that of `ranks` ranks that need nobody: one rank alone, times their number.
+    /// Speed relative to the same number of independent ranks, each as fast as one rank alone.
     package let efficiency: Double
   }
 
@@ -21,7 +21,9 @@ package struct ScalingTable: Sendable {
   package let network: Network
   package let rows: [Row]
 
-  /// - microbatches: of the global batch (strong), or of a rank (weak). Rows end where ranks would have nothing to do.
+  /// Predicts the rows of the table. Numbers of ranks that would leave a rank without work are omitted.
+  ///
+  /// - Parameter microbatches: Number of microbatches of the global batch (strong) or of a rank (weak).
   package init(
     _ kind: Kind, _ costs: StepCosts, network: Network, ranksPerNode: Int, largest: Int, microbatches: Int
   ) {
@@ -38,7 +40,7 @@ package struct ScalingTable: Sendable {
     }
   }
 
-  /// 8, 16, ... and the largest.
+  /// The powers of two from 8 up that are below `largest`, and `largest` itself.
   package static func ranks(upTo largest: Int) -> [Int] {
     var all = [Int](), next = 8
     while next < largest {

@@ -2,24 +2,26 @@ import Communication
 import Kernels
 import Optimizers
 
-/// Measures the parts of a step with the ranks at hand, and whole steps to hold the model against. All take turns: what
-/// disturbs the machine meanwhile disturbs all of them.
+/// Measures the parts of a step on the available ranks, and whole steps to compare with the model's prediction. The
+/// measurements alternate, so that a disturbance of the machine affects all of them.
 package struct StepMeasurement: Sendable {
   package let costs: StepCosts
   package let ranks: Int
   package let nodes: Int
-  /// Between nodes, where there are two.
+  /// The network between nodes; nil if there is only one node.
   package let network: Network?
-  /// The step that these ranks take: its microbatches, its seconds as measured, and as predicted from `costs`.
+  /// The step of these ranks: its number of microbatches, its measured seconds, and the prediction from `costs`.
   package let microbatches: Int
   package let measured: Double
   package let predicted: StepParts
-  /// What carried the gradient, in words.
+  /// Description of the route that the gradient exchange takes.
   package let exchange: String
 
   package var error: Double { predicted.total / measured - 1 }
 
-  /// Collective; the same on every rank.
+  /// Runs the measurement. All ranks have the same result. Collective.
+  ///
+  /// - Throws: `Failure` if the ranks exchange gradients by messages, which the model does not cover.
   package init(_ setup: TrainingSetup, rounds: Int = 7) throws(Failure) {
     let communicator = setup.communicator
     let train = setup.configuration.train
@@ -66,11 +68,11 @@ package struct StepMeasurement: Sendable {
   }
 }
 
-/// Times each part of a step alone, the slowest rank's counts.
+/// Times each part of a step separately. The time of the slowest rank counts.
 private final class StepPartTimer {
   struct Turn {
     var microbatch = 0.0, alone = 0.0, add = 0.0, squares = 0.0, update = 0.0
-    /// An exchange of the gradient; of one value; of one value and many rows.
+    /// Seconds of an exchange of the gradient, of one value, and of one value with many rows.
     var exchange = 0.0, empty = 0.0, rows = 0.0
   }
 
@@ -78,7 +80,7 @@ private final class StepPartTimer {
   private let setup: TrainingSetup
   private let workload: Workload
   private let count: Int
-  /// Parameters, the optimiser's buffers, and a gradient.
+  /// Parameters, the buffers of the optimiser, and a gradient.
   private let memory: [UnsafeMutablePointer<Float>]
   private var ranks: Int { setup.communicator.size }
   private var manyRows: Int { 32 * ranks }
@@ -95,7 +97,7 @@ private final class StepPartTimer {
 
   deinit { for part in memory { part.deallocate() } }
 
-  /// Collective.
+  /// Times each part once. Collective.
   func turn() throws(Failure) -> Turn {
     var turn = Turn()
     let (memory, count, rule) = (memory, count, setup.optimizer.settings.rule)
@@ -123,7 +125,7 @@ private final class StepPartTimer {
     try CommunicationBenchmark.exchange(count: count, leaves: leaves, setup.configuration.train, watch).seconds
   }
 
-  /// Rank 0's seconds of a microbatch while the other ranks sleep.
+  /// Seconds per microbatch on rank 0 while the other ranks sleep.
   private func alone() throws(Failure) -> Double {
     let communicator = setup.communicator
     var seconds = 0.0
@@ -141,13 +143,14 @@ private final class StepPartTimer {
     func median(_ part: (Turn) -> Double) -> Double { Distribution(turns.map(part)).median }
     let bytes = 4 * Double(count)
     let add = median(\.add) / bytes, squares = median(\.squares) / bytes
-    // Two counts of rows tell an exchange's fixed part from that of a row.
+    // Exchanges with two different numbers of rows separate the fixed cost from the cost per row.
     let row = max(0, median { $0.rows - $0.empty }) / Double(manyRows - ranks)
     var window = add
     let topology = setup.communicator.topology
     let between = network.map { StepModel.latency(nodes: Double(topology.nodes.count), $0) } ?? 0
     if topology.isOneNode, ranks > 1 {
-      // Over buffers in other ranks' caches an addition takes longer: as long as the whole exchange says.
+      // Adding buffers from the caches of other ranks takes longer. Its cost is derived from the time of the whole
+      // exchange.
       let sums = median { $0.exchange - $0.empty } / bytes * Double(ranks) - squares
       window = max(0, sums) / Double(ranks - 1)
     }

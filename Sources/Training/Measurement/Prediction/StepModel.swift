@@ -1,34 +1,35 @@
 import Communication
 import Foundation
 
-/// What was measured of a step's parts. Seconds, with all ranks of a node at work unless it says otherwise.
+/// Measured costs of the parts of a step, in seconds. Unless noted otherwise, all ranks of a node work at the same
+/// time.
 package struct StepCosts: Equatable, Sendable, BitwiseCopyable {
-  /// Elements of the gradient.
+  /// Number of elements of the gradient.
   package var parameters: Int
-  /// float64 values of a microbatch's row.
+  /// Number of float64 values in the row of a microbatch.
   package var rowWidth = 6
-  /// Bytes of an element between nodes.
+  /// Bytes per element in messages between nodes.
   package var wireBytes = 4
-  /// Whether the ranks of a node share one copy of the parameters, and the update of it.
+  /// Whether the ranks of a node share one copy of the parameters and divide its update among them.
   package var isUpdateShared = true
-  /// Ranks of a node while this was measured.
+  /// Number of ranks per node during the measurement.
   package var ranksPerNode = 1
-  /// One microbatch: loaded, forward, backward.
+  /// Loading, forward and backward pass of one microbatch.
   package var microbatch: Double
-  /// One microbatch when the other ranks sleep.
+  /// The same while all other ranks sleep.
   package var microbatchAlone: Double
   /// Standard deviation of `microbatch` over time.
   package var jitter: Double
-  /// Adding one buffer to another, per byte of it.
+  /// Adding one buffer to another, per byte of a buffer.
   package var addPerByte: Double
-  /// The same over buffers that another rank has written, and the sums of squares.
+  /// Adding buffers that another rank has written, and summing squares, both per byte.
   package var windowAddPerByte: Double
   package var squaresPerByte: Double
-  /// An exchange of next to nothing, without its rows.
+  /// An exchange of a single value, without its rows.
   package var rendezvous: Double
-  /// What a row adds to an exchange.
+  /// Additional time of an exchange per row.
   package var row: Double
-  /// The optimiser, per parameter.
+  /// Update by the optimiser, per parameter.
   package var update: Double
 
   package init(
@@ -43,45 +44,53 @@ package struct StepCosts: Equatable, Sendable, BitwiseCopyable {
   }
 }
 
-/// The parts of a predicted step, seconds.
+/// The parts of a predicted step, in seconds.
 package struct StepParts: Equatable, Sendable {
   /// Microbatches of the busiest rank.
   package var compute = 0.0
-  /// What more nodes do not make shorter: a node's update of its parameters, and the root's rows.
+  /// Work that additional nodes do not shorten: the update of the parameters on a node, and the rows on the root.
   package var serial = 0.0
   /// Sums within a rank and within a node.
   package var node = 0.0
   package var latency = 0.0
   package var bandwidth = 0.0
-  /// Waiting for the slowest.
+  /// Waiting for the slowest rank.
   package var jitter = 0.0
   package var total: Double { compute + serial + node + latency + bandwidth + jitter }
 }
 
 /// Predicts the time of an optimiser step.
 ///
-/// P ranks, R a node, M = P/R nodes; V microbatches, k of them on the busiest rank; N parameters, n = 4N bytes; a, o
-/// and b latency, overhead of a message and seconds per byte of the network. The ranks of a node hold B aligned subtrees
-/// ("blocks") of the tree, which the node sums to m: B = R and m = 1 where powers of two divide each other.
+/// There are P ranks, R per node, on M = P/R nodes; V microbatches, k of them on the busiest rank; and N parameters, or
+/// n = 4N bytes. The network has latency a, overhead o per message, and b seconds per byte. The ranks of a node hold B
+/// aligned subtrees ("blocks") of the tree, which the node sums to m blocks. If the numbers are powers of two, B = R
+/// and m = 1.
 ///
-///     compute    k t, t of one microbatch with all ranks of a node at work: they share its memory
+///     compute    k t, with t for one microbatch while all ranks of a node work and share its memory
 ///     node       merges(k) n g + n/R ((B - m) w + s) + rendezvous max(1, R/R0), measured with R0 ranks
 ///     latency    2 a + 6 (M - 1) o
 ///     bandwidth  (m + 1) (M - 1)/M n b + 8 V W (M - 1)/M b + (m - 1/M) n/R g
 ///     serial     N/R u + V row
 ///     jitter     sigma sqrt(k) e(P)
 ///
-/// Where it departs from the common T = ... + 2 ceil(log2 M) a + 2 (M - 1)/M n b + ... + sigma sqrt(2 ln P):
-/// - Nodes exchange directly, a message for each pair, lane and way, not by halving: latency is paid twice, but every
-///   message costs its overhead, and the root has most: scatter and gather of its lane, rows, and answers.
-/// - The rows of V microbatches, W float64 each, cross the network, too.
-/// - A rank waits for a counter of every rank of its node: R, not log2 R.
-/// - The ranks of a node share one copy of the parameters, and the update of it (unless optimizer.sharding is none);
-///   with train.wire bfloat16, n b is halved.
-/// - sqrt(2 ln P) is the limit for many ranks: 1.18 sigma instead of 0.56 for two, 3.72 instead of 3.25 for 1,024. e(P)
-///   is Blom's estimate of the expected largest of P normal deviates: 4 % high for two, within 1 % from ten.
-/// - What a step waits for is the sum of k microbatches, whose deviations are independent: sigma sqrt(k).
-/// Nothing is taken to be hidden behind the backward pass: with buckets, a slow network does better than this.
+/// Here g, w and s are the costs per byte of adding buffers, adding buffers of other ranks, and summing squares; u is
+/// the update per parameter, and W the number of float64 values per row.
+///
+/// The model differs from the common T = ... + 2 ceil(log2 M) a + 2 (M - 1)/M n b + ... + sigma sqrt(2 ln P):
+/// - Nodes exchange directly and not by recursive halving, with a message for each pair of nodes, lane and direction.
+///   The latency occurs twice, but every message costs its overhead. The root has the most messages: scatter and gather
+///   of its lane, the rows, and the answers.
+/// - The rows of V microbatches, of W float64 values each, cross the network, too.
+/// - A rank waits for a counter of every rank of its node. The cost grows with R and not with log2 R.
+/// - The ranks of a node share one copy of the parameters and divide its update, unless optimizer.sharding is none.
+///   With train.wire bfloat16, n b is halved.
+/// - The term sqrt(2 ln P) is the limit for many ranks. It gives 1.18 sigma instead of 0.56 for two ranks, and 3.72
+///   instead of 3.25 for 1,024. The model uses Blom's estimate e(P) of the expected largest of P normal deviates, which
+///   is 4 % too high for two ranks and within 1 % from ten ranks on.
+/// - A step waits for the sum of k microbatches with independent deviations, which gives sigma sqrt(k).
+///
+/// The model assumes that no communication is hidden behind the backward pass. With buckets, a step on a slow network
+/// takes less time than predicted.
 package struct StepModel: Sendable {
   package let costs: StepCosts
   package let network: Network
@@ -92,7 +101,7 @@ package struct StepModel: Sendable {
     (self.costs, self.network, self.ranksPerNode) = (costs, network, ranksPerNode)
   }
 
-  /// One step of `microbatches` over `ranks`, of which there must be at most as many.
+  /// Predicts one step of `microbatches` on `ranks` ranks. There must be at least one microbatch per rank.
   package func step(ranks: Int, microbatches: Int) -> StepParts {
     precondition(ranks >= 1 && microbatches >= ranks, "\(microbatches) microbatches on \(ranks) ranks")
     let tree = ReductionTree(leaves: microbatches, ranks: ranks)
@@ -127,24 +136,25 @@ package struct StepModel: Sendable {
     return parts
   }
 
-  /// Of an exchange of next to nothing between nodes.
+  /// Latency part of an exchange between nodes.
   static func latency(nodes: Double, _ network: Network) -> Double {
     2 * network.latency + 6 * (nodes - 1) * network.overhead
   }
 
-  /// One rank that has its node to itself: what efficiency is measured against.
+  /// Predicted seconds of a step on a single rank that has its node to itself, which is the reference for efficiency.
   package func alone(microbatches: Int) -> Double {
     var parts = StepModel(costs, network: network, ranksPerNode: 1).step(ranks: 1, microbatches: microbatches)
     parts.compute *= costs.microbatchAlone / costs.microbatch
     return parts.total
   }
 
-  /// Expected largest of P standard normal deviates: G^-1((P - 3/8) / (P + 1/4)), Blom 1958; 0 for P = 1.
+  /// Expected largest of P standard normal deviates: G^-1((P - 3/8) / (P + 1/4)), where G is the normal distribution
+  /// function; 0 for P = 1. Source: Blom, 1958.
   package static func expectedLargest(of count: Int) -> Double {
     quantile((Double(count) - 0.375) / (Double(count) + 0.25))
   }
 
-  /// Standard normal quantile, by bisection of the error function.
+  /// Quantile of the standard normal distribution, computed by bisection.
   static func quantile(_ p: Double) -> Double {
     var low = -9.0, high = 9.0
     for _ in 0..<60 {

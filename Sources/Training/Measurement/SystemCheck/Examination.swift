@@ -2,7 +2,8 @@ import Communication
 import Foundation
 import Kernels
 
-/// Judges what the ranks have gathered; no measuring, no MPI: the same facts give the same findings.
+/// Evaluates the facts gathered from all ranks. It neither measures nor communicates, so the same facts always give the
+/// same findings.
 package struct Examination: Sendable {
   package let facts: [RankFacts]
   package let launcher: Launcher.Kind
@@ -41,7 +42,7 @@ package struct Examination: Sendable {
     return .ok("products", "\(facts[0].products), \(counted(threads, "thread")) a rank" + hint)
   }
 
-  /// What OpenBLAS was told to use, against what the CPU can do.
+  /// Compares the kernels that OpenBLAS uses with the capabilities of the CPU.
   private var kernels: Finding {
     let check = "kernels"
     guard let held = facts.first(where: { Examination.isLesser($0.openBLAS, cpuLevel: $0.cpuLevel) }) else {
@@ -63,7 +64,8 @@ package struct Examination: Sendable {
       advice: "unset OPENBLAS_CORETYPE")
   }
 
-  /// Kernels of OpenBLAS that leave AVX-512 (level 4) or AVX2 with FMA (level 3) unused; names not listed are newer.
+  /// Whether these OpenBLAS kernels leave AVX-512 (level 4), or AVX2 with FMA (level 3), unused. Kernels that are not
+  /// listed are newer.
   package static func isLesser(_ description: String, cpuLevel: Int) -> Bool {
     let core = description.split(separator: " ").last.map { $0.lowercased() } ?? ""
     let avx2 = ["haswell", "zen", "excavator"]
@@ -97,7 +99,8 @@ package struct Examination: Sendable {
     }
   }
 
-  /// Of each machine: what its ranks take together, and what it has; that with the least left.
+  /// Compares the memory that the ranks of each machine need with the memory that it has. Reports the machine with the
+  /// smallest margin.
   private var memory: Finding {
     let machines = Dictionary(grouping: facts, by: \.placement.machine).values.map { ranks in
       (
@@ -158,7 +161,8 @@ package struct Examination: Sendable {
         ? "lift it (`ulimit -v unlimited`): MPI and BLAS reserve far more than they use" : nil)
   }
 
-  /// Clocks of one kernel are one clock; those of several differ by a barrier's skew at least.
+  /// Compares the clocks of different machines. Ranks of one machine share a clock. The measured differences include
+  /// the time by which ranks leave a barrier at different moments.
   private var clocks: Finding {
     let machines = Set(placements.map(\.machine)).count
     guard machines > 1, let low = facts.map(\.clock).min(), let high = facts.map(\.clock).max() else {
@@ -184,7 +188,7 @@ package struct Examination: Sendable {
   private func bytes(_ n: UInt64) -> String { readableBytes(n) }
 }
 
-/// 512 B, 2.5 MiB, 12 GiB
+/// A size for display: 512 B, 2.5 MiB, 12 GiB.
 package func readableBytes(_ n: UInt64) -> String {
   var value = Double(n), units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"][...]
   while value >= 1024, units.count > 1 {

@@ -2,30 +2,35 @@ import Communication
 import Foundation
 import Kernels
 
-/// What a rank knows of its place, to be judged together with the others'.
+/// Facts about a rank's environment, which are gathered from all ranks and examined together.
 package struct RankFacts: Codable, Equatable, Sendable {
   package var placement: Placement
-  /// The library of the products, and OpenBLAS's choice of kernels.
+  /// Description of the library for matrix products, and of the kernels that OpenBLAS selects.
   package var products: String
   package var openBLAS: String
-  /// OPENBLAS_CORETYPE, where it is set.
+  /// Value of OPENBLAS_CORETYPE; nil if it is not set.
   package var forcedCore: String?
   package var cpuLevel: Int
   package var sharedMemory: FileSystem
-  /// What training takes of memory on this rank and, shared, on its node; and what its machine has to give. bytes
+  /// Bytes that training needs on this rank, bytes of shared memory that it needs on its node, and bytes that the
+  /// machine has available.
   package var memoryNeed: Int
   package var windowNeed: Int
   package var memoryAvailable: Int
-  /// Limits in bytes; nil: none.
+  /// Limits in bytes; nil if there is no limit.
   package var lockedMemory: UInt64?
   package var addressSpace: UInt64?
-  /// Seconds from the process's start until all ranks had found each other.
+  /// Seconds from the start of the process until all ranks were connected.
   package var startSeconds: Double
-  /// Seconds since 1970, as soon as possible after a barrier.
+  /// Seconds since 1970, read immediately after a barrier.
   package var clock: Double
   package var hasInfiniBand: Bool
 
-  /// Collective. `threads` and `library` as training would use them.
+  /// Gathers the facts of all ranks. Collective.
+  ///
+  /// - Parameters:
+  ///   - library: The library for matrix products that training would use.
+  ///   - threads: The number of threads per rank that training would use.
   package static func gather(
     _ communicator: Communicator, library: Products.Library, threads: Int, need: MemoryNeed, sharedMemory: String,
     startSeconds: Double
@@ -55,24 +60,24 @@ package struct RankFacts: Codable, Equatable, Sendable {
     return UInt64(limit.rlim_cur)
   }
 
-  /// Seconds since this process was started, by the kernel's books.
+  /// Seconds since this process was started, according to the kernel; 0 if unknown.
   package static func secondsSinceStart() -> Double {
     guard let stat = try? String(contentsOfFile: "/proc/self/stat", encoding: .utf8),
       let uptime = try? String(contentsOfFile: "/proc/uptime", encoding: .utf8),
       let now = uptime.split(separator: " ").first.flatMap({ Double($0) }),
       let rest = stat.split(separator: ")").last
     else { return 0 }
-    // Field 22, the third one standing after the name in brackets.
+    // The start time is field 22 of /proc/self/stat, the 20th after the process name in parentheses.
     let fields = rest.split(separator: " ")
     guard fields.count > 19, let ticks = Double(fields[19]) else { return 0 }
     return max(0, now - ticks / Double(sysconf(Int32(_SC_CLK_TCK))))
   }
 }
 
-/// Sizes and kind of the file system under a path.
+/// Type and size of the file system that contains a path.
 package struct FileSystem: Codable, Equatable, Sendable {
   package var path: String
-  /// As in /proc/self/mounts: ext4, tmpfs, nfs4, lustre, ...
+  /// Type as in /proc/self/mounts: ext4, tmpfs, nfs4, lustre, ...
   package var kind: String
   package var size: UInt64
   package var free: UInt64
@@ -81,6 +86,7 @@ package struct FileSystem: Codable, Equatable, Sendable {
     (self.path, self.kind, self.size, self.free) = (path, kind, size, free)
   }
 
+  /// Reads the values of the file system that contains `path`. Sizes are 0 if they cannot be read.
   package init(_ path: String) {
     var status = statvfs()
     let isThere = statvfs(path, &status) == 0
@@ -94,7 +100,8 @@ package struct FileSystem: Codable, Equatable, Sendable {
     ["nfs", "nfs4", "cifs", "smb3", "9p", "afs"].contains(kind) || kind.hasPrefix("fuse")
   }
 
-  /// The last of the longest mount points that lead to a path: what is mounted later lies on top.
+  /// Type of the file system with the longest mount point that contains the path. If there are several, the last one
+  /// counts, because it hides those that were mounted before.
   private static func kind(of path: String) -> String {
     let real = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
     let mounts = (try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8)) ?? ""

@@ -3,9 +3,12 @@ import Glibc
 import Kernels
 import Persistence
 
-/// Whether checkpoints can be kept in a place: on which file system, how much fits, how long a durable file takes.
+/// Checks whether a directory is suitable for checkpoints: its file system, its free space, and the time to write a
+/// file durably.
 package enum RunPlace {
-  /// Writes small files as checkpoints are written, and removes them. `checkpointBytes`: of all that are kept at once.
+  /// Checks the directory. It writes small files in the same way as checkpoints and removes them.
+  ///
+  /// - Parameter checkpointBytes: Total size of the checkpoints that are kept at the same time.
   package static func findings(_ path: String, checkpointBytes: Int) -> [Finding] {
     let place = existing(path)
     let system = FileSystem(place)
@@ -54,7 +57,7 @@ package enum RunPlace {
       .warning, "writing", text, advice: "a checkpoint is about six such files: write fewer, or choose a faster disk")
   }
 
-  /// The path, or the nearest directory above it that is there.
+  /// The path or its nearest parent directory that exists.
   private static func existing(_ path: String) -> String {
     var place = path
     while !FileManager.default.fileExists(atPath: place) {

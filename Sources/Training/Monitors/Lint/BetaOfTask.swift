@@ -1,12 +1,12 @@
 import Settings
 
-/// Beta is outside of what the task can be served with; without a task, of what any is.
+/// Warns if beta is outside the range that suits the task or, if no task is set, outside the range that suits any task.
 package struct BetaOfTask: LintRule {
   package init() {}
 
   package func examine(_ facts: LintFacts) -> Finding? {
     let objective = facts.configuration.objective, range = objective.task.betas
-    // A mean has a finding of its own.
+    // `MeanReconstruction` reports a reconstruction term that is averaged over dimensions.
     guard facts.finalBeta != nil, objective.reconstruction == .sum, !range.contains(objective.betaEnd) else {
       return nil
     }

@@ -1,16 +1,19 @@
-/// A Bernoulli likelihood on values that are mostly neither 0 nor 1: it has no normalising constant for them.
+/// Warns about a Bernoulli likelihood for data whose values are mostly neither 0 nor 1. For such values, the Bernoulli
+/// likelihood lacks a normalising constant.
 ///
-/// Loaiza-Ganem and Cunningham, "The continuous Bernoulli", NeurIPS 2019. Of MNIST's pixels a tenth is grey, of the 8x8
-/// digits a third: harmless. Of photographs nearly all.
+/// Source: Loaiza-Ganem and Cunningham, "The continuous Bernoulli", NeurIPS 2019. About a tenth of the pixels of MNIST
+/// and a third of those of the 8x8 digits are grey, which is harmless. In photographs, nearly all of them are.
 package struct GreyBernoulli: LintRule {
   private static let most = 0.5, grey = Float(0.1)...Float(0.9)
 
   package init() {}
 
+  /// Share of the values that are between 0.1 and 0.9.
   package static func greyShare(_ values: [Float]) -> Double {
     Double(values.count(where: grey.contains)) / Double(max(1, values.count))
   }
 
+  /// Whether this share of grey values is too large for a Bernoulli likelihood.
   package static func isGrey(_ share: Double) -> Bool { share > most }
 
   package func examine(_ facts: LintFacts) -> Finding? {

@@ -3,20 +3,22 @@ import RunConfiguration
 import Data
 import Kernels
 
-/// A setting that will come to grief, as can be known before the first step. One file each, one line in `Lint.rules`.
+/// A check that finds a problematic setting before the first step. Each rule has a file of its own and an entry in
+/// `Lint.rules`.
 package protocol LintRule: Sendable {
   func examine(_ facts: LintFacts) -> Finding?
 }
 
+/// The facts about configuration and data that lint rules examine.
 package struct LintFacts: Sendable {
   package var configuration: Configuration
-  /// Values of a sample.
+  /// Number of values in a sample.
   package var elements: Int
   package var stepsPerEpoch: Int
   package var totalSteps: Int
-  /// Of the training data; nil where it would take too long.
+  /// Spectrum of the training data; nil if it would take too long to compute.
   package var spectrum: PrincipalSpectrum?
-  /// Part of the values that is neither nearly 0 nor nearly 1; nil where that is of no interest.
+  /// Share of the values that are neither nearly 0 nor nearly 1; nil if values are binarised.
   package var greyShare: Double?
 
   package init(
@@ -29,23 +31,25 @@ package struct LintFacts: Sendable {
     (self.spectrum, self.greyShare) = (spectrum, greyShare)
   }
 
-  /// What beta is to end at; nil where another than the schedule decides.
+  /// Final value of beta; nil if beta does not follow a fixed schedule.
   package var finalBeta: Double? {
     configuration.objective.betaSchedule.isControlled ? nil : configuration.objective.betaEnd
   }
 
-  /// How much the KL weighs against the sum of log p(x | z) over dimensions, at this beta.
+  /// Weight of the KL relative to the sum of log p(x | z) over dimensions, at this beta.
   package func weight(beta: Double) -> Double {
     configuration.objective.reconstruction == .mean ? beta * Double(elements) : beta
   }
 }
 
+/// The checks of configuration and data before the first step.
 package enum Lint {
   package static let rules: [any LintRule] = [
     MeanReconstruction(), WideSigma(), BetaOfTask(), WarmUpLength(), GreyBernoulli(), WideLatent(),
   ]
 
-  /// Looks at the training data and judges it with the configuration. Collective; findings on rank 0.
+  /// Reads samples of the training data and applies all rules. Returns the findings on rank 0 and an empty array on
+  /// other ranks. Collective.
   static func findings(
     _ configuration: Configuration, _ data: Dataset, _ plan: BatchPlan, totalSteps: Int, _ communicator: Communicator,
     _ clock: PhaseClock

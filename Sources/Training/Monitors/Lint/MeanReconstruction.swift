@@ -1,6 +1,8 @@
-/// The reconstruction is averaged over dimensions, the KL is not: the KL weighs as many times too much.
+/// Warns if the reconstruction term is averaged over dimensions but the KL is not. The weight of the KL is then too
+/// large by a factor of the number of dimensions.
 ///
-/// Measured on MNIST: KL 0.0000 within an epoch. Weights up to 2 are what people mean when they divide beta as well.
+/// On MNIST, the KL measured 0.0000 nats within one epoch. There is no warning for weights up to 2, which result when
+/// beta is divided by the number of dimensions as well.
 package struct MeanReconstruction: LintRule {
   package static let name = "loss scaling"
   package static let heaviest = 2.0

@@ -2,11 +2,14 @@ import Communication
 import Data
 import Kernels
 
-/// Rows of a set where decoding takes milliseconds a row.
+/// Number of rows that are read from a data set in which decoding a row takes milliseconds.
 private let decodedRows = 32
 
-/// Samples spread evenly over the first `count` of a set, as training sees them, 0 for what is missing, row-major, on every rank: as many as
-/// it takes to know the data's spectrum. `share`: those that this rank can read, in the order of the ranks. Collective.
+/// Returns samples that are evenly spaced over the first `count` samples of a data set, as many as the spectrum of the
+/// data requires. The samples are row-major, as training sees them, with 0 in place of missing values, and the same on
+/// every rank. Collective.
+///
+/// - Parameter share: The samples that this rank can read. Ranks have consecutive shares.
 package func spreadRows(
   of data: Dataset, count: Int, share: Range<Int>, _ communicator: Communicator, _ clock: PhaseClock
 ) throws(Failure) -> [Float] {

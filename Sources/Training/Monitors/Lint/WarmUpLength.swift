@@ -1,7 +1,7 @@
-/// The KL gets its full weight so late that little training is left with it.
+/// Warns if the KL reaches its full weight so late that little training remains with it.
 ///
-/// Fu et al., "Cyclical annealing schedule", NAACL 2019, rise for half of a cycle; Sonderby et al., "Ladder VAE", 2016,
-/// for a tenth of training.
+/// For comparison, the rise takes half of a cycle in Fu et al., "Cyclical annealing schedule", NAACL 2019, and a tenth
+/// of the training in Sonderby et al., "Ladder VAE", 2016.
 package struct WarmUpLength: LintRule {
   private static let longest = 0.5
 

@@ -1,7 +1,9 @@
-/// z has more units than the data has directions: the rest stays at the prior, and costs time.
+/// Warns if z has more units than the data has principal components. The additional units stay at the prior and cost
+/// time.
 ///
 /// A linear VAE uses one unit for each principal component above the noise (Lucas et al., "Don't blame the ELBO!",
-/// 2019; Dai et al., "The usual suspects?", 2020, for deep ones): those that hold 99 % of the variance are plenty.
+/// 2019; for deep VAEs, see Dai et al., "The usual suspects?", 2020). The rule counts the components that hold 99 % of
+/// the variance, which is a generous bound.
 package struct WideLatent: LintRule {
   package static let share = 0.99
 

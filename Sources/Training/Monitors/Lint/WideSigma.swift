@@ -1,7 +1,8 @@
-/// The likelihood takes all of the data for noise.
+/// Warns if the likelihood is so wide that it treats all of the data as noise.
 ///
-/// A linear VAE has no use for a direction whose variance is below beta sigma^2, and its ELBO no better optimum than
-/// the collapse when that is all of them: Lucas et al., "Don't blame the ELBO!", NeurIPS 2019.
+/// A linear VAE does not use a direction of the data if its variance is below beta sigma^2. If that holds for all
+/// directions, its ELBO has no better optimum than posterior collapse. Source: Lucas et al., "Don't blame the ELBO!",
+/// NeurIPS 2019.
 package struct WideSigma: LintRule {
   package static let name = "likelihood too wide"
 

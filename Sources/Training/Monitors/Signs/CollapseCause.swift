@@ -2,14 +2,19 @@ import RunConfiguration
 import Settings
 import VAE
 
-/// Why a posterior has probably collapsed, by the configuration alone; `evaluate` knows more.
+/// The probable cause of a posterior collapse, derived from the configuration alone. The command `evaluate` also uses
+/// measurements of the model.
 package struct CollapseCause {
   package let cause: String
   package let settings: [String]
   package let note: String?
   package var fix: String { Finding.advice(settings, note) ?? "" }
 
-  /// - beta: of the last step. - elements: dimensions of a sample.
+  /// Derives the cause.
+  ///
+  /// - Parameters:
+  ///   - beta: Beta of the last step.
+  ///   - elements: Number of dimensions of a sample.
   package init(_ configuration: Configuration, beta: Double, elements: Int) {
     let objective = configuration.objective, model = configuration.model, sigma = configuration[.sigma]
     let weight = LintFacts(configuration, elements: elements).weight(beta: beta)

@@ -1,7 +1,8 @@
-/// The posterior is on its way to the prior.
+/// The posterior is approaching the prior.
 ///
-/// I(x; z) <= KL: below 1 nat, z tells fewer than e kinds of samples apart, whatever the decoder does with it. Small data
-/// may need no more, and a healthy model of 50 units ends with 15: three of four must have gone, or nearly all nats.
+/// Because I(x; z) <= KL, a KL below 1 nat means that z distinguishes fewer than e kinds of samples, whatever the
+/// decoder does. A small data set may need no more, and a healthy model with 50 units can end with 15 active ones. The
+/// sign therefore requires that three of four units have become inactive, or that the KL is nearly 0.
 struct Collapsing: Sign {
   let name = "collapsing"
   let isOfCollapse = true

@@ -1,7 +1,7 @@
-/// No unit was ever active: z has never meant anything.
+/// No unit has ever been active, so z has never carried information.
 ///
-/// Active by Burda et al., "Importance weighted autoencoders", ICLR 2016: Var_x[mu] > 0.01. Means spread within some
-/// hundred updates where they do at all (`Coordinator.settlingSteps`).
+/// A unit is active if Var_x[mu] > 0.01 (Burda et al., "Importance weighted autoencoders", ICLR 2016). If the posterior
+/// means spread out at all, they do so within some hundred updates (`Coordinator.settlingSteps`).
 struct DeadFromStart: Sign {
   let name = "dead from the start"
   let isOfCollapse = true

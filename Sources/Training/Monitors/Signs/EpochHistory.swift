@@ -1,7 +1,8 @@
 import VAE
 
-/// What there is to know of a run's epochs, kept small whatever their number; part of a checkpoint.
+/// History of a run's epochs, of bounded size. It is part of a checkpoint.
 package struct EpochHistory: Sendable, Equatable, Codable {
+  /// The numbers of an epoch.
   package struct Point: Sendable, Equatable, Codable {
     package var epoch: Int
     package var step: Int
@@ -25,13 +26,14 @@ package struct EpochHistory: Sendable, Equatable, Codable {
   }
 
   package private(set) var first: Point?
-  /// That of the lowest validation -ELBO among those with the beta of now.
+  /// The epoch with the lowest validation -ELBO among those with the current beta.
   package private(set) var best: Point?
-  /// The first of the epochs up to now that had the beta of now, within 1 %.
+  /// The first of the consecutive epochs whose beta was within 1 % of the current one.
   package private(set) var steady: Point?
-  /// The last ones, in order.
+  /// The last epochs, in order.
   package private(set) var recent: [Point] = []
-  /// Since means have settled: what initial values give says nothing.
+  /// The highest KL in nats since the posterior means have settled; values near the initialisation are not meaningful.
+  /// `mostActive` is the highest number of active units in any epoch.
   package private(set) var highestKL: Double?
   package private(set) var mostActive: Int?
   static let most = 12
@@ -39,13 +41,14 @@ package struct EpochHistory: Sendable, Equatable, Codable {
   package init() {}
 
   package var last: Point? { recent.last }
-  /// The last so many, if there were so many.
+  /// The last `count` epochs; nil if there were fewer.
   package func last(_ count: Int) -> ArraySlice<Point>? { recent.count >= count ? recent.suffix(count) : nil }
 
+  /// Adds an epoch. Epochs with a value that is not finite are ignored.
   package mutating func add(_ point: Point) {
     let numbers = [point.beta, point.train.negativeELBO, point.valid.negativeELBO, point.seconds, point.waitShare]
     guard numbers.allSatisfy(\.isFinite) else { return }
-    // An epoch that was cut short and went on later is one epoch.
+    // An epoch that was interrupted and later completed counts as one epoch.
     if recent.last?.epoch == point.epoch { recent.removeLast() }
     recent = Array((recent + [point]).suffix(EpochHistory.most))
     first = first ?? point
@@ -55,15 +58,15 @@ package struct EpochHistory: Sendable, Equatable, Codable {
     mostActive = max(mostActive ?? 0, point.activeUnits)
   }
 
-  /// Standard deviation of an epoch's validation -ELBO about its trend, by the median of second differences, which are
-  /// the square root of 6 times as wide.
+  /// Standard deviation of the validation -ELBO around its trend, in nats. It is estimated from the median absolute
+  /// second difference, whose standard deviation is larger by a factor of the square root of 6.
   var scatter: Double {
     let values = recent.map(\.valid.negativeELBO)
     let bends = zip(values, zip(values.dropFirst(), values.dropFirst(2))).map { abs($0 - 2 * $1.0 + $1.1) }.sorted()
     return bends.isEmpty ? 0 : bends[bends.count / 2] / (0.6745 * 6.0.squareRoot())
   }
 
-  /// What no run arrives at, in words.
+  /// Describes values that are impossible in a run; nil if there are none.
   var fault: String? {
     let points = [first, best, steady].compactMap { $0 } + recent, counters = 0...1 << 53
     let isSound = points.allSatisfy {

@@ -1,9 +1,10 @@
 import Settings
 
-/// The KL grows by more than the reconstruction gains, with beta as it is.
+/// The KL grows by more than the reconstruction term improves, at constant beta.
 ///
-/// A sound run pays for KL with reconstruction, so that -ELBO falls (Hoffman and Johnson, "ELBO surgery", 2016: what
-/// the KL has beyond I(x; z) only takes q(z) away from the prior). Epochs with another beta say nothing.
+/// In a healthy run, an increase of the KL improves the reconstruction by more, so that -ELBO falls. The part of the KL
+/// that exceeds I(x; z) only moves q(z) away from the prior (Hoffman and Johnson, "ELBO surgery", 2016). Epochs with a
+/// different beta are not compared.
 struct ExplodingKL: Sign {
   let name = "exploding KL"
   private static let growth = 2.0, epochs = 3

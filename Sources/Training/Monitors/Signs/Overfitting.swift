@@ -1,8 +1,8 @@
-/// Training samples get better, held-out ones worse.
+/// The model improves on training samples and becomes worse on validation samples.
 ///
-/// Judged by -ELBO among epochs with one beta; the best must be long past, and the rise beyond noise: a tenth of all
-/// that was gained (Prechelt, "Early stopping - but when?", 1998, waits for strips of 5 epochs), and four times the
-/// epochs' scatter.
+/// The sign compares the -ELBO of epochs with the same beta. The best epoch must be long past, and the increase since
+/// then must exceed a tenth of the total improvement and four times the scatter between epochs. For comparison,
+/// Prechelt, "Early stopping - but when?", 1998, waits for strips of 5 epochs.
 package struct Overfitting: Sign {
   package let name = "overfitting"
   private static let strip = 5, part = 0.1, scatters = 4.0

@@ -1,12 +1,11 @@
 import RunConfiguration
 
-/// Something that goes wrong in training and shows in the history of its epochs. One file each, one line in
-/// `Signs.all`.
+/// A sign of a problem in the history of a run's epochs. Each sign has a file of its own and an entry in `Signs.all`.
 package protocol Sign: Sendable {
   var name: String { get }
-  /// Whether a collapse, once it is told, says it too.
+  /// Whether the report of a posterior collapse makes this sign redundant.
   var isOfCollapse: Bool { get }
-  /// What is to be said, while it holds.
+  /// Returns the finding while the sign is present; otherwise nil.
   func examine(_ history: EpochHistory, _ context: SignContext) -> Finding?
 }
 
@@ -14,6 +13,7 @@ extension Sign {
   package var isOfCollapse: Bool { false }
 }
 
+/// The facts besides the history that signs examine.
 package struct SignContext: Sendable {
   package var configuration: Configuration
   /// Dimensions of a sample.
@@ -24,20 +24,22 @@ package struct SignContext: Sendable {
   }
 }
 
-/// Tells each sign once, and again when it had been gone for a while.
+/// Reports each sign once, and again if it returns after a long absence.
 package struct Signs: Sendable, Equatable, Codable {
   package static let all: [any Sign] = [
     DeadFromStart(), Collapsing(), ExplodingKL(), StuckReconstruction(), Overfitting(), SlowRank(),
   ]
 
   package private(set) var history = EpochHistory()
-  /// The last epoch in which each was seen.
+  /// The last epoch in which each sign was present.
   private(set) var seen: [String: Int] = [:]
   private static let forgottenAfter = 10
 
   package init() {}
 
-  /// The findings that are news. `isCollapseTold`: the collapse itself has been.
+  /// Adds an epoch to the history and returns the findings that are new.
+  ///
+  /// - Parameter isCollapseTold: Whether a posterior collapse was already reported.
   package mutating func news(
     _ point: EpochHistory.Point, _ context: SignContext, isCollapseTold: Bool
   ) -> [Finding] {

@@ -1,7 +1,7 @@
-/// All wait for always the same rank.
+/// All ranks wait for the same rank in every epoch.
 ///
-/// Ranks as fast as each other take turns at being the slowest; for so long that no start-up or other program explains
-/// it.
+/// Among equally fast ranks, the slowest one changes from epoch to epoch. The sign requires enough time to exclude
+/// effects of the start-up and of other programs.
 struct SlowRank: Sign {
   let name = "slow rank"
   private static let epochs = 3, share = 0.2, seconds = 10.0

@@ -1,9 +1,11 @@
 import Settings
 
-/// Units are active, and yet training samples are reconstructed no better than in the first epoch, with no KL to speak of.
+/// Units are active, but the reconstruction of training samples has not improved since the first epoch, and the KL is
+/// small.
 ///
-/// The first epoch's mean has the untrained steps in it: a run that learns is 1 % below it soon, unless beta rises or
-/// there is so much data that it has learned within it; then there is a KL.
+/// The mean of the first epoch includes the steps of the untrained model, so a run that learns is soon 1 % below it.
+/// The exceptions are a rising beta and a data set so large that the model learns within the first epoch. In the second
+/// case, the KL is not small.
 struct StuckReconstruction: Sign {
   let name = "reconstruction stuck"
   private static let fall = 0.01, epochs = 5, least = 1.0
