@@ -1,10 +1,10 @@
 import Foundation
 import Training
 
-/// What is to be said of synthetic rows; what is a problem keeps them from being handed out.
+/// Findings about synthetic rows. A finding at the level of a problem prevents the rows from being written.
 struct AugmentationFindings {
   private static let leastVariance = 0.25, lowVariance = 0.5, highVariance = 2.0
-  /// Of what real rows reach among themselves.
+  /// Limits relative to the overlap of real rows with other real rows.
   private static let leastOverlap = 0.25, lowOverlap = 0.6
   private static let leastModes = 0.5
   private static let lowAcceptance = 0.5
