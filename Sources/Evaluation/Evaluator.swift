@@ -27,6 +27,7 @@ package struct EvaluationReport: Sendable {
   package var bitsPerDimension: Double? { bits.map { $0(nats: likelihood?.nll ?? elbo.means.negativeELBO) } }
 }
 
+/// Evaluates a trained model on a data set. The samples are divided among the ranks.
 package final class Evaluator {
   private let model: TrainedModel
   private let data: Dataset

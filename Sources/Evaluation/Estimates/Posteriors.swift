@@ -63,6 +63,7 @@ package struct Posteriors: Sendable {
     return means
   }
 
+  /// The posterior means with the labels and conditions of the samples.
   package func codes(_ data: Dataset) -> LatentCodes {
     LatentCodes(
       latent: latent, mu: mu, labels: data.labels(of: indices), labelNames: data.classNames,
@@ -113,8 +114,8 @@ package final class Encoder {
       kl: try all(mine[2]), indices: indices)
   }
 
-  /// Returns mu of samples on the root, and an empty array on other ranks. This call is collective. -> (indices.count,
-  /// latent)
+  /// Returns mu of samples as an array of shape (indices.count, latent) on the root, and an empty array on other ranks.
+  /// This call is collective.
   /// - indices: Indices of the samples, ascending.
   package func means(_ indices: [Int]) throws(Failure) -> [Float] {
     let share = share(of: indices), mu = graph[.code]

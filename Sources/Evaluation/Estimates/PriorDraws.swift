@@ -4,7 +4,8 @@ import Kernels
 import Training
 import VAE
 
-/// One draw from the model's prior for each of a list of samples, conditioned on what the model is conditioned on.
+/// One draw from the model's prior for each of a list of samples. In a conditional model, the draw is conditioned on
+/// the y of the sample.
 package struct PriorDraws: Sendable {
   /// (count, latent)
   package let z: [Float]

@@ -18,8 +18,8 @@ package struct TSNE {
   private var x: [Float]
   private var y: [Float]
 
-  /// Computes the layout. With fewer than three points, it returns the first two principal components. points (count,
-  /// dimensions) -> (count, 2)
+  /// Computes the layout. With fewer than three points, it returns the first two principal components.
+  /// points (count, dimensions) -> (count, 2)
   package static func map(
     _ points: [Float], dimensions: Int, perplexity: Double = 30
   ) -> [Float] {
@@ -64,8 +64,9 @@ package struct TSNE {
     }
   }
 
-  /// The gradient 4 (sum_j p_ij q_ij (y_i - y_j) - sum_j q_ij^2 (y_i - y_j) / sum q), where q_ij = 1 / (1 + |y_i -
-  /// y_j|^2). The result holds the x components first and then the y components.
+  /// The gradient, with q_ij = 1 / (1 + |y_i - y_j|^2). The result holds the x components first and then the y
+  /// components.
+  /// 4 (sum_j p_ij q_ij (y_i - y_j) - sum_j q_ij^2 (y_i - y_j) / sum q)
   private func gradient(exaggeration: Float, into force: inout [Float]) {
     var total = 0.0
     for i in 0..<n {

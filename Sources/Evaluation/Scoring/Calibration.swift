@@ -9,6 +9,7 @@ package struct Calibration: Sendable, Equatable, Codable {
   package static let format = 1
   package static let mostDraws = 100_000
 
+  /// The score above which a row is anomalous: a quantile of the calibration scores.
   package struct Threshold: Sendable, Equatable, Codable {
     package let quantile: Double
     package let value: Double
@@ -78,7 +79,7 @@ package struct Calibration: Sendable, Equatable, Codable {
   }
 }
 
-// MARK: On disk
+// MARK: Storage
 
 extension Calibration {
   /// Metadata key of the calibration in an exported model.
@@ -112,6 +113,7 @@ extension Calibration {
     }
   }
 
+  /// Writes the calibration next to the model file.
   package func write(besideModel path: String) throws(Failure) {
     try DurableFile.write(json + "\n", to: Calibration.path(besideModel: path))
   }

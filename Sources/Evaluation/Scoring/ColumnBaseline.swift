@@ -107,10 +107,12 @@ package struct ColumnCounts: Sendable {
     counts = [Int](repeating: 0, count: starts[starts.count - 1])
   }
 
+  /// Counts one row in the model's scale. row (width)
   package mutating func add(_ row: UnsafePointer<Float>) {
     for (place, column) in baseline.columns.enumerated() { counts[starts[place] + column.bin(of: row[place])] += 1 }
   }
 
+  /// Replaces the counts, for example by their sum over ranks.
   package mutating func replace(_ counts: [Int]) {
     precondition(counts.count == self.counts.count, "\(counts.count) counts for \(self.counts.count) bins")
     self.counts = counts

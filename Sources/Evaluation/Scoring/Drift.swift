@@ -10,6 +10,7 @@ package struct Drift: Sendable {
     private static func order(_ level: Level) -> Int { [.none, .moderate, .major].firstIndex(of: level) ?? 0 }
   }
 
+  /// The comparison of the score, or of one column, with the calibration.
   package struct Comparison: Sendable {
     /// Name of the score or of a column.
     package let name: String

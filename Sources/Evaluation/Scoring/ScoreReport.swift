@@ -71,6 +71,7 @@ package struct ScoreReport {
     }
   }
 
+  /// Writes `lines` to a CSV file.
   package func write(to path: String) throws(Failure) { try DurableFile.write(lines, to: path) }
 
   /// Writes a CSV file with the contribution of each column to the squared error, for the rows in `top`.

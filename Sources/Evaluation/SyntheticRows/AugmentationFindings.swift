@@ -21,7 +21,7 @@ struct AugmentationFindings {
   private func percent(_ share: Double) -> String { String(format: "%.1f %%", 100 * share) }
   private func number(_ value: Double) -> String { String(format: "%.2f", value) }
 
-  // MARK: Gate
+  // MARK: Quality gate
 
   private var acceptance: Finding {
     let synthesis = report.synthesis, check = "quality gate"
@@ -132,7 +132,7 @@ struct AugmentationFindings {
         : "a larger --width: rows are hardly changed from those that they were made around")
   }
 
-  // MARK: Use
+  // MARK: Usefulness
 
   private func classifier(_ found: ClassifierCheck) -> Finding {
     let message =

@@ -50,6 +50,7 @@ package struct AugmentationReport {
   package var isRefused: Bool { !reasons.isEmpty }
   package var rows: LabelledRows { synthesis.rows }
 
+  /// The name of a class, given its index in `RealRows.classes`.
   package func name(_ place: Int) -> String { real.classes.isEmpty ? "all rows" : real.classes[place].name }
 }
 

@@ -47,6 +47,7 @@ package struct ClassifierCheck: Equatable, Sendable {
     standardError = ((lost + won - (lost - won) * (lost - won) / n) / (n * n)).squareRoot()
   }
 
+  /// A number of test rows as a share of all test rows.
   package func share(_ right: Int) -> Double { Double(right) / Double(max(1, tested)) }
   package var lost: Double { share(real) - share(synthetic) }
   package var isFarBelow: Bool { lost - 2 * standardError > Self.mostLost }

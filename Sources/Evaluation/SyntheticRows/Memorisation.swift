@@ -76,6 +76,7 @@ package struct Memorisation {
   }
 }
 
+/// The result of a memorisation test for a set of generated rows.
 package struct MemorisationVerdict: Equatable, Sendable {
   package let rows: Int
   /// Number of rows that are as close to a training row as a copy.

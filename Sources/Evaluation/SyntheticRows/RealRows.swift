@@ -34,6 +34,7 @@ package struct RealRows {
   private static let mostRows = 60_000
   private static let leastHeldOut = 20
 
+  /// Indices of the samples of a data set that are used, evenly spaced.
   package static func indices(of data: Dataset) -> [Int] {
     (0..<data.count).spaced(max(1, min(mostRows, mostValues / data.shape.elementCount)))
   }

@@ -64,7 +64,7 @@ final class HTTPServer: Sendable {
     _ = ended.wait(timeout: .now() + limit)
   }
 
-  // MARK: A request
+  // MARK: Handling a request
 
   private static func respond(
     _ request: Request, _ writer: consuming ResponseWriter, _ router: Router, _ state: ServiceState

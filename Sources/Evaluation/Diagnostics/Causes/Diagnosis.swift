@@ -14,6 +14,7 @@ extension Cause {
   package var isLastResort: Bool { false }
 }
 
+/// Determines why a model is poor from measured symptoms.
 package enum Diagnosis {
   /// All causes. A cause precedes its effects, so of equally serious findings the cause is listed first.
   package static let causes: [any Cause] = [
