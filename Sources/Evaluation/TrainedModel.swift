@@ -13,7 +13,7 @@ package final class TrainedModel {
   package let autoencoder: VariationalAutoencoder
   package var configuration: Configuration { file.metadata.configuration }
   package var shape: SampleShape { file.metadata.shape }
-  /// The columns of the table that the model was trained on, or nil unless that table is mixed.
+  /// The columns of the training table, or nil unless the model was trained on a mixed table.
   package var schema: TableSchema? { file.metadata.schema }
   /// What the model is conditioned on, or nil when it is unconditional.
   package var condition: Condition? { file.metadata.condition }

@@ -4,9 +4,10 @@ import Training
 
 /// The real rows that synthetic rows are generated from and compared with. Each part has one purpose.
 ///
-/// The held-out rows are divided into two halves. The thresholds of the gate are computed from the first half, because
-/// scores of training rows are lower and would give thresholds that are too strict. Classifiers are tested on the
-/// second half only. If the gate used it too, synthetic rows would be selected with the help of the test set.
+/// If there are at least two classes, the held-out rows are divided into two halves. The thresholds of the gate are
+/// computed from the first half, because scores of training rows are lower and would give thresholds that are too
+/// strict. Classifiers are tested on the second half only. If the gate used it too, synthetic rows would be selected
+/// with the help of the test set. Without classes there is no classifier test, and the gate uses all held-out rows.
 package struct RealRows {
   package struct Class: Equatable, Sendable {
     package let label: Int

@@ -9,7 +9,7 @@ package struct BearerToken: Sendable {
   private static let least = 16
 
   /// Reads the token from the first line of a file. Throws if other users can read the file or if the token is too
-  /// short or contains other characters than printable ASCII.
+  /// short or contains characters other than printable ASCII.
   package init(file path: String) throws(Failure) {
     var status = stat()
     guard stat(path, &status) == 0 else {
