@@ -5,33 +5,36 @@ import Persistence
 import Training
 import VAE
 
-/// What a trained model is worth on a set: the same numbers on any number of ranks. Nats per sample.
+/// The evaluation of a trained model on a data set, in nats per sample. The numbers do not depend on the number of
+/// ranks.
 package struct EvaluationReport: Sendable {
   package var data: String
   package var samples: Int
   package var elbo: ValidationReport
-  /// nil unless asked for.
+  /// The estimate of log p(x), or nil unless it was requested.
   package var likelihood: LikelihoodEstimate?
   package var aggregate: AggregatePosterior
   package var bits: BitsPerDimension?
   package var generation: GenerationReport
   package var interpolation: InterpolationReport
-  /// Of data that says what it was made from.
+  /// Disentanglement scores, or nil when the data does not record the factors it was generated from.
   package var disentanglement: DisentanglementReport?
   package var symptoms: Symptoms
-  /// What is wrong with the model, the gravest first.
+  /// Problems found in the model, the most serious first.
   package var findings: [Finding]
 
-  /// Of the tightest bound there is.
+  /// Bits per dimension, computed from the importance-weighted estimate when there is one and from the ELBO otherwise.
   package var bitsPerDimension: Double? { bits.map { $0(nats: likelihood?.nll ?? elbo.means.negativeELBO) } }
 }
 
+/// Evaluates a trained model on a data set. The samples are divided among the ranks.
 package final class Evaluator {
   private let model: TrainedModel
   private let data: Dataset
   private let communicator: Communicator
 
-  /// Collective: opens and checks this rank's share of the data. - limit: at most so many samples, evenly spaced.
+  /// Opens and checks this rank's share of the data. This call is collective.
+  /// - limit: The maximum number of samples. They are evenly spaced in the set.
   package init(
     _ model: TrainedModel, data spec: String?, limit: Int? = nil, _ communicator: Communicator
   ) throws(Failure) {
@@ -46,7 +49,8 @@ package final class Evaluator {
     self.data = data
   }
 
-  /// Collective. - importanceSamples: 0 for no likelihood estimate.
+  /// Runs all measurements. This call is collective.
+  /// - importanceSamples: Number of draws of z for each sample in the likelihood estimate; 0 skips the estimate.
   package func evaluate(importanceSamples: Int) throws(Failure) -> EvaluationReport {
     try requireRoom()
     let elbo = try validate(), encoder = Encoder(model, data, communicator)
@@ -71,7 +75,7 @@ package final class Evaluator {
       symptoms: symptoms, findings: Diagnosis.findings(symptoms))
   }
 
-  /// Its graph goes when it is done: the largest of all.
+  /// Computes the ELBO. The validator's graph is the largest of all, and it is freed when this function returns.
   private func validate() throws(Failure) -> ValidationReport {
     try Validator(
       model.autoencoder, data: data, communicator: communicator, configuration: model.configuration,
@@ -106,7 +110,7 @@ package final class Evaluator {
 }
 
 extension EvaluationReport {
-  /// Stable names: programs rely on them.
+  /// The report as JSON. The names are stable because other programs rely on them.
   package func json(_ file: ModelFile) -> JSON {
     let known: [(String, JSON)] = [
       ("model", .text(file.path)), ("digest", .text(file.digest)), ("step", .integer(file.step)),

@@ -6,19 +6,21 @@ import Persistence
 import Training
 import VAE
 
-/// A model from disk with its weights, on every rank alike, and the data that it is asked about.
+/// A model that was loaded from disk, with its weights, identical on every rank. It also opens the data sets to
+/// evaluate it on.
 package final class TrainedModel {
   package let file: ModelFile
   package let autoencoder: VariationalAutoencoder
   package var configuration: Configuration { file.metadata.configuration }
   package var shape: SampleShape { file.metadata.shape }
-  /// Of a mixed table.
+  /// The columns of the training table, or nil unless the model was trained on a mixed table.
   package var schema: TableSchema? { file.metadata.schema }
-  /// What it is told of samples.
+  /// What the model is conditioned on, or nil when it is unconditional.
   package var condition: Condition? { file.metadata.condition }
   package var seed: UInt64 { UInt64(configuration.train.seed) }
 
-  /// - place: a run directory (its newest checkpoint), a checkpoint, or a `.safetensors` file. Collective.
+  /// Loads a model. This call is collective.
+  /// - place: A run directory (its newest checkpoint is loaded), a checkpoint, or a `.safetensors` file.
   package init(_ place: String, _ communicator: Communicator) throws(Failure) {
     file = try communicator.together { () throws(Failure) in try ModelFile(place) }
     try communicator.agree(
@@ -41,9 +43,11 @@ package final class TrainedModel {
     return autoencoder
   }
 
-  /// What it is evaluated on: the samples that `spec` holds out where it has some, else all of it; without `spec` those
-  /// that the run was validated on. Scaled as the model's training data was.
-  /// - label: another column of a table than that of training.
+  /// Opens the data set to evaluate the model on, scaled as the model's training data was.
+  ///
+  /// If `spec` has a held-out part, that part is opened, and otherwise the whole set. Without `spec`, the run's
+  /// validation set is opened.
+  /// - label: The label column of a table, when it is not the one used in training.
   package func open(_ spec: String?, label: String? = nil) throws(Failure) -> Dataset {
     guard label == nil || condition?.kind != .label else {
       throw Failure(
@@ -86,7 +90,7 @@ package final class TrainedModel {
     }
   }
 
-  /// In what unit an image's likelihood is told beside nats; nil where it says nothing.
+  /// Converts nats to bits per dimension; nil when the samples are not images or when the likelihood is not normalized.
   package var bits: BitsPerDimension? {
     guard shape.isImage else { return nil }
     return BitsPerDimension(
@@ -95,6 +99,6 @@ package final class TrainedModel {
 }
 
 extension TrainedModel {
-  /// In the units of the data, as it was before scaling. x (count, elements)
+  /// Maps x from the model's scale back to the units of the data. x (count, elements)
   package func unscaled(_ x: [Float]) -> [Float] { file.metadata.scaling.undo(x) }
 }

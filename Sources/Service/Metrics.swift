@@ -2,11 +2,11 @@
 import Foundation
 import Synchronization
 
-/// Counts of what falls up to each of some bounds, as Prometheus has them.
+/// A histogram with the buckets that Prometheus defines: a value counts for the first bound that it does not exceed.
 struct Counts: Sendable, Equatable {
-  /// Ascending, all different.
+  /// Upper bounds of the buckets, ascending and distinct.
   let bounds: [Double]
-  /// Of each bound alone, and of what lies above the last.
+  /// Count of each bucket by itself (not cumulative). The last one is for values above all bounds.
   private(set) var counts: [Int]
   private(set) var sum = 0.0
   var total: Int { counts.reduce(0, +) }
@@ -22,7 +22,7 @@ struct Counts: Sendable, Equatable {
   }
 }
 
-/// What the service counts of itself, for Prometheus and for its page.
+/// Counters and histograms of the service, for Prometheus and for the status page.
 final class Metrics: Sendable {
   struct State: Sendable {
     struct Kind: Hashable {
@@ -43,7 +43,7 @@ final class Metrics: Sendable {
 
   var now: State { state.withLock { $0 } }
 
-  /// Where scores are counted, once that is known.
+  /// Sets the bucket bounds for scores once the model is loaded.
   func begin(scoreBounds: [Double]) { state.withLock { $0.scores = Counts(bounds: scoreBounds) } }
 
   func answered(_ path: String, status: Int, seconds: Double) {
@@ -63,12 +63,12 @@ final class Metrics: Sendable {
   }
 }
 
-/// Text that Prometheus reads: its exposition format 0.0.4.
+/// Text in Prometheus's exposition format 0.0.4.
 struct MetricsText {
   private(set) var text = ""
   static let type = "text/plain; version=0.0.4; charset=utf-8"
 
-  /// - samples: of label pairs and values; labels in the order given.
+  /// - samples: Label pairs and values. Labels are written in the order given.
   mutating func add(
     _ name: String, _ kind: String, _ help: String, _ samples: [(labels: [(String, String)], value: Double)]
   ) {

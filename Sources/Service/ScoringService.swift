@@ -5,12 +5,13 @@ import Glibc
 import Kernels
 import Training
 
-/// A model that answers over HTTP: `init` listens, `run` loads nothing and answers until it is told to stop.
+/// Serves a trained model over HTTP. `init` starts to listen, and `run` answers requests until the process receives a
+/// stop signal.
 package final class ScoringService {
   private let state: ServiceState
   private let server: HTTPServer
 
-  /// Listens; nothing but its health is answered before `run`.
+  /// Starts to listen. Until `run` is called, requests that need the model are answered with 503.
   package init(_ configuration: ServiceConfiguration) throws(Failure) {
     state = ServiceState(configuration)
     server = try HTTPServer(state)
@@ -29,7 +30,8 @@ package final class ScoringService {
     return "http://\(host.contains(":") ? "[\(host)]" : host):\(server.port)"
   }
 
-  /// Answers by this model, which stays on this thread, until SIGTERM or SIGINT; what came before those is answered.
+  /// Answers requests with this model until SIGTERM or SIGINT arrives. Requests that arrived before the signal are
+  /// still answered. The model is used only on the calling thread.
   package func run(_ model: TrainedModel, _ scorer: RowScorer, _ calibration: Calibration?) throws(Failure) {
     let replayer = ModelReplayer(model, scorer)
     let loaded = try LoadedModel(model, scorer, calibration, state.configuration)

@@ -2,7 +2,7 @@
 import Foundation
 import Synchronization
 
-/// What all requests share.
+/// State that all requests share.
 final class ServiceState: Sendable {
   let configuration: ServiceConfiguration
   let metrics = Metrics()
@@ -17,7 +17,7 @@ final class ServiceState: Sendable {
     batcher = Batcher(limit: configuration.queuedRows) { [metrics] in metrics.replayed(rows: $0) }
   }
 
-  /// nil while it is loaded and tried.
+  /// The model, or nil until it is loaded.
   var model: LoadedModel? { loaded.withLock { $0 } }
   var isStopping: Bool { stopping.load(ordering: .relaxed) }
   var isReady: Bool { !isStopping && model != nil }
@@ -34,7 +34,7 @@ final class ServiceState: Sendable {
     return model
   }
 
-  /// Takes room for a request's bytes; `release` gives it back.
+  /// Reserves memory for the bytes of a request, and throws when the limit is reached. `release` returns the memory.
   func reserve(_ bytes: Int) throws {
     let (_, sum) = bytesAtWork.add(bytes, ordering: .relaxed)
     guard sum > configuration.bytesAtWork else { return }

@@ -5,35 +5,38 @@ import Kernels
 import Training
 import VAE
 
-/// What the decoder makes of z, measured on samples of a set.
+/// How the decoder uses z, measured on samples of a data set.
 package struct LatentUse: Sendable, Equatable {
   package var samples = 0
-  /// -log p(x | z), nats: z from x's own posterior, and z of another sample.
+  /// Mean -log p(x | z) in nats, with z from the posterior of x; `shuffledReconstruction` takes z from another sample.
   package var reconstruction = 0.0
   package var shuffledReconstruction = 0.0
-  /// Standard error of the mean difference of the two.
+  /// Standard error of `gap`.
   package var gapError = 0.0
-  /// Part of the samples for which another's z is the worse one.
+  /// Share of the samples for which the z of another sample gives the larger -log p(x | z). Ties count half.
   package var gapShare = 0.0
-  /// Summed over dimensions: Var_x of E[x | z = mu(x)] and of x, and Var of E[x | z] with z from the prior.
+  /// Variance over x of E[x | z = mu(x)], summed over dimensions. `dataVariance` is the variance of x itself, and
+  /// `sampleVariance` is the variance of E[x | z] with z from the prior.
   package var reconstructionVariance = 0.0
   package var dataVariance = 0.0
   package var sampleVariance = 0.0
-  /// Spearman's, of -ELBO with the distance of x from the mean: a collapsed model's score is that distance.
+  /// Spearman correlation of -ELBO with the distance of x from the mean. In a collapsed model, the score is that
+  /// distance.
   package var distanceCorrelation: Double?
-  /// Part of all logvar that stands at its lower limit, and at its upper.
+  /// Share of all logvar values at the lower limit; `clampedHigh` is the share at the upper limit.
   package var clampedLow = 0.0
   package var clampedHigh = 0.0
 
   package init() {}
 
-  /// What the own z is worth to the decoder, nats.
+  /// Benefit of a sample's own z over the z of another sample, nats.
   package var gap: Double { shuffledReconstruction - reconstruction }
-  /// Part of the data's variance that reconstructions have; 0 of a decoder that ignores z.
+  /// Variance of the reconstructions as a share of the data's variance; 0 for a decoder that ignores z.
   package var varianceRatio: Double { dataVariance > 0 ? reconstructionVariance / dataVariance : 0 }
 }
 
-/// Replays the decoder over the samples of a set, shared out among ranks, with z that is and is not theirs.
+/// Runs the decoder on samples of a data set, both with their own z and with other z. The samples are divided among the
+/// ranks.
 final class LatentProbe {
   private let model: TrainedModel
   private let data: Dataset
@@ -41,7 +44,7 @@ final class LatentProbe {
   private let posteriors: Posteriors
   private let loader: BatchAssembler
   private let x: Buffer
-  /// What the model is told; empty where that is nothing.
+  /// What the model is conditioned on; empty for an unconditional model.
   private let y: Buffer
   private let rows = Validator.chunk
   private var count: Int { posteriors.count }
@@ -57,7 +60,7 @@ final class LatentProbe {
     y = Buffer(count: rows * (data.condition?.width ?? 0))
   }
 
-  /// Collective.
+  /// Measures the use of the latent. This call is collective.
   func measure() throws(Failure) -> LatentUse {
     let share = posteriors.indices[Validator.share(of: count, rank: communicator.rank, size: communicator.size)]
     try communicator.together { () throws(Failure) in
@@ -83,7 +86,7 @@ final class LatentProbe {
     return use
   }
 
-  /// Variances of x, of its reconstruction, and of samples, summed over dimensions; the mean of x.
+  /// Variances of x, its reconstructions and samples from the prior, each summed over dimensions, and the mean of x.
   private func spread() throws(Failure) -> (variances: (Double, Double, Double), mean: [Double]) {
     let decoder = model.autoencoder.generationGraph(batch: rows, from: .latents, [.mean]), width = elements
     let prior = PriorSampler(model.autoencoder)
@@ -126,7 +129,7 @@ final class LatentProbe {
     var distance: Double
   }
 
-  /// -log p(x | z) of every sample with its own z and with another's, and its distance from the mean.
+  /// -log p(x | z) of every sample with its own z and with the z of another sample, and its distance from the mean.
   private func decode(from mean: [Double]) throws(Failure) -> [Decoded] {
     let share = Validator.share(of: count, rank: communicator.rank, size: communicator.size)
     let mine = try communicator.together { () throws(Failure) in try decode(share, from: mean) }
@@ -166,7 +169,7 @@ final class LatentProbe {
     return values
   }
 
-  /// Another sample for each, none twice.
+  /// A random partner for each sample. No sample is used twice, and none is its own partner if there is more than one.
   private var partners: [Int] {
     let order = KeyedPermutation(
       count: count, generator: KeyedGenerator(seed: model.seed, stream: "shuffle"), epoch: 0, part: 0)
@@ -184,7 +187,7 @@ final class LatentProbe {
     return range
   }
 
-  /// What is missing stands at the mean.
+  /// Replaces missing values by 0, the mean of the scaled column.
   private func zeroMissing() {
     if data.schema != nil { vd_observed(x.base, nil, x.base, x.count) }
   }

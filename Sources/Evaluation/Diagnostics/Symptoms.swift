@@ -5,20 +5,21 @@ import Kernels
 import Persistence
 import Training
 
-/// Everything that causes are judged by: numbers, measured before.
+/// All measurements from which the causes of a problem are determined.
 package struct Symptoms: Sendable {
   package var configuration: Configuration
-  /// Values of a sample.
+  /// Number of values in a sample.
   package var elements: Int
   package var elbo: ValidationReport
-  /// `AggregatePosterior.mismatch`.
+  /// `AggregatePosterior.mismatch` in nats per unit.
   package var priorMismatch: Double
   package var use: LatentUse
-  /// Of the data; nil where too few samples are too large to tell.
+  /// Principal spectrum of the data; nil if it cannot be determined because there are too few samples that are too
+  /// large.
   package var spectrum: PrincipalSpectrum?
-  /// Where the model's checkpoint has it.
+  /// State of the training, if the model's checkpoint contains it.
   package var training: TrainingState?
-  /// Updates.
+  /// Number of optimizer updates.
   package var step: Int
 
   package init(
@@ -30,22 +31,23 @@ package struct Symptoms: Sendable {
     (self.training, self.step) = (training, step)
   }
 
-  /// Weight of the KL in the last step.
+  /// Weight of the KL in the last training step.
   package var beta: Double { training?.beta ?? configuration.objective.betaEnd }
 
-  /// The same against the sum of log p(x | z) over dimensions: 1 is the ELBO.
+  /// Weight of the KL relative to the sum of log p(x | z) over dimensions. The ELBO has weight 1.
   package var weight: Double { facts.weight(beta: beta) }
 
-  /// Whether the weight is one: capacity's last beta is the slope of a constraint.
+  /// Whether beta is a weight. With the capacity schedule, it is the slope of a constraint.
   package var hasWeight: Bool { configuration.objective.betaSchedule != .capacity }
 
-  /// Whether there were enough updates for means to have spread.
+  /// Whether training took enough updates for the posterior means to spread.
   package var isSettled: Bool { step >= Coordinator.settlingSteps }
 
-  /// For the rules that look before training.
+  /// The facts that the pre-training checks use.
   package var facts: LintFacts { LintFacts(configuration, elements: elements, spectrum: spectrum) }
 
-  /// Part of the steps in which beta was where its schedule ends; nil where there is no such end, or nobody knows.
+  /// Share of the training steps in which beta was at the end value of its schedule; nil if the schedule has no end
+  /// value or the training state is not known.
   package var settledShare: Double? {
     let objective = configuration.objective
     guard [.linear, .sigmoid, .cyclical].contains(objective.betaSchedule), let training, training.step > 0,
@@ -62,19 +64,19 @@ package struct Symptoms: Sendable {
     return Double(settled) / Double(points)
   }
 
-  /// z says nothing, or the decoder does not listen: no unit is active (Burda et al., 2016), or the own z is no better
-  /// for the decoder than another's in more than half of the samples, by two standard errors: a few outliers decide
-  /// a mean, and not a count.
+  /// Whether the posterior has collapsed: no unit is active (Burda et al., 2016), the KL is below the configured limit,
+  /// or decoding with a sample's own z is better than decoding with the z of another sample for at most half of the
+  /// samples, within two standard errors. The last test uses a count because a few outliers can determine a mean.
   package var isCollapsed: Bool {
     let doubt = 1 / Double(max(1, use.samples)).squareRoot()
     return elbo.activeUnits == 0 || elbo.means.kl < configuration.monitor.collapseKL || use.gapShare <= 0.5 + doubt
   }
 
-  /// Nothing that z is changes what comes out of the decoder. One that has learned to do without z still moves a little
-  /// with it, as its weights are not 0.
+  /// Whether the decoder output does not depend on z at all. A decoder that has learned to ignore z still changes
+  /// slightly with it, because its weights are not exactly 0.
   package var isDeaf: Bool { use.dataVariance > 0 && use.sampleVariance < 1e-9 * use.dataVariance }
 
-  /// How a collapse shows.
+  /// Describes the evidence of a collapse.
   package var collapse: String {
     "KL \(figures(elbo.means.kl)) nats, \(elbo.activeUnits) of \(elbo.variancePerUnit.count) units active, another "
       + "sample's z costs \(figures(use.gap)) nats, and reconstructions have "

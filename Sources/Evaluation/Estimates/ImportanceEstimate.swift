@@ -6,18 +6,19 @@ import Kernels
 import Training
 import VAE
 
-/// -log p(x), nats, as the mean over samples, and the standard error of that mean.
+/// An estimate of -log p(x) in nats: the mean over samples and the standard error of that mean.
 package struct LikelihoodEstimate: Sendable, Equatable {
   package var nll: Double
   package var standardError: Double
-  /// Importance samples for each x.
+  /// Number of draws of z for each x.
   package var samples: Int
 }
 
-/// log p(x) >= E log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k ~ q(z | x): tight as K grows.
+/// Estimates log p(x) >= E log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x), with z_k ~ q(z | x). The bound becomes tight
+/// as K grows.
 ///
-/// The weights are computed inside of the graph, so the estimate holds for every model, whatever its latents are. The
-/// encoder runs once for each sample, and what follows the draw of z runs for each draw.
+/// The weights are computed inside the graph, so the estimate works for every kind of latent. For each sample the
+/// encoder runs once, and the operations after the draw of z run once for each draw.
 ///
 /// Burda et al., "Importance weighted autoencoders", ICLR 2016.
 package final class ImportanceEstimator {
@@ -39,7 +40,8 @@ package final class ImportanceEstimator {
     seed = model.seed
   }
 
-  /// Collective.
+  /// Estimates -log p(x) over the whole data set. This call is collective.
+  /// - k: Number of draws of z for each sample.
   package func estimate(samples k: Int) throws(Failure) -> LikelihoodEstimate {
     let count = data.count
     let chunks = (count + Validator.chunk - 1) / Validator.chunk
@@ -62,7 +64,7 @@ package final class ImportanceEstimator {
     return LikelihoodEstimate(nll: mean, standardError: sqrt(variance / n), samples: k)
   }
 
-  /// Log weights of K draws for each of these samples.
+  /// Computes the log weights of K draws for each of these samples.
   private func weigh(_ range: Range<Int>, samples k: Int) throws(Failure) {
     let memory = graph.graph
     try loader.load(range, into: memory[graph.x], memory[graph.y], seed: seed)

@@ -6,20 +6,22 @@ import Kernels
 import Training
 import VAE
 
-/// q(z | x) of some samples of a set, on every rank. Row-major.
+/// q(z | x) of some samples of a data set, the same on every rank. All arrays are row-major.
 package struct Posteriors: Sendable {
   package let count: Int
   package let latent: Int
-  /// Which samples of the set they are.
+  /// Indices of the samples in the data set.
   package let indices: [Int]
   /// (count, latent)
   package let mu: [Float]
   /// (count, latent)
   package let logvar: [Float]
-  /// KL(q(z | x) || p(z)) by unit, nats, as the model has it. (count, latent)
+  /// KL(q(z | x) || p(z)) of each unit under the model's prior, nats. (count, latent)
   package let kl: [Float]
 
-  /// - kl: by default to N(0, I). - indices: by default the first.
+  /// Creates posteriors from arrays of shape (count, latent).
+  /// - kl: KL of each unit. The default is the KL to N(0, I).
+  /// - indices: Indices of the samples. The default is 0..<count.
   package init(
     count: Int, latent: Int, mu: [Float], logvar: [Float], kl: [Float]? = nil, indices: [Int]? = nil
   ) {
@@ -42,7 +44,7 @@ package struct Posteriors: Sendable {
     return inverse
   }
 
-  /// At most so many of them, evenly spaced.
+  /// At most `limit` of the posteriors, evenly spaced.
   package func spaced(_ limit: Int) -> Posteriors {
     guard limit < count else { return self }
     let kept = (0..<count).spaced(limit)
@@ -51,23 +53,24 @@ package struct Posteriors: Sendable {
       count: limit, latent: latent, mu: rows(mu), logvar: rows(logvar), kl: rows(kl), indices: kept.map { indices[$0] })
   }
 
-  /// KL of one sample, nats.
+  /// KL of one sample summed over units, nats.
   func divergence(of i: Int) -> Double { kl[i * latent..<(i + 1) * latent].reduce(0) { $0 + Double($1) } }
 
-  /// Its mean over samples, of each unit.
+  /// KL of each unit, averaged over samples, nats. (latent)
   package var klPerUnit: [Double] {
     var means = [Double](repeating: 0, count: latent)
     for at in kl.indices { means[at % latent] += Double(kl[at]) / Double(count) }
     return means
   }
 
+  /// The posterior means with the labels and conditions of the samples.
   package func codes(_ data: Dataset) -> LatentCodes {
     LatentCodes(
       latent: latent, mu: mu, labels: data.labels(of: indices), labelNames: data.classNames,
       conditions: data.conditions(of: indices))
   }
 
-  /// z = mu + exp(logvar / 2) * eps, keyed by place. (count, latent)
+  /// Draws z = mu + exp(logvar / 2) * eps. The noise is keyed by the position in this list. (count, latent)
   package func draw(seed: UInt64, stream: String = "evaluate") -> [Float] {
     let samples = (0..<count).map(UInt64.init)
     let noise = Buffer(count: count * latent), deviation = Buffer(count: count * latent)
@@ -79,7 +82,7 @@ package struct Posteriors: Sendable {
   }
 }
 
-/// Replays the encoder over samples of a set, shared out among ranks, in chunks of fixed size.
+/// Runs the encoder on samples of a data set, in batches of fixed size. The samples are divided among the ranks.
 package final class Encoder {
   static let outputs: Set<ScoringOutput> = [.code, .logvar, .rate]
   let graph: ScoringGraph
@@ -96,7 +99,8 @@ package final class Encoder {
     seed = model.seed
   }
 
-  /// Collective. - indices: ascending.
+  /// Encodes samples. Every rank receives all posteriors. This call is collective.
+  /// - indices: Indices of the samples, ascending.
   package func encode(_ indices: [Int]) throws(Failure) -> Posteriors {
     let share = share(of: indices), tensors = [graph[.code], graph[.logvar], graph[.rate]]
     let mine = try communicator.together { () throws(Failure) in try encode(share, tensors) }
@@ -110,7 +114,9 @@ package final class Encoder {
       kl: try all(mine[2]), indices: indices)
   }
 
-  /// mu of samples on the root, and nothing elsewhere. Collective. - indices: ascending. (indices.count, latent)
+  /// Returns mu of samples as an array of shape (indices.count, latent) on the root, and an empty array on other ranks.
+  /// This call is collective.
+  /// - indices: Indices of the samples, ascending.
   package func means(_ indices: [Int]) throws(Failure) -> [Float] {
     let share = share(of: indices), mu = graph[.code]
     let mine = try communicator.together { () throws(Failure) in try encode(share, [mu])[0] }
@@ -121,7 +127,7 @@ package final class Encoder {
     indices[Validator.share(of: indices.count, rank: communicator.rank, size: communicator.size)]
   }
 
-  /// What stands in each of these tensors, of all samples of a share.
+  /// Values of each of the tensors for all samples of a share.
   private func encode(_ share: ArraySlice<Int>, _ tensors: [Tensor]) throws(Failure) -> [[Float]] {
     var values = tensors.map { _ in [Float]() }
     try eachChunk(of: share) { filled in
@@ -133,7 +139,7 @@ package final class Encoder {
     return values
   }
 
-  /// Samples as the encoder sees them, on the rank that calls. (indices.count, elements)
+  /// Samples as the encoder receives them. Only the calling rank reads them. (indices.count, elements)
   package func inputs(_ indices: [Int]) throws(Failure) -> [Float] {
     var x = [Float]()
     try eachChunk(of: indices[...]) { filled in
@@ -142,15 +148,16 @@ package final class Encoder {
     return x
   }
 
-  /// Puts prepared samples, a chunk at most, where the encoder finds them.
+  /// Copies samples, at most one batch, to the input of the encoder. They must have been prepared.
   func load(_ chosen: some Collection<Int>) throws(Failure) {
     try loader.load(chosen, into: graph.graph[graph.x], graph.graph[graph.y], seed: seed)
   }
 
-  /// Replays the encoder over what was loaded last; noise depends on the model's seed and the sample alone.
+  /// Runs the encoder on the samples that were loaded last. Its noise depends only on the model's seed and the sample.
   func forward() { graph.graph.forward(.evaluation(loader.samples, seed: seed)) }
 
-  /// Loads samples (ascending) chunk by chunk, and calls with how many there are.
+  /// Loads samples batch by batch and calls `body` with the number of samples in each batch. The indices must be
+  /// ascending.
   private func eachChunk(of indices: ArraySlice<Int>, _ body: (Int) -> Void) throws(Failure) {
     guard let low = indices.first, let high = indices.last else { return }
     let activity = Activity("encoding \(data.name)", of: indices.count)

@@ -4,11 +4,13 @@ import Kernels
 import Training
 import VAE
 
-/// One draw of a model's prior for each of some samples, told what the sample is.
+/// One draw from the model's prior for each of a list of samples. In a conditional model, the draw is conditioned on
+/// the y of the sample.
 package struct PriorDraws: Sendable {
   /// (count, latent)
   package let z: [Float]
-  /// Of each unit: N(0, I)'s own, or those of the draws.
+  /// Mean of each unit: exact for a standard normal prior, and estimated from the draws otherwise. The same holds for
+  /// the variance.
   package let mean: [Double]
   package let variance: [Double]
   /// Whether the prior is the same for all samples.
@@ -36,7 +38,7 @@ package struct PriorDraws: Sendable {
     variance = zip(sums, squares).map { max(1e-30, $1 / n - ($0 / n) * ($0 / n)) }
   }
 
-  /// KL of a Gaussian with these moments of each unit from one with the prior's, nats.
+  /// KL between diagonal Gaussians, from the one with the given mean and variance to the one with the prior's, nats.
   func divergence(of mean: [Double], _ variance: [Double]) -> Double {
     zip(zip(mean, variance), zip(self.mean, self.variance)).reduce(0) { sum, unit in
       let ((m, v), (priorMean, priorVariance)) = unit

@@ -1,6 +1,6 @@
 import Foundation
 
-/// log of a sum of exponentials, one at a time, without overflow.
+/// Computes the log of a sum of exponentials without overflow. Values are added one at a time.
 package struct StreamingLogSum {
   private var largest = -Double.infinity
   /// Sum of exp(value - largest).
@@ -20,6 +20,6 @@ package struct StreamingLogSum {
     }
   }
 
-  /// log(1/n sum exp(value)).
+  /// log(1/n sum exp(value)), where n is the number of added values.
   package var logMean: Double { sum > 0 ? largest + log(sum / count) : -.infinity }
 }

@@ -5,7 +5,7 @@ import Kernels
 import Persistence
 import Training
 
-/// A trained model as a folder of ONNX files.
+/// Exports a trained model as a folder of ONNX files.
 package struct ONNXExport {
   package struct Part: Sendable {
     package let name: String
@@ -19,7 +19,7 @@ package struct ONNXExport {
   private let calibration: Calibration?
   package let parts: [Part]
 
-  /// - calibration: without one there is no scorer.
+  /// - calibration: The calibration that the scorer uses. Without one, no scorer is exported.
   package init(_ model: TrainedModel, _ calibration: Calibration?) throws(Failure) {
     self.model = model
     self.calibration = calibration
@@ -30,7 +30,7 @@ package struct ONNXExport {
         purpose: "x\(told) -> score, \(calibration.score.meaning); anomalous, whether it is above the threshold "
           + "\(calibration.threshold.value)")
     }
-    // N(0, I) needs no file to be drawn from.
+    // A standard normal prior needs no file for sampling.
     let sampler =
       model.autoencoder.hasStandardPrior
       ? nil
@@ -46,7 +46,7 @@ package struct ONNXExport {
       ] + [sampler, scorer].compactMap { $0 }
   }
 
-  /// Writes all parts into a folder.
+  /// Writes all parts to a folder.
   package func write(to folder: String) throws(Failure) {
     for part in parts {
       let file = ONNXFile(
@@ -72,25 +72,25 @@ package struct ONNXExport {
     return " y is float32 (batch, \(condition.width)), \(kind) \(condition.names.joined(separator: ", "))."
   }
 
-  /// What the model file says of itself, and which parameters these are.
+  /// The metadata of the model file, with the digest of the parameters.
   private func metadata() throws(Failure) -> [String: String] {
     var entries = try SafetensorsFile(path: model.file.path).metadata.filter { $0.key.hasPrefix("vae_dist.") }
     entries["vae_dist.digest"] = model.file.digest
     entries["vae_dist.layout"] = layout
-    // Not the scores that it was made from: they may be more than the model.
+    // The calibration scores are left out, because they may be larger than the model.
     entries[Calibration.metadataKey] = calibration?.summary.text
     return entries
   }
 }
 
-/// How far an exported file is from the program.
+/// The difference between an exported file and the results of this program.
 package struct ExportAgreement: Sendable {
   package let file: String
   package let output: String
-  /// The largest difference, as a share of the largest value.
+  /// The largest absolute difference divided by the largest absolute value.
   package let difference: Double
 
-  /// What float32 leaves of one and the same sum in another order.
+  /// Tolerance for float32 sums that are computed in a different order.
   package static let limit = 1e-5
   package var holds: Bool { difference <= ExportAgreement.limit }
 
@@ -110,7 +110,7 @@ package struct ExportAgreement: Sendable {
 }
 
 extension ONNXExport {
-  /// Reads the files back and computes them in float64.
+  /// Reads the files back, evaluates them in float64 and compares the results with the samples.
   package static func check(_ folder: String, against samples: ReferenceSamples) throws(Failure) -> [ExportAgreement] {
     let told = samples.y.map { ["y": $0] } ?? [:]
     func run(_ file: String, _ inputs: [String: PortableArray]) throws(Failure) -> [String: PortableArray] {

@@ -3,8 +3,9 @@ import Data
 import Kernels
 import VAE
 
-/// A trained model as graphs for other programs. All speak the units of the data: (x - offset) * scale lies within. One
-/// that is told something takes y besides: a class as one-hot, or attributes.
+/// Builds graphs of a trained model for other programs. Inputs and outputs are in the units of the data, since the
+/// scaling (x - offset) * scale is part of the graphs. Graphs of a conditional model have the additional input y: a
+/// one-hot class or attributes.
 package struct PortableModel {
   let autoencoder: VariationalAutoencoder
   private let shape: SampleShape
@@ -23,7 +24,7 @@ package struct PortableModel {
 
   private var latent: Int { autoencoder.latent }
 
-  /// x -> mu, logvar
+  /// The encoder: x -> mu, logvar
   package func encoder() throws(Failure) -> PortableGraph {
     try autoencoder.latents.requireGaussian(for: "the export of an encoder")
     let encoder = autoencoder.scoringGraph(batch: 1, [.code, .logvar]), writer = PortableWriter()
@@ -36,12 +37,12 @@ package struct PortableModel {
     return writer.graph
   }
 
-  /// z -> reconstruction, E[x | z]
+  /// The decoder: z -> reconstruction, E[x | z]
   package func decoder() throws(Failure) -> PortableGraph {
     try generator(from: .latents, "z", latent)
   }
 
-  /// Standard normal noise -> z, a draw of the prior, and reconstruction, E[x | z]
+  /// The sampler: standard normal noise -> z, a draw from the prior, and reconstruction, E[x | z]
   package func sampler() throws(Failure) -> PortableGraph {
     try generator(from: .prior, "noise", autoencoder.latents.noiseColumns)
   }
@@ -67,13 +68,13 @@ package struct PortableModel {
     return Translation(of: graph, into: writer) { (store.name(at: $0), UnsafePointer(store.values + $0)) }
   }
 
-  /// Samples in the units of the data. (batch, elements)
+  /// The input x in the units of the data. (batch, elements)
   func input(of writer: PortableWriter) -> PortableValue {
     let x = writer.input("x", shape.extents)
     return shape.isImage ? x.reshaped([shape.elementCount]) : x
   }
 
-  /// What the model is told, as it sees it; nil where that is nothing. (batch, condition)
+  /// The input y in the model's scale, or nil for an unconditional model. (batch, condition)
   func told(by writer: PortableWriter) -> PortableValue? {
     guard let condition else { return nil }
     let y = writer.input("y", [condition.width])
@@ -91,7 +92,7 @@ package struct PortableModel {
 }
 
 extension Translation {
-  /// A value of an input that only some graphs have.
+  /// Assigns a value to an input that exists only in some graphs.
   func give(_ tensor: Tensor?, _ value: PortableValue?) {
     if let tensor, let value { self[tensor] = value }
   }

@@ -5,9 +5,10 @@ import Training
 import VAE
 
 extension PortableModel {
-  /// x, y -> score, anomalous: what `RowScorer` and the calibration's threshold say of a row.
+  /// The scorer: x, y -> score, anomalous. It computes the score of `RowScorer` and compares it with the threshold.
   ///
-  /// - seed: of the draws of z, where the score has some; they are in the graph, the same for every row.
+  /// - seed: Seed of the draws of z, if the score needs them. They are constants of the graph and the same for every
+  ///   row.
   package func scorer(_ calibration: Calibration, seed: UInt64) throws(Failure) -> PortableGraph {
     let writer = PortableWriter(), x = scaled(input(of: writer)), y = told(by: writer)
     let value =
@@ -15,14 +16,14 @@ extension PortableModel {
       case .squaredError, .nll, .kl: try valueAtMean(calibration.score, x, y)
       case .negativeELBO, .likelihood: try valueOfDraws(calibration.score, x, y, draws: calibration.draws, seed: seed)
       }
-    // What is no number is the most anomalous.
+    // A score that is NaN becomes infinity, the most anomalous score.
     let score = value.isNoNumber.choose(writer.scalar(.infinity), value)
     writer.output(score, as: "score", [])
     writer.output(score.isGreater(than: calibration.portableThreshold), as: "anomalous", [], isFlag: true)
     return writer.graph
   }
 
-  /// Of z = mu. x, y: as the model sees them
+  /// The score with z = mu. x and y are in the model's scale.
   private func valueAtMean(_ score: Score, _ x: PortableValue, _ y: PortableValue?) throws(Failure) -> PortableValue {
     let output: ScoringOutput =
       switch score {
@@ -40,8 +41,8 @@ extension PortableModel {
     return x.isNoNumber.choose(x.writer.scalar(0), d * d).sumOfRow()
   }
 
-  /// What depends on a draw of z is computed for rows (batch * draws, ...), the draws of a row one behind another; what
-  /// does not depend on it is computed once for each row.
+  /// The score with several draws of z. Operations that depend on z run on rows (batch * draws, ...), with the draws of
+  /// a row in sequence. Operations that do not depend on z run once for each row.
   private func valueOfDraws(
     _ score: Score, _ x: PortableValue, _ y: PortableValue?, draws: Int, seed: UInt64
   ) throws(Failure) -> PortableValue {
@@ -57,7 +58,8 @@ extension PortableModel {
       let copies = once[rows: tensor].reshaped([1, tensor.columns]) * ones  // (batch, draws, columns)
       drawn[tensor] = copies.merged(Array(tensor.shape.dimensions.dropFirst()))
     }
-    // A flag of each row, which gives the noise of the draws the rows of the batch, and chooses nothing.
+    // This condition does not select between different values. It broadcasts the noise of the draws to the rows of the
+    // batch.
     let rows = x.columns([0]).reshaped([1, 1]).isNoNumber
     for noise in graph.graph.noise {
       let columns = noise.tensor.columns
@@ -73,7 +75,7 @@ extension PortableModel {
     return Float(log(Double(draws))) - total
   }
 
-  /// As `RowScorer` draws: draw k is keyed by k alone. (draws, columns)
+  /// Draws noise as `RowScorer` does: the key of draw k is k. (draws, columns)
   private func noise(_ noise: (tensor: Tensor, streamHash: UInt64), draws: Int, seed: UInt64) -> [Float] {
     let columns = noise.tensor.columns
     var values = [Float](repeating: 0, count: draws * columns)
@@ -85,8 +87,9 @@ extension PortableModel {
 }
 
 extension Calibration {
-  /// The threshold for scores that are rounded otherwise: just above it, so that a row that stands on it, as one of the
-  /// calibration often does, is not lifted over; and no nearer to the next score above than half the way.
+  /// The threshold for scores with different rounding. It is slightly above the original threshold, so that a row
+  /// exactly at the threshold, which is often a calibration row, does not exceed it by rounding. It is at most halfway
+  /// to the next larger calibration score.
   var portableThreshold: Float {
     let value = threshold.value, slack = ExportAgreement.limit * max(1, abs(value))
     let next = scores.first { $0 > value } ?? .infinity

@@ -5,28 +5,28 @@ import Persistence
 import Training
 import VAE
 
-/// Some samples and what the program makes of them: what an exported model has to agree with.
+/// Samples and the program's results for them, which an exported model must reproduce.
 package struct ReferenceSamples: Sendable {
-  /// In the units of the data. (count, extents...)
+  /// Input samples in the units of the data. (count, extents...)
   package let x: PortableArray
-  /// What the model is told of them: one-hot, or attributes in the units of the data; nil where that is nothing.
-  /// (count, condition)
+  /// What the model is conditioned on: one-hot classes, or attributes in the units of the data; nil for an
+  /// unconditional model. (count, condition)
   package let y: PortableArray?
-  /// (count, latent)
+  /// Mean of the posterior; `logvar` has the same shape. (count, latent)
   package let mu: PortableArray
   package let logvar: PortableArray
-  /// E[x | z = mu], in the units of the data. (count, extents...)
+  /// E[x | z = mu] in the units of the data. (count, extents...)
   package let reconstruction: PortableArray
-  /// Of a model with a learned prior: standard normal noise for as many draws, z of the prior, and E[x | z] in the units
-  /// of the data. (count, noise columns), (count, latent), (count, extents...)
+  /// For a model with a learned prior: standard normal noise, the resulting z from the prior, and E[x | z] in the units
+  /// of the data; nil otherwise. (count, noise columns), (count, latent), (count, extents...)
   package let noise, z, drawn: PortableArray?
 
-  /// What a calibration says of them; nil without one. (count)
+  /// Anomaly scores, or nil without a calibration. (count)
   package let score: PortableArray?
-  /// 0 or 1. (count)
+  /// 1 for a score above the threshold and 0 otherwise, or nil without a calibration. (count)
   package let anomalous: PortableArray?
 
-  /// At most `most` samples, evenly spaced.
+  /// Computes the results for at most `most` evenly spaced samples.
   package init(_ model: TrainedModel, _ data: Dataset, calibration: Calibration?, most: Int) throws(Failure) {
     let indices = (0..<data.count).spaced(most), elements = model.shape.elementCount
     let graph = model.autoencoder.scoringGraph(batch: indices.count, [.code, .logvar, .mean]), memory = graph.graph
@@ -76,7 +76,7 @@ package struct ReferenceSamples: Sendable {
 
   package var count: Int { x.extents[0] }
 
-  /// As files that any program can be checked with: what goes in, and what has to come out.
+  /// Writes inputs and expected results as NumPy files, so that any program can be checked against them.
   package func write(to folder: String) throws(Failure) {
     let others = [
       ("y", y), ("noise", noise), ("z", z), ("drawn", drawn), ("score", score), ("anomalous", anomalous),
@@ -90,7 +90,7 @@ package struct ReferenceSamples: Sendable {
 }
 
 extension RowScorer {
-  /// Of as many rows as there are, as the model sees them. x (count, elements), y (count, condition)
+  /// Scores of any number of rows in the model's scale. x (count, elements), y (count, condition)
   fileprivate func scores(of x: [Float], _ y: [Float]) -> [Double] {
     let count = x.count / elements, condition = y.count / count
     return stride(from: 0, to: count, by: rows).flatMap { first in
@@ -103,7 +103,7 @@ extension RowScorer {
 }
 
 extension Dataset {
-  /// Classes as one-hot, attributes as they are. (indices.count, condition)
+  /// One-hot classes, or attributes in the units of the data. (indices.count, condition)
   fileprivate func told(of indices: [Int]) throws(Failure) -> [Float] {
     guard case .attributes = condition else { return conditions(of: indices) }
     var values: [Float] = []

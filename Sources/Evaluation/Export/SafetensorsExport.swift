@@ -1,9 +1,9 @@
 import Kernels
 import Persistence
 
-/// A trained model as one file that needs nothing beside it.
+/// Exports a trained model as a single self-contained file.
 package enum SafetensorsExport {
-  /// The model file as it is, with `entries` joining its metadata.
+  /// Copies the model file and adds `entries` to its metadata.
   package static func write(_ model: TrainedModel, adding entries: [String: String], to path: String) throws(Failure) {
     let file = try SafetensorsFile(path: model.file.path)
     let header = Safetensors.encodeHeader(file.tensors, metadata: file.metadata.merging(entries) { $1 })

@@ -4,8 +4,9 @@ import Layers
 import Training
 import VAE
 
-/// The text of a PyTorch module for one trained model: it loads the model file and computes the same ELBO. Its methods are
-/// the model's recorded graphs, printed operator by operator, so every model and every likelihood has one.
+/// Generates the source of a PyTorch module for a trained model. The module loads the model file and computes the same
+/// ELBO. Its methods are printed from the model's recorded graphs operator by operator, so this works for every model
+/// and likelihood.
 package struct TorchModule {
   private let model: TrainedModel
   private let program: TorchProgram
@@ -159,13 +160,13 @@ package struct TorchModule {
     }
   }
 
-  /// Values of a location of one sample.
+  /// Number of values in the location of one sample.
   private var locations: Int {
     model.shape.height * model.shape.width * autoencoder.likelihood.outputs(channels: model.shape.channels)
   }
 }
 
-/// One recorded graph on its way to a portable one; all that goes in and comes out is rows.
+/// Converts one recorded graph to a portable graph. All inputs and outputs are rows.
 private final class Method {
   private let writer = PortableWriter()
   private let translation: Translation
@@ -179,7 +180,7 @@ private final class Method {
     if let tensor { translation[tensor] = writer.input(name, [tensor.columns]) }
   }
 
-  /// One input, of which each tensor is some columns.
+  /// Adds one input whose columns are divided among several tensors.
   func input(_ name: String, columnsOf tensors: [Tensor]) {
     let all = writer.input(name, [tensors.reduce(0) { $0 + $1.columns }])
     var first = 0

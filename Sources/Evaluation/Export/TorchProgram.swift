@@ -2,13 +2,14 @@ import Autograd
 import Kernels
 import Layers
 
-/// Portable graphs as methods of a `torch.nn.Module`, over the parameters of a store by their names and as files have them.
+/// Prints portable graphs as methods of a `torch.nn.Module`. Parameters have the names and layout that they have in
+/// files.
 final class TorchProgram {
   private let parameters: [Parameter]
-  /// Where each value of the store's buffer stands in its parameter's part of a file, as bits: what graphs read instead of
-  /// the values, so that a graph shows the order in which it reads a parameter.
+  /// For each value in the store's buffer, its index within its parameter in a file, stored as the bits of a float.
+  /// Graphs read these instead of the values, which shows the order in which a graph reads a parameter.
   private let places: Buffer
-  /// Constants that are more than one number: buffers of the module.
+  /// Constants with more than one element. They become buffers of the module.
   private var constants: [PortableGraph.Constant] = []
 
   init(over store: ParameterStore) {
@@ -25,15 +26,15 @@ final class TorchProgram {
     }
   }
 
-  /// What a graph reads of the parameter at an offset.
+  /// The values that a graph reads in place of the parameter at an offset.
   func places(at offset: Int) -> UnsafePointer<Float> { UnsafePointer(places.base + offset) }
 
-  /// Entries of a dictionary: name and shape.
+  /// Entries of the Python dictionary of parameters: name and shape.
   var parameterLines: String {
     parameters.map { "    \"\($0.name)\": \($0.fileShape)," }.joined(separator: "\n")
   }
 
-  /// What the methods that were printed so far read of constants, as lines of `__init__`.
+  /// The constants used by the methods printed so far, as lines of `__init__`.
   var constantLines: String {
     constants.enumerated().map { i, constant in
       guard case .floats(let numbers) = constant.numbers else { preconditionFailure("a buffer of integers") }
@@ -42,7 +43,7 @@ final class TorchProgram {
     }.joined()
   }
 
-  /// A method that computes a graph, indented as it stands in the class.
+  /// A method that computes a graph, indented for use in a class.
   func method(_ name: String, _ graph: PortableGraph, about: String) throws(Failure) -> String {
     var expressions = Dictionary(uniqueKeysWithValues: graph.inputs.map { ($0.name, $0.name) })
     var integers: [String: [Int]] = [:]
@@ -76,9 +77,9 @@ final class TorchProgram {
     return "    def \(name)(self, \(inputs)):  # \(about)\n" + lines.map { "        \($0)\n" }.joined()
   }
 
-  /// A parameter by its name, a number, or a buffer.
+  /// The Python expression of a constant: a named parameter, a number or a buffer.
   private func expression(of constant: PortableGraph.Constant, _ numbers: [Float]) throws(Failure) -> String {
-    // A second use of a parameter has its order and extents behind the name.
+    // The name of a constant that reads a parameter again is followed by its order and extents.
     let name = String(constant.name.prefix { $0 != " " })
     if let parameter = parameters.first(where: { $0.name == name }) {
       let text = "parameter(\"\(name)\")", isAsInFile = numbers.indices.allSatisfy { numbers[$0].bitPattern == $0 }
@@ -102,11 +103,11 @@ final class TorchProgram {
   static func number(_ value: Float) -> String { value.isFinite ? "\(value)" : "float(\"\(value)\")" }
 }
 
-/// One operator and what it is in PyTorch.
+/// One operator and its translation to PyTorch.
 struct TorchOperator {
   struct Argument {
     let text: String
-    /// Of a list of whole numbers.
+    /// The values if the argument is a list of integers.
     let integers: [Int]?
   }
 
@@ -114,12 +115,12 @@ struct TorchOperator {
   let arguments: [Argument]
   let constants: [PortableGraph.Constant]
 
-  /// Text of an argument.
+  /// The Python expression of an argument.
   subscript(_ n: Int) -> String { n < arguments.count ? arguments[n].text : "None" }
 
   private func integers(_ n: Int) -> [Int] { arguments[n].integers ?? [] }
 
-  /// An attribute's text: of a list a tuple.
+  /// The Python text of an attribute. Lists become tuples.
   private func attribute(_ name: String, _ otherwise: String = "") -> String {
     switch node.attributes[name] {
     case .integer(let value): "\(value)"
@@ -136,12 +137,12 @@ struct TorchOperator {
 
   private static func tuple(_ values: [Int]) -> String { "(" + values.map { "\($0), " }.joined() + ")" }
 
-  /// The same on every side, as all windows have it.
+  /// The padding, which is the same on every side for all windows.
   private var padding: String {
     if case .integers(let pads) = node.attributes["pads"] { "\(pads[0])" } else { "0" }
   }
 
-  /// 0: the extent that is there.
+  /// The target extents of a reshape. An extent of 0 keeps that of the input.
   private var extents: String {
     integers(1).enumerated().map { $1 == 0 ? "\(self[0]).shape[\($0)]" : "\($1)" }.joined(separator: ", ")
   }
@@ -150,7 +151,7 @@ struct TorchOperator {
     String(repeating: ":, ", count: axis) + last
   }
 
-  /// Whole factors of rows and columns.
+  /// Integer scale factors of rows and columns.
   private var factors: String {
     guard let constant = constants.first(where: { $0.name == node.inputs[2] }),
       case .floats(let numbers) = constant.numbers
@@ -213,7 +214,7 @@ struct TorchOperator {
 }
 
 extension TorchLayout {
-  /// A parameter as it lies in memory, of one that lies as files have it.
+  /// The Python expression that converts a parameter from the layout of files to the layout in memory.
   fileprivate func inMemory(_ text: String) -> String {
     let inFile = order.map { extents[$0] }, back = extents.indices.map { axis in order.firstIndex(of: axis) ?? axis }
     func turned(_ text: String) -> String { "\(text).reshape(\(inFile)).permute(\(back))" }

@@ -1,16 +1,18 @@
 import Kernels
 import Training
 
-/// The directions in which points vary most.
+/// A principal component analysis of points.
 package struct PrincipalComponents {
-  /// Of points with more dimensions, those that vary most: a covariance of thousands would take minutes.
+  /// Maximum number of dimensions. Of points with more, only the dimensions with the largest variance are used, because
+  /// a covariance of thousands of dimensions would take minutes.
   package static let mostDimensions = 256
-  /// Share of the variance along each component.
+  /// Share of the total variance along each component.
   package let shares: [Double]
-  /// Where the points lie along the components. (count, components)
+  /// Coordinates of the points along the components. (count, components)
   package let points: [Float]
 
-  /// - points: (count, dimensions). Missing components, of points with fewer dimensions, are 0.
+  /// Computes the components. If the points have fewer dimensions than `components`, the remaining coordinates are 0.
+  /// - points: The points. (count, dimensions)
   package init(_ points: [Float], dimensions: Int, components: Int) {
     let n = points.count / dimensions
     let (points, d) = mostVarying(points, dimensions: dimensions, most: PrincipalComponents.mostDimensions)
@@ -30,13 +32,13 @@ package struct PrincipalComponents {
   }
 }
 
-/// The dimensions with the largest variance, in order of their number. points: (count, dimensions)
+/// Indices of the dimensions with the largest variance, ascending. points: (count, dimensions)
 package func varying(_ points: [Float], dimensions: Int, most: Int) -> [Int] {
   guard dimensions > most else { return Array(0..<dimensions) }
   return CodeVariances(points, dimensions: dimensions).variance.descending.prefix(most).sorted()
 }
 
-/// Points without their other dimensions. -> (count, dimensions)
+/// The points restricted to the dimensions with the largest variance. -> (count, dimensions)
 func mostVarying(_ points: [Float], dimensions: Int, most: Int) -> (points: [Float], dimensions: Int) {
   guard dimensions > most else { return (points, dimensions) }
   let kept = varying(points, dimensions: dimensions, most: most)
@@ -44,12 +46,12 @@ func mostVarying(_ points: [Float], dimensions: Int, most: Int) -> (points: [Flo
   return (rows.flatMap { row in kept.map { points[row + $0] } }, kept.count)
 }
 
-/// Mean and variance of each dimension of points, over their number.
+/// Mean and variance of each dimension. The variance is divided by the number of points.
 struct CodeVariances {
   private(set) var mean: [Double]
   private(set) var variance: [Double]
 
-  /// - points: (count, d)
+  /// - points: The points. (count, d)
   init(_ points: [Float], dimensions d: Int) {
     let n = points.count / d, share = 1 / Double(max(1, n))
     mean = [Double](repeating: 0, count: d)
@@ -64,13 +66,13 @@ struct CodeVariances {
   }
 }
 
-/// Mean and covariance of points, over their number.
+/// Mean and covariance of points. The covariance is divided by the number of points.
 package struct CodeMoments: Sendable {
   package let mean: [Double]
   /// (d, d)
   package let covariance: [Double]
 
-  /// - points: (count, d)
+  /// - points: The points. (count, d)
   package init(_ points: [Float], dimensions d: Int) {
     let n = points.count / d, share = 1 / Double(max(1, n))
     let mean = CodeVariances(points, dimensions: d).mean
@@ -88,7 +90,7 @@ package struct CodeMoments: Sendable {
     (self.mean, self.covariance) = (mean, covariance)
   }
 
-  /// The largest |correlation| of two dimensions that vary.
+  /// The largest absolute correlation between two dimensions that are not constant.
   var largestCorrelation: Double {
     let d = mean.count
     func variance(_ k: Int) -> Double { covariance[k * d + k] }
@@ -101,7 +103,8 @@ package struct CodeMoments: Sendable {
     return largest
   }
 
-  /// From sums over n points: of each dimension, and of each product of two.
+  /// Computes the moments from sums over `count` points: of each dimension, and of the product of each pair of
+  /// dimensions.
   init(count: Double, sums: ArraySlice<Double>, products: ArraySlice<Double>) {
     let mean = sums.map { $0 / max(1, count) }, d = mean.count
     self.mean = mean

@@ -1,23 +1,25 @@
 import Foundation
 import Kernels
 
-/// Points laid out in a plane so that neighbours stay neighbours: van der Maaten and Hinton, "Visualizing data using
-/// t-SNE", JMLR 2008. Attraction by the nearest neighbours alone, as van der Maaten, JMLR 2014, has it, repulsion
-/// exactly; the same bits for the same points.
+/// A t-SNE layout of points in the plane (van der Maaten and Hinton, "Visualizing data using t-SNE", JMLR 2008).
+///
+/// Attraction is limited to the nearest neighbours (van der Maaten, JMLR 2014), and repulsion is computed exactly. The
+/// result is deterministic.
 package struct TSNE {
   package static let mostPoints = 5_000
   package static let iterations = 1_000
-  /// Iterations in which attraction is exaggerated, and by how much.
+  /// Number of initial iterations with exaggerated attraction; `exaggeration` is its factor.
   private static let earlyIterations = 250
   private static let exaggeration: Float = 12
 
   private let n: Int
   private let neighbours: Neighbours
-  /// (n) each, followed by zeros up to a whole vector.
+  /// Coordinates, (n) each, padded with zeros to a multiple of the vector width.
   private var x: [Float]
   private var y: [Float]
 
-  /// (count, 2)
+  /// Computes the layout. With fewer than three points, it returns the first two principal components.
+  /// points (count, dimensions) -> (count, 2)
   package static func map(
     _ points: [Float], dimensions: Int, perplexity: Double = 30
   ) -> [Float] {
@@ -30,7 +32,7 @@ package struct TSNE {
     return (0..<n).flatMap { [layout.x[$0], layout.y[$0]] }
   }
 
-  /// Begins with the first two principal components, made small, as scikit-learn does.
+  /// Initializes the layout with the first two principal components, scaled to a small size as in scikit-learn.
   private init(_ points: [Float], dimensions: Int, perplexity: Double) {
     n = points.count / dimensions
     neighbours = Neighbours(points, dimensions: dimensions, perplexity: perplexity)
@@ -62,7 +64,9 @@ package struct TSNE {
     }
   }
 
-  /// 4 (sum_j p_ij q_ij (y_i - y_j) - sum_j q_ij^2 (y_i - y_j) / sum q), q_ij = 1 / (1 + |y_i - y_j|^2). x, then y.
+  /// The gradient, with q_ij = 1 / (1 + |y_i - y_j|^2). The result holds the x components first and then the y
+  /// components.
+  /// 4 (sum_j p_ij q_ij (y_i - y_j) - sum_j q_ij^2 (y_i - y_j) / sum q)
   private func gradient(exaggeration: Float, into force: inout [Float]) {
     var total = 0.0
     for i in 0..<n {
@@ -84,7 +88,7 @@ package struct TSNE {
     }
   }
 
-  /// sum_j q_ij, and of q_ij^2 (y_i - y_j), over all others.
+  /// The sums over all other points j of q_ij and of q_ij^2 (y_i - y_j).
   private func repulsion(on i: Int) -> (weight: Float, x: Float, y: Float) {
     let ownX = x[i], ownY = y[i]
     var weights = Lanes.zero, pushX = Lanes.zero, pushY = Lanes.zero
@@ -94,7 +98,7 @@ package struct TSNE {
           let dx = ownX - xs.loadUnaligned(fromByteOffset: 4 * first, as: Lanes.self)
           let dy = ownY - ys.loadUnaligned(fromByteOffset: 4 * first, as: Lanes.self)
           var q = 1 / (1 + dx * dx + dy * dy)
-          // The padding is nobody.
+          // Lanes in the padding are not points, so they get weight 0.
           for lane in max(0, n - first)..<max(Lanes.scalarCount, n - first) { q[lane] = 0 }
           weights += q
           let square = q * q
@@ -107,19 +111,20 @@ package struct TSNE {
   }
 }
 
-/// Symmetric weights of a graph of nearest neighbours, their sum 1, by rows.
+/// The symmetric weights of a nearest-neighbour graph, stored by rows. Their sum is 1.
 private struct Neighbours {
-  /// Edges of point i: starts[i]..<starts[i + 1].
+  /// The edges of point i have the positions starts[i]..<starts[i + 1].
   let starts: [Int]
   let indices: [Int32]
   let weights: [Float]
 
-  /// Gaussian weights of each point's 3 * perplexity nearest, of the width that has this perplexity; of both directions
-  /// the mean.
+  /// Computes Gaussian weights of the 3 * perplexity nearest neighbours of each point. The width of each Gaussian is
+  /// chosen to give the requested perplexity. The weight of an edge is the mean over both directions.
   init(_ points: [Float], dimensions d: Int, perplexity: Double) {
     let n = points.count / d, k = min(n - 1, max(1, Int(3 * perplexity)))
     var rows = [[Int32: Float]](repeating: [:], count: n)
-    // Distances are not negative, so that their bits are in their order: the place behind them settles ties.
+    // Distances are not negative, so their bit patterns sort in the same order. The index in the lower bits breaks
+    // ties.
     var order = [UInt64](repeating: 0, count: n)
     let activity = Activity("t-SNE, neighbours", of: n)
     defer { activity.end() }
@@ -156,13 +161,14 @@ private struct Neighbours {
     (self.starts, self.indices, self.weights) = (starts, indices, weights)
   }
 
-  /// exp(-d / 2 sigma^2), divided by their sum, whose entropy is log(perplexity): by bisection of the precision.
+  /// exp(-d / 2 sigma^2) divided by their sum, where bisection finds the precision for which the entropy is
+  /// log(perplexity).
   private static func weights(_ squared: [Double], perplexity: Double) -> [Double] {
     let nearest = squared.first ?? 0, target = log(perplexity)
     var low = 0.0, high = Double.infinity, precision = 1 / max(1e-12, (squared.last ?? 1) - nearest)
     var weights: [Double] = []
     for _ in 0..<64 {
-      // The nearest may be as far as it likes: weights are divided by their sum.
+      // Subtracting the smallest distance avoids underflow and does not change the normalized weights.
       weights = squared.map { exp(-($0 - nearest) * precision) }
       let sum = weights.reduce(0, +)
       let entropy = log(sum) + precision * zip(weights, squared).reduce(0) { $0 + $1.0 * ($1.1 - nearest) } / sum

@@ -2,32 +2,35 @@ import Communication
 import Foundation
 import Kernels
 
-/// The mean of q(z | x) over samples, q(z), against the prior.
+/// The aggregate posterior q(z), the mean of q(z | x) over samples, compared with the prior.
 package struct AggregatePosterior: Sendable, Equatable {
-  /// Samples that it was estimated from, evenly spaced in the set.
+  /// Number of samples used, evenly spaced in the data set.
   package var samples: Int
-  /// Of each unit under q(z), in closed form: E[mu], and Var[mu] + E[sigma^2].
+  /// Mean of each unit under q(z): E[mu]. `variance` is Var[mu] + E[sigma^2]. Both are exact for the samples used.
   package var mean: [Double]
   package var variance: [Double]
-  /// Largest |correlation| of two units' posterior means, of the 256 that vary most.
+  /// The largest absolute correlation between the posterior means of two units, among the 256 units with the largest
+  /// variance.
   package var largestCorrelation: Double
-  /// I(x; z) under q, nats; no estimate from n samples exceeds log n.
+  /// I(x; z) under q, nats. An estimate from n samples cannot exceed log n.
   package var mutualInformation: Double
-  /// KL(q(z) || p(z)), nats: what is left of the mean KL without I(x; z); nil of a prior that is another for every y.
+  /// KL(q(z) || p(z)), nats: the mean KL minus I(x; z). It is nil for a prior that depends on y.
   package var marginalKL: Double?
-  /// Squared maximum mean discrepancy of q(z) and the prior, unbiased; its kernel is not that of `objective.mmd`.
+  /// Unbiased squared maximum mean discrepancy between q(z) and the prior. Its kernel differs from that of
+  /// `objective.mmd`.
   package var mmd: Double
-  /// KL of a Gaussian with q(z)'s moments from one with the prior's, nats a unit: unlike `marginalKL`, it has no limit of
-  /// log n.
+  /// KL from a diagonal Gaussian with the moments of q(z) to one with the moments of the prior, nats per unit. Unlike
+  /// `marginalKL`, it does not depend on an estimate that is limited to log n.
   package var mismatch: Double
 
   package static let limit = 2048
 
-  /// Collective; every rank has all posteriors and takes a share of the pairs.
+  /// Computes the statistics. Every rank passes all posteriors and processes a share of the pairs. This call is
+  /// collective.
   ///
-  /// I = E_x E_q(z|x) [log q(z | x) - log 1/n sum_j q(z | x_j)], one z for each x, over KL: Hoffman and Johnson, "ELBO
-  /// surgery", 2016. MMD: the kernel sum_s 2 d s / (2 d s + |a - b|^2), Tolstikhin et al., "Wasserstein auto-encoders",
-  /// ICLR 2018.
+  /// The mutual information is I = E_x E_q(z|x) [log q(z | x) - log 1/n sum_j q(z | x_j)], with one draw of z for each
+  /// x (Hoffman and Johnson, "ELBO surgery", 2016). The kernel of the MMD is sum_s 2 d s / (2 d s + |a - b|^2)
+  /// (Tolstikhin et al., "Wasserstein auto-encoders", ICLR 2018).
   package init(
     _ posteriors: Posteriors, _ prior: PriorDraws, seed: UInt64, _ communicator: Communicator
   ) throws(Failure) {

@@ -1,8 +1,8 @@
 import Kernels
 
-/// |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) of the Gaussians that have the moments of two sets of features: Dowson and
-/// Landau, 1982; on features of a network, Heusel et al., 2017. (S1 S2)^(1/2) has the trace of (A S2 A)^(1/2), A^2 = S1,
-/// which is symmetric.
+/// The Frechet distance |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) between two Gaussians with the moments of two sets
+/// of features (Dowson and Landau, 1982; for features of a network, Heusel et al., 2017). The trace of (S1 S2)^(1/2) is
+/// computed from the symmetric matrix (A S2 A)^(1/2), where A^2 = S1.
 package func frechetDistance(_ first: CodeMoments, _ second: CodeMoments) -> Double {
   let d = first.mean.count
   let root = SymmetricEigen(first.covariance, n: d).function { max(0, $0).squareRoot() }
@@ -17,7 +17,7 @@ package func frechetDistance(_ first: CodeMoments, _ second: CodeMoments) -> Dou
 }
 
 extension SymmetricEigen {
-  /// The matrix with f of each eigenvalue. (n, n)
+  /// The matrix with f applied to each eigenvalue. (n, n)
   fileprivate func function(_ f: (Double) -> Double) -> [Double] {
     let n = values.count
     var result = [Double](repeating: 0, count: n * n)
@@ -32,7 +32,7 @@ extension SymmetricEigen {
   }
 }
 
-/// (n, n) each.
+/// The product of two matrices of shape (n, n).
 private func multiply(_ a: [Double], _ b: [Double], _ n: Int) -> [Double] {
   var result = [Double](repeating: 0, count: n * n)
   result.withUnsafeMutableBufferPointer { result in

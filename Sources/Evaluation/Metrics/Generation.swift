@@ -6,18 +6,20 @@ import Persistence
 import Training
 import VAE
 
-/// What the decoder makes of the prior, and of data, beside the data.
+/// Metrics of reconstructions and of samples from the prior, compared with the data.
 package struct GenerationReport: Sendable, Equatable {
-  /// Samples of the data, evenly spaced, and as many reconstructions; and samples of the prior.
+  /// Number of data samples, evenly spaced, and of their reconstructions. `priorSamples` is the number of samples from
+  /// the prior.
   package var dataSamples: Int
   package var priorSamples: Int
-  /// Mean `Sharpness` of E[x | z = mu], and of E[x | z] for z from the prior, over that of the data; of images.
+  /// Mean `Sharpness` of E[x | z = mu] relative to the data; nil unless the samples are images. `sharpnessOfSamples` is
+  /// the same ratio for E[x | z] with z from the prior.
   package var sharpnessOfReconstructions: Double?
   package var sharpnessOfSamples: Double?
-  /// Total variance of E[x | z] for z from the prior over that of the data: 1 where samples are as varied.
+  /// Total variance of E[x | z] with z from the prior, relative to that of the data. A value of 1 means equal variety.
   package var varianceRatio: Double
-  /// Between mu of the data and mu of samples: `frechetDistance` on the model's own features, comparable only with
-  /// itself.
+  /// `frechetDistance` between mu of the data and mu of generated samples. It uses the model's own encoder as the
+  /// feature extractor, so values of different models are not comparable.
   package var frechetDistance: Double
 }
 
@@ -32,10 +34,11 @@ extension GenerationReport {
   }
 }
 
-/// Decodes the prior and encodes what comes out; samples are shared out among ranks in chunks of fixed size.
+/// Decodes samples from the prior and encodes the results. The samples are divided among the ranks in batches of fixed
+/// size.
 package final class GenerationMetrics {
   package static let most = 2_048
-  /// Of more units, those that vary most count.
+  /// Maximum number of units. If there are more, those with the largest variance are used.
   private static let mostUnits = 256
 
   private let encoder: Encoder
@@ -47,7 +50,8 @@ package final class GenerationMetrics {
   private let sharpness: Sharpness?
   private let binarizes: Bool
   private let seed: UInt64
-  /// Of a model that is shown bits: samples before they are drawn from, or uniforms to draw with.
+  /// For a model of binarized data: the data before binarization, or the uniform noise that generated samples are
+  /// binarized with.
   private let plain: Buffer
 
   package init(_ model: TrainedModel, _ data: Dataset, _ encoder: Encoder, _ communicator: Communicator) {
@@ -65,7 +69,8 @@ package final class GenerationMetrics {
 
   private var elements: Int { decoder[.mean].columns }
 
-  /// Collective. - posteriors: of the data, to choose units by.
+  /// Computes the metrics. This call is collective.
+  /// - posteriors: Posteriors of the data, from which the units with the largest variance are selected.
   package func measure(_ posteriors: Posteriors) throws(Failure) -> GenerationReport {
     let units = varying(posteriors.mu, dimensions: posteriors.latent, most: GenerationMetrics.mostUnits)
     let indices = (0..<data.count).spaced(GenerationMetrics.most)
@@ -111,7 +116,7 @@ package final class GenerationMetrics {
   ) throws(Failure) {
     try encoder.load(chosen)
     encoder.forward()
-    // What is missing stands at the mean.
+    // Missing values are replaced by 0, the mean of the scaled column.
     if data.schema != nil { vd_observed(x, nil, x, chosen.count * elements) }
     if binarizes {
       try Array(chosen).withUnsafeBufferPointer { chosen throws(Failure) in try data.fill(chosen, into: plain.base) }
@@ -131,7 +136,7 @@ package final class GenerationMetrics {
 
   private func addSamples(_ chunk: Range<Int>, _ units: [Int], to row: UnsafeMutablePointer<Double>) {
     let samples = (0..<Validator.chunk).map { UInt64(chunk.lowerBound + $0) }
-    // Classes and attributes as often as the data has them.
+    // Samples are conditioned on classes and attributes with the same frequencies as in the data.
     let indices = (0..<data.count).spaced(GenerationMetrics.most)
     let told = data.conditions(of: (0..<Validator.chunk).map { indices[(chunk.lowerBound + $0) % indices.count] })
     let noise = PriorNoise(columns: noiseColumns, seed: seed, stream: "generation")
@@ -142,7 +147,7 @@ package final class GenerationMetrics {
     decoder.graph.forward(.deterministic)
     x.update(from: decoder.graph[decoder[.mean]], count: Validator.chunk * elements)
     if binarizes {
-      // The encoder knows nothing but bits.
+      // The encoder was trained on binary values only.
       KeyedGenerator(seed: seed, stream: "generation bits").uniform(
         into: plain.base, samples: samples, rows: Validator.chunk, columns: elements, epoch: 0)
       vd_binarize(x, plain.base, Validator.chunk * elements)
@@ -151,7 +156,7 @@ package final class GenerationMetrics {
     add(chunk.count, decoder.graph[decoder[.mean]], units, to: row)
   }
 
-  /// Samples, and the mu that the encoder has just found for them. x (count, elements)
+  /// Adds samples and the mu that the encoder has just computed for them to the sums. x (count, elements)
   private func add(_ count: Int, _ x: UnsafePointer<Float>, _ units: [Int], to row: UnsafeMutablePointer<Double>) {
     let elements = self.elements, latent = decoder.input.columns, codes = mu
     let pixels = row + GenerationSums.firstElement, means = pixels + elements, products = means + units.count
@@ -170,8 +175,8 @@ package final class GenerationMetrics {
   }
 }
 
-/// Sums over samples: count, sharpness, that of reconstructions, squares of all values; then each value, each unit, and
-/// each product of two units.
+/// Sums over samples, in this order: the count, the sharpness, the sharpness of reconstructions, the squares of all
+/// values, and then each element, each unit and each product of two units.
 private struct GenerationSums {
   static let count = 0, sharpness = 1, otherSharpness = 2, squares = 3, firstElement = 4
   let values: [Double]
@@ -180,7 +185,7 @@ private struct GenerationSums {
   var sharpness: Double { values[GenerationSums.sharpness] }
   var otherSharpness: Double { values[GenerationSums.otherSharpness] }
 
-  /// Summed over values, of which there are `elements`.
+  /// Total variance summed over the elements of a sample.
   func totalVariance(of elements: Int) -> Double {
     let first = GenerationSums.firstElement
     let means = values[first..<first + elements].reduce(0) { $0 + ($1 / count) * ($1 / count) }

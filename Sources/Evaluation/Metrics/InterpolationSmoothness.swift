@@ -4,16 +4,16 @@ import Persistence
 import Training
 import VAE
 
-/// How evenly pictures change on the way from one latent to another: 1 is perfectly even, and a decoder that jumps from
-/// one thing to another has more.
+/// How evenly images change along an interpolation between two latents. A perfectly even change gives 1, and a decoder
+/// with abrupt changes gives a larger value.
 package struct InterpolationSmoothness: Sendable, Equatable {
-  /// Of each pair, the largest distance between neighbouring pictures over the median of all; nil where half of all
-  /// steps change nothing.
+  /// For each pair, the largest distance between consecutive images divided by the median distance; nil if the median
+  /// is 0.
   package let ratios: [Double?]
-  /// Over pairs; nil where no pair has a ratio.
+  /// Mean over pairs; nil if no pair has a ratio.
   package let mean: Double?
 
-  /// - pictures: (pairs, steps, elements)
+  /// - pictures: Decoded images. (pairs, steps, elements)
   package init(_ pictures: [Float], pairs: Int, steps: Int) {
     let elements = pairs * steps > 0 ? pictures.count / (pairs * steps) : 0
     ratios = (0..<pairs).map { pair in
@@ -33,13 +33,14 @@ package struct InterpolationSmoothness: Sendable, Equatable {
   }
 }
 
-/// Smoothness of both ways between samples of different class, or far apart; means over pairs, nil where nothing moves.
+/// Smoothness of linear and spherical interpolation, averaged over pairs of samples that belong to different classes or
+/// lie far apart; nil if no pair has a ratio.
 package struct InterpolationReport: Sendable, Equatable {
   package let pairs: Int
   package let linear: Double?
   package let spherical: Double?
 
-  /// Collective: ranks share the pairs, and decode them one by one.
+  /// Decodes and measures all paths. The pairs are divided among the ranks. This call is collective.
   package init(
     _ codes: LatentCodes, _ autoencoder: VariationalAutoencoder, _ communicator: Communicator
   ) throws(Failure) {

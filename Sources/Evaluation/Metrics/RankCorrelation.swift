@@ -1,4 +1,4 @@
-/// Spearman's correlation of ranks, equal values sharing the mean of theirs; nil where one of the two is constant.
+/// Spearman's rank correlation. Equal values share the mean of their ranks. Returns nil if one of the two is constant.
 package func rankCorrelation(_ a: [Double], _ b: [Double]) -> Double? {
   precondition(a.count == b.count, "\(a.count) values ranked against \(b.count)")
   let x = ranks(a), y = ranks(b), mean = Double(a.count - 1) / 2
@@ -12,7 +12,7 @@ package func rankCorrelation(_ a: [Double], _ b: [Double]) -> Double? {
   return scale > 0 ? products / scale : nil
 }
 
-/// Ranks from 0.
+/// Ranks, counted from 0. Equal values share the mean of their ranks.
 private func ranks(_ values: [Double]) -> [Double] {
   let order = values.indices.sorted { values[$0] < values[$1] }
   var ranks = [Double](repeating: 0, count: values.count), start = 0

@@ -1,17 +1,17 @@
 import Data
 
-/// How much fine detail an image has: the variance of its Laplacian, of the mean over channels, where all four
-/// neighbours are. Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000.
+/// The sharpness of an image: the variance of the Laplacian of its mean over channels, at all pixels with four
+/// neighbours (Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000).
 package struct Sharpness {
   private let shape: SampleShape
 
-  /// nil for what is no image, or too small for one.
+  /// Returns nil if the samples are not images or have fewer than three rows or columns.
   package init?(_ shape: SampleShape) {
     guard shape.isImage, shape.height > 2, shape.width > 2 else { return nil }
     self.shape = shape
   }
 
-  /// x (elements)
+  /// The sharpness of one image. x (elements)
   package func callAsFunction(_ x: UnsafePointer<Float>) -> Double {
     let (height, width, channels) = (shape.height, shape.width, shape.channels)
     func level(_ row: Int, _ column: Int) -> Double {

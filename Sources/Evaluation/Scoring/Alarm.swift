@@ -1,14 +1,17 @@
 import Data
 
-/// A stretch of a sequence whose windows are above the threshold: those that share rows, or follow one another.
+/// A part of a sequence in which windows score above the threshold. Such windows belong to one alarm if they overlap or
+/// adjoin.
 package struct Alarm: Sendable, Equatable {
-  /// Of the source.
+  /// Rows of the source that the windows cover.
   package private(set) var rows: Range<Int>
-  /// The window of the highest score, and that score.
+  /// Index of the window with the highest score; `score` is that score.
   package private(set) var peak: Int
   package private(set) var score: Double
 
-  /// - rows: of each window, in order of time.
+  /// Finds the alarms in a sequence.
+  /// - scores: Scores of the windows in order of time.
+  /// - rows: Returns the source rows of a window.
   package static func find(_ scores: [Double], above threshold: Double, rows: (Int) -> Range<Int>) -> [Alarm] {
     scores.indices.reduce(into: []) { alarms, index in
       guard scores[index] > threshold else { return }
@@ -24,13 +27,13 @@ package struct Alarm: Sendable, Equatable {
   }
 }
 
-/// When things were in a sequence, and what was alarming.
+/// The alarms of a sequence and the times of its rows.
 package struct ScoredSequence: Sendable {
-  /// Of each row of the source, as its table has it; nil where none says.
+  /// Time of each source row as the table has it; nil if the table has no times.
   package let times: [String]?
   package let alarms: [Alarm]
 
-  /// A row in words: its time, or its number.
+  /// Describes a row by its time, or by its number when there is no time.
   package func time(ofRow row: Int) -> String {
     guard let times, times.indices.contains(row) else { return "\(row)" }
     return times[row]

@@ -3,9 +3,9 @@ import Data
 import Kernels
 import Training
 
-/// Calibrates a model's score on normal rows, and scores others by it.
+/// Calibrates a model's score on normal rows, and scores other rows against that calibration.
 package final class AnomalyScorer {
-  /// Rows that are calibrated on, and rows whose columns the baseline is made from.
+  /// Maximum number of rows to calibrate on, and maximum number of rows and values for the baseline of the columns.
   private static let mostRows = 100_000
   private static let baselineRows = 10_000
   private static let baselineValues = 1 << 22
@@ -14,7 +14,8 @@ package final class AnomalyScorer {
   package let scorer: RowScorer
   private let communicator: Communicator
 
-  /// Collective. - score: by default the squared error of images and the ELBO of vectors.
+  /// Creates a scorer. This call is collective.
+  /// - score: The score to compute. The default is the squared error for images and the negative ELBO for vectors.
   package init(_ model: TrainedModel, score: Score?, draws: Int?, _ communicator: Communicator) throws(Failure) {
     self.model = model
     self.communicator = communicator
@@ -25,8 +26,8 @@ package final class AnomalyScorer {
       hint: "give every rank the same libraries and kind of CPU")
   }
 
-  /// The score that is asked for, or else that of `stored`; and `stored`, at another quantile where one is asked for, if it
-  /// is of that score. Collective.
+  /// Creates a scorer with the requested score, or else with the score of `stored`. Also returns `stored` if it was
+  /// made with the same score and draws, moved to the requested quantile if there is one. This call is collective.
   package static func choose(
     _ model: TrainedModel, score: Score?, draws: Int?, quantile: Double?, stored: Calibration?,
     _ communicator: Communicator
@@ -39,7 +40,8 @@ package final class AnomalyScorer {
     return (chosen, quantile.map(stored.at) ?? stored)
   }
 
-  /// Collective. - spec: normal rows that the model was not trained on; by default those that it was validated on.
+  /// Calibrates on normal rows. This call is collective.
+  /// - spec: Normal rows that the model was not trained on; by default the run's validation set.
   package func calibrate(on spec: String?, quantile: Double) throws(Failure) -> Calibration {
     let data = try open(spec)
     try communicator.together { () throws(Failure) in try requireUnseen(data, spec) }
@@ -54,7 +56,8 @@ package final class AnomalyScorer {
       overlap: data.windows.map { max(1, ($0.length + $0.stride - 1) / $0.stride) })
   }
 
-  /// Scores of rows that were trained on are too low, and so is their quantile.
+  /// Throws if the model was trained on these rows. Their scores are too low, and the threshold would be too low as
+  /// well.
   private func requireUnseen(_ data: Dataset, _ spec: String?) throws(Failure) {
     let seen = model.file.training?.dataFingerprint
     guard data.fingerprint == seen || isTrainingSource(data, spec, seen) else { return }
@@ -64,7 +67,8 @@ package final class AnomalyScorer {
       hint: "calibrate on rows that were kept aside: --calibrate --data SPEC")
   }
 
-  /// Whether rows were trained on that `spec` names, when it is opened as training opened it: a part of them, perhaps.
+  /// Whether `spec` is the source of the training rows. It is opened as in training, so this also holds if the model
+  /// was trained on only a part of it.
   private func isTrainingSource(_ data: Dataset, _ spec: String?, _ seen: String?) -> Bool {
     guard let spec, let seen else { return false }
     var configuration = model.configuration
@@ -73,9 +77,10 @@ package final class AnomalyScorer {
     return train.fingerprint == seen && train.sourceFingerprint == data.sourceFingerprint
   }
 
-  /// Collective. - normal: the class that is no anomaly; by default labels say 1 of anomalies and 0 of others.
-  /// - label: the column of labels, of a table.
-  /// - examined: so many of the highest scores are looked at closely.
+  /// Scores rows against a calibration. This call is collective.
+  /// - normal: The class of normal rows. By default, label 1 means an anomaly and label 0 a normal row.
+  /// - label: The label column, for a table.
+  /// - examined: Number of rows with the highest scores that are returned in detail.
   package func score(
     _ spec: String, by calibration: Calibration, normal: String? = nil, label: String? = nil, examined: Int = 0
   ) throws(Failure) -> ScoreReport {
@@ -100,11 +105,11 @@ package final class AnomalyScorer {
   }
 }
 
-/// Which rows are anomalies, as far as the data says.
+/// Which rows are anomalies according to the labels of the data.
 package struct AnomalyLabels: Sendable {
-  /// nil where nothing is known.
+  /// One value for each row, or nil if the labels do not tell.
   package let isAnomaly: [Bool]?
-  /// Why labels that are there were not used.
+  /// Why the existing labels were not used; nil if there is nothing to report.
   package let warning: String?
 
   init(_ data: Dataset, normal: String?) throws(Failure) {

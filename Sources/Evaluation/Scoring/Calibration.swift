@@ -3,15 +3,17 @@ import Kernels
 import Persistence
 import Training
 
-/// What normal rows have taught: above which score a row is an anomaly, and what new data is compared with.
+/// Calibration of an anomaly score on normal rows: the threshold for anomalies and the statistics that new data is
+/// compared with.
 package struct Calibration: Sendable, Equatable, Codable {
   package static let format = 1
   package static let mostDraws = 100_000
 
+  /// The score above which a row is anomalous: a quantile of the calibration scores.
   package struct Threshold: Sendable, Equatable, Codable {
     package let quantile: Double
     package let value: Double
-    /// 95 % confidence limits of the quantile; nil where the rows are too few to know.
+    /// 95 % confidence limits of the quantile; nil if there are too few rows for a limit.
     package let low: Double?
     package let high: Double?
   }
@@ -21,15 +23,16 @@ package struct Calibration: Sendable, Equatable, Codable {
   package let model: String
   package let score: Score
   package let draws: Int
-  /// What it was made from, and how many rows that had.
+  /// Name of the data set; `available` is its number of rows.
   package let data: String
   package let available: Int
   package private(set) var threshold: Threshold
-  /// Windows that share rows with one of them, itself included: of so many only one counts; nil of rows.
+  /// Number of windows that share rows with a given window, including itself, so that only one of `overlap` windows
+  /// counts as independent; nil for independent rows.
   package let overlap: Int?
-  /// Of the rows that were looked at, ascending.
+  /// Scores of the calibration rows, ascending.
   package let scores: [Double]
-  /// nil for samples of very many columns.
+  /// Distributions of the columns, or nil for samples with very many columns.
   package let columns: ColumnBaseline?
 
   package init(
@@ -54,7 +57,7 @@ package struct Calibration: Sendable, Equatable, Codable {
       high: interval.high.map { sorted[$0 - 1] })
   }
 
-  /// The same rows, another threshold.
+  /// The calibration on the same rows with the threshold at another quantile.
   package func at(quantile: Double) -> Calibration {
     var other = self
     other.threshold = Self.threshold(quantile, scores, overlap ?? 1)
@@ -64,7 +67,7 @@ package struct Calibration: Sendable, Equatable, Codable {
   package func isAnomalous(_ score: Double) -> Bool { score > threshold.value }
   package func pValue(_ score: Double) -> Double { conformalPValue(score, calibration: scores) }
 
-  /// What its user must know.
+  /// Warnings about the accuracy of the threshold.
   package var warnings: [String] {
     let least = QuantileInterval.leastCount(threshold.quantile, overlap: overlap ?? 1)
     guard threshold.high == nil else { return [] }
@@ -76,13 +79,13 @@ package struct Calibration: Sendable, Equatable, Codable {
   }
 }
 
-// MARK: On disk
+// MARK: Storage
 
 extension Calibration {
-  /// In the metadata of an exported model.
+  /// Metadata key of the calibration in an exported model.
   package static let metadataKey = "vae_dist.calibration"
 
-  /// Beside the model: in a checkpoint `calibration.json`.
+  /// Path of the calibration file next to a model file. In a checkpoint it is `calibration.json`.
   package static func path(besideModel path: String) -> String {
     let url = URL(fileURLWithPath: path), stem = url.deletingPathExtension().lastPathComponent
     let name = stem == "model" ? "calibration.json" : stem + ".calibration.json"
@@ -110,11 +113,13 @@ extension Calibration {
     }
   }
 
+  /// Writes the calibration next to the model file.
   package func write(besideModel path: String) throws(Failure) {
     try DurableFile.write(json + "\n", to: Calibration.path(besideModel: path))
   }
 
-  /// What was stored for a model, beside it or within it; nil where nothing was.
+  /// Reads the calibration stored next to a model or inside its file; nil if there is none. Throws if it cannot be read
+  /// or belongs to another model.
   package static func stored(for model: ModelFile) throws(Failure) -> Calibration? {
     let place = path(besideModel: model.path)
     if FileManager.default.fileExists(atPath: place) { return try read(DurableFile.read(place), from: place, model) }
@@ -135,7 +140,7 @@ extension Calibration {
     return found
   }
 
-  /// The file may come from anywhere.
+  /// Whether the values are consistent. The file may come from an untrusted source.
   private var isSound: Bool {
     func ascend<T: Comparable>(_ values: [T]) -> Bool { zip(values, values.dropFirst()).allSatisfy { $0 <= $1 } }
     let tables = columns.map { baseline in

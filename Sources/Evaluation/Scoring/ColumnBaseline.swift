@@ -1,8 +1,9 @@
-/// How the columns of calibration rows are distributed: at most so many of each column's values, and how many rows lie
-/// below each and up to it. Where all different values are kept, what is computed from them is exact.
+/// The distribution of each column over the calibration rows: a limited number of its values, and for each of them the
+/// number of rows below it and at or below it. If all distinct values are kept, the statistics computed from them are
+/// exact.
 package struct ColumnBaseline: Sendable, Equatable, Codable {
   package struct Column: Sendable, Equatable, Codable {
-    /// Ascending, all different.
+    /// Kept values, ascending and distinct. `below` and `upTo` count the rows below and at or below each value.
     package let values: [Float]
     package let below: [Int]
     package let upTo: [Int]
@@ -11,13 +12,13 @@ package struct ColumnBaseline: Sendable, Equatable, Codable {
   package let rows: Int
   package let columns: [Column]
 
-  /// Values that are kept of all columns together, and of one.
+  /// Limit on the values kept for all columns together, and the range of values kept for one column.
   private static let mostValues = 1 << 16
   private static let kept = 11...201
-  /// Wider samples have no baseline: it would be larger than the model.
+  /// Maximum number of columns. Wider samples have no baseline because it would be larger than the model.
   package static let mostColumns = mostValues / kept.lowerBound
 
-  /// x (rows, width)
+  /// Computes the baseline of rows. x (rows, width)
   package init(_ x: [Float], width: Int) {
     precondition(x.count % width == 0, "\(x.count) values in rows of \(width)")
     let count = x.count / width
@@ -30,14 +31,14 @@ package struct ColumnBaseline: Sendable, Equatable, Codable {
 }
 
 extension ColumnBaseline.Column {
-  /// - sorted: all values of the column.
+  /// - sorted: All values of the column.
   init(_ sorted: [Float], limit: Int) {
     var all: [(value: Float, below: Int, upTo: Int)] = []
     for (place, value) in sorted.enumerated() {
       if all.last?.value == value { all[all.count - 1].upTo = place + 1 } else { all.append((value, place, place + 1)) }
     }
     if all.count > limit {
-      // Those at evenly spaced ranks, first and last among them.
+      // Keeps the values at evenly spaced ranks, including the first and the last.
       var ranks = (0..<limit).map { $0 * (sorted.count - 1) / (limit - 1) }[...]
       all = all.filter { entry in
         let isKept = ranks.first.map { $0 < entry.upTo } ?? false
@@ -48,10 +49,10 @@ extension ColumnBaseline.Column {
     (values, below, upTo) = (all.map(\.value), all.map(\.below), all.map(\.upTo))
   }
 
-  /// A missing value stands below all others.
+  /// Maps a missing value below all other values.
   static func ordered(_ value: Float) -> Float { value.isNaN ? -.greatestFiniteMagnitude : value }
 
-  /// Where new values fall: below the first, on it, between it and the second, ..., above the last.
+  /// Number of bins: one for each kept value, one below the first, one between each two, and one above the last.
   var bins: Int { 2 * values.count + 1 }
 
   func bin(of value: Float) -> Int {
@@ -64,7 +65,7 @@ extension ColumnBaseline.Column {
     return low < values.count && values[low] == value ? 2 * low + 1 : 2 * low
   }
 
-  /// How far new rows, counted in `bins`, are from those of `rows` that it was made from.
+  /// Compares new rows, counted in `bins`, with the `rows` calibration rows of this baseline.
   func drift(_ counts: [Int], from rows: Int) -> (test: KolmogorovSmirnov, stability: Double) {
     let total = counts.reduce(0, +)
     var sum = 0, largest = 0.0, upToNew: [Int] = []
@@ -91,11 +92,11 @@ extension ColumnBaseline.Column {
   }
 }
 
-/// Counts new rows in a baseline's bins.
+/// Counts new rows in the bins of a baseline.
 package struct ColumnCounts: Sendable {
   package let baseline: ColumnBaseline
   private let starts: [Int]
-  /// The bins of all columns, one column after the other.
+  /// Counts of the bins of all columns, column after column.
   package private(set) var counts: [Int]
 
   package init(_ baseline: ColumnBaseline) {
@@ -106,16 +107,18 @@ package struct ColumnCounts: Sendable {
     counts = [Int](repeating: 0, count: starts[starts.count - 1])
   }
 
+  /// Counts one row in the model's scale. row (width)
   package mutating func add(_ row: UnsafePointer<Float>) {
     for (place, column) in baseline.columns.enumerated() { counts[starts[place] + column.bin(of: row[place])] += 1 }
   }
 
+  /// Replaces the counts, for example by their sum over ranks.
   package mutating func replace(_ counts: [Int]) {
     precondition(counts.count == self.counts.count, "\(counts.count) counts for \(self.counts.count) bins")
     self.counts = counts
   }
 
-  /// Of each column; nothing where no row was counted.
+  /// The drift of each column; empty if no rows were counted.
   package var drifts: [(test: KolmogorovSmirnov, stability: Double)] {
     baseline.columns.enumerated().compactMap { place, column in
       let own = Array(counts[starts[place]..<starts[place + 1]])

@@ -1,16 +1,17 @@
-/// How well scores tell anomalies from normal rows: higher is more anomalous.
+/// How well scores separate anomalies from normal rows. A higher score is more anomalous.
 package struct Detection: Sendable, Equatable {
   package let anomalies: Int
   package let normals: Int
-  /// Probability that an anomaly scores higher than a normal row, ties counting half; nil without both.
+  /// Probability that an anomaly scores higher than a normal row, where ties count half; nil unless both kinds are
+  /// present.
   package let auroc: Double?
-  /// Sum of precision times the recall that each threshold adds (scikit-learn's average_precision_score).
+  /// Sum over thresholds of precision times the increase in recall, as in scikit-learn's average_precision_score.
   package let averagePrecision: Double?
-  /// Of the decisions score > threshold.
+  /// Precision of the decision score > threshold; `recall` and `f1` refer to the same decision.
   package let precision: Double?
   package let recall: Double?
   package let f1: Double?
-  /// Share of normal rows above the threshold.
+  /// Share of normal rows with a score above the threshold.
   package let falseAlarms: Double?
 
   package init(_ scores: [Double], isAnomaly: [Bool], threshold: Double) {

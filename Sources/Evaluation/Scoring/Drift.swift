@@ -1,7 +1,7 @@
 import Foundation
 import Persistence
 
-/// How far new data is from what was calibrated on.
+/// The difference between new data and the calibration data.
 package struct Drift: Sendable {
   package enum Level: String, Sendable, Comparable {
     case none, moderate, major
@@ -10,24 +10,25 @@ package struct Drift: Sendable {
     private static func order(_ level: Level) -> Int { [.none, .moderate, .major].firstIndex(of: level) ?? 0 }
   }
 
+  /// The comparison of the score, or of one column, with the calibration.
   package struct Comparison: Sendable {
-    /// The score's name, or a column's.
+    /// Name of the score or of a column.
     package let name: String
     package let test: KolmogorovSmirnov
     package let stability: Double
     package let level: Level
   }
 
-  /// Chance of calling drift in data that has none: the Kolmogorov-Smirnov tests of score and columns share it
-  /// (Bonferroni).
+  /// Probability of reporting drift in data without drift. It is split evenly among the Kolmogorov-Smirnov tests of the
+  /// score and the columns (Bonferroni correction).
   package static let chance = 0.001
 
   package let score: Comparison
-  /// Those that drifted most first.
+  /// Columns in descending order of drift.
   package let columns: [Comparison]
   package var level: Level { max(score.level, columns.map(\.level).max() ?? .none) }
 
-  /// - names: of the columns.
+  /// - names: Returns the name of a column.
   package init(
     _ calibration: Calibration, _ rows: ScoredRows, names: (Int) -> String
   ) {
@@ -45,8 +46,9 @@ package struct Drift: Sendable {
     columns = all.sorted { ($0.level, $0.stability) > ($1.level, $1.stability) }
   }
 
-  /// By the size of the index, and only where chance does not explain the difference: small sets have a large index
-  /// without any drift, and in large ones every difference is significant.
+  /// The level of drift: determined by the stability index, but `none` if the difference is not statistically
+  /// significant. Both are needed because small samples have a large index without any drift, and in large samples
+  /// every difference is significant.
   package static func level(_ test: KolmogorovSmirnov, _ stability: Double, tests: Int) -> Level {
     guard test.pValue < chance / Double(tests) else { return .none }
     return stability >= PopulationStability.major

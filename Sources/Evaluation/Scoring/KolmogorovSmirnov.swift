@@ -1,11 +1,12 @@
 import Foundation
 
-/// The largest distance between two empirical distribution functions, and how likely one as large is by chance.
+/// The two-sample Kolmogorov-Smirnov test: the largest distance between two empirical distribution functions and its
+/// p-value.
 package struct KolmogorovSmirnov: Sendable, Equatable, Codable {
   package let statistic: Double
-  /// By the limiting distribution, which errs on the safe side where values repeat.
+  /// P-value from the limiting distribution. It is conservative when values repeat.
   package let pValue: Double
-  /// n m / (n + m) of n and m values that do not depend on one another.
+  /// n m / (n + m), where n and m are the numbers of independent values.
   private let size: Double
 
   package init(statistic: Double, counts: (Int, Int)) {
@@ -18,12 +19,12 @@ package struct KolmogorovSmirnov: Sendable, Equatable, Codable {
     pValue = kolmogorovSurvival(size.squareRoot() * statistic)
   }
 
-  /// Where only one of so many values says something of its own.
+  /// The test when only one of every `overlap` values is independent.
   func thinned(by overlap: Int) -> KolmogorovSmirnov {
     KolmogorovSmirnov(statistic: statistic, size: size / Double(overlap))
   }
 
-  /// Of two samples, both ascending.
+  /// Compares two samples, both ascending.
   package init(sorted a: [Double], _ b: [Double]) {
     var i = 0, j = 0, largest = 0.0
     while i < a.count, j < b.count {
@@ -36,8 +37,8 @@ package struct KolmogorovSmirnov: Sendable, Equatable, Codable {
   }
 }
 
-/// P(K > x) of Kolmogorov's limiting distribution: 2 sum_k (-1)^(k - 1) exp(-2 k^2 x^2), and for small x the other series
-/// of the same theta function, which converges there.
+/// P(K > x) of Kolmogorov's limiting distribution: 2 sum_k (-1)^(k - 1) exp(-2 k^2 x^2). For small x, where this series
+/// converges slowly, the other series of the same theta function is used.
 package func kolmogorovSurvival(_ x: Double) -> Double {
   guard x > 0 else { return 1 }
   let isSmall = x < 1.18

@@ -1,17 +1,19 @@
 import Foundation
 
-/// The population stability index: sum over bins of (q - p) log(q / p), p and q the shares of two samples. Nats.
+/// The population stability index: sum over bins of (q - p) log(q / p), where p and q are the shares of two samples.
+/// Nats.
 ///
-/// Siddiqi, "Credit risk scorecards", 2006: below 0.1 nothing has changed, from 0.25 much has.
+/// By convention, an index below 0.1 means no change and an index of 0.25 or more means a major change (Siddiqi,
+/// "Credit risk scorecards", 2006).
 package enum PopulationStability {
   package static let moderate = 0.1
   package static let major = 0.25
-  /// Bins of equal share in the first sample.
+  /// Number of bins. Each holds an equal share of the first sample.
   static let bins = 10
-  /// What an empty bin counts as, since log 0 would be infinite.
+  /// Share that is used for an empty bin, because log 0 is infinite.
   static let leastShare = 1e-4
 
-  /// Of counts in the same bins.
+  /// The index of counts in the same bins.
   package static func index(_ expected: [Int], _ actual: [Int]) -> Double {
     let totals = (Double(expected.reduce(0, +)), Double(actual.reduce(0, +)))
     return zip(expected, actual).reduce(0) { sum, counts in
@@ -20,7 +22,7 @@ package enum PopulationStability {
     }
   }
 
-  /// Of two samples, both ascending: in ten bins (a, b] between the deciles of the first that differ.
+  /// The index of two samples, both ascending. The bins (a, b] lie between the distinct deciles of the first sample.
   package static func index(sorted expected: [Double], _ actual: [Double]) -> Double {
     var edges: [Double] = []
     for k in 1..<bins {

@@ -1,16 +1,16 @@
 import Foundation
 
-/// The quantile of ascending values by linear interpolation, to the bit as numpy.quantile has it by default.
+/// The quantile of ascending values by linear interpolation, bitwise equal to numpy.quantile with its default method.
 package func quantile(_ share: Double, ofSorted values: [Double]) -> Double {
   precondition(!values.isEmpty && (0...1).contains(share), "quantile \(share) of \(values.count) values")
   let place = share * Double(values.count - 1)
   let low = min(Int(place), values.count - 1), high = min(low + 1, values.count - 1)
   let rest = place - Double(low), difference = values[high] - values[low]
-  // From the nearer end, so that the result is monotone in `share`.
+  // Interpolating from the nearer end makes the result monotone in `share`.
   return rest >= 0.5 ? values[high] - difference * (1 - rest) : values[low] + difference * rest
 }
 
-/// How many of ascending values lie below a value, and how many at or below it.
+/// The number of ascending values below a value, and the number at or below it.
 package func placement(of value: Double, inSorted values: [Double]) -> (below: Int, upTo: Int) {
   func first(where holds: (Double) -> Bool) -> Int {
     var low = 0, high = values.count
@@ -24,7 +24,8 @@ package func placement(of value: Double, inSorted values: [Double]) -> (below: I
   return (below, first { $0 > value })
 }
 
-/// Share of exchangeable normal rows that score as high: (1 + count of calibration scores >= score) / (n + 1).
+/// Conformal p-value, the share of exchangeable normal rows with a score at least as high: (1 + count of calibration
+/// scores >= score) / (n + 1).
 ///
 /// Vovk, Gammerman and Shafer, "Algorithmic learning in a random world", 2005.
 package func conformalPValue(_ score: Double, calibration sorted: [Double]) -> Double {

@@ -4,18 +4,19 @@ import Kernels
 import Training
 import VAE
 
-/// Scores rows by replays of fixed size: the same row has the same score whatever stands beside it, and wherever.
+/// Computes anomaly scores of rows with graphs of fixed batch size. The score of a row does not depend on the other
+/// rows of its batch or on its position there.
 ///
-/// Where noise is drawn, draw k is the same for every row: keyed by the model's seed and k, by nothing of the row.
+/// For scores that draw noise, draw k is the same for every row. Its key consists of the model's seed and k only.
 package final class RowScorer {
   package let score: Score
-  /// 1 where the score draws nothing.
+  /// Number of draws of z for each row; 1 if the score is deterministic.
   package let draws: Int
-  /// Rows of the largest replay.
+  /// Batch size of the largest graph.
   package let rows: Int
-  /// Of ascending size; a row has the same bits in all of them.
+  /// Graphs in ascending order of batch size. A row gets bitwise the same results in each of them.
   private var graphs: [ScoringGraph]
-  /// That of the last replay.
+  /// The graph that ran last.
   private var graph: ScoringGraph
   private let samples: UnsafeMutablePointer<UInt64>
   private let seed: UInt64
@@ -33,23 +34,24 @@ package final class RowScorer {
 
   deinit { samples.deallocate() }
 
-  /// Where the caller puts rows, scaled. (rows, elements)
+  /// Input rows, scaled. The caller writes them here. (rows, elements)
   package var x: UnsafeMutablePointer<Float> { graph.graph[graph.x] }
   package var elements: Int { graph.x.columns }
-  /// Where the caller puts what the model is told of the rows; nil where that is nothing. (rows, condition)
+  /// What the model is conditioned on for each row, written here by the caller; nil for an unconditional model. (rows,
+  /// condition)
   package var y: UnsafeMutablePointer<Float>? { graph.graph[graph.y] }
-  /// E[x | z = mu] of the rows, after `replayAtMean`. (rows, elements)
+  /// E[x | z = mu] of the rows, valid after `replayAtMean`. (rows, elements)
   package var mean: UnsafePointer<Float> { UnsafePointer(graph.graph[graph[.mean]]) }
-  /// Of the posterior of the rows, after `replayAtMean`. (rows, latent)
+  /// Mean of the posterior of the rows, valid after `replayAtMean`; `logvar` has the same shape. (rows, latent)
   package var mu: UnsafePointer<Float> { UnsafePointer(graph.graph[graph[.code]]) }
   package var logvar: UnsafePointer<Float> { UnsafePointer(graph.graph[graph[.logvar]]) }
-  /// Rows of each replay, ascending.
+  /// Batch sizes of the graphs, ascending.
   package var sizes: [Int] { graphs.map(\.graph.batch) }
   package var latent: Int { graph[.code].columns }
-  /// Columns of the noise that a draw from the prior takes.
+  /// Number of noise values for one draw from the prior.
   package let noiseColumns: Int
 
-  /// Of the first `filled` rows of `x`. What is no number counts as the most anomalous.
+  /// Scores of the first `filled` rows of `x`. A score that is NaN is returned as infinity.
   package func scores(of filled: Int) -> [Double] {
     choose(filled)
     let memory = graph.graph
@@ -78,18 +80,18 @@ package final class RowScorer {
     return found.map { $0.isNaN ? .infinity : $0 }
   }
 
-  /// Replays the first `filled` rows of `x`, by default all, with z = mu.
+  /// Runs the model with z = mu on the first `filled` rows of `x`, or on all rows when `filled` is nil.
   package func replayAtMean(of filled: Int? = nil) {
     choose(filled ?? rows)
     replayMean()
   }
 
-  /// The smallest replay that has room.
+  /// Selects the smallest graph with enough rows.
   private func choose(_ filled: Int) { graph = graphs.first { $0.graph.batch >= filled } ?? graph }
 
   private func replayMean() { graph.graph.forward(.deterministic) }
 
-  /// The draws of a row in turn, the first first: the encoder runs once for all.
+  /// Runs the model with one draw of z. Draws must run in order from 0, because only draw 0 runs the encoder.
   private func replay(_ draw: Int) {
     for row in 0..<rows { samples[row] = UInt64(draw) }
     let replay = Replay.evaluation(samples, seed: seed)
@@ -103,7 +105,7 @@ package final class RowScorer {
     return errors.map(Double.init)
   }
 
-  /// -log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x) (Burda et al., 2016).
+  /// -log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x), with z_k ~ q(z | x) (Burda et al., 2016).
   private func importanceWeighted(_ filled: Int) -> [Double] {
     let nll = graph.graph[graph[.reconstruction]], logRatio = graph.graph[graph[.logRatio]]
     var weights = [StreamingLogSum](repeating: StreamingLogSum(), count: filled)
@@ -118,8 +120,9 @@ package final class RowScorer {
 extension RowScorer {
   private static let trialSizes = [Validator.chunk, 64, 32, 16, 8, 4, 2, 1]
 
-  /// The largest replay in which a row's place does not matter. The kernels of matrix products sum the last rows of a
-  /// block, or those between blocks, in another order: OpenBLAS those of 128 rows for Haswell and Zen, but not of 8.
+  /// Builds the largest graph in which the position of a row does not change its results. Matrix product kernels may
+  /// sum the last rows of a block, or the rows between two blocks, in a different order. For example, OpenBLAS does so
+  /// for Haswell and Zen in a batch of 128 rows but not in a batch of 8.
   private static func graph(_ autoencoder: VariationalAutoencoder) -> ScoringGraph {
     for size in trialSizes.dropLast() {
       let graph = prepared(autoencoder, size)
@@ -134,8 +137,8 @@ extension RowScorer {
     return autoencoder.scoringGraph(batch: rows, outputs, redraws: true)
   }
 
-  /// Adds replays of fewer rows, for rows that come a few at a time: those sizes at which rows have the bits that they have
-  /// in the largest replay. Sums may be taken in another order at other sizes; where they are, there is only the largest.
+  /// Adds graphs with smaller batches, for a few rows at a time. A batch size is added only if its results are bitwise
+  /// equal to those of the largest graph, because a different batch size may change the order of summation.
   package func admitSmallReplays(of autoencoder: VariationalAutoencoder) {
     let large = graph, rows = self.rows
     var small = Self.trialSizes.filter { $0 < rows }.reversed().map { size in
@@ -169,14 +172,14 @@ extension RowScorer {
     graph.graph.forward(isDrawn ? .evaluation(samples, seed: seed) : .deterministic)
   }
 
-  /// Whether what two replays of the same rows found has the same bits, as far as the smaller goes.
+  /// Whether two graphs computed bitwise equal results for the same rows, compared over the rows of the smaller one.
   private static func agree(_ small: ScoringGraph, _ large: ScoringGraph) -> Bool {
     zip(small.outputs, large.outputs).allSatisfy { a, b in
       memcmp(small.graph[a], large.graph[b], a.count * MemoryLayout<Float>.stride) == 0
     }
   }
 
-  /// Whether one row gives the same bits in all places, for a few rows drawn at random.
+  /// Whether a row gets bitwise the same results in every position, tested with three random rows.
   private static func ignoresPlace(_ graph: ScoringGraph) -> Bool {
     let memory = graph.graph, rows = memory.batch
     let generator = KeyedGenerator(seed: 0, stream: "place")

@@ -1,17 +1,17 @@
-/// What a row's anomaly score is: higher is more anomalous.
+/// Anomaly scores of a row. A higher score is more anomalous.
 package enum Score: String, CaseIterable, Codable, Sendable {
-  /// Sum over elements of (x - E[x | z = mu])^2, of x as the model sees it.
+  /// Sum over elements of (x - E[x | z = mu])^2, in the model's scale.
   case squaredError = "squared_error"
   /// -log p(x | z = mu), nats.
   case nll
-  /// Mean over draws of z of -log p(x | z) + KL, nats.
+  /// Mean of -log p(x | z) + KL over draws of z, nats.
   case negativeELBO = "neg_elbo"
-  /// KL of the posterior from the prior, nats.
+  /// KL(q(z | x) || p(z)), nats.
   case kl
-  /// -log p(x) by importance-weighted draws of z, nats.
+  /// -log p(x), estimated with importance-weighted draws of z, nats.
   case likelihood
 
-  /// Draws of z, the same for every row; nil where the score needs none.
+  /// Default number of draws of z, which are the same for every row; nil if the score is deterministic.
   package var defaultDraws: Int? {
     switch self {
     case .squaredError, .nll, .kl: nil

@@ -4,26 +4,27 @@ import Kernels
 import Persistence
 import Training
 
-/// Scores of a set, and what they say. The same on any number of ranks.
+/// The scores of a data set and the statistics derived from them. They do not depend on the number of ranks.
 package struct ScoreReport {
-  /// Rank correlation with the norm of x from which a score says no more than that.
+  /// If the rank correlation of score and norm of x is above this value, the score carries no more information than the
+  /// norm.
   package static let normLike = 0.98
 
   package let data: Dataset
   package let calibration: Calibration
   package let scores: [Double]
   package let anomalous: Int
-  /// nil without labels.
+  /// Detection metrics, or nil without labels.
   package let detection: Detection?
   package let drift: Drift
   package let normCorrelation: Double?
-  /// The rows of the highest scores, highest first; as many as were asked for.
+  /// The rows with the highest scores, highest first. Their number is chosen by the caller.
   package let top: [ExaminedRow]
-  /// Of windows over rows.
+  /// Alarms and times, for data that consists of windows over rows.
   package let sequence: ScoredSequence?
   package let warnings: [String]
 
-  /// - times: of the rows of a sequence, where something is written of them.
+  /// - times: Times of the rows of a sequence, if the data has them.
   init(
     data: Dataset, rows: ScoredRows, calibration: Calibration, labels: AnomalyLabels, top: [ExaminedRow],
     times: [String]? = nil
@@ -51,7 +52,7 @@ package struct ScoreReport {
 
   private var header: String { "index,score,anomalous,p_value" + (sequence == nil ? "" : ",first,last") }
 
-  /// A line for each row, in the order of the data, some thousand at a time.
+  /// A CSV line for each row, in the order of the data. Each element of the sequence holds up to 4096 lines.
   package var lines: some Sequence<String> {
     stride(from: 0, to: scores.count, by: 4096).lazy.map { first in
       (first == 0 ? header + "\n" : "") + lines(of: first..<min(first + 4096, scores.count))
@@ -70,9 +71,10 @@ package struct ScoreReport {
     }
   }
 
+  /// Writes `lines` to a CSV file.
   package func write(to path: String) throws(Failure) { try DurableFile.write(lines, to: path) }
 
-  /// What each column adds to the squared error, of the rows that were looked at closely.
+  /// Writes a CSV file with the contribution of each column to the squared error, for the rows in `top`.
   package func writeContributions(to path: String) throws(Failure) {
     let names = data.columnNames ?? (0..<data.shape.elementCount).map { "x\($0)" }
     let header = "index,score," + names.map(cell).joined(separator: ",") + "\n"
@@ -82,7 +84,7 @@ package struct ScoreReport {
     try DurableFile.write([header] + rows, to: path)
   }
 
-  /// Stable names: programs rely on them.
+  /// The report as JSON. The names are stable because other programs rely on them.
   package func json(_ file: ModelFile) -> JSON {
     .object([
       ("model", .text(file.path)), ("digest", .text(file.digest)), ("data", .text(data.name)),
@@ -105,7 +107,7 @@ extension ScoreReport {
   }
 }
 
-/// A name as a table's header has it.
+/// Quotes a cell for CSV where necessary.
 private func cell(_ name: String) -> String {
   name.contains { $0 == "," || $0 == "\"" || $0.isNewline }
     ? "\"" + name.replacingOccurrences(of: "\"", with: "\"\"") + "\"" : name

@@ -4,17 +4,17 @@ import Foundation
 import Kernels
 import Training
 
-/// What one pass over a set finds, on every rank alike.
+/// Results of one pass over a data set. They are the same on every rank.
 package struct ScoredRows: Sendable {
-  /// In the order of the set.
+  /// Scores in the order of the set.
   package let scores: [Double]
-  /// Norm of x as the model sees it, of every `spacing`-th row.
+  /// Norm of every `spacing`-th row in the model's scale.
   package let norms: [Double]
   package let spacing: Int
-  /// How those rows fall into a baseline's bins.
+  /// Counts of those rows in the bins of a baseline.
   package let columns: ColumnCounts?
 
-  /// Rows that came one by one.
+  /// Creates the result for rows that arrived one at a time, without norms.
   package init(scores: [Double], columns: ColumnCounts?) {
     self.init(scores: scores, norms: [], spacing: 1, columns: columns)
   }
@@ -23,15 +23,15 @@ package struct ScoredRows: Sendable {
     (self.scores, self.norms, self.spacing, self.columns) = (scores, norms, spacing, columns)
   }
 
-  /// Spearman's correlation of score and norm; nil where one of them is the same for all.
+  /// Spearman correlation of score and norm; nil if one of them is constant.
   package var normCorrelation: Double? {
     rankCorrelation(stride(from: 0, to: scores.count, by: spacing).map { scores[$0] }, norms)
   }
 }
 
-/// Scores the rows of a set, shared out among the ranks in contiguous parts.
+/// Scores the rows of a data set. Each rank scores a contiguous part.
 package final class ScoringPass {
-  /// Rows whose norms and columns are looked at: no statistic of them needs more.
+  /// Maximum number of rows for which norms and columns are evaluated. Their statistics do not need more rows.
   package static let examined = 1 << 14
 
   private let scorer: RowScorer
@@ -55,7 +55,7 @@ package final class ScoringPass {
     self.communicator = communicator
     seed = model.seed
     var configuration = model.configuration.data
-    // What is drawn from x would depend on the row's number: probabilities are scored as they are.
+    // Binarization would draw noise that depends on the row's number, so the probabilities themselves are scored.
     configuration.binarize = .none
     loader = BatchAssembler(data: data, rows: scorer.rows, configuration: configuration)
     count = data.count
@@ -64,7 +64,7 @@ package final class ScoringPass {
     columns = baseline.map(ColumnCounts.init)
   }
 
-  /// Collective.
+  /// Scores all rows. This call is collective.
   package func run() throws(Failure) -> ScoredRows {
     try communicator.together { () throws(Failure) in try scoreShare() }
     let shares = (0..<communicator.size).map { Validator.share(of: count, rank: $0, size: communicator.size) }
@@ -108,7 +108,7 @@ package final class ScoringPass {
   }
 }
 
-/// A row that was looked at closely, as the model sees it.
+/// A row with its score and reconstruction, in the model's scale.
 package struct ExaminedRow: Sendable {
   package let index: Int
   package let score: Double
@@ -117,14 +117,15 @@ package struct ExaminedRow: Sendable {
   /// E[x | z = mu]. (elements)
   package let mean: [Float]
 
-  /// (x - mean)^2 of each element; a missing value has no error. (elements)
+  /// (x - mean)^2 of each element. A missing value contributes 0. (elements)
   package var contributions: [Float] {
     zip(x, mean).map { x, mean in x.isNaN ? 0 : (x - mean) * (x - mean) }
   }
 }
 
 extension ScoringPass {
-  /// The rows of the highest scores, highest first, on every rank; after `run` of all rows. Collective.
+  /// Returns the rows with the highest scores, highest first, on every rank. Call it after `run`. This call is
+  /// collective.
   package func examine(top count: Int, of scores: [Double]) throws(Failure) -> [ExaminedRow] {
     let top = Array(scores.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }.prefix(count))
     let ascending = top.sorted(), mine = ascending.filter(share.contains)
@@ -142,7 +143,8 @@ extension ScoringPass {
     }
   }
 
-  /// At most so many rows, evenly spaced, as the model sees them, on every rank; after `run`. Collective.
+  /// Returns at most `limit` evenly spaced rows in the model's scale, on every rank. Call it after `run`. This call is
+  /// collective.
   package func spread(atMost limit: Int) throws(Failure) -> [Float] {
     let chosen = (0..<count).spaced(limit).filter(share.contains)
     let mine = try communicator.together { () throws(Failure) in try rows(chosen) }
@@ -151,7 +153,7 @@ extension ScoringPass {
     }
   }
 
-  /// Row by row, each followed by what the model makes of it where that is asked for.
+  /// The values of the rows in order. With `withMeans`, each row is followed by its reconstruction E[x | z = mu].
   private func rows(_ indices: [Int], withMeans: Bool = false) throws(Failure) -> [Float] {
     let width = scorer.elements
     var values: [Float] = []

@@ -1,10 +1,10 @@
 import Foundation
 import Training
 
-/// What is to be said of synthetic rows; what is a problem keeps them from being handed out.
+/// Findings about synthetic rows. A finding at the level of a problem prevents the rows from being written.
 struct AugmentationFindings {
   private static let leastVariance = 0.25, lowVariance = 0.5, highVariance = 2.0
-  /// Of what real rows reach among themselves.
+  /// Limits relative to the overlap of real rows with other real rows.
   private static let leastOverlap = 0.25, lowOverlap = 0.6
   private static let leastModes = 0.5
   private static let lowAcceptance = 0.5
@@ -21,7 +21,7 @@ struct AugmentationFindings {
   private func percent(_ share: Double) -> String { String(format: "%.1f %%", 100 * share) }
   private func number(_ value: Double) -> String { String(format: "%.2f", value) }
 
-  // MARK: Gate
+  // MARK: Quality gate
 
   private var acceptance: Finding {
     let synthesis = report.synthesis, check = "quality gate"
@@ -132,7 +132,7 @@ struct AugmentationFindings {
         : "a larger --width: rows are hardly changed from those that they were made around")
   }
 
-  // MARK: Use
+  // MARK: Usefulness
 
   private func classifier(_ found: ClassifierCheck) -> Finding {
     let message =

@@ -2,7 +2,8 @@ import Persistence
 import Training
 
 extension AugmentationReport {
-  /// Stable names: programs rely on them. - output: what was written; nil where nothing was.
+  /// The report as JSON. The names are stable because other programs rely on them.
+  /// - output: Path of the written rows, or nil if none were written.
   package func json(output: String?, page: String, isForced: Bool) -> JSON {
     .object([
       ("model", .text(model.path)), ("digest", .text(model.digest)), ("data", .text(data.name)),

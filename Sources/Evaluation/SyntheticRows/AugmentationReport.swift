@@ -2,7 +2,7 @@ import Data
 import Kernels
 import Training
 
-/// Synthetic rows and what is known of them.
+/// Synthetic rows and their evaluation.
 package struct AugmentationReport {
   package let model: ModelFile
   package let data: Dataset
@@ -12,14 +12,14 @@ package struct AugmentationReport {
   package let gate: QualityGate
   package let synthesis: Synthesis
   package let warnings: [String]
-  /// nil where too few rows passed the gate to say more of them.
+  /// Variety of the rows; nil, like `memorisation`, if fewer than `leastRows` rows passed the gate.
   package private(set) var diversity: Diversity?
   package private(set) var memorisation: MemorisationVerdict?
-  /// nil where there are not two classes.
+  /// Classifier test; nil if there are fewer than two classes, no test rows or too few synthetic rows.
   package private(set) var classifier: ClassifierCheck?
   package private(set) var findings: [Finding] = []
 
-  /// Fewer rows say nothing of a set.
+  /// Minimum number of rows for an evaluation of the whole set.
   static let leastRows = 20
 
   init(
@@ -45,27 +45,28 @@ package struct AugmentationReport {
     findings = AugmentationFindings(self).all
   }
 
-  /// Why the rows ought not to be used.
+  /// Findings because of which the rows should not be used.
   package var reasons: [Finding] { findings.filter { $0.level == .problem } }
   package var isRefused: Bool { !reasons.isEmpty }
   package var rows: LabelledRows { synthesis.rows }
 
+  /// The name of a class, given its index in `RealRows.classes`.
   package func name(_ place: Int) -> String { real.classes.isEmpty ? "all rows" : real.classes[place].name }
 }
 
-/// How varied synthetic rows are beside real ones.
+/// The variety of synthetic rows, compared with real rows.
 package struct Diversity: Equatable, Sendable {
-  /// Rows of each part that was compared.
+  /// Number of rows compared in each set.
   package let compared: Int
-  /// Of synthetic rows with real ones, and of other real rows with the same ones: what is usual.
+  /// Overlap of synthetic rows with half of the real rows. `usual` is the overlap of the other half with the same rows.
   package let overlap: ManifoldOverlap
   package let usual: ManifoldOverlap
-  /// Of each class: total variance of synthetic rows over that of real ones; nil where there are too few.
+  /// Total variance of synthetic rows relative to real rows, for each class; nil if a class has too few rows.
   package let variances: [Double?]
-  /// Of each cluster of real rows.
+  /// The clusters of real rows.
   package let modes: [Mode]
 
-  /// The share of real and of synthetic rows that are in it.
+  /// Share of real rows and share of synthetic rows in one cluster.
   package struct Mode: Equatable, Sendable {
     package let real: Double
     package let synthetic: Double
@@ -73,7 +74,7 @@ package struct Diversity: Equatable, Sendable {
 
   private static let mostCompared = 4_000
   private static let leastOfClass = 5
-  /// Of a cluster's due share, what counts as having it.
+  /// A cluster counts as covered if its share of synthetic rows is at least this part of its share of real rows.
   private static let covered = 0.1
 
   package init(_ real: LabelledRows, _ synthetic: LabelledRows, classes: Int, seed: UInt64) {

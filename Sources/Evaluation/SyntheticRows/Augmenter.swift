@@ -3,19 +3,21 @@ import Data
 import Kernels
 import Training
 
-/// How synthetic rows are asked for.
+/// Options for generating synthetic rows.
 package struct AugmentationOptions: Sendable {
-  /// Of each class, or in all, shared out as training rows are.
+  /// Number of rows. It applies to each class if `isPerClass` is true. Otherwise it is the total, divided among the
+  /// classes in proportion to the training rows.
   package var count: Int
   package var isPerClass: Bool
-  /// nil: z from the prior; else around training rows, so many standard deviations of their posteriors wide.
+  /// If nil, z is drawn from the prior. Otherwise z is drawn around training rows, with a standard deviation of `width`
+  /// times that of the posterior.
   package var width: Double?
-  /// E[x | z] instead of draws.
+  /// Whether to generate E[x | z] instead of a draw from p(x | z).
   package var usesMean: Bool
-  /// Share of real held-out rows below each of the gate's thresholds.
+  /// Share of real held-out rows with a score below the threshold, for each criterion of the gate.
   package var quantile: Double
   package var seed: UInt64
-  /// Where the run's data is now.
+  /// Source of the run's data, if it has been moved.
   package var data: String?
 
   package init(
@@ -26,7 +28,7 @@ package struct AugmentationOptions: Sendable {
   }
 }
 
-/// Makes synthetic rows of a trained model, and looks at them.
+/// Generates synthetic rows with a trained model and evaluates them.
 package struct Augmenter {
   private let model: TrainedModel
   private let options: AugmentationOptions
@@ -34,7 +36,7 @@ package struct Augmenter {
   private let sets: DataSplit
   private let warnings: [String]
 
-  /// Collective.
+  /// Opens the training and validation sets and checks that they are the model's own. This call is collective.
   package init(_ model: TrainedModel, _ options: AugmentationOptions, _ communicator: Communicator) throws(Failure) {
     self.model = model
     self.options = options
@@ -67,7 +69,7 @@ package struct Augmenter {
     }
     var configuration = model.configuration
     if let spec { configuration.data.source = spec }
-    // Of a run that overfits a few batches both sets are the same rows.
+    // In a run that overfits a few batches, both sets would contain the same rows.
     configuration.train.overfitBatches = 0
     let sets: DataSplit
     do { sets = try configuration.openSets(schema: model.schema) } catch {
@@ -88,7 +90,8 @@ package struct Augmenter {
     return sets
   }
 
-  /// Collective; nothing but on rank 0, which does what is not encoding.
+  /// Generates the rows. The encoder runs on all ranks and everything else on rank 0, which receives the report; the
+  /// other ranks receive nil. This call is collective.
   package func run() throws(Failure) -> AugmentationReport? {
     let indices = RealRows.indices(of: sets.train)
     let posteriors = options.width == nil ? nil : try Encoder(model, sets.train, communicator).encode(indices)
@@ -116,7 +119,7 @@ package struct Augmenter {
       model, sets.train, options, real, gate, synthesis, warnings: warnings)
   }
 
-  /// What the model is told of a candidate; a draw from the prior has the class that was told.
+  /// What candidates are conditioned on. A draw from the prior is conditioned on the requested class.
   private func condition(_ real: RealRows) throws(Failure) -> CandidateSource.Condition {
     let isAround = options.width != nil
     switch model.condition {
@@ -143,7 +146,7 @@ package struct Augmenter {
     }
   }
 
-  /// Of each class.
+  /// Number of rows to generate for each class.
   private func wanted(_ real: RealRows) throws(Failure) -> [Int] {
     guard !real.classes.isEmpty else {
       guard !options.isPerClass else {
@@ -153,7 +156,7 @@ package struct Augmenter {
     }
     guard !options.isPerClass else { return real.classes.map { _ in options.count } }
     let counts = real.classes.indices.map { place in real.training.classes.count { $0 == place } }
-    // What is left over by rounding down goes to the largest remainders.
+    // Rows that remain after rounding down go to the classes with the largest remainders.
     let parts = counts.map { options.count.multipliedFullWidth(by: $0) }.map {
       real.training.count.dividingFullWidth($0)
     }

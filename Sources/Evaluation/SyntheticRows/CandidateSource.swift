@@ -2,24 +2,27 @@ import Foundation
 import Kernels
 import Training
 
-/// Candidates for synthetic rows, a block at a time: candidate j of a class is a function of model, seed, class and j.
+/// Generates candidates for synthetic rows in blocks. Candidate j of a class is determined by the model, seed, class
+/// and j.
 package final class CandidateSource {
-  /// Rows of a block: whole replays of the decoder, so that a candidate always has the same place in one.
+  /// Rows in a block. A multiple of the decoder's batch size, so that a candidate always has the same position in a
+  /// batch.
   package static let block = 4 * LatentDecoder.rows
 
-  /// Where z comes from.
+  /// The distribution of z.
   package enum Origin {
     case prior
-    /// The posteriors of training rows, by class, and how many of their standard deviations z spreads.
+    /// The posteriors of training rows, the indices of the rows of each class, and the width of z in standard
+    /// deviations of the posterior.
     case around(Posteriors, [[Int]], width: Float)
   }
 
-  /// What the model is told of a candidate.
+  /// What candidates are conditioned on.
   package enum Condition {
     case nothing
     /// One y for each class.
     case classes([[Float]])
-    /// That of the training row that it is made around. (training rows, width)
+    /// The y of the training row that the candidate is generated around. (training rows, width)
     case sources([Float], width: Int)
   }
 
@@ -30,7 +33,7 @@ package final class CandidateSource {
   private let latent: Int
   private let seed: UInt64
 
-  /// - usesMean: E[x | z] instead of a draw.
+  /// - usesMean: Whether to generate E[x | z] instead of a draw from p(x | z).
   package init(_ model: TrainedModel, _ origin: Origin, _ condition: Condition, usesMean: Bool, seed: UInt64) {
     (self.origin, self.condition) = (origin, condition)
     self.seed = seed
@@ -40,9 +43,9 @@ package final class CandidateSource {
       model.autoencoder, drawing: usesMean ? nil : seed)
   }
 
-  /// x (block, elements), y (block, condition)
+  /// Generates one block of candidates and their y. x (block, elements), y (block, condition)
   package func block(_ number: Int, ofClass place: Int) -> (x: [Float], y: [Float]) {
-    // No class has 2^40 candidates.
+    // The index space of each class has room for 2^40 candidates.
     let first = UInt64(place) << 40 + UInt64(number * Self.block)
     var z = [Float](repeating: 0, count: Self.block * latent), sources: [Int] = []
     KeyedGenerator(seed: seed, stream: "augment z").normal(
@@ -67,7 +70,7 @@ package final class CandidateSource {
     return (decoder.decode(z, given: y), y)
   }
 
-  /// All rows of a class in turn, in another order each time.
+  /// The training row for a candidate. Each pass uses all rows of the class, in a different order.
   private func source(_ candidate: Int, of rows: [Int], _ place: Int) -> Int {
     let (turn, number) = candidate.quotientAndRemainder(dividingBy: rows.count)
     let order = KeyedPermutation(

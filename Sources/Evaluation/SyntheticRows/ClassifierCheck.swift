@@ -1,4 +1,4 @@
-/// Train on synthetic rows, test on real ones: what a classifier that has seen no real row knows of real rows.
+/// Trains a classifier on synthetic rows and tests it on real ones, compared with a classifier trained on real rows.
 ///
 /// Esteban, Hyland and Raetsch, "Real-valued (medical) time series generation with recurrent conditional GANs", 2017.
 package struct ClassifierCheck: Equatable, Sendable {
@@ -8,19 +8,22 @@ package struct ClassifierCheck: Equatable, Sendable {
     package let synthetic: Int
   }
 
-  /// Real rows that it was tested on, which nothing else has used, and those of the commonest class.
+  /// Number of real test rows, which are not used for anything else. `commonest` is the number in the most frequent
+  /// class.
   package let tested: Int
   package let commonest: Int
-  /// How many were told rightly by the classifier trained on real rows, on synthetic rows, and on both.
+  /// Number of test rows classified correctly after training on real rows; `synthetic` and `both` refer to training on
+  /// synthetic rows and on both together.
   package let real: Int
   package let synthetic: Int
   package let both: Int
-  /// Of each class: rows, and those told rightly by the first two.
+  /// Counts for each class: the test rows, and those classified correctly after training on real and on synthetic rows.
   package let classes: [Class]
-  /// Of the difference of the first two shares, from the rows on which they differ.
+  /// Standard error of the difference between the accuracies for real and for synthetic rows, based on the rows that
+  /// only one of the two classifiers gets right.
   package let standardError: Double
 
-  /// So much lower, beyond chance, is far below.
+  /// Loss of accuracy that counts as large, after subtracting two standard errors.
   package static let mostLost = 0.1
 
   package init(real: LabelledRows, synthetic: LabelledRows, test: LabelledRows, classes count: Int, seed: UInt64) {
@@ -44,6 +47,7 @@ package struct ClassifierCheck: Equatable, Sendable {
     standardError = ((lost + won - (lost - won) * (lost - won) / n) / (n * n)).squareRoot()
   }
 
+  /// A number of test rows as a share of all test rows.
   package func share(_ right: Int) -> Double { Double(right) / Double(max(1, tested)) }
   package var lost: Double { share(real) - share(synthetic) }
   package var isFarBelow: Bool { lost - 2 * standardError > Self.mostLost }

@@ -1,17 +1,18 @@
 import Foundation
 import Kernels
 
-/// Clusters of rows by k-means: the modes that synthetic rows ought to have, too.
+/// k-means clusters of rows. They represent the modes of the data, which synthetic rows should cover too.
 ///
-/// Seeds after Arthur and Vassilvitskii, "k-means++", SODA 2007, drawn by key; then Lloyd's iterations.
+/// The centers are initialized by k-means++ (Arthur and Vassilvitskii, SODA 2007) with keyed random numbers and refined
+/// by Lloyd's iterations.
 package struct Clusters {
-  /// (count, width)
+  /// Cluster centers. (count, width)
   package private(set) var centers: [Float]
   package let width: Int
   package var count: Int { centers.count / width }
   private static let iterations = 25
 
-  /// As many as leave each a good number of rows.
+  /// Number of clusters such that the mean number of rows per cluster is at least 25, limited to 1...20.
   package static func count(ofRows rows: Int) -> Int { max(1, min(20, rows / 25)) }
 
   package init(_ rows: [Float], width: Int, count: Int, seed: UInt64) {
@@ -28,7 +29,7 @@ package struct Clusters {
       let last = Array(centers.suffix(width))
       for i in 0..<n { nearest[i] = min(nearest[i], Clusters.squared(row(i), last)) }
       let total = nearest.reduce(0, +)
-      // Fewer different rows than clusters.
+      // There are fewer distinct rows than clusters.
       guard total > 0 else { break }
       var rest = Double(uniforms[next]) * total
       let chosen = nearest.firstIndex { weight in
@@ -56,12 +57,12 @@ package struct Clusters {
     zip(a, b).reduce(0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
   }
 
-  /// The cluster of each row.
+  /// Index of the cluster of each row.
   package func places(of rows: [Float]) -> [Int] {
     NearestRows(centers, width: width).nearest(1, to: rows).map { $0[0].index }
   }
 
-  /// Share of rows in each.
+  /// Share of the rows in each cluster.
   package func shares(of rows: [Float]) -> [Double] {
     var counts = [Double](repeating: 0, count: count)
     let places = places(of: rows)

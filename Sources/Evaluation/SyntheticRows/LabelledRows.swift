@@ -1,9 +1,9 @@
 import Data
 import Kernels
 
-/// Rows as the model sees them, what is missing at the mean, and the class of each, counted from 0.
+/// Rows in the model's scale with their classes, counted from 0. Missing values are replaced by the mean.
 package struct LabelledRows: Equatable, Sendable {
-  /// (count, width)
+  /// Values of the rows. (count, width)
   package var x: [Float]
   package var classes: [Int]
   package let width: Int
@@ -21,7 +21,7 @@ package struct LabelledRows: Equatable, Sendable {
 
   package func of(class place: Int) -> LabelledRows { rows(classes.indices.filter { classes[$0] == place }) }
 
-  /// At most so many, evenly spaced in the order of their classes.
+  /// At most `most` rows, evenly spaced after sorting by class.
   package func spaced(_ most: Int) -> LabelledRows {
     guard most < count else { return self }
     let order = classes.indices.sorted { (classes[$0], $0) < (classes[$1], $1) }
@@ -32,7 +32,7 @@ package struct LabelledRows: Equatable, Sendable {
     LabelledRows(a.x + b.x, classes: a.classes + b.classes, width: a.width)
   }
 
-  /// Every other row of each class, and the rest, by number.
+  /// The indices of every second row of each class, and the indices of the other rows.
   package var halves: (one: [Int], other: [Int]) {
     var seen: [Int: Int] = [:], one: [Int] = [], other: [Int] = []
     for (row, place) in classes.enumerated() {

@@ -1,20 +1,23 @@
 import Kernels
 
-/// How two sets of rows lie in one another's neighbourhoods; a neighbourhood reaches to a row's k-th nearest neighbour
-/// of its own set.
+/// The overlap of the manifolds of two sets of rows. The neighbourhood of a row reaches to its k-th nearest neighbour
+/// in its own set.
 package struct ManifoldOverlap: Equatable, Sendable {
-  /// Share of synthetic rows in the neighbourhood of any real row. Kynkaanniemi et al., "Improved precision and recall
-  /// metric for assessing generative models", NeurIPS 2019.
+  /// Share of synthetic rows in the neighbourhood of any real row (Kynkaanniemi et al., "Improved precision and recall
+  /// metric for assessing generative models", NeurIPS 2019).
   package let precision: Double
   /// Share of real rows in the neighbourhood of any synthetic row.
   package let recall: Double
-  /// Share of real rows with a synthetic row in their own neighbourhood: unlike recall, no single outlier of the synthetic
-  /// rows can raise it. Naeem et al., "Reliable fidelity and diversity metrics for generative models", ICML 2020.
+  /// Share of real rows with a synthetic row in their own neighbourhood. Unlike recall, it cannot be raised by a single
+  /// outlier among the synthetic rows (Naeem et al., "Reliable fidelity and diversity metrics for generative models",
+  /// ICML 2020).
   package let coverage: Double
 
   package static let neighbours = 3
 
-  /// real, synthetic: (count, width), more than k rows each.
+  /// Computes the overlap. Both sets must have more than k rows.
+  /// - real: Real rows. (count, width)
+  /// - synthetic: Synthetic rows. (count, width)
   package init(real: [Float], synthetic: [Float], width: Int, k: Int = neighbours) {
     let known = NearestRows(real, width: width), made = NearestRows(synthetic, width: width)
     precondition(min(known.count, made.count) > k, "neighbourhoods of \(k) of \(known.count) and \(made.count) rows")
@@ -22,7 +25,7 @@ package struct ManifoldOverlap: Equatable, Sendable {
     var precise = 0
     var recalled = [Bool](repeating: false, count: known.count), covered = recalled
     known.eachQuery(synthetic) { row, distances, doubt in
-      // Where rounding would decide, the distance is measured.
+      // If rounding could decide the comparison, the distance is computed in double precision.
       func isWithin(_ reach: Double, _ i: Int) -> Bool {
         let difference = distances[i] - Float(reach * reach)
         return abs(difference) > doubt ? difference < 0 : known.distance(synthetic, row, to: i) <= reach

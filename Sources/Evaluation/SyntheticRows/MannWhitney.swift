@@ -1,14 +1,15 @@
 import Foundation
 
-/// Whether values of one sample tend to lie below those of another.
+/// A one-sided test of whether the values of one sample tend to be below those of another.
 ///
-/// Mann and Whitney, 1947; the normal approximation with the correction for ties, without that for continuity.
+/// Mann and Whitney, 1947. The p-value uses the normal approximation with tie correction and without continuity
+/// correction.
 package struct MannWhitney: Equatable, Sendable {
-  /// P(a < b) + P(a = b) / 2 of a value of each: 0.5 where neither tends to be lower.
+  /// P(a < b) + P(a = b) / 2 for one value of each sample. It is 0.5 if neither sample tends to be lower.
   package let share: Double
-  /// Standard errors of the share above 0.5.
+  /// Distance of the share from 0.5 in standard errors.
   package let z: Double
-  /// Of a share so high by chance.
+  /// Probability of a share at least this high by chance.
   package let pValue: Double
 
   package init(_ a: [Double], below b: [Double]) {

@@ -1,18 +1,20 @@
 import Foundation
 
-/// How near rows lie to training rows, and whether they are nearer than real rows are: a model that has memorised hands
-/// out its training rows again.
+/// Tests whether generated rows are copies of training rows, by comparing how close generated rows and real rows are to
+/// the training rows.
 ///
-/// Two numbers of each row: the distance to the nearest training row, and that over the distance to the second nearest.
-/// A smooth row is nearer to all rows than a real one is, and not tied to any; a copy is tied to one. What is usual comes
-/// from real rows: held-out ones, and each training row among the others. After Meehan, Chaudhuri and Dasgupta, "A
-/// non-parametric test to detect data-copying in generative models", AISTATS 2020.
+/// Two measures are used for each row: the distance to the nearest training row, and the ratio of that distance to the
+/// distance to the second nearest. A smooth row is closer than a real one to many training rows, but a copy is close to
+/// only one. The reference distribution comes from held-out rows and from each training row compared with the other
+/// training rows. After Meehan, Chaudhuri and Dasgupta, "A non-parametric test to detect data-copying in generative
+/// models", AISTATS 2020.
 package struct Memorisation {
   package struct Nearness: Equatable, Sendable {
-    /// The nearest training row.
+    /// Index of the nearest training row.
     package let index: Int
     package let distance: Double
-    /// 1 where the two nearest rows are equally near, 0 for a copy.
+    /// Distance to the nearest row divided by the distance to the second nearest: 1 if both are equal, and 0 for an
+    /// exact copy.
     package let ratio: Double
 
     init(_ nearest: [NearestRows.Neighbour]) {
@@ -23,20 +25,23 @@ package struct Memorisation {
     }
   }
 
-  /// Share of real rows that lie as near as a copy does.
+  /// Quantile of each measure over real rows at which a row counts as a copy.
   package static let copyQuantile = 0.001
   private static let mostReferences = 4_000
 
   private let training: NearestRows
-  /// Of real rows.
+  /// The measures of real rows.
   package let reference: [Nearness]
-  /// At or below either of them a row is as near as a copy.
+  /// A row counts as a copy if its distance is at most this limit or its ratio is at most `ratioLimit`.
   package let distanceLimit: Double
   package let ratioLimit: Double
-  /// Real rows that are: more than `copyQuantile` where data repeats itself.
+  /// Number of real rows that count as copies. If the data contains duplicates, their share is larger than
+  /// `copyQuantile`.
   package private(set) var referenceCopies = 0
 
-  /// training, heldOut: (count, width); at least three training rows.
+  /// Computes the reference distribution and the limits.
+  /// - training: The training rows, at least three. (count, width)
+  /// - heldOut: Rows that the model was not trained on. (count, width)
   package init(training: [Float], heldOut: [Float], width: Int) {
     let rows = NearestRows(training, width: width)
     precondition(rows.count > 2, "\(rows.count) training rows to be near to")
@@ -57,10 +62,11 @@ package struct Memorisation {
 
   package func isCopy(_ row: Nearness) -> Bool { row.distance <= distanceLimit || row.ratio <= ratioLimit }
 
-  /// Whether a single row can be told to be a copy: where real rows repeat one another, only their number can.
+  /// Whether a single row can be identified as a copy. If many real rows are duplicates, only the number of copies can
+  /// be tested.
   package var tellsCopies: Bool { Double(referenceCopies) <= 0.01 * Double(reference.count) }
 
-  /// What all rows together show.
+  /// The result of the test for a set of rows.
   package func verdict(on rows: [Nearness]) -> MemorisationVerdict {
     MemorisationVerdict(
       rows: rows.count, copies: rows.count(where: isCopy),
@@ -70,26 +76,27 @@ package struct Memorisation {
   }
 }
 
+/// The result of a memorisation test for a set of generated rows.
 package struct MemorisationVerdict: Equatable, Sendable {
   package let rows: Int
-  /// As near to a training row as a copy.
+  /// Number of rows that are as close to a training row as a copy.
   package let copies: Int
-  /// Of real rows.
+  /// Share of real rows that count as copies.
   package let usualShare: Double
-  /// Of these rows below those of real ones.
+  /// Whether the distances of these rows are below those of real rows. `ratios` is the same test for the ratios.
   package let distances: MannWhitney
   package let ratios: MannWhitney
 
-  /// Of a hundred pairs, those in which the synthetic row is more tied to one training row than the real row is.
+  /// Largest acceptable share of pairs in which the ratio of the synthetic row is below that of the real row.
   package static let mostTied = 0.8
   private static let mostDoubt = 0.001
 
-  /// More than there would be among as many real rows.
+  /// Whether there are significantly more copies than among real rows.
   package var hasCopies: Bool {
     copies > binomialQuantile(1 - Self.mostDoubt, trials: rows, probability: usualShare)
   }
 
-  /// As a whole, without any row being a copy.
+  /// Whether the rows as a whole are too close to single training rows, even if no row is a copy.
   package var isTied: Bool { ratios.share > Self.mostTied && ratios.pValue < Self.mostDoubt }
   package var isMemorised: Bool { hasCopies || isTied }
 }

@@ -1,22 +1,23 @@
 import Kernels
 
-/// The nearest of a set of rows, by Euclidean distance: matrix products find them, and sums in double measure them.
+/// Nearest neighbours in a set of rows by Euclidean distance. Candidates are found with matrix products in single
+/// precision, and their distances are then computed in double precision.
 package struct NearestRows {
   package struct Neighbour: Equatable, Sendable {
     package let index: Int
     package let distance: Double
   }
 
-  /// (count, width)
+  /// The rows to search. (count, width)
   package let rows: [Float]
   package let width: Int
   package var count: Int { rows.count / width }
-  /// What all rows are moved by, so that their squares, which are subtracted from one another, are small.
+  /// Mean that is subtracted from all rows, to reduce cancellation when squared norms are subtracted.
   private let center: [Float]
   private let centered: [Float]
   private let squares: [Float]
   private static let block = 64
-  /// Rows beyond those asked for that are measured exactly, lest rounding has put them in the wrong order.
+  /// Number of additional candidates measured exactly, in case rounding changed their order.
   private static let spare = 4
 
   package init(_ rows: [Float], width: Int) {
@@ -44,7 +45,7 @@ package struct NearestRows {
     }
   }
 
-  /// Calls with each query and its squared distances to all rows, and how much rounding may have added to one of them.
+  /// Calls `body` with the index of each query, its squared distances to all rows, and a bound on their rounding error.
   package func eachQuery(_ queries: [Float], _ body: (Int, UnsafeBufferPointer<Float>, _ doubt: Float) -> Void) {
     let block = NearestRows.block, moved = NearestRows.moved(queries, center)
     let own = NearestRows.squares(moved, width), largest = squares.max() ?? 0
@@ -64,7 +65,8 @@ package struct NearestRows {
     }
   }
 
-  /// The k nearest rows of each query, nearest first. - own: the row that a query is, which is no neighbour of itself.
+  /// The k nearest rows of each query, nearest first.
+  /// - own: Maps a query to the row that it is identical to. That row is not counted as its neighbour.
   package func nearest(_ k: Int, to queries: [Float], own: ((Int) -> Int)? = nil) -> [[Neighbour]] {
     var found: [[Neighbour]] = []
     let kept = min(count, k + NearestRows.spare)
@@ -83,7 +85,7 @@ package struct NearestRows {
     return found
   }
 
-  /// Exactly. queries (count, width)
+  /// The distance between a query and a row, computed in double precision. queries (count, width)
   package func distance(_ queries: [Float], _ query: Int, to row: Int) -> Double {
     var sum = 0.0
     for j in 0..<width {
@@ -93,7 +95,7 @@ package struct NearestRows {
     return sum.squareRoot()
   }
 
-  /// Distance of each row to its k-th nearest neighbour among the others.
+  /// Distance of each row to its k-th nearest neighbour among the other rows.
   package func radii(_ k: Int) -> [Double] {
     nearest(k, to: rows, own: { $0 }).map { $0.last?.distance ?? 0 }
   }

@@ -1,8 +1,8 @@
 import Kernels
 import Training
 
-/// Which candidates are handed out: those that the model itself finds as good as most real rows that it has not seen, and
-/// that are no copies of those that it has.
+/// Selects candidates. A candidate passes if the model scores it like most held-out real rows and it is not a copy of a
+/// training row.
 package final class QualityGate {
   package enum Reason: String, CaseIterable, Sendable {
     case reconstruction, density, copy
@@ -16,12 +16,12 @@ package final class QualityGate {
     }
   }
 
-  /// A score and where it begins to be too high.
+  /// A score and the threshold above which a candidate is rejected.
   package struct Criterion: Sendable {
     package let reason: Reason
     package let score: Score
     package let threshold: Double
-    /// Of the real rows that the threshold comes from, ascending.
+    /// Scores of the real rows that the threshold was computed from, ascending.
     package let reference: [Double]
   }
 
@@ -30,11 +30,11 @@ package final class QualityGate {
   package let memorisation: Memorisation
   private let scorers: [RowScorer]
   private let grid: ValueGrid
-  /// What the thresholds come from; NaN is missing. (count, width)
+  /// The held-out rows that the thresholds are computed from; NaN means a missing value. (count, width)
   private let heldOut: [Float]
   private let width: Int
 
-  /// - quantile: share of real held-out rows below each threshold.
+  /// - quantile: Share of real held-out rows below each threshold.
   package init(_ model: TrainedModel, _ real: RealRows, quantile share: Double) {
     quantile = share
     width = model.shape.elementCount
@@ -65,17 +65,17 @@ package final class QualityGate {
     return found
   }
 
-  /// What the gate finds of a row.
+  /// The result of the gate for one row.
   package struct Judgement: Sendable {
-    /// One for each criterion.
+    /// The score for each criterion.
     package let scores: [Double]
     package let nearness: Memorisation.Nearness
-    /// The first that it fails by; nil: it is kept.
+    /// The first reason for rejection, or nil if the row is accepted.
     package let reason: Reason?
   }
 
-  /// With the values missing that held-out rows lack, each row as one of them: a row of fewer values has fewer nats, and
-  /// whole rows would be compared with such.
+  /// Returns the rows with the missing values of held-out rows, one held-out row for each row in turn. A row with
+  /// missing values has a smaller score, so complete rows would not be comparable with the reference.
   private func withHoles(_ x: [Float]) -> [Float] {
     guard heldOut.contains(where: \.isNaN) else { return x }
     var seen = x
@@ -83,7 +83,7 @@ package final class QualityGate {
     return seen
   }
 
-  /// x (count, width), y (count, condition)
+  /// Scores candidates and checks for copies. x (count, width), y (count, condition)
   package func judge(_ x: [Float], _ y: [Float]) -> [Judgement] {
     let seen = withHoles(x)
     let scores = scorers.map { Self.scores(seen, y, by: $0) }, nearness = memorisation.nearness(of: x)

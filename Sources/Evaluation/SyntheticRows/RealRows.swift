@@ -2,42 +2,45 @@ import Data
 import Kernels
 import Training
 
-/// The rows that synthetic ones are made from and compared with, each part with one use.
+/// The real rows that synthetic rows are generated from and compared with. Each part has one purpose.
 ///
-/// Held-out rows are cut in two. From one half come the gate's thresholds: scores of rows that were trained on are lower
-/// than those of others, and would make a gate that asks for too much. The other half is what classifiers are tested on, and
-/// nothing else: a gate that had seen it would have chosen synthetic rows by the test's.
+/// If there are at least two classes, the held-out rows are divided into two halves. The thresholds of the gate are
+/// computed from the first half, because scores of training rows are lower and would give thresholds that are too
+/// strict. Classifiers are tested on the second half only. If the gate used it too, synthetic rows would be selected
+/// with the help of the test set. Without classes there is no classifier test, and the gate uses all held-out rows.
 package struct RealRows {
   package struct Class: Equatable, Sendable {
     package let label: Int
     package let name: String
   }
 
-  /// Empty where the data has no labels; rows are of class 0 then.
+  /// The classes; empty if the data has no labels, in which case all rows have class 0.
   package let classes: [Class]
   package let training: LabelledRows
   package let gate: LabelledRows
-  /// The same, what is missing still missing.
+  /// The rows of `gate` in which missing values are NaN.
   package let gateSeen: [Float]
-  /// What the model is told of them, and of the training rows. (count, condition)
+  /// What the model is conditioned on for the rows of `gate`; `trainingTold` holds the same for `training`. (count,
+  /// condition)
   package let gateTold: [Float]
   package let trainingTold: [Float]
   package let test: LabelledRows
   package let grid: ValueGrid
-  /// Which rows of the training set these are.
+  /// Indices of these rows in the training set. `available` is the size of that set.
   package let indices: [Int]
   package let available: Int
 
-  /// Of more, evenly spaced rows stand for all: several copies are held.
+  /// Limits on the values and rows kept in memory, because several copies are made. Larger sets are sampled evenly.
   private static let mostValues = 3 << 24
   private static let mostRows = 60_000
   private static let leastHeldOut = 20
 
+  /// Indices of the samples of a data set that are used, evenly spaced.
   package static func indices(of data: Dataset) -> [Int] {
     (0..<data.count).spaced(max(1, min(mostRows, mostValues / data.shape.elementCount)))
   }
 
-  /// Reads both sets, which are scaled already.
+  /// Reads both sets, which must already have their scaling.
   package init(_ sets: DataSplit, _ model: TrainedModel) throws(Failure) {
     let isLabelled = try sets.train.loadLabels(), width = model.shape.elementCount
     indices = RealRows.indices(of: sets.train)
@@ -66,7 +69,7 @@ package struct RealRows {
     trainingTold = sets.train.conditions(of: indices)
 
     let hasLabels = try sets.valid.loadLabels() && isLabelled
-    // Of a class that training does not have, nothing can be said.
+    // Rows of a class that does not occur in training are ignored.
     let held = RealRows.indices(of: sets.valid).filter { index in
       !hasLabels || sets.valid.label(at: index).map(known.contains) ?? false
     }

@@ -5,9 +5,9 @@ import Layers
 import Optimizers
 import Training
 
-/// A small classifier, the same for all sets that are compared: 64 hidden units, 2,000 updates by Adam.
+/// A small classifier with the same settings for all sets that are compared: 64 hidden units and 2,000 updates by Adam.
 ///
-/// A function of rows, labels and seed: order and initial weights are keyed.
+/// The result is determined by the rows, labels and seed, because the order and the initial weights are keyed.
 package final class RowClassifier {
   private static let batch = 64
   private static let hidden = 64
@@ -18,11 +18,13 @@ package final class RowClassifier {
   private let store = ParameterStore()
   private let x, target, logits, loss: Tensor
   private let classes: Int
-  /// Columns are moved to their mean, and all are divided by one number.
+  /// Mean of each column, which is subtracted. All columns share the one factor `scale`.
   private let center: [Float]
   private let scale: Float
 
-  /// rows: (labels.count, width), labels: 0..<classes, at least two.
+  /// Trains the classifier.
+  /// - rows: Training rows. (labels.count, width)
+  /// - labels: The class of each row, in 0..<classes. There are at least two classes.
   package init(_ rows: [Float], labels: [Int], width: Int, classes: Int, seed: UInt64) {
     precondition(rows.count == labels.count * width && classes > 1, "\(labels.count) rows of \(classes) classes")
     self.classes = classes
@@ -63,7 +65,7 @@ package final class RowClassifier {
       }
       graph.forward()
       graph.backward(from: loss, seed: weights, gradients: gradients.base)
-      // Down to nothing along a cosine.
+      // The learning rate decays to 0 along a cosine.
       let rate = Self.rate * 0.5 * (1 + cos(Double.pi * Double(update) / Double(Self.updates)))
       optimizer.step(store.values, gradient: gradients.base, rate: rate, scale: 1, update: update + 1)
       Activity.advance()
@@ -75,7 +77,7 @@ package final class RowClassifier {
     for j in 0..<width { input[j] = (rows[row * width + j] - center[j]) * scale }
   }
 
-  /// The likeliest class of each row. rows: (count, width)
+  /// The most likely class of each row. rows: (count, width)
   package func predict(_ rows: [Float]) -> [Int] {
     let count = rows.count / center.count
     var found: [Int] = []

@@ -1,8 +1,8 @@
 import Kernels
 
-/// Synthetic rows, class by class, and what the gate turned away.
+/// Synthetic rows, drawn class by class, and the candidates that the gate rejected.
 package struct Synthesis: Sendable {
-  /// What came of a class.
+  /// Counts for one class.
   package struct Outcome: Sendable {
     package let wanted: Int
     package fileprivate(set) var kept = 0
@@ -13,7 +13,7 @@ package struct Synthesis: Sendable {
     package var acceptance: Double { drawn > 0 ? Double(kept) / Double(drawn) : 1 }
   }
 
-  /// A candidate that was turned away.
+  /// A rejected candidate.
   package struct Rejected: Sendable {
     package let x: [Float]
     package let place: Int
@@ -24,12 +24,12 @@ package struct Synthesis: Sendable {
   package private(set) var rows: LabelledRows
   package private(set) var judgements: [QualityGate.Judgement] = []
   package private(set) var outcomes: [Outcome] = []
-  /// A few of each class and reason.
+  /// A few rejected candidates of each class and reason.
   package private(set) var examples: [Rejected] = []
-  /// Of all candidates, by criterion.
+  /// Scores of all candidates, for each criterion.
   package private(set) var scores: [[Double]]
 
-  /// A class of which fewer candidates pass is given up.
+  /// Sampling of a class stops early if the share of candidates that pass is below this value.
   package static let leastAcceptance = 0.05
   private static let examplesEach = 4
 

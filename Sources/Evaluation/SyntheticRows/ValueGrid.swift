@@ -1,17 +1,19 @@
 import Data
 
-/// What values can be in the data: whole numbers where training rows have no others, one category of those that training
-/// knows, and of pictures nothing outside the range of training pictures. Draws of a likelihood know none of that.
+/// The values that can occur in the data. An element takes only integers within the training range if all its training
+/// values are integers, a categorical column takes exactly one category, and images stay within the range of the
+/// training images. Draws from a likelihood do not satisfy these constraints by themselves.
 package struct ValueGrid {
   private let scaling: Scaling
   private let width: Int
-  /// Of each element, stored as the data stores it.
+  /// Whether all training values of an element are integers in the units of the data.
   private let isWhole: [Bool]
   private let limits: [ClosedRange<Float>?]
-  /// Where a category's elements begin, and how many they are.
+  /// Index of the first element of each categorical column, and the number of its elements.
   private let categories: [(first: Int, size: Int)]
 
-  /// training: as the model sees it, (count, width); NaN is missing.
+  /// Determines the possible values.
+  /// - training: The training rows in the model's scale; NaN means a missing value. (count, width)
   package init(_ training: [Float], shape: SampleShape, schema: TableSchema?, scaling: Scaling) {
     let width = shape.elementCount
     self.scaling = scaling
@@ -22,7 +24,7 @@ package struct ValueGrid {
       let j = place % width, value = Self.stored(x, j, scaling)
       low[j] = min(low[j], value)
       high[j] = max(high[j], value)
-      // Scaling there and back leaves a rounding or two.
+      // Scaling and unscaling leaves rounding errors.
       if whole[j], abs(value - value.rounded()) > 1e-3 || abs(value) > 0x1p20 { whole[j] = false }
     }
     if shape.isImage {
@@ -48,7 +50,7 @@ package struct ValueGrid {
     return x / scaling.scale[j] + scaling.offset[j]
   }
 
-  /// Projected rows as the data stores them. x (count, width)
+  /// Converts projected rows to the units of the data. x (count, width)
   package func stored(_ x: [Float]) -> [Float] {
     x.enumerated().map { place, x in
       let value = Self.stored(x, place % width, scaling)
@@ -56,7 +58,7 @@ package struct ValueGrid {
     }
   }
 
-  /// The nearest rows of the data's own kind. x (count, width)
+  /// Projects rows onto the nearest possible values. x (count, width)
   package func project(_ x: [Float]) -> [Float] {
     var y = x
     for place in x.indices where !x[place].isNaN {
@@ -78,7 +80,7 @@ package struct ValueGrid {
     return y
   }
 
-  /// Whether a row has a category that no training row has. row (width), projected
+  /// Whether a row has a category that does not occur in training. row (width), projected
   package func isForeign(_ row: ArraySlice<Float>) -> Bool {
     categories.contains { first, size in row[row.startIndex + first + size - 1] == 1 }
   }

@@ -3,7 +3,7 @@ import HTTPTypes
 import NIOCore
 import Persistence
 
-/// What goes back.
+/// An HTTP response.
 struct Answer: Sendable {
   var status = HTTPResponse.Status.ok
   var type: String
@@ -24,7 +24,8 @@ struct Answer: Sendable {
     if refusal.status == 401 { fields[.wwwAuthenticate] = "Bearer" }
   }
 
-  /// A NumPy array of float32 or float64. - extents: of the array.
+  /// A NumPy array of float32 values; the next initializer takes float64 values.
+  /// - extents: Shape of the array.
   init(npy values: [Float], _ extents: [Int]) {
     self.init(header: "<f4", extents)
     for value in values { body.writeInteger(value.bitPattern, endianness: .little) }

@@ -3,12 +3,13 @@ import Glibc
 import Kernels
 import Persistence
 
-/// A secret that requests bring along: `Authorization: Bearer ...`.
+/// A secret token that requests carry in the header `Authorization: Bearer ...`.
 package struct BearerToken: Sendable {
   private let bytes: [UInt8]
   private static let least = 16
 
-  /// From the first line of a file that nobody else may read.
+  /// Reads the token from the first line of a file. Throws if other users can read the file or if the token is too
+  /// short or contains characters other than printable ASCII.
   package init(file path: String) throws(Failure) {
     var status = stat()
     guard stat(path, &status) == 0 else {
@@ -30,7 +31,7 @@ package struct BearerToken: Sendable {
     bytes = Array(line)
   }
 
-  /// Takes the same time whatever is wrong with it.
+  /// Compares the header with the token. The time does not depend on where the two differ.
   func admits(_ authorization: String?) -> Bool {
     let given = Array((authorization ?? "").utf8), scheme = Array("bearer ".utf8)
     let hasScheme = given.count >= scheme.count && zip(given, scheme).allSatisfy { $0 | 0x20 == $1 | 0x20 }

@@ -3,7 +3,7 @@ import HTTPTypes
 import NIOCore
 import NIOHTTPTypes
 
-/// Cuts off who is too slow: a request has its time to arrive, and an answer its time to be fetched.
+/// Closes connections of slow clients. It limits the time for a request to arrive and for a response to be read.
 final class ConnectionDeadlines: ChannelDuplexHandler, RemovableChannelHandler {
   typealias InboundIn = HTTPRequestPart
   typealias InboundOut = HTTPRequestPart
@@ -11,7 +11,7 @@ final class ConnectionDeadlines: ChannelDuplexHandler, RemovableChannelHandler {
   typealias OutboundOut = HTTPResponsePart
 
   private let patience, idleLimit, lingering: TimeAmount
-  /// Heads and ends of requests that came, and of answers that went.
+  /// Numbers of request heads and request ends received, and of responses begun and completed.
   private var heads = 0, ends = 0, answersBegun = 0, answersDone = 0
   private var deadline: NIODeadline?
   private var timer: (task: Scheduled<Void>, end: NIODeadline)?
@@ -43,7 +43,8 @@ final class ConnectionDeadlines: ChannelDuplexHandler, RemovableChannelHandler {
     case .body: break
     case .end:
       ends += 1
-      // Answering takes what it takes; a refused request has been drained.
+      // The time to compute an answer is not limited. If the answer was already sent, this is the end of a rejected
+      // request.
       if answersDone == heads { allow(idleLimit, context) } else { deadline = nil }
     }
     context.fireChannelRead(data)
@@ -72,7 +73,8 @@ final class ConnectionDeadlines: ChannelDuplexHandler, RemovableChannelHandler {
     allow(ends < heads ? lingering : idleLimit, context)
   }
 
-  /// One timer serves many deadlines: where it fires too early, it goes on to the one of that moment.
+  /// Sets the deadline. One timer serves successive deadlines: if it fires before the current deadline, it is
+  /// rescheduled.
   private func allow(_ amount: TimeAmount, _ context: ChannelHandlerContext) {
     let end = NIODeadline.now() + amount
     deadline = end
@@ -95,7 +97,8 @@ final class ConnectionDeadlines: ChannelDuplexHandler, RemovableChannelHandler {
     guard let deadline else { return }
     guard NIODeadline.now() >= deadline else { return schedule(deadline, context) }
     self.deadline = nil
-    // Between two requests silence is no fault; after an answer has begun there is no other.
+    // An idle connection between two requests is closed without a response. If a response has already begun, no other
+    // can be sent.
     guard answersBegun < heads || heads == 0 else { return context.close(promise: nil) }
     let answer = Answer(
       HTTPError(

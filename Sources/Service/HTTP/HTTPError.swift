@@ -2,14 +2,14 @@
 import Kernels
 import Persistence
 
-/// Why a request is not answered as it wished, in words for who sent it.
+/// The reason why a request is rejected, worded for the client.
 struct HTTPError: Error, Equatable {
   let status: Int
   let message: String
   var hint: String?
-  /// Seconds after which another try is worth it.
+  /// Seconds after which the client should try again.
   var retryAfter: Int?
-  /// Methods that a path has.
+  /// Methods that the path supports.
   var allowed: String?
 
   init(_ status: Int, _ message: String, hint: String? = nil, retryAfter: Int? = nil, allowed: String? = nil) {
@@ -17,7 +17,7 @@ struct HTTPError: Error, Equatable {
     (self.retryAfter, self.allowed) = (retryAfter, allowed)
   }
 
-  /// What a reader of data found wrong.
+  /// Converts an error from reading the data: status 400 when the request is at fault, and 500 otherwise.
   init(_ failure: Failure) {
     let isTheirs = [Failure.Status.badData, .usage, .badConfiguration, .missingInput].contains(failure.status)
     self.init(isTheirs ? 400 : 500, failure.message, hint: failure.hint)

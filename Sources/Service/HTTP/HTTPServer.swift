@@ -9,14 +9,14 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// Hummingbird's server with the router behind it.
+/// Hummingbird's HTTP server, which passes requests to the router.
 final class HTTPServer: Sendable {
-  /// Where it listens.
+  /// The port that the server listens on.
   let port: Int
   private let server: Server<HTTP1Channel>
   private let ended: DispatchSemaphore
 
-  /// Listens when it returns.
+  /// Starts the server. It is listening when this initializer returns.
   init(_ state: ServiceState) throws(Failure) {
     let configuration = state.configuration, router = Router(state)
     var logger = Logger(label: "vae-dist serve")
@@ -58,20 +58,20 @@ final class HTTPServer: Sendable {
       hint: "choose another --port (0: one that is free), or a --host of this machine")
   }
 
-  /// Takes no more requests, and returns when those that came have been answered, or after so many seconds.
+  /// Stops accepting requests. Returns when all received requests are answered, or after `limit` seconds.
   func stop(limit: Double) {
     Task.detached { [server] in try? await server.shutdownGracefully() }
     _ = ended.wait(timeout: .now() + limit)
   }
 
-  // MARK: A request
+  // MARK: Handling a request
 
   private static func respond(
     _ request: Request, _ writer: consuming ResponseWriter, _ router: Router, _ state: ServiceState
   ) async throws {
     let began = ContinuousClock.now
     var answer: Answer
-    // Bytes are counted as they come: what is only announced takes no room from others.
+    // Only bytes that have arrived are counted. An announced length does not take room from other requests.
     var held = 0
     defer { state.release(held) }
     func hold(_ bytes: Int) throws {
@@ -104,7 +104,7 @@ final class HTTPServer: Sendable {
     try await writer.write(response: head, body: ResponseBody(byteBuffer: answer.body))
   }
 
-  /// Refuses what says itself that it is too large.
+  /// Whether the request has a body. Throws when its Content-Length header is above the limit.
   private static func hasBody(_ request: Request, limit: Int) throws -> Bool {
     guard let length = request.headers[.contentLength].flatMap({ Int($0) }) else {
       return request.headers[.transferEncoding] != nil

@@ -2,7 +2,7 @@
 import HTTPTypes
 import NIOCore
 
-/// One page that needs nothing else: it asks this service alone, as its policy holds it to.
+/// The status page, a single self-contained document. Its content security policy lets it contact only this service.
 enum Page {
   static var answer: Answer {
     var answer = Answer(text: text, type: "text/html; charset=utf-8")

@@ -2,25 +2,25 @@
 import Foundation
 import HTTPTypes
 
-/// A request, its body read.
+/// A request with its complete body.
 struct Inquiry: Sendable {
   var head: HTTPRequest
   var body: [UInt8] = []
 
   var type: String? { head.headerFields[.contentType] }
-  /// Whether a NumPy array is wanted back.
+  /// Whether the client accepts a NumPy array as the response.
   var wantsNPY: Bool {
     let accept = head.headerFields[.accept]?.lowercased() ?? ""
     return accept.contains("application/x-npy") || accept.contains("application/npy")
   }
 }
 
-/// Which paths there are, and who may ask for them.
+/// Maps requests to handlers and checks access.
 struct Router: Sendable {
   struct Route: Sendable {
     let method: HTTPRequest.Method
     let path: String
-    /// Answered without a token.
+    /// Whether the route can be used without a token.
     var isOpen = false
     let answer: @Sendable (Inquiry) async throws -> Answer
   }
@@ -44,7 +44,8 @@ struct Router: Sendable {
     ]
   }
 
-  /// Before the body is read.
+  /// Finds the route from the head of a request, before the body is read. Throws an `HTTPError` when there is no such
+  /// route or access is denied.
   func route(_ head: HTTPRequest) throws -> Route {
     let path = String((head.path ?? "/").prefix { $0 != "?" })
     let found = routes.filter { $0.path == path }
@@ -65,8 +66,9 @@ struct Router: Sendable {
     return route
   }
 
-  /// Pages of other sites, opened in a browser on this machine, must not reach what only this machine may: not under
-  /// a name that they have pointed here, and not from where they come.
+  /// Rejects requests made by web pages of other sites, opened in a browser on this machine. The check of the host name
+  /// stops DNS rebinding, in which a foreign name resolves to this machine, and the check of the origin stops
+  /// cross-site requests.
   private func requireOwnSite(_ head: HTTPRequest) throws {
     let authority = head.authority ?? ""
     if configuration.isLoopback, !authority.isEmpty, !Self.isOwn(Self.host(authority)) {
@@ -84,14 +86,15 @@ struct Router: Sendable {
     return String(authority.prefix { $0 != ":" }).lowercased()
   }
 
-  /// Numbers cannot be pointed elsewhere, as names can.
+  /// Whether the host is a literal IP address or a localhost name. Unlike other names, these cannot be made to resolve
+  /// to another machine.
   static func isOwn(_ host: String) -> Bool {
     let parts = host.split(separator: ".", omittingEmptySubsequences: false)
     return host == "localhost" || host.hasSuffix(".localhost") || host.contains(":")
       || parts.count == 4 && parts.allSatisfy { UInt8($0) != nil }
   }
 
-  /// For metrics: paths that there are, and one word for all others.
+  /// The path as a metrics label: the path of a known route, or "other".
   func label(_ head: HTTPRequest) -> String {
     let path = (head.path ?? "/").prefix { $0 != "?" }
     return routes.first { $0.path == path }?.path ?? "other"

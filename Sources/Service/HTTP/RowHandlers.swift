@@ -4,7 +4,7 @@ import Foundation
 import Kernels
 import Persistence
 
-/// What is asked of rows, and for new ones.
+/// Handlers that score, encode and reconstruct rows and that draw new samples.
 struct RowHandlers: Sendable {
   let state: ServiceState
 
@@ -74,7 +74,7 @@ struct RowHandlers: Sendable {
     return work
   }
 
-  /// In the units of the data; of a mixed table as its cells. values (count, elements), scaled
+  /// Formats samples in the units of the data, and samples of a mixed table as cells. values (count, elements), scaled
   private func samples(_ values: [Double], _ inquiry: Inquiry, _ model: LoadedModel) -> Answer {
     let form = model.decoder.form, shape = form.shape, width = shape.elementCount, count = values.count / width
     let x = model.decoder.scaling.undo(values.map { Float($0) })
@@ -98,7 +98,7 @@ struct RowHandlers: Sendable {
     .array(rows.map { .array($0.map(number)) })
   }
 
-  /// As short as a float32 is told.
+  /// The number with the shortest decimal text that identifies the float32 value.
   private static func number(_ value: Float) -> JSON { .number(Double("\(value)") ?? Double(value)) }
 }
 #endif

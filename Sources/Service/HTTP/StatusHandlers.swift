@@ -3,7 +3,7 @@ import Evaluation
 import Foundation
 import Persistence
 
-/// What the service says of itself.
+/// Handlers for the health, metrics and status of the service.
 struct StatusHandlers: Sendable {
   let state: ServiceState
 
@@ -58,7 +58,7 @@ struct StatusHandlers: Sendable {
     text.add("vae_dist_drift_columns", "gauge", "Columns that have drifted.", Double(drift.drifted.count))
   }
 
-  /// For the page.
+  /// The data that the status page shows.
   @Sendable func status(_: Inquiry) throws -> Answer {
     let now = state.metrics.now, model = try state.requireModel(), verdict = model.monitor.verdict
     let form = model.decoder.form, shape = form.shape

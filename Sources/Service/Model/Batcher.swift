@@ -2,38 +2,38 @@
 import Dispatch
 import Synchronization
 
-/// What is asked of rows.
+/// An operation on rows.
 enum RowWork: Sendable, Equatable, CaseIterable {
   case score
-  /// mu and logvar of the posterior.
+  /// Computes mu and logvar of the posterior.
   case encode
-  /// E[x | z = mu].
+  /// Computes E[x | z = mu].
   case reconstruct
 }
 
-/// New samples.
+/// A request for new samples.
 struct SampleWork: Sendable, Equatable {
   var count = 1
   var seed: UInt64 = 0
   var temperature: Float = 1
 }
 
-/// Who replays the model; belongs to one thread.
+/// Runs the model. A replayer is used on one thread only.
 protocol Replayer: AnyObject {
-  /// Of the largest replay.
+  /// Number of rows in the largest replay.
   var rows: Int { get }
-  /// Values of a row as it is put, and as it comes out.
+  /// Number of values in an input row. `width` is the number of values in an output row.
   var elements: Int { get }
   func width(_ work: RowWork) -> Int
   func put(_ row: ArraySlice<Float>, at place: Int)
-  /// Of the first `filled` rows. (filled, width)
+  /// Processes the first `filled` rows. Returns an array of shape (filled, width).
   func replay(_ work: RowWork, filled: Int) -> [Double]
-  /// (count, elements)
+  /// Draws new samples. Returns an array of shape (count, elements).
   func sample(_ work: SampleWork) -> [Double]
 }
 
-/// Gathers rows of requests that wait at the same time into one replay. Requests call `rows` and `sample`; one thread, which
-/// owns the model, calls `run`.
+/// Combines rows of requests that wait at the same time into one replay. Requests call `rows` and `sample`; the one
+/// thread that owns the model calls `run`.
 final class Batcher: Sendable {
   private enum Work: Equatable {
     case rows(RowWork)
@@ -58,24 +58,25 @@ final class Batcher: Sendable {
   private let state = Mutex(State())
   private let arrived = DispatchSemaphore(value: 0)
   private let limit: Int
-  /// Told how many rows each replay had.
+  /// Called after each replay with its number of rows.
   private let observe: @Sendable (Int) -> Void
 
-  /// - limit: rows that may wait.
+  /// - limit: Maximum number of rows that may wait.
   init(limit: Int, observe: @escaping @Sendable (Int) -> Void = { _ in }) {
     self.limit = limit
     self.observe = observe
   }
 
-  /// Rows that wait or are replayed.
+  /// Number of rows that are waiting or being processed.
   var waiting: Int { state.withLock { $0.rows } }
 
-  /// x (count, elements) -> (count, width of the work). Throws a `HTTPError` where too many wait.
+  /// Processes rows and returns the results. Throws an `HTTPError` when too many rows are waiting or the batcher is
+  /// closed. x (count, elements) -> (count, width of the work)
   func rows(_ work: RowWork, _ x: [Float], count: Int) async throws -> [Double] {
     try await enqueue(.rows(work), x, count)
   }
 
-  /// (count, elements)
+  /// Draws new samples. Throws an `HTTPError` under the same conditions as `rows`. -> (count, elements)
   func sample(_ work: SampleWork) async throws -> [Double] { try await enqueue(.sample(work), [], work.count) }
 
   private func enqueue(_ work: Work, _ x: [Float], _ count: Int) async throws -> [Double] {
@@ -91,13 +92,13 @@ final class Batcher: Sendable {
     }
   }
 
-  /// No more is taken; `run` returns when what waits is done.
+  /// Rejects new work from now on. `run` returns once the work that is already queued is done.
   func close() {
     state.withLock { $0.isClosed = true }
     arrived.signal()
   }
 
-  /// Does what is asked until `close`; on the thread of the replayer.
+  /// Processes queued work until `close` is called. Must run on the thread that owns the replayer.
   func run(_ replayer: some Replayer) {
     while let jobs = next(rows: replayer.rows) {
       guard let first = jobs.first else { continue }
@@ -108,8 +109,9 @@ final class Batcher: Sendable {
     }
   }
 
-  /// The jobs of the next replay, taken out: those of one kind, in order. Empty where others were taken along before; nil
-  /// at the end.
+  /// Removes the jobs of the next replay from the queue. They all have the same kind of work and keep their order. The
+  /// result is empty when an earlier replay already took the job that this wake-up was for, and nil once the batcher is
+  /// closed and the queue is empty.
   private func next(rows capacity: Int) -> [Job]? {
     arrived.wait()
     return state.withLock { state in
@@ -151,7 +153,7 @@ final class Batcher: Sendable {
     }
   }
 
-  /// Behind the others, so that one large request keeps no small one waiting.
+  /// Appends the unfinished part of a job to the end of the queue, so that one large request does not block small ones.
   private func putBack(_ job: Job) {
     state.withLock { $0.jobs.append(job) }
     arrived.signal()

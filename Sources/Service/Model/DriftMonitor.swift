@@ -4,23 +4,23 @@ import Foundation
 import Kernels
 import Synchronization
 
-/// The newest rows against the calibration: rows are noted as they are answered, and judged on a thread of its own.
+/// Compares the most recent rows with the calibration. Request handlers record rows, and a separate thread judges them.
 final class DriftMonitor: Sendable {
-  /// How the newest rows are, when somebody looked last.
+  /// The result of the latest comparison.
   struct Verdict: Sendable {
     let rows: Int
-    /// nil without a calibration, or where there are too few rows.
+    /// The measured drift, or nil without a calibration or with too few rows.
     let drift: Drift?
-    /// Share of them above the threshold; nil without one.
+    /// Share of the rows with a score above the threshold, or nil without a calibration.
     let shareAbove: Double?
   }
 
   private struct State {
-    /// Rings.
+    /// Ring buffers; `next` is the position that is overwritten next.
     var scores: [Double] = []
     var x: [Float] = []
     var next = 0
-    /// All that were ever noted.
+    /// Number of rows recorded since the start.
     var noted = 0
     var verdict = Verdict(rows: 0, drift: nil, shareAbove: nil)
     var judged = 0
@@ -32,12 +32,13 @@ final class DriftMonitor: Sendable {
   private let columnNames: @Sendable (Int) -> String
   private let elements: Int
   let window: Int
-  /// Fewer say nothing.
+  /// Minimum number of rows for a comparison.
   static let leastRows = 50
   private static let mostValues = 1 << 24
   private static let pause: UInt32 = 2
 
-  /// - elements: of a row. - window: rows that are looked at, fewer of very wide ones.
+  /// - elements: Number of values in a row.
+  /// - window: Number of recent rows to compare. Very wide rows reduce it.
   init(_ calibration: Calibration?, elements: Int, window: Int, columnNames: @escaping @Sendable (Int) -> String) {
     self.calibration = calibration
     self.elements = elements
@@ -47,7 +48,7 @@ final class DriftMonitor: Sendable {
 
   var verdict: Verdict { state.withLock { $0.verdict } }
 
-  /// The newest scores, oldest first.
+  /// The most recent scores, oldest first.
   func recent(_ count: Int) -> [Double] {
     state.withLock { state in
       let order =
@@ -56,7 +57,7 @@ final class DriftMonitor: Sendable {
     }
   }
 
-  /// x (scores.count, elements), as the model sees it.
+  /// Records rows and their scores. x (scores.count, elements), in the model's scale.
   func note(_ scores: [Double], _ x: [Float]) {
     let keepsColumns = calibration?.columns != nil
     state.withLock { state in
@@ -75,7 +76,7 @@ final class DriftMonitor: Sendable {
     }
   }
 
-  /// Judges every few seconds, where rows have come.
+  /// Starts the thread that compares the recent rows every two seconds when new rows have arrived.
   func start() throws(Failure) {
     try Background.start("drift") { [self] in
       while !state.withLock({ $0.isOver }) {

@@ -5,16 +5,16 @@ import Kernels
 import Persistence
 import Training
 
-/// What requests need to know of the model, without the model, which belongs to its thread.
+/// The properties of the model that request handlers need. The model itself stays on its own thread.
 struct LoadedModel: Sendable {
   let decoder: RowDecoder
   let calibration: Calibration?
   let score: Score
   let draws: Int
   let latent: Int
-  /// Rows of the replays.
+  /// Number of rows in each replay.
   let replays: [Int]
-  /// The model's own, for samples.
+  /// The model's own seed, which is the default for new samples.
   let seed: UInt64
   let path: String
   let digest: String
@@ -31,7 +31,7 @@ struct LoadedModel: Sendable {
         size: settings.imageSize == 0 && shape.height == shape.width ? shape.height : settings.imageSize,
         channels: shape.channels)
     }
-    // A row may become many elements: what one request holds in memory stays bounded.
+    // One row may decode to many elements, so this bounds the memory of one request.
     decoder = RowDecoder(
       form: form, scaling: model.file.metadata.scaling, requirement: try model.configuration.dataRequirement,
       mostRows: max(1, min(configuration.mostRows, (1 << 24) / shape.elementCount)))
@@ -44,7 +44,7 @@ struct LoadedModel: Sendable {
     }
   }
 
-  /// Where scores are counted: at quantiles of the calibration, and at the threshold.
+  /// Bucket bounds for the histogram of scores: quantiles of the calibration scores and the threshold.
   var scoreBounds: [Double] {
     guard let calibration else { return [0.1, 0.3, 1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000] }
     let quantiles = [0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99].map { quantile($0, ofSorted: calibration.scores) }

@@ -2,7 +2,7 @@
 import Evaluation
 import Training
 
-/// A trained model, replayed as `score` replays it.
+/// Runs a trained model for the batcher with the same graphs as the `score` command.
 final class ModelReplayer: Replayer {
   private let scorer: RowScorer
   private let prior: PriorSampler
@@ -48,7 +48,7 @@ final class ModelReplayer: Replayer {
     }
   }
 
-  /// As `vae-dist sample` draws them.
+  /// Draws new samples as the `sample` command does.
   func sample(_ work: SampleWork) -> [Double] {
     let noise = PriorNoise(columns: scorer.noiseColumns, seed: work.seed, temperature: work.temperature).draw(
       work.count)

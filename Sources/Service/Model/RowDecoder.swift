@@ -2,14 +2,14 @@
 import Data
 import Kernels
 
-/// Rows as a model sees them.
+/// Rows in the form that the model takes.
 struct DecodedRows: Sendable {
   let count: Int
-  /// Scaled. (count, elements)
+  /// Scaled values. (count, elements)
   let x: [Float]
 }
 
-/// Turns the body of a request into rows, as files of such a content become rows: the same readers, scaling and checks.
+/// Decodes the body of a request into rows. It uses the same readers, scaling and checks as for data files.
 struct RowDecoder: Sendable {
   var form: ReceivedForm
   var scaling = Scaling.identity
@@ -21,7 +21,9 @@ struct RowDecoder: Sendable {
     ("image/png", .image), ("image/jpeg", .image),
   ]
 
-  /// - type: the content type of the body.
+  /// Decodes a request body. Throws an `HTTPError` when the body cannot be read or has the wrong shape or too many
+  /// rows.
+  /// - type: The content type of the body.
   func decode(_ body: [UInt8], type: String?) throws -> DecodedRows {
     let kind = try kind(type)
     let data: Dataset

@@ -1,6 +1,6 @@
 import Training
 
-/// All samples are the same: there is nothing that z could say.
+/// All samples are the same, so z has nothing to encode.
 struct ConstantData: Cause {
   func examine(_ symptoms: Symptoms) -> Finding? {
     guard symptoms.use.dataVariance == 0 else { return nil }

@@ -1,10 +1,12 @@
 import Training
 
-/// A way for a model to go wrong, and the signs that it is known by. One file each, one line in `Diagnosis.causes`.
+/// A possible cause of a poor model and the symptoms that indicate it. Each cause has its own file and one line in
+/// `Diagnosis.causes`.
 package protocol Cause: Sendable {
-  /// What is wrong, the evidence in numbers, and the setting to change; nil where there is no sign of it.
+  /// Returns the problem, the evidence in numbers and the setting to change, or nil if the symptoms do not indicate
+  /// this cause.
   func examine(_ symptoms: Symptoms) -> Finding?
-  /// Named only where no other cause is grave.
+  /// Whether this cause is reported only if no other cause has been found to be a serious problem.
   var isLastResort: Bool { get }
 }
 
@@ -12,17 +14,18 @@ extension Cause {
   package var isLastResort: Bool { false }
 }
 
+/// Determines why a model is poor from measured symptoms.
 package enum Diagnosis {
-  /// What stands earlier brings about what stands later: of findings equally grave, the cause comes before its effects.
+  /// All causes. A cause precedes its effects, so of equally serious findings the cause is listed first.
   package static let causes: [any Cause] = [
     ConstantData(), LossScaling(), HeavyKL(), MissingKL(), LateKL(), NoisyLikelihood(), FastLearning(), IgnoredLatent(),
     UnusedKL(), LaggingInference(), StuckVariance(), FlatReconstructions(), Overfitted(), OversizedLatent(),
   ]
 
-  /// Fewer samples tell nothing.
+  /// Minimum number of samples for a diagnosis.
   package static let leastSamples = 30
 
-  /// The gravest first; empty for a healthy model, and for one of which too few samples were seen.
+  /// Findings in descending order of severity; empty for a healthy model and for fewer than `leastSamples` samples.
   package static func findings(_ symptoms: Symptoms) -> [Finding] {
     guard symptoms.use.samples >= leastSamples else { return [] }
     var found = causes.filter { !$0.isLastResort }.compactMap { $0.examine(symptoms) }

@@ -1,7 +1,8 @@
 import Settings
 import Training
 
-/// Steps that were not finite again and again, or a collapse at ten times the rate that Adam is made for (1e-3: Kingma and Ba, 2015).
+/// The learning rate is too high: training was rolled back repeatedly because steps were not finite, or the posterior
+/// collapsed at ten times Adam's default rate of 1e-3 (Kingma and Ba, 2015) or more.
 struct FastLearning: Cause {
   private static let fastest = 0.01
 

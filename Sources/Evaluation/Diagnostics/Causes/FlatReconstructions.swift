@@ -1,8 +1,9 @@
 import Training
 
-/// Reconstructions hardly depend on the sample, so that the score is little more than the distance from the mean.
+/// Reconstructions hardly depend on the sample, so the score is little more than the distance from the mean of the
+/// data.
 ///
-/// One published benchmark's "VAE" column is the norm of x to a tenth of a point: a model that was never one.
+/// In one published benchmark, the "VAE" column agrees with the norm of x to a tenth of a percentage point.
 struct FlatReconstructions: Cause {
   private static let share = 0.05, correlation = 0.95
 

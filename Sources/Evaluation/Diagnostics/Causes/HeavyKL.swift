@@ -1,14 +1,14 @@
 import Training
 
-/// A KL that weighs more than 1 is not paid for by reconstruction that gains less than as many times its nats.
+/// The weight of the KL is above 1 and too few units remain active.
 ///
-/// Higgins et al., "beta-VAE", ICLR 2017, want fewer units for that; a collapse, or a quarter of them, is too few.
-/// Units that the data could not fill (`WideLatent`) do not count.
+/// A weight above 1 is meant to reduce the number of active units (Higgins et al., "beta-VAE", ICLR 2017). Too few
+/// means a collapse, or less than a quarter of the units that the data can fill (`WideLatent`).
 struct HeavyKL: Cause {
   private static let part = 4
 
   func examine(_ symptoms: Symptoms) -> Finding? {
-    // A mean has a cause of its own.
+    // A reconstruction loss that is a mean is reported by `LossScaling`.
     guard symptoms.hasWeight, symptoms.weight > 1, LossScaling().examine(symptoms) == nil else { return nil }
     let latent = symptoms.elbo.variancePerUnit.count
     let useful = min(latent, symptoms.spectrum?.components(holding: 0.95) ?? latent)

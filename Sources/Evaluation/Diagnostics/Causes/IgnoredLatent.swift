@@ -1,9 +1,9 @@
 import Settings
 import Training
 
-/// Nothing that z is changes what comes out of the decoder: a dead layer, or a decoder that does not read z.
+/// The output of the decoder does not depend on z, because of a dead layer or a decoder that does not read z.
 ///
-/// An objective that makes the posterior collapse is a cause of its own.
+/// A collapse that is caused by the objective is reported by other causes.
 struct IgnoredLatent: Cause {
   func examine(_ symptoms: Symptoms) -> Finding? {
     guard symptoms.isCollapsed, symptoms.weight <= 1, symptoms.isDeaf else { return nil }

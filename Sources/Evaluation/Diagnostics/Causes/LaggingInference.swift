@@ -1,11 +1,11 @@
 import Settings
 import Training
 
-/// A collapse that nothing else explains: training got stuck at it.
+/// The posterior collapsed for no other known reason: training stays in this local optimum.
 ///
-/// He et al., "Lagging inference networks and posterior collapse", ICLR 2019: while the encoder is behind, the KL is
-/// the cheaper term, and the decoder learns to do without. Bowman et al., 2016: let the KL come later; Kingma et al.,
-/// 2016: give each unit some nats free.
+/// While the encoder lags behind, reducing the KL is the easier way to reduce the loss, and the decoder learns to work
+/// without z (He et al., "Lagging inference networks and posterior collapse", ICLR 2019). Remedies are a warm-up of the
+/// KL (Bowman et al., 2016) and free bits for each unit (Kingma et al., 2016).
 struct LaggingInference: Cause {
   let isLastResort = true
 

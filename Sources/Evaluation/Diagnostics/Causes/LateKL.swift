@@ -1,9 +1,10 @@
 import Training
 
-/// Most of the training was warm-up: the model was never fitted to the objective that it is judged by.
+/// Beta was at its end value for only a small part of the training, so the model was hardly fitted to the final
+/// objective.
 ///
-/// Fu et al. (2019) give half of the steps to full weight, Sonderby et al. (2016) nine tenths; a fifth is little, a
-/// tenth none to speak of.
+/// Fu et al. (2019) train half of the steps at full weight, and Sonderby et al. (2016) nine tenths. A share below one
+/// fifth gives a warning, and a share below one tenth is a problem.
 struct LateKL: Cause {
   private static let little = 0.2, none = 0.1
 

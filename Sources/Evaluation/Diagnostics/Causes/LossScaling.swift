@@ -1,6 +1,6 @@
 import Training
 
-/// Reconstruction averaged over dimensions against a KL that is summed.
+/// The reconstruction loss is a mean over dimensions while the KL is a sum.
 struct LossScaling: Cause {
   func examine(_ symptoms: Symptoms) -> Finding? {
     var facts = symptoms.facts

@@ -1,9 +1,10 @@
 import Training
 
-/// The KL weighs little or nothing, and q(z) is nowhere near the prior: samples from the prior are not of the data.
+/// The weight of the KL is small or 0 and q(z) is far from the prior, so samples from the prior do not resemble the
+/// data.
 ///
-/// The KL's part that is not I(x; z) is KL(q(z) || p(z)) (Hoffman and Johnson, "ELBO surgery", 2016). Half a nat a unit
-/// is a standard deviation off by 1.8 or a mean off by 1.
+/// The mean KL is the sum of I(x; z) and KL(q(z) || p(z)) (Hoffman and Johnson, "ELBO surgery", 2016). A mismatch of
+/// half a nat per unit corresponds to a standard deviation of 1.8 or a mean of 1, compared with 1 and 0 in the prior.
 struct MissingKL: Cause {
   private static let mismatch = 0.5, lightest = 0.01
 

@@ -1,6 +1,6 @@
 import Training
 
-/// What the epochs showed, as long as the checkpoint remembers them.
+/// The model is overfitted according to the epoch history stored in the checkpoint.
 struct Overfitted: Cause {
   func examine(_ symptoms: Symptoms) -> Finding? {
     guard let training = symptoms.training else { return nil }

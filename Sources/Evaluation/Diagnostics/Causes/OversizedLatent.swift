@@ -1,6 +1,6 @@
 import Training
 
-/// More units than the data has directions, as far as the data shows.
+/// The latent has more units than the data has principal directions.
 struct OversizedLatent: Cause {
   func examine(_ symptoms: Symptoms) -> Finding? {
     guard let finding = WideLatent().examine(symptoms.facts) else { return nil }

@@ -1,10 +1,11 @@
 import Settings
 import Training
 
-/// The posterior's variance would leave the limits that it is held to.
+/// The variance of the posterior is at the limits of its allowed range.
 ///
-/// Inside them it is learned; a hundredth of all values at a limit is no accident. At the lower one samples are points,
-/// as an autoencoder's are; at the upper one the encoder has run away.
+/// The variance is learned within these limits, so more than 1 % of all values at a limit is not a coincidence. At the
+/// lower limit, samples of z are almost deterministic, as in a plain autoencoder. At the upper limit, the encoder has
+/// diverged.
 struct StuckVariance: Cause {
   private static let most = 0.01
 

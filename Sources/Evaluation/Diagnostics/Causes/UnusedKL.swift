@@ -1,9 +1,10 @@
 import Training
 
-/// z costs nats that it is not worth to the decoder.
+/// The KL of z is larger than the benefit of z to the decoder.
 ///
-/// What another sample's z costs a decoder that knows p(x | z) is at least I(x; z) (in sound models, three to five
-/// times the KL); half of the KL is beyond noise, and what is left of it only takes q(z) away from the prior.
+/// For a decoder that models p(x | z), the cost of decoding with the z of another sample is at least I(x; z). In sound
+/// models it is three to five times the KL. A cost below half of the KL is beyond noise, and the rest of the KL only
+/// moves q(z) away from the prior.
 struct UnusedKL: Cause {
   private static let part = 0.5, none = 0.1, least = 1.0
 

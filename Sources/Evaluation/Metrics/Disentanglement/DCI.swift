@@ -1,9 +1,11 @@
 import Foundation
 
-/// Whether each unit says something of one factor only (disentanglement), each factor is said by one unit only
-/// (completeness), and how well factors are known from units (informativeness): Eastwood and Williams, ICLR 2018.
-/// Importance is that of a `DecisionForest` on four fifths of the samples, informativeness its share of right answers
-/// on the rest, both means over factors.
+/// DCI scores (Eastwood and Williams, ICLR 2018). Disentanglement is high if each unit encodes only one factor,
+/// completeness is high if each factor is encoded by only one unit, and informativeness is high if the units predict
+/// the factors well.
+///
+/// The importance of units is that of a `DecisionForest` trained on four fifths of the samples. Informativeness is its
+/// accuracy on the remaining fifth, averaged over factors.
 package struct DCI: Sendable, Equatable {
   package let disentanglement: Double
   package let completeness: Double
@@ -13,14 +15,14 @@ package struct DCI: Sendable, Equatable {
     self.init(codes.names.indices.map { DCI.importance(codes, of: $0, seed: seed) })
   }
 
-  /// - factors: `importance` of each.
+  /// - factors: The result of `importance` for each factor.
   init(_ factors: [[Double]]) {
     self.init(
       importance: factors.map { $0.dropLast() },
       informativeness: factors.reduce(0) { $0 + ($1.last ?? 0) } / Double(max(1, factors.count)))
   }
 
-  /// Of a factor: the importance of each unit, and then the share of right answers.
+  /// The importance of each unit for one factor, followed by the accuracy of the prediction.
   static func importance(_ codes: FactorizedCodes, of factor: Int, seed: UInt64) -> [Double] {
     let train = (0..<codes.count).filter { $0 % 5 != 4 }, test = (0..<codes.count).filter { $0 % 5 == 4 }
     let forest = DecisionForest(
@@ -32,7 +34,7 @@ package struct DCI: Sendable, Equatable {
     return forest.importance + [Double(hits) / Double(max(1, test.count))]
   }
 
-  /// - importance: of each factor, over units.
+  /// - importance: For each factor, the importance of each unit.
   init(importance: [[Double]], informativeness: Double) {
     let units = importance.first?.count ?? 0
     let rows = (0..<units).map { unit in importance.map { $0[unit] } }
@@ -44,7 +46,7 @@ package struct DCI: Sendable, Equatable {
     self.informativeness = informativeness
   }
 
-  /// Of shares of a whole, 1 where all are equal.
+  /// Entropy of the normalized values, relative to that of a uniform distribution.
   private static func entropy(_ values: [Double]) -> Double {
     let sum = values.reduce(0, +)
     guard sum > 0, values.count > 1 else { return 0 }

@@ -1,16 +1,16 @@
 import Kernels
 
-/// Classification trees on bootstrap samples, each split the one that takes most of the Gini impurity: Breiman, "Random
-/// forests", 2001, with all features at every split, so that a feature counts for what it knows and not for what others
-/// were kept from saying.
+/// A forest of classification trees on bootstrap samples (Breiman, "Random forests", 2001). Each split is the one with
+/// the largest decrease in Gini impurity. All features are considered at every split, so that the importance of a
+/// feature does not depend on which other features were excluded by chance.
 struct DecisionForest {
   private static let trees = 10
   private static let mostDepth = 12
   private static let leastLeaf = 5
-  /// Features are known by quantile: as many steps as a byte holds are more than any factor has.
+  /// Number of quantile steps that features are discretized to. They fit in a byte and are more than any factor needs.
   private static let steps = 128
 
-  /// Share of the impurity that the splits of each feature took; sums to 1, or to 0 where nothing was split.
+  /// Each feature's share of the total impurity decrease. The shares sum to 1, or to 0 if nothing was split.
   let importance: [Double]
   private let forest: [Tree]
   private let edges: [[Float]]
@@ -18,16 +18,18 @@ struct DecisionForest {
 
   private struct Node {
     var feature = -1
-    /// To the left where the feature's step is at most this.
+    /// Rows go to the left child if the feature's step is at most this value.
     var step: UInt8 = 0
-    /// Place of the left child; the right one follows it.
+    /// Index of the left child. The right child follows it.
     var child = 0
     var majority = 0
   }
 
   private struct Tree { var nodes: [Node] = [] }
 
-  /// - features: (rows, width). - labels: 0..<classes, of each row.
+  /// Trains the forest.
+  /// - features: The features of each row. (rows, width)
+  /// - labels: The class of each row, in 0..<classes.
   init(_ features: [Float], width: Int, labels: [Int], classes: Int, seed: UInt64) {
     let rows = labels.count
     let edges = (0..<width).map { feature in
@@ -45,7 +47,7 @@ struct DecisionForest {
     self.classes = classes
   }
 
-  /// How many edges lie below: by bisection.
+  /// The number of edges below a value, found by bisection.
   private static func step(of value: Float, _ edges: [Float]) -> UInt8 {
     var low = 0, high = edges.count
     while low < high {
@@ -55,7 +57,7 @@ struct DecisionForest {
     return UInt8(low)
   }
 
-  /// The class that most trees say.
+  /// The class that most trees predict.
   func classify(_ row: ArraySlice<Float>) -> Int {
     let steps = zip(row, edges).map { Self.step(of: $0, $1) }
     var votes = [Int](repeating: 0, count: classes)
@@ -67,9 +69,9 @@ struct DecisionForest {
     return votes.indices.max { (votes[$0], $1) < (votes[$1], $0) } ?? 0
   }
 
-  /// A training set that trees grow on.
+  /// The training set and the importances accumulated while trees grow.
   private struct Growth {
-    /// (rows, width)
+    /// Discretized features. (rows, width)
     let steps: [UInt8]
     let width: Int
     let labels: [Int]
@@ -105,7 +107,7 @@ struct DecisionForest {
       return tree
     }
 
-    /// The split that takes most impurity, counted in rows; nil where none takes any.
+    /// The split with the largest impurity decrease, in units of rows; nil if no split decreases the impurity.
     private func split(_ rows: [Int], _ counts: [Int]) -> (feature: Int, step: UInt8, gain: Double)? {
       let n = rows.count
       guard n >= 2 * leastLeaf, !counts.contains(n) else { return nil }
@@ -113,7 +115,7 @@ struct DecisionForest {
       var best: (feature: Int, step: UInt8, gain: Double)?
       var starts = [Int](repeating: 0, count: DecisionForest.steps + 1), sorted = [Int](repeating: 0, count: n)
       for feature in 0..<width {
-        // Rows in the order of their step, by counting.
+        // Counting sort of the rows by step.
         for step in starts.indices { starts[step] = 0 }
         for row in rows { starts[Int(steps[row * width + feature]) + 1] += 1 }
         for step in 1..<starts.count { starts[step] += starts[step - 1] }

@@ -3,9 +3,9 @@ import Data
 import Kernels
 import Persistence
 
-/// How far units and factors go together one by one, of data that says what each sample was made from.
+/// Disentanglement metrics for data that records the factors each sample was generated from.
 package struct DisentanglementReport: Sendable, Equatable {
-  /// Samples that count at most.
+  /// Maximum number of samples used.
   package static let most = 10_000
 
   package var samples: Int
@@ -14,8 +14,8 @@ package struct DisentanglementReport: Sendable, Equatable {
   package var dci: DCI
   package var scores: FixedFactorScores
 
-  /// nil where nothing is known of factors, or there are fewer than 100 samples. Collective: ranks share the metrics,
-  /// and the factors of DCI.
+  /// Computes the metrics, or returns nil if the data has fewer than two varying factors or there are fewer than 100
+  /// samples. The metrics, and the factors of DCI, are divided among the ranks. This call is collective.
   package init?(
     _ posteriors: Posteriors, _ data: Dataset, activeVariance: Double, seed: UInt64, _ communicator: Communicator
   ) throws(Failure) {

@@ -2,9 +2,9 @@ import Data
 import Kernels
 import Training
 
-/// Codes of samples beside the factors that these were made from.
+/// Latent codes of samples and the factors that the samples were generated from.
 package struct FactorizedCodes: Sendable {
-  /// Of more units, those that vary most count.
+  /// Maximum number of units. If there are more, those with the largest variance are used.
   private static let mostUnits = 128
 
   package let count: Int
@@ -12,12 +12,13 @@ package struct FactorizedCodes: Sendable {
   /// (count, units)
   package let mu: [Float]
   package let names: [String]
-  /// Whole numbers from 0. (count, names.count)
+  /// Factor values, integers from 0. (count, names.count)
   private let values: [Int]
-  /// How many values each factor can have: one more than the largest.
+  /// Number of possible values of each factor: one more than the largest value.
   package let sizes: [Int]
 
-  /// nil where the data does not say what it was made from, or says too little.
+  /// Returns nil if the data does not record its factors, fewer than two of them vary, or there are fewer than 100
+  /// samples.
   package init?(_ posteriors: Posteriors, _ data: Dataset) {
     guard let names = data.factorNames, posteriors.count >= 100 else { return nil }
     let factors = posteriors.indices.flatMap { data.factors(of: $0..<$0 + 1) }
@@ -25,7 +26,9 @@ package struct FactorizedCodes: Sendable {
     if self.names.count < 2 { return nil }
   }
 
-  /// - mu: (count, units). - factors: (count, names.count); one that does not vary is left out.
+  /// Creates codes. Factors that do not vary are left out.
+  /// - mu: Latent codes. (count, units)
+  /// - factors: Factor values. (count, names.count)
   package init(mu: [Float], units: Int, factors: [Int], names: [String]) {
     let count = mu.count / units
     precondition(factors.count == count * names.count, "\(factors.count) factors for \(count) codes")
@@ -42,13 +45,13 @@ package struct FactorizedCodes: Sendable {
     }
   }
 
-  /// What sample i has for a factor.
+  /// The value of a factor for sample i.
   func value(_ i: Int, _ factor: Int) -> Int { values[i * names.count + factor] }
 
   func unit(_ j: Int) -> [Float] { (0..<count).map { mu[$0 * units + j] } }
 }
 
-/// Whole numbers one after the other, the same for the same seed and purpose.
+/// A sequence of random integers that is determined by seed and purpose.
 struct KeyedDraws {
   private let generator: KeyedGenerator
   private var drawn: UInt32 = 0

@@ -1,19 +1,21 @@
 import Foundation
 
-/// Scores that ask which factor was held fixed among samples, of batches drawn from those that there are.
+/// Disentanglement scores that test whether the factor that was held fixed in a batch of samples can be recognized.
+/// Batches are drawn from the given samples.
 package struct FixedFactorScores: Sendable, Equatable {
-  /// Share of right answers of a linear classifier on the mean |mu - mu'| of 64 pairs that share a factor: Higgins et
-  /// al., "beta-VAE", ICLR 2017.
+  /// Accuracy of a linear classifier on the mean of |mu - mu'| over 64 pairs that share the value of one factor
+  /// (Higgins et al., "beta-VAE", ICLR 2017).
   package let betaVAE: Double
-  /// Of a vote of the unit that varies least, relative to all samples, among 64 samples that share a factor's value: Kim
-  /// and Mnih, "Disentangling by factorising", ICML 2018. Units that are not active do not vote.
+  /// Accuracy of a majority vote by the unit with the smallest variance, relative to all samples, among 64 samples that
+  /// share the value of one factor (Kim and Mnih, "Disentangling by factorising", ICML 2018). Inactive units are
+  /// excluded.
   package let factorVAE: Double
 
   private static let batch = 64
   private static let training = 1_000
   private static let testing = 500
 
-  /// Samples by factor and value.
+  /// Indices of the samples by factor and value.
   private static func groups(_ codes: FactorizedCodes) -> [[[Int]]] {
     codes.names.indices.map { factor in
       var groups = [[Int]](repeating: [], count: codes.sizes[factor])
@@ -51,7 +53,7 @@ package struct FixedFactorScores: Sendable, Equatable {
     let active = variances.indices.filter { variances[$0] > activeVariance }
     guard !active.isEmpty else { return 0 }
     var draws = KeyedDraws(seed: seed, "FactorVAE score")
-    /// The unit that varies least while a factor is fixed.
+    /// Draws a batch with one fixed factor and returns the unit with the smallest relative variance.
     func vote() -> (unit: Int, factor: Int) {
       let factor = draws.next(below: codes.names.count)
       let group = groups[factor][codes.value(draws.next(below: codes.count), factor)]
@@ -77,7 +79,7 @@ package struct FixedFactorScores: Sendable, Equatable {
   }
 }
 
-/// Softmax regression on standardised features, by gradient descent with momentum from zero.
+/// Softmax regression on standardized features, trained by gradient descent with momentum from zero weights.
 struct LinearClassifier {
   private static let steps = 400
   private static let rate = 0.3
@@ -85,10 +87,10 @@ struct LinearClassifier {
 
   private let mean: [Double]
   private let scale: [Double]
-  /// (classes, features + 1), the constant last.
+  /// Weights of shape (classes, features + 1). The last column is the bias.
   private var weights: [[Double]]
 
-  /// - points: of each row, its features.
+  /// - points: The features of each row.
   init(_ points: [[Double]], labels: [Int], classes: Int) {
     let n = Double(points.count), width = points.first?.count ?? 0
     let mean = (0..<width).map { j in points.reduce(0) { $0 + $1[j] } / n }

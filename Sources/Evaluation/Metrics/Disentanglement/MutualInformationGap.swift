@@ -1,11 +1,12 @@
 import Foundation
 
-/// How much more the best unit knows of a factor than the second best, as a share of what there is to know: Chen et al.,
-/// "Isolating sources of disentanglement in VAEs", NeurIPS 2018. Mutual information is that of counts in 20 bins of
-/// equal width of each unit's mu, as Locatello et al. (ICML 2019) have it.
+/// The mutual information gap: for each factor, the difference between the largest and second largest mutual
+/// information with a unit, divided by the entropy of the factor (Chen et al., "Isolating sources of disentanglement in
+/// VAEs", NeurIPS 2018). Mutual information is estimated with mu of each unit in 20 bins of equal width, as in
+/// Locatello et al. (ICML 2019).
 package struct MutualInformationGap: Sendable, Equatable {
   package static let bins = 20
-  /// Of each factor.
+  /// The gap of each factor.
   package let gaps: [Double]
   package var mean: Double { gaps.reduce(0, +) / Double(max(1, gaps.count)) }
 
@@ -15,7 +16,7 @@ package struct MutualInformationGap: Sendable, Equatable {
       let values = (0..<codes.count).map { codes.value($0, factor) }
       let size = codes.sizes[factor]
       let information = binned.map { Self.information($0, Self.bins, values, size) }.sorted(by: >)
-      // What a factor knows of itself is its entropy.
+      // The mutual information of a factor with itself is its entropy.
       let entropy = Self.information(values, size, values, size)
       return ((information.first ?? 0) - (information.count > 1 ? information[1] : 0)) / entropy
     }
@@ -26,7 +27,7 @@ package struct MutualInformationGap: Sendable, Equatable {
     return values.map { width > 0 ? min(bins - 1, Int((Double($0) - low) / width)) : 0 }
   }
 
-  /// I(a; b) of whole numbers, nats.
+  /// Mutual information I(a; b) of two lists of integers, nats.
   static func information(_ a: [Int], _ sizeOfA: Int, _ b: [Int], _ sizeOfB: Int) -> Double {
     var joint = [Int](repeating: 0, count: sizeOfA * sizeOfB)
     var ofA = [Int](repeating: 0, count: sizeOfA), ofB = [Int](repeating: 0, count: sizeOfB)
