@@ -118,7 +118,7 @@ extension CommandTests {
       let plain = scratch.path + "/plain", shapes = scratch.path + "/shapes"
       try train(plain, ["--max-steps", "1"])
       let untold = try run(["sample", plain, "--class", "1"])
-      #expect(untold.status == 64 && untold.count(of: "told no classes") == 1, "\(untold.errors)")
+      #expect(untold.status == 64 && untold.count(of: "not conditioned on classes") == 1, "\(untold.errors)")
       try train(
         shapes, ["--data", "shapes:200", "--set", "model.condition=attributes", "--max-steps", "2", "--seed", "3"])
       #expect(try json(["sample", shapes, "-n", "5"])["output"] is String)
