@@ -1,4 +1,4 @@
-/// A model in words that other programs know: operators of ONNX, opset 17, in order, each with one result.
+/// A model as a list of ONNX operators (opset 17) in execution order. Each operator has one result.
 package struct PortableGraph: Sendable, Equatable {
   package var inputs: [Port] = []
   package var outputs: [Port] = []
@@ -7,7 +7,7 @@ package struct PortableGraph: Sendable, Equatable {
 
   package init() {}
 
-  /// What goes in or comes out: float32 or flags. (batch, extents...), the batch as long as one likes
+  /// An input or output of the graph: float32 numbers or flags of shape (batch, extents...). The batch size is free.
   package struct Port: Sendable, Equatable {
     package var name: String
     package var extents: [Int]
@@ -20,7 +20,7 @@ package struct PortableGraph: Sendable, Equatable {
 
   package struct Node: Sendable, Equatable {
     package var operation: String
-    /// "": one that is left out.
+    /// Names of the inputs. An empty name stands for an omitted input.
     package var inputs: [String]
     package var output: String
     package var attributes: [String: Attribute]
@@ -39,7 +39,7 @@ package struct PortableGraph: Sendable, Equatable {
 
   package struct Constant: Sendable, Equatable {
     package var name: String
-    /// []: a scalar.
+    /// Shape of the constant; empty for a scalar.
     package var extents: [Int]
     package var numbers: Numbers
 
