@@ -111,7 +111,7 @@ final class ConvolutionMap {
     boxes = weightBoxes
   }
 
-  /// Number of pairs of a small pixel and a tap whose position lies inside the large image, along one axis.
+  /// Number of pairs of a small pixel and a tap that lies inside the large image, along one axis.
   private func met(_ small: Int, _ large: Int) -> Int {
     (0..<window.kernel).reduce(0) { $0 + seeing($1, small, large).count }
   }
@@ -249,7 +249,7 @@ final class ConvolutionMap {
     }
   }
 
-  /// For every pixel of the large image: the segments of the small image whose windows contain it.
+  /// For every pixel of the large image: the segments of small pixels with a window that contains it.
   private var adjointTable: Table {
     Table(large) { row, column, found in
       for ky in (0..<window.kernel).reversed() {
@@ -267,7 +267,7 @@ final class ConvolutionMap {
     }
   }
 
-  /// The pixels of the small image, along one axis, whose tap k lies inside the large image.
+  /// The range of small pixels, along one axis, with tap k inside the large image.
   private func seeing(_ k: Int, _ small: Int, _ large: Int) -> Range<Int> {
     let first = max(0, (window.padding - k + window.stride - 1) / window.stride)
     let room = large - 1 + window.padding - k
@@ -275,7 +275,7 @@ final class ConvolutionMap {
     return first..<max(first, last + 1)
   }
 
-  /// Blocks of rows of the weights, each with the small pixels for which its taps lie inside the large image.
+  /// Blocks of rows of the weights, each with the range of small pixels that have these taps inside the large image.
   ///
   /// A box contains one tap. With few channels, it contains several taps of a window row that lie inside the large
   /// image for the same range of columns.

@@ -125,7 +125,7 @@ package final class Graph {
       dependsOnSamples: inputs.contains { entries[$0.index].dependsOnSamples })
   }
 
-  /// A tensor whose elements all have the same constant value.
+  /// A constant tensor with the same value in every element.
   package func constant(_ value: Float, _ shape: Shape = [1]) -> Tensor {
     let tensor = add(shape, .arena, needsGradient: false, dependsOnSamples: false)
     constants.append((tensor.index, value))
@@ -155,7 +155,7 @@ package final class Graph {
 
   package func needsGradient(_ tensor: Tensor) -> Bool { entries[tensor.index].needsGradient }
 
-  /// Traps if the tensor needs a gradient, for inputs for which an operation computes no gradient.
+  /// Traps if the tensor needs a gradient. Operations call this for inputs that they do not differentiate.
   func requireConstant(_ tensor: Tensor, _ role: String) {
     precondition(
       !needsGradient(tensor), "\(role) \(tensor.shape) would need a gradient, and the operation computes none for it")

@@ -1,6 +1,6 @@
 /// Repeated draws of noise for the same inputs. Values that do not depend on the noise are computed only once.
 extension Graph {
-  /// The operations whose results depend on drawn noise.
+  /// The operations that depend on drawn noise.
   var drawnOperations: [Int] {
     var tensors = Set<Int>()
     return operations.indices.filter { i in

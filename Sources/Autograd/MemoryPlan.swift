@@ -1,4 +1,4 @@
-/// Places buffers in one arena. Buffers whose lifetimes do not overlap may share memory.
+/// Places buffers in one arena. Buffers may share memory if their lifetimes do not overlap.
 struct MemoryPlan {
   private struct Item {
     let index: Int

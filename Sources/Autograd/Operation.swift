@@ -10,10 +10,10 @@ package protocol Operation {
   /// The memory of a tensor that is not listed may be overwritten.
   var inputs: [Tensor] { get }
   var outputs: [Tensor] { get }
-  /// Scratch tensors whose values must last from forward to backward. A scratch tensor that no operation lists keeps
-  /// its memory during the whole replay.
+  /// Scratch tensors that must keep their values from forward to backward. A scratch tensor that no operation lists
+  /// keeps its memory during the whole replay.
   var kept: [Tensor] { get }
-  /// Scratch tensors whose values are needed only during one call.
+  /// Scratch tensors that are needed only during one call.
   var workspace: [Tensor] { get }
   /// Multiply-adds of the forward matrix products for the whole microbatch. Other arithmetic is not counted.
   var multiplyAdds: Int { get }

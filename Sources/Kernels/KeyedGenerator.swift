@@ -74,8 +74,8 @@ package struct KeyedGenerator: Sendable {
 ///
 /// The permutation is a Feistel network on the smallest even number of bits that covers `count`. It is repeated until
 /// the result is less than `count` (cycle walking: Black and Rogaway, CT-RSA 2002), which takes fewer than four
-/// iterations on average. For up to 16 indices, for which a Feistel network shuffles poorly, a random permutation is
-/// drawn and stored in one word.
+/// iterations on average. A Feistel network shuffles poorly on very few bits. For up to 16 indices, a random
+/// permutation is therefore drawn and stored in one word.
 package struct KeyedPermutation: Sendable {
   package let count: Int
   private let halfBits: UInt64

@@ -99,8 +99,8 @@ private struct OneDNN {
   static func load() -> OneDNN? {
     for name in ["libdnnl.so.3", "libdnnl.so.2"] {
       guard let library = dlopen(name, RTLD_LAZY | RTLD_LOCAL) else { continue }
-      // A build whose number of threads cannot be set (such as one for TBB) is not used, because every rank would use
-      // all cores.
+      // Builds without a function that sets the number of threads (such as those for TBB) are not used, because every
+      // rank would then use all cores.
       guard let gemm = dlsym(library, "dnnl_sgemm"), let threads = dlsym(library, "omp_set_num_threads"),
         let version = dlsym(library, "dnnl_version"), let isa = dlsym(library, "dnnl_get_effective_cpu_isa")
       else { continue }

@@ -9,7 +9,7 @@ package struct TorchLayout: Equatable, Sendable {
   package let extents: [Int]
   /// The axes in memory, in the order of the file.
   package let order: [Int]
-  /// Number of values at the end of each row (outermost axis) whose order is the same in files and in memory.
+  /// Number of values at the end of each row (outermost axis) that have the same order in files and in memory.
   package let tail: Int
   /// The shape in the file, where some axes are merged.
   package let shape: [Int]

@@ -5,7 +5,7 @@ import Kernels
 import Settings
 import VAE
 
-// Enumerations for keys whose choices are not in a registry.
+// Enumerations for keys that do not choose from a registry.
 
 /// How values are scaled for the likelihood.
 package enum Scale: String, CaseIterable, Sendable { case auto, none, unit, minmax, standardize }

@@ -1,6 +1,6 @@
 extension Configuration {
   /// Messages about settings that have no effect because their model, prior, likelihood or optimiser is not chosen.
-  /// There is one sentence for each such key whose value differs from that of the preset.
+  /// There is one sentence for each such key that differs from the preset.
   package var settingsWithoutEffect: [String] {
     var preset = Configuration(schema)
     try? preset.apply(preset: self.preset)

@@ -20,7 +20,7 @@ package struct PortableGraph: Sendable, Equatable {
 
   package struct Node: Sendable, Equatable {
     package var operation: String
-    /// Names of the inputs. An empty name stands for an omitted input.
+    /// Names of the inputs. An empty name means that the input is omitted.
     package var inputs: [String]
     package var output: String
     package var attributes: [String: Attribute]

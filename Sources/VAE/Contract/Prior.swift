@@ -3,8 +3,8 @@ import Kernels
 import Layers
 import Settings
 
-/// A choice of `model.prior`. It provides p(z), or p(z | y) of a conditional model, for the latents whose prior the
-/// model does not define itself. Each prior has its own file in Priors/.
+/// A choice of `model.prior`. It provides p(z), or p(z | y) of a conditional model, for all latents that have no prior
+/// of their own in the model. Each prior has its own file in Priors/.
 package protocol Prior: Sendable {
   /// Returns the distribution. Its parameters are recorded in `scope` when they are first needed.
   ///

@@ -36,7 +36,7 @@ package struct Penalty {
 /// them. A derived tensor is recorded when it is first read, after the operations of the model.
 package final class Trace {
   package let scope: ParameterScope
-  /// The prior chosen by `model.prior`, for latents whose prior the model does not define itself.
+  /// The prior chosen by `model.prior`, for latents that have no prior of their own in the model.
   package let prior: any Prior
   private let source: (String) -> LatentSource
   package private(set) var latents: [Latent] = []

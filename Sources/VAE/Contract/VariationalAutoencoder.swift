@@ -249,7 +249,7 @@ private struct Recording {
     Trace(in: scope, prior: prior, source: source)
   }
 
-  /// The input of the encoder: x, with missing values handled as `missing` says.
+  /// The input of the encoder: x, after missing values are handled according to `missing`.
   func seen(_ x: Tensor, _ missing: MissingValues) -> Tensor {
     missing == .none ? x : graph.observed(x, masked: missing == .masked)
   }

@@ -1,6 +1,6 @@
 import Kernels
 
-/// y = max(x, floor). A unit whose KL is below the floor has a constant penalty and gets no gradient.
+/// y = max(x, floor). If the KL of a unit is below the floor, its penalty is constant and its gradient is 0.
 ///
 /// The floor applies to each sample and unit. Kingma et al. (2016) use the minibatch mean instead, which would make the
 /// result depend on the batch.

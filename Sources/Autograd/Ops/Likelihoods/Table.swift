@@ -12,7 +12,7 @@ package struct TableLayout: Sendable, Equatable {
   }
 }
 
-/// loss_i = -sum_c log p(x_ic | location_ic) in nats, over the columns c whose value is present. Numbers have the
+/// loss_i = -sum_c log p(x_ic | location_ic) in nats, over the columns c with a present value. Numbers have the
 /// distribution N(location, sigma_c^2), and categories have the probabilities softmax(location). x, location
 /// (batch, n). raw (numbers), or (1) if all numbers share one sigma, contains log sigma before its soft floor.
 struct TableNegativeLogLikelihood: Operation {

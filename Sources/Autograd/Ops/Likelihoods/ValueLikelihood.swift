@@ -1,7 +1,7 @@
 import Kernels
 
-/// Likelihoods whose values are independent given the location. The location has `arity` contiguous numbers for each
-/// value.
+/// Likelihoods that treat the values as independent given the location. The location has `arity` contiguous numbers for
+/// each value.
 package enum ValueLikelihood: Sendable, CaseIterable {
   /// The location contains logits.
   case bernoulli, continuousBernoulli
@@ -26,7 +26,7 @@ package enum ValueLikelihood: Sendable, CaseIterable {
   }
 }
 
-/// Likelihoods whose kernel computes value and gradient together.
+/// Likelihoods with a kernel that computes value and gradient together.
 package enum FusedLikelihood: Sendable, CaseIterable {
   case continuousBernoulli, gaussianPixel, gaussianOptimal, discretizedLogistic
 
