@@ -146,6 +146,7 @@ package final class Graph {
   /// Allocates a tensor that is not differentiated, for values that forward keeps for backward and for random draws.
   package func scratch(_ shape: Shape) -> Tensor { add(shape, .arena, needsGradient: false, dependsOnSamples: true) }
 
+  /// Appends an operation to the graph.
   package func record(_ operation: some Operation) {
     precondition(valueTable == nil, "recording \(type(of: operation).name) into a finalized graph")
     operations.append(operation)
@@ -307,6 +308,7 @@ package final class Graph {
   package subscript(_ tensor: Tensor) -> UnsafeMutablePointer<Float> { memory[tensor] }
   /// The values of a tensor that only some graphs have.
   package subscript(_ tensor: Tensor?) -> UnsafeMutablePointer<Float>? { tensor.map { memory[$0] } }
+  /// The gradient of a tensor after a backward replay; nil if the tensor has none.
   package func gradient(_ tensor: Tensor) -> UnsafeMutablePointer<Float>? { memory.gradient(tensor) }
 
   /// Computes all values of a graph that has no noise operations. Noise that is passed as an input is used with full

@@ -34,10 +34,12 @@ package final class Activity: Sendable {
   /// Adds `count` to the completed work of the innermost activity.
   package static func advance(by count: Int = 1) { Activity.count.add(count, ordering: .relaxed) }
 
+  /// The innermost running activity and its completed work; nil if none is running.
   package static var current: (activity: Activity, done: Int)? {
     running.withLock { $0.last }.map { (activity: $0, done: count.load(ordering: .relaxed)) }
   }
 
+  /// Sets the listener that is called whenever an activity begins.
   package static func listen(_ began: @escaping @Sendable () -> Void) {
     listener.withLock { $0 = Listener(hear: began) }
   }

@@ -52,6 +52,7 @@ package struct KeyedGenerator: Sendable {
     name.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
   }
 
+  /// One block of Philox4x32-10.
   package static func philox(counter: (UInt32, UInt32, UInt32, UInt32), key: (UInt32, UInt32)) -> (
     UInt32, UInt32, UInt32, UInt32
   ) {
@@ -83,6 +84,7 @@ package struct KeyedPermutation: Sendable {
   /// The permutation of up to sixteen indices, with four bits for each.
   private let drawn: UInt64
 
+  /// Chooses a permutation of 0..<count from the generator's key, the epoch and the part.
   package init(count: Int, generator: KeyedGenerator, epoch: UInt32, part: UInt32) {
     self.count = count
     var half: UInt64 = 1

@@ -6,6 +6,7 @@ import Glibc
 /// The bits of a product depend on the library, on its kernels for the CPU, on the number of rows and on the number of
 /// threads. All of these are fixed for a run, and ranks compare them before the first step.
 package enum Products {
+  /// The library that computes the products: `train.products`.
   package enum Library: String, CaseIterable, Sendable {
     /// oneDNN if it can be loaded, otherwise OpenBLAS.
     case auto

@@ -199,6 +199,7 @@ package struct ParameterScope {
     ParameterScope(graph: graph, store: store, path: path.isEmpty ? name : "\(path).\(name)")
   }
 
+  /// Declares a learned parameter of this scope, or returns the existing one, and adds it to the graph.
   package func parameter(
     _ name: String, _ shape: Shape, _ initialization: Initialization, layout: TorchLayout? = nil
   ) -> Tensor {

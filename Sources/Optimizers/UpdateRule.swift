@@ -30,6 +30,7 @@ package struct UpdateMemory {
   }
 }
 
+/// The numbers of one update.
 package struct UpdateStep {
   /// Learning rate.
   package let rate: Double

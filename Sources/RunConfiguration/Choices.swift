@@ -13,6 +13,7 @@ package enum Scale: String, CaseIterable, Sendable { case auto, none, unit, minm
 package enum ColumnKind: String, CaseIterable, Sendable { case numbers, mixed }
 /// Whether grey values are binarised: never, or with new draws in each epoch, where the value is the probability of 1.
 package enum Binarization: String, CaseIterable, Sendable { case none, dynamic }
+/// The schedule of beta, the weight of the KL: `objective.beta.schedule`.
 package enum BetaShape: String, CaseIterable, Sendable {
   case constant, linear, cyclical, sigmoid
   /// Schedules that adapt beta to the state of training (`BetaControl`).

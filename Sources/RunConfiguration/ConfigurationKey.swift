@@ -21,6 +21,7 @@ package struct ConfigurationKey: Sendable {
         "train.init_from", "train.init_partial",
       ].contains(path)
   }
+  /// The environment variable of the key, such as VAE_DIST_MODEL_LATENT for `model.latent`.
   package var environmentName: String {
     "VAE_DIST_" + path.uppercased().map { $0 == "." ? "_" : String($0) }.joined()
   }

@@ -138,6 +138,7 @@ extension Configuration {
       hint: near.map { "did you mean \($0)?" } ?? "`vae-dist train --print-config` lists all keys")
   }
 
+  /// Applies the values of a preset. Throws if there is no such preset.
   package mutating func apply(preset name: String) throws(Failure) {
     guard let preset = ConfigurationSchema.presets.first(where: { $0.name == name }) else {
       let names = ConfigurationSchema.presets.map(\.name)

@@ -48,6 +48,7 @@ package final class ConfigurationSchema: Sendable, Equatable {
 
   package static func == (a: ConfigurationSchema, b: ConfigurationSchema) -> Bool { a === b }
 
+  /// The key with this path; nil if there is none.
   package func find(_ path: String) -> ConfigurationKey? { byPath[path] }
 
   /// The keys as the Markdown table of docs/reference/options.md.

@@ -31,6 +31,7 @@ package struct Registry<Known, Product>: Sendable {
 
   package var names: [String] { members.map(\.name) }
 
+  /// Makes the member of this name. Throws if the registry has no such member.
   package func make(_ name: String, _ known: Known) throws(Failure) -> Product {
     guard let member = members.first(where: { $0.name == name }) else {
       throw Failure(

@@ -18,6 +18,7 @@ package struct PortableGraph: Sendable, Equatable {
     }
   }
 
+  /// One ONNX operator with its inputs, its result and its attributes.
   package struct Node: Sendable, Equatable {
     package var operation: String
     /// Names of the inputs. An empty name means that the input is omitted.
@@ -37,6 +38,7 @@ package struct PortableGraph: Sendable, Equatable {
     case text(String)
   }
 
+  /// A constant of the graph: a parameter, or numbers that an operator needs.
   package struct Constant: Sendable, Equatable {
     package var name: String
     /// Shape of the constant; empty for a scalar.

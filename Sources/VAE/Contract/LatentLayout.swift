@@ -4,6 +4,7 @@ import Kernels
 /// Name, kind and columns of one group of latents. Pictures, metrics and exports read it and reject groups that they do
 /// not support.
 package struct LatentGroup: Sendable, Equatable {
+  /// The arrangement of the units of a group.
   package enum Kind: Sendable, Equatable {
     /// Units without a spatial arrangement.
     case vector
@@ -50,8 +51,11 @@ package struct LatentLayout: Sendable, Equatable {
     }
   }
 
+  /// Number of units of all groups.
   package var units: Int { groups.last?.units.upperBound ?? 0 }
+  /// Number of columns of the KL, over all groups.
   package var rates: Int { groups.last?.rates.upperBound ?? 0 }
+  /// Number of noise columns that a draw of all groups from their priors needs.
   package var noiseColumns: Int { groups.last?.noise.upperBound ?? 0 }
 
   /// Whether every posterior is a diagonal Gaussian.
