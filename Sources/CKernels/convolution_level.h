@@ -1,5 +1,5 @@
-// Convolution tiles for one CPU level. convolution.c includes this file with W (floats per vector), P
-// (pixels per tile), TARGET and NAME(x) defined. A tile keeps P pixels x 2 W channels in registers.
+// Convolution tiles for one CPU level. convolution.c includes this file with W (floats per vector),
+// P (pixels per tile), TARGET and NAME(x) defined. A tile keeps P pixels x 2 W channels in registers.
 
 typedef float NAME(vector) __attribute__((vector_size(W * 4), aligned(4)));
 typedef int32_t NAME(mask) __attribute__((vector_size(W * 4)));

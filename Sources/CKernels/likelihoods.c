@@ -23,8 +23,8 @@ VD_INLINE float continuous_bernoulli_mean(float l, float *slope) {
   return q;
 }
 
-// log(integral of exp(l x) over [0, 1]) - l x. It is the cross-entropy with the normaliser in place of log(1 +
-// exp(-|l|)).
+// log(integral of exp(l x) over [0, 1]) - l x. It is the cross-entropy with the normaliser in place of
+// log(1 + exp(-|l|)).
 VD_INLINE float continuous_bernoulli_element(float l, float x, float *residual) {
   float mean, q = continuous_bernoulli_mean(l, &mean);
   *residual = mean - x;

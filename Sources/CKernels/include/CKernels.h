@@ -67,8 +67,8 @@ enum {
   VD_IDENTITY = 0, VD_RELU, VD_LEAKY_RELU, VD_ELU, VD_TANH, VD_SIGMOID, VD_SOFTPLUS,
   VD_SILU, VD_GELU // these two need the value before the activation
 };
-// Backward of bias and relu in one pass: sets g[i, j] to 0 where y[i, j] is not positive, then total[j] += sum_i g[i,
-// j]. total may be null.
+// Backward of bias and relu in one pass: sets g[i, j] to 0 where y[i, j] is not positive, then
+// total[j] += sum_i g[i, j]. total may be null.
 void vd_relu_backward_sums(float *g, const float *y, float *total, size_t rows, size_t columns);
 // y[i, j] = f(y[i, j] + bias[j]). bias may be null. If `before` is not null, y + bias is stored there.
 void vd_bias_activation(float *y, float *before, const float *bias, size_t rows, size_t columns, int f);
@@ -183,8 +183,8 @@ void vd_log_normal(float *density, const float *z, const float *mu, const float 
 void vd_log_normal_backward(float *gz, float *gmu, float *glogvar, const float *g, const float *z, const float *mu,
                             const float *logvar, size_t n);
 // Affine coupling. Columns changed[0..width) of y are z * exp(s) + t, or (z - t) * exp(-s) for the inverse. The other
-// columns are copied from z. raw (rows, 2 * width) contains a and then t, with s = bound * tanh(a / bound). log_scale =
-// log |dy/dz| (rows, columns). Any gradient may be null.
+// columns are copied from z. raw (rows, 2 * width) contains a and then t, with s = bound * tanh(a / bound).
+// log_scale = log |dy/dz| (rows, columns). Any gradient may be null.
 void vd_coupling(float *y, float *log_scale, const float *z, const float *raw, const int32_t *changed, size_t rows,
                  size_t columns, size_t width, float bound, int32_t inverse);
 void vd_coupling_backward(float *gz, float *graw, const float *gy, const float *glog_scale, const float *z,
@@ -194,8 +194,8 @@ void vd_coupling_backward(float *gz, float *graw, const float *gy, const float *
 void vd_select_columns(float *y, const float *x, const int32_t *chosen, size_t rows, size_t columns, size_t width);
 void vd_select_columns_backward(float *gx, const float *gy, const int32_t *chosen, size_t rows, size_t columns,
                                 size_t width);
-// z = mu + scale * exp(lv / 2) * eps. `deviation` receives scale * exp(lv / 2) * eps. Backward: glv += gz deviation /
-// 2.
+// z = mu + scale * exp(lv / 2) * eps. `deviation` receives scale * exp(lv / 2) * eps. Backward:
+// glv += gz deviation / 2.
 void vd_reparameterize(float *z, float *deviation, const float *mu, const float *logvar, const float *eps, float scale,
                        size_t n);
 void vd_reparameterize_backward(float *glogvar, const float *gz, const float *deviation, size_t n);
@@ -234,8 +234,8 @@ int vd_all_levels(const float *x, size_t n);
 // ---- table.c: rows of a table ---------------------------------------------------------------------------------------
 // Column g has sizes[g] elements: one for a number; several for a category, of which exactly one element is 1. NaN in x
 // is a missing value. loss[i] is a sum over the columns with a present value. Numbers have a Gaussian with its own
-// sigma, where log sigma has the soft lower limit `floor` (-infinity for no limit). Categories have a softmax. raw[step
-// * k] is log sigma of number k before the limit. sigma (numbers, 3) receives values for backward.
+// sigma, where log sigma has the soft lower limit `floor` (-infinity for no limit). Categories have a softmax.
+// raw[step * k] is log sigma of number k before the limit. sigma (numbers, 3) receives values for backward.
 void vd_table(float *loss, float *sigma, const float *location, const float *x, const float *raw, size_t step,
               float floor, const int32_t *sizes, size_t groups, size_t rows, size_t columns);
 // Adds to glocation and graw. Either may be NULL if it is not needed.
@@ -282,9 +282,9 @@ void vd_dissimilarity_backward(float *gy, const float *g, const float *x, const 
                                size_t rows, size_t columns, size_t channels);
 
 // ---- aggregate.c: samples of a microbatch compared with each other --------------------------------------------------
-// Total correlation of the posteriors N(mu_k, exp(logvar_k)), for each row of z: tc[i] = log (1/rows) sum_k prod_j
-// r_kj, where r_kj is q(z_ij | x_k) divided by its mean over k. weights (rows, rows) and marginals (rows, columns) are
-// kept for backward. `work` has room for (rows + 2) * columns floats. Gradients may be null.
+// Total correlation of the posteriors N(mu_k, exp(logvar_k)), for each row of z: tc[i] = log (1/rows)
+// sum_k prod_j r_kj, where r_kj is q(z_ij | x_k) divided by its mean over k. weights (rows, rows) and marginals
+// (rows, columns) are kept for backward. `work` has room for (rows + 2) * columns floats. Gradients may be null.
 void vd_total_correlation(float *tc, float *weights, float *marginals, float *work, const float *z, const float *mu,
                           const float *logvar, size_t rows, size_t columns);
 void vd_total_correlation_backward(float *gz, float *gmu, float *glogvar, const float *g, const float *weights,
@@ -310,8 +310,8 @@ void vd_interleave(float *y, const uint8_t *x, size_t pixels, size_t channels);
 // Shifts a picture, and mirrors it horizontally if `mirrored` is set. Pixels that enter at an edge repeat the edge.
 void vd_move_picture(float *y, const float *x, size_t rows, size_t columns, size_t channels, ptrdiff_t down,
                      ptrdiff_t right, int mirrored);
-// The weights of a resized axis: output i is a sum of `count` inputs from first[i] on, with weights in units of 1 /
-// 2^22. Unused weights at the end are 0.
+// The weights of a resized axis: output i is a sum of `count` inputs from first[i] on, with weights in units of
+// 1 / 2^22. Unused weights at the end are 0.
 typedef struct { const int32_t *first, *weights; size_t count; } vd_taps;
 // Resizes rows of `width` bytes at distance `pitch` to `rows` rows. `sums` has room for `width` values.
 void vd_resize_rows(uint8_t *y, const uint8_t *x, size_t pitch, size_t width, size_t rows, const vd_taps *taps,
