@@ -323,8 +323,8 @@ void vd_resize_columns(uint8_t *y, const uint8_t *x, size_t width, size_t rows, 
 // ---- optimizer.c --------------------------------------------------------------------------------------------------
 // Adam with decoupled (AdamW) or L2 weight decay, as in torch.optim. The gradient is first multiplied by `scale`
 // (clipping). m and v are the moments; step = lr / (1 - beta1^t); root = 1 / sqrt(1 - beta2^t); keep = 1 - lr *
-// decoupled decay. rest1 and rest2 are 1 - beta1 and 1 - beta2, computed in float64 and rounded once. In float32, 1.0f
-// - 0.999f would have a relative error of 5e-5, which the bias correction would not cancel.
+// decoupled decay. rest1 and rest2 are 1 - beta1 and 1 - beta2, computed in float64 and rounded once. In float32,
+// 1.0f - 0.999f would have a relative error of 5e-5, which the bias correction would not cancel.
 typedef struct {
   float scale, rest1, beta2, rest2, epsilon, step, root, keep, l2, average;
 } vd_adam_settings;
