@@ -1,6 +1,6 @@
 import Kernels
 
-/// Extents of an image in memory: (rows, columns, channels), channels innermost.
+/// Shape of an image in memory: (rows, columns, channels) in row-major order.
 package struct ImageShape: Equatable, Sendable, CustomStringConvertible {
   package let rows, columns, channels: Int
   package var count: Int { rows * columns * channels }
@@ -11,7 +11,7 @@ package struct ImageShape: Equatable, Sendable, CustomStringConvertible {
   }
 }
 
-/// Kernel, stride, padding and groups of a convolution, the same along rows and columns.
+/// Kernel size, stride, padding and groups of a convolution. They are the same for rows and columns.
 package struct ConvolutionWindow: Equatable, Sendable {
   package var kernel, stride, padding, groups: Int
 
@@ -19,49 +19,53 @@ package struct ConvolutionWindow: Equatable, Sendable {
     (self.kernel, self.stride, self.padding, self.groups) = (kernel, stride, padding, groups)
   }
 
-  /// Extent of the small image, or nil where the window does not fit: floor((large + 2 padding - kernel) / stride) + 1.
+  /// Size of the small image: floor((large + 2 padding - kernel) / stride) + 1. Returns nil if the window does not fit.
   package func reduced(_ large: Int) -> Int? {
     let room = large + 2 * padding - kernel
     return room < 0 ? nil : room / stride + 1
   }
 
-  /// Whether values, weights and the tables between two images can be counted in 32 bits.
+  /// Whether the numbers of values, of weights and of table entries fit into 32 bits.
   package func isCountable(large: ImageShape, small: ImageShape) -> Bool {
     let taps = kernel * kernel, most = Int(Int32.max)
     return [large, small].allSatisfy { $0.count <= most && $0.rows * $0.columns * taps <= most }
       && taps * large.channels * small.channels <= most
   }
 
-  /// Smallest extent that is reduced to `small`: (small - 1) stride - 2 padding + kernel, as torch.nn.ConvTranspose2d.
+  /// The smallest size that is reduced to `small`: (small - 1) stride - 2 padding + kernel, as in
+  /// torch.nn.ConvTranspose2d.
   package func enlarged(_ small: Int) -> Int { (small - 1) * stride - 2 * padding + kernel }
 }
 
-/// Which values of the large image meet which weights at which pixel of the small one: the tables of a convolution.
+/// The tables of a convolution: for each pixel of the small image, which values of the large image are multiplied by
+/// which weights.
 ///
-/// A convolution goes from the large image to the small, a transposed one from the small to the large, and the input
-/// gradient of each is the other. Weights: (kernel, kernel, large channels / groups, small channels).
+/// A convolution maps the large image to the small one, and a transposed convolution maps the small image to the large
+/// one. Each is the input gradient of the other. Weights have shape (kernel, kernel, large channels / groups, small
+/// channels).
 final class ConvolutionMap {
   let large, small: ImageShape
   let window: ConvolutionWindow
   var taps: Int { window.kernel * window.kernel }
-  /// Channels of one group.
+  /// Number of channels in one group.
   var largeDepth: Int { large.channels / window.groups }
   var smallDepth: Int { small.channels / window.groups }
-  /// Few channels: what goes to the large image is made patch by patch, not pixel by pixel.
+  /// Whether products that write the large image are computed patch by patch instead of pixel by pixel. This is faster
+  /// for images with few channels.
   let scatters: Bool
 
-  /// Whether the way to the large image needs its own copy of the weights, and how many floats that is.
+  /// Number of floats of the transposed weights, which products that write the large image use.
   var packedCount: Int { taps * large.channels * smallDepth }
   var patchCount: Int { 8 * taps * large.channels }
 
-  /// Products of one sample; those with the padding are not made.
+  /// Multiply-adds of one sample. Products with the padding are not computed.
   var multiplyAdds: Int {
     met(small.rows, large.rows) * met(small.columns, large.columns) * largeDepth * small.channels
   }
 
-  /// What `prepare` takes, up to a few boxes.
+  /// Memory of the tables that `prepare` makes, in bytes. The few boxes are not counted.
   var tableBytes: Int {
-    // Neighbours in a row of the window are one segment, but for groups.
+    // Without groups, adjacent taps in a row of the window form one segment.
     func bytes(_ image: ImageShape) -> Int {
       let columns = window.groups == 1 ? image.columns : met(small.columns, large.columns)
       return met(small.rows, large.rows) * columns * MemoryLayout<vd_segment>.stride + image.rows * image.columns * 4
@@ -73,9 +77,10 @@ final class ConvolutionMap {
   private var adjoint = Table()
   private var boxes: [vd_box] = []
   private var strides: vd_box_strides
-  /// Where a column of the window stands in the turned weights: those that meet neighbouring pixels are neighbours.
+  /// Position of each window column in the transposed weights. Columns that meet neighbouring pixels are adjacent.
   private let order: [Int]
-  /// Samples that share a pass over the weight gradient: enough pixels to hide that its sums are loaded and stored.
+  /// Number of samples in one pass over the weight gradient. A pass has enough pixels to hide the cost of loading and
+  /// storing the sums.
   private let block: Int
 
   init(large: ImageShape, small: ImageShape, window: ConvolutionWindow) {
@@ -98,7 +103,7 @@ final class ConvolutionMap {
     adjoint.free()
   }
 
-  /// Makes the tables, before the first product.
+  /// Makes the tables. It must be called once, before the first product.
   func prepare() {
     precondition(gather.c.positions == 0, "tables of a convolution made twice")
     gather = gatherTable
@@ -106,15 +111,15 @@ final class ConvolutionMap {
     boxes = weightBoxes
   }
 
-  /// Pairs of a pixel and a tap of the window inside the image, along one axis.
+  /// Number of pairs of a small pixel and a tap that lies inside the large image, along one axis.
   private func met(_ small: Int, _ large: Int) -> Int {
     (0..<window.kernel).reduce(0) { $0 + seeing($1, small, large).count }
   }
 
   // MARK: Products
 
-  /// What happens to what stands in the output, and to the sums: relu comes after the bias, and not where patches are
-  /// put together.
+  /// How a product is written: overwrite the output, add to it, or overwrite it and apply relu after the bias. Products
+  /// that are assembled from patches do not support relu.
   struct Mode: Equatable {
     let rawValue: Int32
     static let set = Mode(rawValue: Int32(VD_CONV_SET))
@@ -135,7 +140,8 @@ final class ConvolutionMap {
     }
   }
 
-  /// large (+)= small *^T weight (+ bias). packed (packedCount) holds the weights turned, patches (patchCount).
+  /// large (+)= small *^T weight (+ bias). `packed` (packedCount) receives the transposed weights, and `patches`
+  /// (patchCount) is workspace.
   func toLarge(
     _ large: UnsafeMutablePointer<Float>, from small: UnsafePointer<Float>, weight: UnsafePointer<Float>,
     bias: UnsafePointer<Float>?, _ mode: Mode, packed: UnsafeMutablePointer<Float>,
@@ -172,7 +178,7 @@ final class ConvolutionMap {
     }
   }
 
-  /// gradient += what the weights of large -> small get.
+  /// gradient += gradient of the weights, for large images as input and small images as output gradient.
   func weightGradient(
     _ gradient: UnsafeMutablePointer<Float>, large: UnsafePointer<Float>, small: UnsafePointer<Float>, samples: Int
   ) {
@@ -186,13 +192,14 @@ final class ConvolutionMap {
 
   // MARK: Tables
 
-  /// Pixels' segments, in memory that C reads.
+  /// The segments of all pixels, in memory that C code reads.
   private struct Table {
     var c = vd_conv_table()
 
     init() {}
 
-    /// `visit` names the segments of a pixel in order; it is called twice, to count them and to keep them.
+    /// `visit` reports the segments of a pixel in order. It is called twice for each pixel: to count the segments and
+    /// to store them.
     init(_ image: ImageShape, _ visit: (_ row: Int, _ column: Int, _ found: (vd_segment) -> Void) -> Void) {
       let start = Buffer.allocate(Int32.self, count: image.rows * image.columns + 1)
       func pass(_ kept: UnsafeMutablePointer<vd_segment>?) -> Int {
@@ -200,7 +207,7 @@ final class ConvolutionMap {
         for pixel in 0..<image.rows * image.columns {
           var last = vd_segment(at: -1, row: 0, count: 0)
           visit(pixel / image.columns, pixel % image.columns) { segment in
-            // Neighbours in memory and in the weights become one segment.
+            // Segments that are adjacent both in memory and in the weights are merged.
             if last.at + last.count == segment.at, last.row + last.count == segment.row {
               last.count += segment.count
             } else {
@@ -224,7 +231,7 @@ final class ConvolutionMap {
     }
   }
 
-  /// For every pixel of the small image: the runs of the large one under the window.
+  /// For every pixel of the small image: the segments of the large image under its window.
   private var gatherTable: Table {
     Table(small) { row, column, found in
       for ky in 0..<window.kernel {
@@ -242,7 +249,7 @@ final class ConvolutionMap {
     }
   }
 
-  /// For every pixel of the large image: the runs of the small one whose windows hold it.
+  /// For every pixel of the large image: the segments of small pixels with a window that contains it.
   private var adjointTable: Table {
     Table(large) { row, column, found in
       for ky in (0..<window.kernel).reversed() {
@@ -260,7 +267,7 @@ final class ConvolutionMap {
     }
   }
 
-  /// The pixels of the small image along one axis that see tap k inside the large one.
+  /// The range of small pixels, along one axis, with tap k inside the large image.
   private func seeing(_ k: Int, _ small: Int, _ large: Int) -> Range<Int> {
     let first = max(0, (window.padding - k + window.stride - 1) / window.stride)
     let room = large - 1 + window.padding - k
@@ -268,9 +275,10 @@ final class ConvolutionMap {
     return first..<max(first, last + 1)
   }
 
-  /// The rows of the weights, with the pixels of the small image that meet them inside the large one.
+  /// Blocks of rows of the weights, each with the range of small pixels that have these taps inside the large image.
   ///
-  /// A box is one tap, or with few channels the taps of a row of the window that the same columns see.
+  /// A box contains one tap. With few channels, it contains several taps of a window row that lie inside the large
+  /// image for the same range of columns.
   private var weightBoxes: [vd_box] {
     let depth = largeDepth
     func box(_ ky: Int, _ taps: Range<Int>, _ rows: Range<Int>, _ columns: Range<Int>) -> vd_box {

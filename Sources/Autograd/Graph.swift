@@ -1,24 +1,25 @@
 import Kernels
 
-/// A model recorded once for one microbatch, and replayed.
+/// A computation graph that is recorded once for one microbatch and then replayed.
 ///
-/// Recording checks shapes and wires gradients; `finalize` places every tensor in one arena; `forward` and `backward`
-/// then walk the list of operations: no allocation, no dispatch beyond one call per operation.
+/// Recording checks shapes and connects gradients. `finalize` places all tensors in one arena. `forward` and `backward`
+/// then execute the list of operations: they allocate nothing, and each operation is one call.
 package final class Graph {
-  /// Samples of a microbatch: the first extent of everything that is not a parameter.
+  /// Number of samples of a microbatch. It is the first dimension of every tensor that is not a parameter.
   package let batch: Int
   package let recordsGradients: Bool
 
   enum Place {
     case arena
     case parameter(offset: Int)
-    /// Behind the learned parameters.
+    /// Statistics follow the learned parameters in the parameter buffer.
     case statistic(offset: Int)
   }
   struct Entry {
     let shape: Shape
     let place: Place
-    /// Whether its values depend on the samples of the microbatch; otherwise on parameters and constants alone.
+    /// Whether the values depend on the samples of the microbatch. If not, they depend only on parameters and
+    /// constants.
     let dependsOnSamples: Bool
     var needsGradient: Bool
   }
@@ -26,14 +27,16 @@ package final class Graph {
   var inputs: Set<Int> = []
   private var parameterTensors: [Int: Tensor] = [:]  // by offset: one tensor per parameter, however often it is used
   private var parameterIndices: [(index: Int, offset: Int)] = []
-  /// By offset among the statistics: what they are, and where backward puts sums for them.
+  /// For each offset among the statistics: the statistic, and the tensor into which backward adds its sums.
   private var statistics: [Int: (value: Tensor, sums: Tensor)] = [:]
-  /// Where statistics begin in the flat parameter buffer, known when all parameters are.
+  /// Returns the start of the statistics in the flat parameter buffer. It is known only after all parameters are
+  /// declared.
   private var statisticsStart: () -> Int = { 0 }
   package private(set) var operations: [any Operation] = []
   private var labels: [String] = []
   private var backwardOrder: [Int] = []
-  /// After each operation of backwardOrder: gradients of all parameters from this offset on are final.
+  /// For each operation of `backwardOrder`: after the operation, the gradients of all parameters from this offset on
+  /// are final.
   private var finalFrom: [Int] = []
   private var constants: [(index: Int, value: Float)] = []
 
@@ -42,15 +45,15 @@ package final class Graph {
   private var arena: UnsafeMutablePointer<Float>?
   var keptTensors: Set<Int> = []
   var droppedTensors: Set<Int> = []
-  /// What the last forward replay was about: backward differentiates that one.
+  /// The last forward replay. Backward differentiates this replay.
   var replay = Replay.deterministic
   private var drawsNoise = false
-  /// Whether `redraw` will be asked: what it reads is then kept. Set before `finalize`.
+  /// Whether `redraw` will be called. If so, the tensors that it reads are kept. Set this before `finalize`.
   package var redraws = false
   var drawn: [Int] = []
-  /// Where replays say what each operation took; nil: nobody asks.
+  /// Receives the time of each operation; nil if times are not measured.
   package var times: OperationTimes?
-  /// Name of the layer being recorded, for messages.
+  /// Name of the layer that is being recorded, for messages.
   package var scopeName = ""
 
   package init(batch: Int, recordsGradients: Bool = true) {
@@ -67,14 +70,14 @@ package final class Graph {
 
   // MARK: Recording
 
-  /// A tensor that the caller fills before each replay.
+  /// Records an input, which the caller fills before each replay.
   package func input(_ shape: Shape, needsGradient: Bool = false) -> Tensor {
     let tensor = add(shape, .arena, needsGradient: needsGradient && recordsGradients, dependsOnSamples: true)
     inputs.insert(tensor.index)
     return tensor
   }
 
-  /// The parameter at `offset` of the flat parameter buffer.
+  /// Returns the parameter at `offset` of the flat parameter buffer.
   package func parameter(_ shape: Shape, offset: Int) -> Tensor {
     if let known = parameterTensors[offset] {
       precondition(known.shape == shape, "parameter at \(offset) recorded as \(known.shape) and as \(shape)")
@@ -86,10 +89,12 @@ package final class Graph {
     return tensor
   }
 
-  /// A parameter that no gradient changes, at `offset` among the statistics, which lie behind all learned parameters.
+  /// Returns a statistic: a parameter that is not changed by gradients. `offset` is its position among the statistics,
+  /// which follow all learned parameters.
   ///
-  /// Operations read its value and pass no gradient to it; what a step has to say of it goes to `sums(of:)`.
-  /// - start: where statistics begin in the flat parameter buffer, asked for when the graph is finalized.
+  /// Operations read its value and compute no gradient for it. They add their contributions of a step to `sums(of:)`.
+  ///
+  /// - start: returns the start of the statistics in the flat parameter buffer; called when the graph is finalized.
   package func statistic(_ shape: Shape, offset: Int, from start: @escaping () -> Int) -> Tensor {
     if let known = statistics[offset] {
       precondition(known.value.shape == shape, "statistic at \(offset) recorded as \(known.value.shape) and \(shape)")
@@ -102,10 +107,10 @@ package final class Graph {
     return value
   }
 
-  /// An output for operations whose backward adds sums for a statistic over the samples of the microbatch.
+  /// Returns an output for operations that sum over the samples of the microbatch, for a statistic, in backward.
   ///
-  /// They are added to `Memory.gradient`, in the gradient buffer at the statistic's place, and are summed over all
-  /// microbatches of a step as gradients are.
+  /// The operation adds the sums to `Memory.gradient` of this tensor, which is at the statistic's position in the
+  /// gradient buffer. Like gradients, the sums are then added over all microbatches of a step.
   package func sums(of statistic: Tensor) -> Tensor {
     guard case .statistic(let offset) = entries[statistic.index].place, let known = statistics[offset] else {
       preconditionFailure("sums of \(statistic.shape), which is no statistic")
@@ -113,34 +118,35 @@ package final class Graph {
     return known.sums
   }
 
-  /// A tensor that an operation will write; it needs a gradient when one of the operation's inputs does.
+  /// Allocates the output of an operation. It needs a gradient if one of the operation's inputs needs one.
   package func output(_ shape: Shape, of inputs: [Tensor]) -> Tensor {
     add(
       shape, .arena, needsGradient: recordsGradients && inputs.contains { entries[$0.index].needsGradient },
       dependsOnSamples: inputs.contains { entries[$0.index].dependsOnSamples })
   }
 
-  /// One value at every place, the same in every replay.
+  /// A constant tensor with the same value in every element.
   package func constant(_ value: Float, _ shape: Shape = [1]) -> Tensor {
     let tensor = add(shape, .arena, needsGradient: false, dependsOnSamples: false)
     constants.append((tensor.index, value))
     return tensor
   }
 
-  /// The same values and gradient, seen with other extents.
+  /// Returns a view with another shape. It shares values and gradient with `tensor`.
   package func view(_ tensor: Tensor, _ shape: Shape) -> Tensor {
     precondition(shape.count == tensor.count, "\(tensor.shape) seen as \(shape)")
     return Tensor(index: tensor.index, shape: shape)
   }
 
-  /// Rows of pixels seen as images. (batch, rows * columns * channels) -> (batch, rows, columns, channels)
+  /// Views rows of pixels as images. (batch, rows * columns * channels) -> (batch, rows, columns, channels)
   package func view(_ tensor: Tensor, as image: ImageShape) -> Tensor {
     view(tensor, [tensor.rows, image.rows, image.columns, image.channels])
   }
 
-  /// Values kept from forward for backward, or drawn: never differentiated.
+  /// Allocates a tensor that is not differentiated, for values that forward keeps for backward and for random draws.
   package func scratch(_ shape: Shape) -> Tensor { add(shape, .arena, needsGradient: false, dependsOnSamples: true) }
 
+  /// Appends an operation to the graph.
   package func record(_ operation: some Operation) {
     precondition(valueTable == nil, "recording \(type(of: operation).name) into a finalized graph")
     operations.append(operation)
@@ -150,21 +156,23 @@ package final class Graph {
 
   package func needsGradient(_ tensor: Tensor) -> Bool { entries[tensor.index].needsGradient }
 
-  /// Refuses to record an operation over a value that would need a gradient which the operation does not compute.
+  /// Traps if the tensor needs a gradient. Operations call this for inputs that they do not differentiate.
   func requireConstant(_ tensor: Tensor, _ role: String) {
     precondition(
       !needsGradient(tensor), "\(role) \(tensor.shape) would need a gradient, and the operation computes none for it")
   }
 
-  /// Refuses values of samples whose first extent is not the batch, or a multiple of it where a sample has several rows.
-  /// What depends on parameters alone, such as pseudo-inputs, has as many rows as it likes.
+  /// Traps if a tensor that depends on samples has a first dimension that is not a multiple of the batch size. A
+  /// multiple occurs if a sample has several rows. Tensors that depend only on parameters, such as pseudo-inputs, may
+  /// have any number of rows.
   func requireRowsOfSamples(_ tensor: Tensor, _ name: String) {
     precondition(
       tensor.shape.rank > 0 && (tensor.rows % batch == 0 || !entries[tensor.index].dependsOnSamples),
       "\(name) \(scopeName): \(tensor.shape) in a graph for \(batch) samples")
   }
 
-  /// Refuses to draw noise for anything but one row of each sample: rows are keyed by the samples of a replay.
+  /// Traps unless the tensor has exactly one row per sample. Noise requires this because each row is keyed by its
+  /// sample.
   func requireOneRowPerSample(_ tensor: Tensor, _ name: String) {
     precondition(
       tensor.shape.rank > 0 && tensor.rows == batch,
@@ -178,12 +186,12 @@ package final class Graph {
     return Tensor(index: entries.count - 1, shape: shape)
   }
 
-  // MARK: Placing
+  // MARK: Placement
 
-  /// Its values are read after a replay: nothing else takes their place.
+  /// Marks tensors that the caller reads after a replay. Their memory is not reused.
   package func keep(_ tensors: [Tensor]) { keptTensors.formUnion(tensors.map(\.index)) }
 
-  /// Forgets operations that nothing kept depends on, with their tensors.
+  /// Removes operations, and their tensors, on which no kept tensor depends.
   package func dropUnneeded() {
     var needed = keptTensors
     let kept = operations.indices.reversed().filter { i in
@@ -198,7 +206,7 @@ package final class Graph {
     (operations, labels) = (kept.reversed().map { operations[$0] }, kept.reversed().map { labels[$0] })
   }
 
-  /// Ends recording: places every tensor in the arena and points parameters into `parameters`.
+  /// Ends the recording. Places all tensors in the arena, and makes parameters refer to `parameters`.
   package func finalize(parameters: UnsafeMutablePointer<Float>) {
     precondition(valueTable == nil, "graph finalized twice")
     for operation in operations { operation.prepare() }
@@ -237,21 +245,21 @@ package final class Graph {
     operations.indices.reversed().filter { operations[$0].outputs.contains(where: needsGradient) }
   }
 
-  /// A parameter's gradient is final after the last operation of backward that has it as an input, and sums for a
-  /// statistic after the last that has them as an output.
+  /// A parameter's gradient is final after the last backward operation that has the parameter as an input. The sums for
+  /// a statistic are final after the last operation that has them as an output.
   private func findFinal() {
     var last = [Int: Int]()
     for (place, index) in backwardOrder.enumerated() {
       for tensor in operations[index].inputs + operations[index].outputs { last[tensor.index] = place }
     }
     finalFrom = backwardOrder.indices.map { place in
-      // A parameter that nothing depends on is zeroed at the end.
+      // A parameter that no operation uses is zeroed at the end of backward.
       let pending = parameterIndices.filter { last[$0.index] ?? .max > place }
       return pending.map { $0.offset + entries[$0.index].shape.count }.max() ?? 0
     }
   }
 
-  /// Makes an input stand where the caller's values are, so that they need not be copied in.
+  /// Makes an input refer to the caller's memory, so that its values need not be copied.
   package func point(_ input: Tensor, to values: UnsafeMutablePointer<Float>) {
     guard let valueTable, inputs.contains(input.index) else {
       preconditionFailure("tensor \(input.shape) is no input of a finalized graph")
@@ -259,17 +267,17 @@ package final class Graph {
     valueTable[input.index] = values
   }
 
-  /// Bytes of the arena, values and gradients of values; known while recording, before anything is placed.
+  /// Size of the arena in bytes: values and their gradients. It is known during recording, before memory is allocated.
   package var arenaBytes: Int { planMemory().plan.count * MemoryLayout<Float>.stride }
-  /// With what operations read beside tensors.
+  /// `arenaBytes` plus the tables of the operations.
   package var bytes: Int { arenaBytes + operations.reduce(0) { $0 + $1.tableBytes } }
 
-  /// What was recorded, in order: the layer's name, the extents of what comes out, and products of a microbatch.
+  /// The recorded operations in order: layer name, output shape, and multiply-adds of a microbatch.
   package var layers: [(label: String, shape: Shape, multiplyAdds: Int)] {
     zip(labels, operations).map { ($0, $1.outputs[0].shape, $1.multiplyAdds) }
   }
 
-  /// Where a tensor's values come from: a parameter, a constant, whoever fills the input, or an operation.
+  /// The source of a tensor's values: a parameter, a constant, an input that the caller fills, or a recorded operation.
   package enum Origin {
     case parameter(offset: Int)
     case constant(Float)
@@ -287,10 +295,10 @@ package final class Graph {
     return constants.first { $0.index == tensor.index }.map { .constant($0.value) } ?? .recorded
   }
 
-  /// What an operation is called in messages.
+  /// The name of an operation in messages.
   package func label(_ operation: Int) -> String { labels[operation] }
 
-  // MARK: Replaying
+  // MARK: Replay
 
   var memory: Memory {
     guard let valueTable, let gradientTable else { preconditionFailure("graph replayed before it was finalized") }
@@ -298,17 +306,19 @@ package final class Graph {
   }
 
   package subscript(_ tensor: Tensor) -> UnsafeMutablePointer<Float> { memory[tensor] }
-  /// Of a tensor that only some graphs have.
+  /// The values of a tensor that only some graphs have.
   package subscript(_ tensor: Tensor?) -> UnsafeMutablePointer<Float>? { tensor.map { memory[$0] } }
+  /// The gradient of a tensor after a backward replay; nil if the tensor has none.
   package func gradient(_ tensor: Tensor) -> UnsafeMutablePointer<Float>? { memory.gradient(tensor) }
 
-  /// Computes every value of a graph in which no operation draws noise; noise that is an input counts in full.
+  /// Computes all values of a graph that has no noise operations. Noise that is passed as an input is used with full
+  /// scale.
   package func forward() {
     precondition(!drawsNoise, "a graph that draws noise is replayed without samples: forward(_:) takes a Replay")
     forward(.undrawn)
   }
 
-  /// Computes every value. A backward replay that follows is about the same samples and the same noise.
+  /// Computes all values. A subsequent backward replay uses the same samples and noise.
   package func forward(_ replay: Replay) {
     self.replay = replay
     let memory = memory
@@ -319,9 +329,10 @@ package final class Graph {
     }
   }
 
-  /// Writes d(sum_i seed[i] root[i]) / d(parameter) to `gradients`, laid out as the parameters are; once after a
-  /// forward, because gradients take the memory of values that are no longer needed. After each
-  /// operation `finished` is told from which offset on they are final.
+  /// Writes d(sum_i seed[i] root[i]) / d(parameter) to `gradients`, in the layout of the parameters. Call it at most
+  /// once after each `forward`, because gradients reuse the memory of values.
+  ///
+  /// - finished: called after each operation with the offset from which on all gradients are final.
   package func backward(
     from root: Tensor, seed: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>,
     finished: (_ from: Int) -> Void = { _ in }
@@ -340,11 +351,12 @@ package final class Graph {
       times?.mark(index)
       finished(finalFrom[place])
     }
-    // A parameter that nothing depends on has gradient 0, not what stood there before.
+    // A parameter that no operation uses gets gradient 0 instead of old contents of the buffer.
     for (index, _) in parameterIndices { _ = memory.gradient(tensor(index)) }
   }
 
-  /// The matrix products of a forward and backward replay, and nothing else. Leaves no meaningful values behind.
+  /// Executes only the matrix products of a forward and a backward replay, for timing. The values are meaningless
+  /// afterwards.
   package func replayProducts(gradients: UnsafeMutablePointer<Float>) {
     let memory = memory
     guard let gradientTable else { return }
@@ -358,7 +370,7 @@ package final class Graph {
 
   // MARK: Diagnosis
 
-  /// After a forward replay: the first operation with an output that is not finite, and the rows where it is not.
+  /// Returns the first operation with a non-finite output, and the affected rows. Call it after a forward replay.
   package func firstNonFinite(
     inputs: [Tensor], parameterName: (Int) -> String = { "at \($0)" }
   ) -> (label: String, rows: [Int])? {

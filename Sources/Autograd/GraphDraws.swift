@@ -1,6 +1,6 @@
-/// Several draws for the same inputs: what does not depend on drawn noise is computed once.
+/// Repeated draws of noise for the same inputs. Values that do not depend on the noise are computed only once.
 extension Graph {
-  /// Operations whose results depend on noise that is drawn.
+  /// The operations that depend on drawn noise.
   var drawnOperations: [Int] {
     var tensors = Set<Int>()
     return operations.indices.filter { i in
@@ -13,7 +13,8 @@ extension Graph {
     }
   }
 
-  /// What operations that depend on drawn noise read of those that do not: the same for every draw.
+  /// The tensors that drawn operations read from operations that do not depend on noise. They are the same for every
+  /// draw.
   package var drawFrontier: [Tensor] {
     let drawn = drawnOperations, own = Set(drawn.flatMap { operations[$0].outputs.map(\.index) })
     var known = Set<Int>(), frontier: [Tensor] = []
@@ -26,12 +27,12 @@ extension Graph {
     return frontier
   }
 
-  /// Noise that is drawn, with the hash of its stream.
+  /// The noise tensors, each with the hash of its stream.
   package var noise: [(tensor: Tensor, streamHash: UInt64)] {
     operations.compactMap { $0 as? StandardNormal }.map { ($0.eps, $0.streamHash) }
   }
 
-  /// Another draw for the same inputs: computes what depends on drawn noise, after a `forward` that computed the rest.
+  /// Makes another draw for the same inputs. Computes only the values that depend on noise; call `forward` first.
   package func redraw(_ replay: Replay) {
     precondition(redraws, "a graph that keeps nothing for other draws")
     self.replay = replay

@@ -1,13 +1,13 @@
 extension Graph {
-  /// When every tensor's values and gradient are needed, and where that puts them. Time is the place in forward and
-  /// then in backward.
+  /// Plans memory from the lifetimes of all values and gradients. Time is the position in the sequence of forward
+  /// operations followed by backward operations.
   func planMemory() -> (plan: MemoryPlan, values: [Int?], gradients: [Int?]) {
     let order = backwardOperations
     let end = operations.count + order.count
     var backwardTime = [Int](repeating: -1, count: operations.count)
     for (place, operation) in order.enumerated() { backwardTime[operation] = operations.count + place }
-    // Inputs, constants and scratch that is named nowhere live for ever; values of a graph with gradients as long as
-    // forward, so that a failure in it can be found.
+    // Inputs, constants and scratch tensors that no operation lists live during the whole replay. In a graph with
+    // gradients, all values live until the end of forward, so that a failure in forward can be diagnosed.
     var values = [ClosedRange<Int>?](repeating: nil, count: entries.count)
     var gradients = values
     func stretch(_ life: inout ClosedRange<Int>?, _ time: Int) {
@@ -25,7 +25,7 @@ extension Graph {
       }
       for tensor in operation.inputs + operation.outputs { stretch(&gradients[tensor.index], backwardTime[i]) }
     }
-    // What nothing uses may be what backward begins with.
+    // A tensor that no operation uses may be the root of backward.
     let used = Set(operations.flatMap { $0.inputs.map(\.index) })
     for index in entries.indices where !used.contains(index) && gradients[index] != nil {
       stretch(&gradients[index], operations.count)
@@ -34,7 +34,8 @@ extension Graph {
     for index in inputs { (values[index], gradients[index]) = (0...end, 0...end) }
     var plan = MemoryPlan()
     var valuePlaces = [Int?](repeating: nil, count: entries.count), gradientPlaces = valuePlaces
-    // One operation runs at a time: all share the first workspace, and the second.
+    // Operations run one at a time. All of them therefore share one buffer for their first workspace tensor, one for
+    // the second, and so on.
     var workspaces: [Int] = []
     for operation in operations {
       for (i, tensor) in operation.workspace.enumerated() {

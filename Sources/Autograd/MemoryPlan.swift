@@ -1,4 +1,4 @@
-/// Places buffers in one arena: those that are never alive at the same time may share their floats.
+/// Places buffers in one arena. Buffers may share memory if their lifetimes do not overlap.
 struct MemoryPlan {
   private struct Item {
     let index: Int
@@ -6,18 +6,18 @@ struct MemoryPlan {
     let life: ClosedRange<Int>
   }
   private var items: [Item] = []
-  /// Offset of every buffer, in the order of `add`; whole lines of 64 bytes.
+  /// Offset of every buffer in floats, in the order of `add`. Offsets are multiples of 64 bytes.
   private(set) var offsets: [Int] = []
-  /// Floats of the arena.
+  /// Size of the arena in floats.
   private(set) var count = 0
 
-  /// A buffer of `floats`, needed from the first moment of `life` to the last. Returns its number.
+  /// Adds a buffer of `floats` that is needed during `life`. Returns its index.
   mutating func add(floats: Int, life: ClosedRange<Int>) -> Int {
     items.append(Item(index: items.count, count: (floats + 15) & ~15, life: life))
     return items.count - 1
   }
 
-  /// Largest first, each at the lowest place where nothing lies that is alive with it.
+  /// Assigns offsets. Buffers are placed largest first, each at the lowest offset that is free during its lifetime.
   mutating func place() {
     offsets = [Int](repeating: 0, count: items.count)
     var placed: [Item] = []

@@ -1,29 +1,33 @@
-/// One recorded step: forward and backward side by side in one file, saved values visible as outputs.
+/// A recorded operation. Forward and backward are defined together in one file, and values saved for backward are
+/// tensors of the operation.
 ///
-/// `backward` *adds* into the gradients of its inputs (`Memory` zeroes them before their first use), and may overwrite
-/// those of its own outputs: their consumers have run by then. Neither allocates.
+/// `backward` *adds* to the gradients of the inputs (`Memory` zeroes them before their first use). It may overwrite the
+/// gradients of its own outputs, because all operations that use these outputs have already run. Neither `forward` nor
+/// `backward` allocates memory.
 package protocol Operation {
   static var name: String { get }
-  /// Everything that forward or backward reads and others wrote, also where there is no gradient to it: what is not
-  /// named may be overwritten.
+  /// All tensors that forward or backward reads and that other operations write, including those without a gradient.
+  /// The memory of a tensor that is not listed may be overwritten.
   var inputs: [Tensor] { get }
   var outputs: [Tensor] { get }
-  /// Scratch that holds something from forward to backward. Scratch that is named nowhere keeps its values for ever.
+  /// Scratch tensors that must keep their values from forward to backward. A scratch tensor that no operation lists
+  /// keeps its memory during the whole replay.
   var kept: [Tensor] { get }
-  /// Scratch that means something during one call alone.
+  /// Scratch tensors that are needed only during one call.
   var workspace: [Tensor] { get }
-  /// Multiplications and additions of forward, for the whole microbatch; what is not a matrix product counts as none.
+  /// Multiply-adds of the forward matrix products for the whole microbatch. Other arithmetic is not counted.
   var multiplyAdds: Int { get }
-  /// Whether backward reads what forward wrote: then nobody else may change it.
+  /// Whether backward reads the output of forward. If so, no other operation may change it.
   var readsOutput: Bool { get }
-  /// What `prepare` takes.
+  /// Memory that `prepare` allocates, in bytes.
   var tableBytes: Int { get }
-  /// Makes what replays read beside tensors; when recording has ended, so that a graph that is only measured has none.
+  /// Makes tables that replays read in addition to tensors. It is called by `Graph.finalize`, so a graph that is only
+  /// measured does not allocate them.
   func prepare()
   func forward(_ memory: Memory)
   func backward(_ memory: Memory)
-  /// Its matrix products alone, forward and backward, on whatever stands there: the floor that a step is measured
-  /// against.
+  /// Executes only the matrix products of forward and backward on the current contents of memory. Their time is the
+  /// lower bound with which a training step is compared.
   func products(_ memory: Memory)
 }
 
@@ -37,5 +41,5 @@ extension Operation {
   package func products(_ memory: Memory) {}
 }
 
-/// One that draws random numbers, keyed by the samples of a replay: counted apart where time is split.
+/// An operation that draws random numbers, keyed by the samples of a replay. Reports show its time separately.
 package protocol NoiseOperation: Operation {}

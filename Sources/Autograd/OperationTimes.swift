@@ -1,6 +1,6 @@
 import Glibc
 
-/// Seconds spent in each operation of a graph since it was attached to it, forward and backward together.
+/// Seconds spent in each operation of a graph, forward and backward together, since the object was made.
 package final class OperationTimes {
   private let seconds: UnsafeMutablePointer<Double>
   private let count: Int
@@ -16,10 +16,10 @@ package final class OperationTimes {
 
   package subscript(_ operation: Int) -> Double { seconds[operation] }
 
-  /// A replay begins.
+  /// Starts timing a replay.
   func begin() { since = OperationTimes.now }
 
-  /// An operation has ended; the next begins.
+  /// Adds the time since the last mark to `operation`.
   func mark(_ operation: Int) {
     let now = OperationTimes.now
     seconds[operation] += now - since

@@ -1,6 +1,6 @@
 import Kernels
 
-/// Up to four extents, outermost first, stored inline: a shape is passed around in replayed code without counting.
+/// Up to four dimensions, outermost first. They are stored inline, so that copying a shape needs no reference counting.
 package struct Shape: Equatable, Sendable, CustomStringConvertible, ExpressibleByArrayLiteral {
   private var extents: SIMD4<Int32> = [1, 1, 1, 1]
   package let rank: Int
@@ -17,28 +17,28 @@ package struct Shape: Equatable, Sendable, CustomStringConvertible, ExpressibleB
   package subscript(_ axis: Int) -> Int { Int(extents[axis]) }
   package var count: Int { (0..<rank).reduce(1) { $0 * self[$1] } }
   package var dimensions: [Int] { (0..<rank).map { self[$0] } }
-  /// Elements of one row: everything but the first extent.
+  /// Number of elements of one row: the product of all dimensions except the first.
   package var rowCount: Int { count / max(self[0], 1) }
   package var description: String { "(" + dimensions.map(String.init).joined(separator: ", ") + ")" }
 }
 
-/// A value of the recorded graph: its shape and its place. The floats are reached through `Memory`.
+/// A value of the recorded graph, identified by index and shape. Its elements are accessed through `Memory`.
 package struct Tensor: Equatable, Sendable {
   package let index: Int
   package let shape: Shape
   package var count: Int { shape.count }
-  /// First extent: samples of the microbatch, for everything that is not a parameter.
+  /// The first dimension. For every tensor that is not a parameter, it counts the samples of the microbatch.
   package var rows: Int { shape[0] }
   package var columns: Int { shape.rowCount }
 }
 
-/// Where the tensors' floats are while a graph is replayed, and what the replay is about.
+/// The memory of all tensors during a replay, and the description of the replay.
 package struct Memory {
   private let values: UnsafeMutablePointer<UnsafeMutablePointer<Float>>
   private let gradients: UnsafeMutablePointer<Gradient>
   package let replay: Replay
 
-  /// Where a gradient accumulates, and whether anything stands there yet in this backward replay.
+  /// The memory of a gradient, and whether the current backward replay has already written to it.
   struct Gradient {
     var base: UnsafeMutablePointer<Float>?
     var isWritten = false
@@ -55,7 +55,7 @@ package struct Memory {
   @inline(__always)
   package subscript(_ tensor: Tensor) -> UnsafeMutablePointer<Float> { values[tensor.index] }
 
-  /// The gradient to read or add into, zero before its first use; nil when nobody needs it.
+  /// The gradient to read or add to. It is zeroed before its first use. nil if the gradient is not needed.
   @inline(__always)
   package func gradient(_ tensor: Tensor) -> UnsafeMutablePointer<Float>? {
     guard let base = gradients[tensor.index].base else { return nil }
@@ -66,7 +66,8 @@ package struct Memory {
     return base
   }
 
-  /// The gradient for a product to write: beta is 0 when it is the first to, which saves zeroing and reading.
+  /// The gradient as the destination of a matrix product. beta is 0 for the first write, which avoids zeroing and
+  /// reading it.
   @inline(__always)
   package func product(into tensor: Tensor) -> (base: UnsafeMutablePointer<Float>, beta: Float)? {
     guard let base = gradients[tensor.index].base else { return nil }
@@ -75,29 +76,30 @@ package struct Memory {
   }
 }
 
-/// Describes one replay: the samples that stand in the rows, the noise that they get, and whether dropout drops.
+/// Describes one replay: the sample of each row, its noise, and whether dropout is active.
 ///
-/// A replay is passed to `Graph.forward` whole, so that nothing of an earlier one is left over. Which kind it is says
-/// the factory that makes it.
+/// `Graph.forward` takes a complete replay, so no state is left from an earlier one. The factory methods name the kinds
+/// of replay.
 package struct Replay {
-  /// Global index of the sample in each row, which keys its noise; nil where nothing is drawn. (batch)
+  /// Global sample index of each row, which keys the noise; nil if no noise is drawn. (batch)
   package let samples: UnsafePointer<UInt64>?
   package let seed: UInt64
   package let attempt: Int
   package let epoch: UInt32
-  /// Standard deviation of the latent noise: 1, or 0 for the posterior mean.
+  /// Scale of the latent noise: 1, or 0 for the posterior mean.
   package let noiseScale: Float
-  /// The first `filled` rows are samples: operations that compare samples with each other leave out the rest.
+  /// The number of leading rows that hold samples. Operations that compare samples with each other ignore the other
+  /// rows.
   package let filled: Int
-  /// Whether dropout drops.
+  /// Whether dropout is active.
   package let isTraining: Bool
 
-  /// Keys the noise of evaluation in place of an epoch's number: no training epoch has it.
+  /// The epoch number that keys the noise of evaluation. No training epoch has this number.
   package static let evaluationEpoch = UInt32.max
 
   /// A microbatch of a training step, with latent noise and dropout.
   ///
-  /// - samples: those of the rows, which have to stay in place until the backward replay is done. (batch)
+  /// - samples: sample index of each row. The memory must stay valid until the backward replay ends. (batch)
   package static func training(
     _ samples: UnsafePointer<UInt64>, filled: Int, seed: UInt64, attempt: Int, epoch: UInt32
   ) -> Replay {
@@ -105,9 +107,9 @@ package struct Replay {
       samples: samples, seed: seed, attempt: attempt, epoch: epoch, noiseScale: 1, filled: filled, isTraining: true)
   }
 
-  /// Samples under evaluation: latent noise that depends on seed and sample alone, and no dropout.
+  /// Samples for evaluation. The latent noise depends only on seed and sample, and dropout is inactive.
   ///
-  /// - filled: by default every row is a sample.
+  /// - filled: number of rows that hold samples; all rows by default.
   package static func evaluation(
     _ samples: UnsafePointer<UInt64>, filled: Int = .max, seed: UInt64
   ) -> Replay {
@@ -116,7 +118,7 @@ package struct Replay {
       isTraining: false)
   }
 
-  /// The draw of a number for samples under evaluation: its noise depends on seed, sample and number alone.
+  /// A numbered draw for samples in evaluation. The latent noise depends only on seed, sample and draw number.
   package static func evaluation(
     _ samples: UnsafePointer<UInt64>, seed: UInt64, draw: Int
   ) -> Replay {
@@ -125,33 +127,33 @@ package struct Replay {
       isTraining: false)
   }
 
-  /// Draws from a model: their noise depends on the seed and the number of each draw alone, and there is no dropout.
+  /// Draws from a model. The noise depends only on the seed and on the number of each draw, and dropout is inactive.
   package static func generation(_ numbers: UnsafePointer<UInt64>, seed: UInt64) -> Replay {
     Replay(
       samples: numbers, seed: seed, attempt: 0, epoch: 0, noiseScale: 1, filled: .max, isTraining: false)
   }
 
-  /// Neither dropout nor latent noise: z is the posterior mean. Operations that cannot do without noise refuse it.
+  /// No dropout and no latent noise, so z is the posterior mean. Operations that require noise trap.
   package static var deterministic: Replay {
     Replay(samples: nil, seed: 0, attempt: 0, epoch: 0, noiseScale: 0, filled: .max, isTraining: false)
   }
 
-  /// A graph that draws nothing, as it was recorded.
+  /// A replay of a graph without noise operations.
   static var undrawn: Replay {
     Replay(samples: nil, seed: 0, attempt: 0, epoch: 0, noiseScale: 1, filled: .max, isTraining: true)
   }
 
-  /// The same replay at the posterior mean.
+  /// The same replay without latent noise, so that z is the posterior mean.
   package var atMean: Replay {
     Replay(
       samples: samples, seed: seed, attempt: attempt, epoch: epoch, noiseScale: 0, filled: filled,
       isTraining: isTraining)
   }
 
-  /// Rows of a tensor that are samples.
+  /// Number of rows of a tensor that hold samples.
   func rows(of tensor: Tensor) -> Int { min(filled, tensor.rows) }
 
-  /// What keys the noise of each row. (batch)
+  /// The sample indices that key the noise of each row. Traps if the replay has none. (batch)
   var keys: UnsafePointer<UInt64> {
     guard let samples else { preconditionFailure("an operation draws noise in a replay that names no samples") }
     return samples

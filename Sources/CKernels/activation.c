@@ -1,6 +1,6 @@
 #include "common.h"
 
-// One loop per function, so that the choice is made once and not per element.
+// There is one loop for each function, so that the function is selected once and not for each element.
 #define FORWARD(EXPRESSION)                                                      \
   for (size_t i = 0; i < rows; i++) {                                            \
     float *restrict row = y + i * columns;                                       \
@@ -61,7 +61,7 @@ VD_INLINE float silu_slope(float x) {
   return s * (1.0f + x * (1.0f - s));
 }
 VD_INLINE float gelu_slope(float x) {
-  // Beyond 10 the slope is 0 or 1 to the last bit, and x * x must not overflow against 1 - t * t = 0.
+  // Beyond 10 the slope is exactly 0 or 1 in float32. The limit prevents inf * 0 from x * x and 1 - t * t.
   x = x > 10.0f ? 10.0f : x;
   x = x < -10.0f ? -10.0f : x;
   float t = tanh_f(gelu_inner(x));
@@ -72,7 +72,7 @@ VD_CLONES void vd_activation_backward(float *restrict g, const float *restrict y
                                       size_t n, int f) {
   switch (f) {
     case VD_IDENTITY: break;
-    // A product with 0 or 1, not a choice: a NaN in the gradient must stay a NaN.
+    // The gradient is multiplied by 0 or 1 instead of selected, so that a NaN in the gradient stays a NaN.
     case VD_RELU: BACKWARD(v > 0 ? 1.0f : 0.0f);
     case VD_LEAKY_RELU: BACKWARD(v > 0 ? 1.0f : 0.01f);
     case VD_ELU: BACKWARD(v > 0 ? 1.0f : v + 1.0f);
@@ -90,7 +90,7 @@ VD_CLONES void vd_relu_backward_sums(float *restrict g, const float *restrict y,
     for (size_t i = 0; i < rows * columns; i++) g[i] *= y[i] > 0 ? 1.0f : 0.0f;
     return;
   }
-  // Four rows at a time: one read and write of the sums for four rows of g.
+  // Four rows at a time, so that the sums are read and written only once for four rows of g.
   size_t i = 0;
   for (; i + 4 <= rows; i += 4) {
     float *restrict a = g + i * columns, *restrict b = a + columns, *restrict c = b + columns, *restrict d = c + columns;

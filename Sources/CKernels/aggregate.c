@@ -1,7 +1,7 @@
-// Terms that compare the samples of a microbatch with each other: the aggregate posterior, as far as it is seen there.
+// Terms that compare the samples of a microbatch with each other, such as estimates of the aggregate posterior.
 #include "common.h"
 
-// Up to a constant that cancels, log q(z | x) of each unit: -(logvar + (z - mu)^2 precision) / 2.
+// log q(z | x) of each unit, up to a constant that cancels: -(logvar + (z - mu)^2 precision) / 2.
 VD_INLINE void log_densities(float *restrict line, const float *restrict z, const float *restrict mu,
                              const float *restrict logvar, const float *restrict precision, size_t columns) {
   for (size_t j = 0; j < columns; j++) {
@@ -29,7 +29,8 @@ VD_CLONES void vd_total_correlation(float *restrict tc, float *restrict weights,
       for (size_t j = 0; j < columns; j++) sums[j] += exp_f(line[j] - most[j]);
     }
     for (size_t j = 0; j < columns; j++) most[j] += log_f(sums[j] / count);
-    // Each unit's density over its marginal first, then their product: no difference of large sums.
+    // Each unit's density is divided by its marginal before the product is formed. This avoids differences of large
+    // sums.
     float top = -__builtin_inff();
     for (size_t k = 0; k < rows; k++) {
       log_densities(line, zi, mu + k * columns, logvar + k * columns, precision + k * columns, columns);
@@ -58,7 +59,8 @@ VD_CLONES void vd_total_correlation_backward(float *gz, float *gmu, float *glogv
       const float *m = mu + k * columns, *p = precision + k * columns;
       const float weight = weights[i * rows + k], gi = g[i];
       log_densities(line, zi, m, logvar + k * columns, p, columns);
-      // Of sample k's density of unit j: its share of the joint, less that of the marginal.
+      // The slope for sample k's density of unit j: its share of the joint density minus its share of the marginal
+      // density.
       for (size_t j = 0; j < columns; j++) slope[j] = gi * (weight - exp_f(line[j] - marginal[j]) / count);
       if (gz)
         for (size_t j = 0; j < columns; j++) gz[i * columns + j] -= slope[j] * (zi[j] - m[j]) * p[j];
@@ -73,7 +75,8 @@ VD_CLONES void vd_total_correlation_backward(float *gz, float *gmu, float *glogv
   }
 }
 
-// E[k(z, p)] over p ~ N(0, I) is this times exp(-|z|^2 / (c + 2)), and E[k(p, p')] this with 4 for 2; k as below.
+// E[k(z, p)] over p ~ N(0, I) is prior_factor(c, 2) * exp(-|z|^2 / (c + 2)), and E[k(p, p')] is prior_factor(c, 4),
+// where k is the kernel of vd_prior_discrepancy.
 VD_INLINE float prior_factor(float c, float n) { return exp_f(-0.5f * c * log_f(1.0f + n / c)); }
 
 VD_CLONES void vd_prior_discrepancy(float *restrict loss, float *restrict pairs, float *restrict prior,

@@ -1,10 +1,10 @@
-// What the kernels share: the clones, and functions that the vectoriser can see through.
+// Definitions that all kernels share: function clones, and mathematical functions that the compiler can vectorise.
 #pragma once
 #include <stdint.h>
 #include <string.h>
 #include "CKernels.h"
 
-// One clone per CPU level, chosen by the loader. "default" is the compiler's baseline.
+// Compiles a function for each CPU level; the loader selects one. "default" is the compiler's baseline.
 #if defined(__x86_64__) && defined(__ELF__)
 #define VD_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
@@ -12,11 +12,11 @@
 #endif
 #define VD_INLINE static inline __attribute__((always_inline))
 
-// Sixteen lanes: reductions keep this many partial sums, so that their order does not depend on the CPU level.
+// Reductions keep sixteen partial sums, so that the order of summation does not depend on the CPU level.
 enum { LANES = 16 };
 typedef float lanes __attribute__((vector_size(64), aligned(4)));
 
-// By pointer: a vector argument wider than the clone's registers would change the calling convention.
+// The argument is a pointer, because a vector wider than the clone's registers would change the calling convention.
 VD_INLINE float sum_lanes(const lanes *v) {
   float x[LANES];
   memcpy(x, v, sizeof x);
@@ -49,8 +49,8 @@ VD_INLINE float squared_distance(const float *a, const float *b, size_t n) {
 VD_INLINE uint32_t bits_of(float x) { uint32_t b; memcpy(&b, &x, 4); return b; }
 VD_INLINE float float_of(uint32_t b) { float x; memcpy(&x, &b, 4); return x; }
 
-// exp(x) = 2^n p: x = n ln 2 + r, p from Cephes' expf on r, 1 ulp. n is left in the low bits of *shifted, as the
-// significand of n + 1.5 * 2^23.
+// Reduces exp(x) = 2^n p with x = n ln 2 + r. Returns p, computed from r with the polynomial of Cephes' expf (1 ulp).
+// The low bits of *shifted contain n, because *shifted is n + 1.5 * 2^23.
 VD_INLINE float exp_reduced(float x, float *shifted) {
   *shifted = x * 1.44269504f + 12582912.0f; // rounds to nearest
   float n = *shifted - 12582912.0f;
@@ -65,13 +65,13 @@ VD_INLINE float exp_reduced(float x, float *shifted) {
   return p * (r * r) + r + 1.0f;
 }
 
-// exp(x): 0 below -87.34, infinity above 88.72; NaN passes.
+// exp(x). It is 0 below -87.34 and infinity above 88.72. A NaN is preserved.
 VD_INLINE float exp_f(float x) {
   float clamped = x > 88.72283f ? 88.72283f : x;
   clamped = clamped < -87.33654f ? -87.33654f : clamped;
   float shifted, p = exp_reduced(clamped, &shifted);
   int32_t e = (int32_t)bits_of(shifted) - 0x4B400000;
-  // Two factors, because 2^128 is not a float but p * 2^128 / 2 may be.
+  // The factor 2^n is applied as two factors, because 2^128 is not a float although p * 2^128 / 2 may be one.
   int32_t half = e >> 1;
   p = p * float_of((uint32_t)(half + 127) << 23) * float_of((uint32_t)(e - half + 127) << 23);
   p = x > 88.72283f ? __builtin_inff() : p;
@@ -79,7 +79,7 @@ VD_INLINE float exp_f(float x) {
   return x != x ? x : p;
 }
 
-// log(x) for positive finite x: Cephes' logf.
+// log(x) for positive finite x, as in Cephes' logf.
 VD_INLINE float log_f(float x) {
   uint32_t b = bits_of(x);
   int32_t e = (int32_t)(b >> 23) - 126;
@@ -104,15 +104,15 @@ VD_INLINE float log_f(float x) {
   return f + y + n * 0.693359375f;
 }
 
-// exp(x) for x <= 0, with fewer steps: nothing overflows, and 2^n is an addition to the exponent. At least 1.6e-38.
-// A NaN is not preserved: callers see to that.
+// exp(x) for x <= 0. It is faster than exp_f: nothing overflows, and 2^n is added to the exponent. The result is at
+// least 1.6e-38. A NaN is not preserved, so callers must handle it.
 VD_INLINE float exp_nonpositive(float x) {
   float shifted, p = exp_reduced(x < -87.0f ? -87.0f : x, &shifted);
   return float_of(bits_of(p) + (bits_of(shifted) << 23));
 }
 
-// sigmoid(x) and softplus(x) = max(x, 0) + log(1 + e), e = exp(-|x|), from one exponential and one division:
-// log(1 + e) = 2 atanh(t), t = e / (2 + e) <= 1/3.
+// Computes sigmoid(x) and softplus(x) = max(x, 0) + log(1 + e) with e = exp(-|x|), from one exponential and one
+// division. log(1 + e) = 2 atanh(t) with t = e / (2 + e) <= 1/3.
 VD_INLINE float sigmoid_softplus(float x, float *softplus) {
   float e = exp_nonpositive(-__builtin_fabsf(x));
   float a = 1.0f + e, b = 2.0f + e;
@@ -133,7 +133,7 @@ VD_INLINE float sigmoid_f(float x) {
   return x != x ? x : s;
 }
 
-// tanh: odd polynomial below 0.625 (Cephes), (1 - e) / (1 + e) with e = exp(-2|x|) above.
+// tanh(x): an odd polynomial (Cephes) below 0.625, and (1 - e) / (1 + e) with e = exp(-2|x|) above.
 VD_INLINE float tanh_f(float x) {
   float a = __builtin_fabsf(x);
   float e = exp_nonpositive(-2.0f * a);

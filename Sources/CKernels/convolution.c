@@ -1,6 +1,6 @@
-// Direct convolutions over (sample, row, column, channel). No column buffer and no padding: a table says, for every
-// output pixel, which runs of input values it sees (an indirect convolution: Dukhan, arXiv:1907.02129), and a tile of
-// the same pixel in several samples shares the weights that it loads.
+// Direct convolutions over (sample, row, column, channel), without a column buffer and without padding. For every
+// output pixel, a table lists the segments of input values under its window (an indirect convolution: Dukhan,
+// arXiv:1907.02129). A tile is the same pixel in several samples, which share the loaded weights.
 #include "common.h"
 
 typedef void gather_tile(size_t lanes, float *y, size_t y_pitch, const float *x, size_t x_pitch, const float *w,
@@ -17,7 +17,8 @@ typedef struct {
 #define JOIN_(a, b) a##_##b
 #define JOIN(a, b) JOIN_(a, b)
 
-// Named features instead of arch=x86-64-v4: its tuning would have every 512-bit vector split in two.
+// The target names features instead of arch=x86-64-v4, because the tuning of the latter would split every 512-bit
+// vector.
 #if defined(__x86_64__)
 #define NAME(x) JOIN(x, v4)
 #define TARGET __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma,bmi2"), min_vector_width(512)))
@@ -65,7 +66,7 @@ static const level *best(void) {
 
 VD_INLINE size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-// The tiles of `channels` channels: as many of two vectors as there are, then of one.
+// Iterates over the channels in tiles: first tiles of two vectors, then tiles of one vector.
 #define FOR_CHANNELS(l, c, channels, vectors, lanes)                                                     \
   for (size_t c = 0, vectors, lanes, wide;                                                               \
        c < (channels) && (wide = smaller((channels) - c, 2 * (l)->width),                                \

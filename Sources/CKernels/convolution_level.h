@@ -1,5 +1,5 @@
-// Tiles of the convolutions for one CPU level. Included by convolution.c with W (floats of a vector), P (pixels of a
-// tile), TARGET and NAME(x) defined. A tile keeps P pixels x 2 W channels in registers.
+// Convolution tiles for one CPU level. convolution.c includes this file with W (floats per vector),
+// P (pixels per tile), TARGET and NAME(x) defined. A tile keeps P pixels x 2 W channels in registers.
 
 typedef float NAME(vector) __attribute__((vector_size(W * 4), aligned(4)));
 typedef int32_t NAME(mask) __attribute__((vector_size(W * 4)));
@@ -8,7 +8,8 @@ typedef int32_t NAME(mask) __attribute__((vector_size(W * 4)));
 #define LOAD(p) (*(const VECTOR *)(p))
 #define EACH(i, n) _Pragma("clang loop unroll(full)") for (int i = 0; i < (n); i++)
 
-// The first `lanes` of a vector, where it is not whole: the last channels of a pixel must not run into its neighbour.
+// Stores only the first `lanes` elements of an incomplete vector, so that the last channels of a pixel do not overwrite
+// the next pixel.
 #define STORE(to, value)                                                             \
   do {                                                                               \
     if (whole) *(VECTOR *)(to) = (value);                                            \
@@ -20,7 +21,8 @@ typedef int32_t NAME(mask) __attribute__((vector_size(W * 4)));
     else { VECTOR kept = {0}; memcpy(&kept, (from), lanes * sizeof(float)); (value) = kept; } \
   } while (0)
 
-// y[p, 0..<channels] = start + sum over segments of x[p, in + k] w[row + k, ...], channels <= 2 W, `pixels` constant.
+// y[p, 0..<channels] = start + sum over segments of x[p, in + k] w[row + k, ...]. channels <= 2 W, and `pixels` is a
+// constant.
 TARGET static inline __attribute__((always_inline)) void NAME(gather_tile)(
     const int pixels, const int vectors, const int whole, size_t lanes, float *y, size_t y_pitch, const float *x, size_t x_pitch,
     const float *w, size_t w_pitch, const float *bias, int mode, const vd_segment *s, const vd_segment *end) {
@@ -41,13 +43,13 @@ TARGET static inline __attribute__((always_inline)) void NAME(gather_tile)(
       }
     }
   }
-  // A NaN is not below 0, and stays.
+  // A NaN does not compare as below 0 and is therefore preserved.
   if (mode == VD_CONV_RELU)
     EACH(p, pixels) EACH(v, vectors) sum[p][v] = (VECTOR)((MASK)sum[p][v] & ~(sum[p][v] < 0));
   EACH(p, pixels) EACH(v, vectors) STORE(y + p * y_pitch + v * W, sum[p][v]);
 }
 
-// d[k, 0..<channels] += sum over samples, rows and columns of x[.., k] g[.., ...], channels <= 2 W.
+// d[k, 0..<channels] += sum over samples, rows and columns of x[.., k] g[.., ...]. channels <= 2 W.
 TARGET static inline __attribute__((always_inline)) void NAME(outer_tile)(
     const int taps, const int vectors, const int whole, size_t lanes, float *d, size_t d_pitch, const float *x, const float *g,
     const vd_box *box, const vd_box_strides *stride, size_t samples) {
@@ -71,7 +73,7 @@ TARGET static inline __attribute__((always_inline)) void NAME(outer_tile)(
   EACH(k, taps) EACH(v, vectors) STORE(d + k * d_pitch + v * W, sum[k][v]);
 }
 
-// A function for every number of pixels (taps), with two vectors of channels and with one, whole or not.
+// Functions for every number of pixels or taps, with two vectors of channels, one vector, or an incomplete vector.
 #define TILES(N)                                                                                                       \
   TARGET static void NAME(gather2_##N)(size_t lanes, float *y, size_t yp, const float *x, size_t xp, const float *w,   \
                                        size_t wp, const float *b, int a, const vd_segment *s, const vd_segment *e) {   \

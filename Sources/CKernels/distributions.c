@@ -8,7 +8,8 @@ VD_INLINE float bernoulli_element(float l, float x, float *residual) {
 
 VD_CLONES void vd_bernoulli(float *restrict loss, float *restrict residual, const float *restrict logits,
                             const float *restrict x, size_t rows, size_t columns) {
-  // The loss of a few hundred elements, then its sum: a loop that only stores is one the vectoriser takes whole.
+  // The losses of a chunk of elements are stored first and then summed, because the compiler fully vectorises a loop
+  // that only stores.
   enum { CHUNK = 512 };
   for (size_t i = 0; i < rows; i++) {
     float element[CHUNK], sum = 0;
@@ -71,7 +72,8 @@ VD_CLONES double vd_gaussian_backward(float *restrict gmean, const float *restri
   return total;
 }
 
-// exp(x) - 1 - x: below 1/2 by its series, because the difference would cancel (and could be negative).
+// exp(x) - 1 - x. Below 1/2 it is computed by its series, because the difference would lose precision and could be
+// negative.
 VD_INLINE float exp_minus_tangent(float x) {
   float p = 2.4801587e-5f;
   p = p * x + 1.9841270e-4f;

@@ -37,7 +37,7 @@ VD_CLONES void vd_f32_to_bf16(uint16_t *restrict y, const float *restrict x, siz
     uint32_t u;
     __builtin_memcpy(&u, &x[i], 4);
     uint32_t rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
-    // Rounding could carry a NaN into an infinity.
+    // Rounding could turn a NaN into an infinity.
     y[i] = (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? (u >> 16) | 0x40u : rounded);
   }
 }
@@ -82,7 +82,7 @@ VD_CLONES void vd_range(const float *x, size_t n, float *low, float *high) {
 }
 
 VD_CLONES void vd_column_sums(float *restrict sums, const float *restrict g, size_t rows, size_t columns) {
-  // Four rows at a time: one read and write of the sums for four rows of g.
+  // Four rows at a time, so that the sums are read and written only once for four rows of g.
   size_t i = 0;
   for (; i + 4 <= rows; i += 4) {
     const float *a = g + i * columns, *b = a + columns, *c = b + columns, *d = c + columns;
@@ -114,7 +114,7 @@ VD_CLONES void vd_copy_columns_backward(float *restrict gx, const float *restric
 
 double vd_weighted_sum(const float *x, const float *w, size_t n) {
   double sum = 0;
-  // A weight of zero is padding: what stands there is not part of the sum, whatever it is.
+  // An element with weight 0 is padding. It is skipped, because it may contain any value.
   for (size_t i = 0; i < n; i++) sum += w[i] != 0 ? (double)w[i] * x[i] : 0;
   return sum;
 }

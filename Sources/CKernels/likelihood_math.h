@@ -1,12 +1,12 @@
-// What the likelihoods share, element by element.
+// Elementwise functions that several likelihoods share.
 #pragma once
 #include "common.h"
 
 // log(2 pi) / 2
 static const float HALF_LOG_2PI = 0.918938533f;
 
-// log((1 - exp(-a)) / a) for a >= 0, the logarithm of the mean of exp(-t) over [0, a], and its slope. Below 1 by the
-// series of log(sinh(a / 2) / (a / 2)) - a / 2, where the difference would cancel.
+// log((1 - exp(-a)) / a) for a >= 0, which is the logarithm of the mean of exp(-t) over [0, a], and its slope. Below 1
+// it is computed by the series of log(sinh(a / 2) / (a / 2)) - a / 2, because the difference would lose precision.
 VD_INLINE float log_mean_exp(float a, float *slope) {
   float z = a * a;
   float p = 2.087675699e-9f, d = 2.087675699e-8f;
@@ -19,7 +19,7 @@ VD_INLINE float log_mean_exp(float a, float *slope) {
   return a < 1.0f ? p * z - 0.5f * a : log_f(m * m * r);
 }
 
-// A limit that keeps a slope: low + log(1 + exp(x - low)) (Rybkin et al., 2021).
+// A lower limit with a nonzero slope: low + log(1 + exp(x - low)) (Rybkin et al., 2021).
 VD_INLINE float soft_floor(float x, float low, float *slope) {
   float y;
   *slope = sigmoid_softplus(x - low, &y);
@@ -29,14 +29,16 @@ VD_INLINE float soft_floor(float x, float low, float *slope) {
 static const float LOWEST_LOG_SIGMA = -6.0f; // of a Gaussian with a sigma for each value
 static const float LOWEST_LOG_SCALE = -7.0f; // of a discretised logistic (PixelCNN++)
 
-// Discretised logistics live on [-1, 1], as in the papers: 256 bins, 2 / 255 wide, and the outer two take the tails.
+// Discretised logistics are defined on [-1, 1], as in the papers. The 256 bins are 2 / 255 wide, and the outer two
+// include the tails.
 static const float HALF_BIN = 1.0f / 255.0f;
 static const float LOG_BIN = -4.84811636f; // log(2 / 255)
 
 VD_INLINE float log_scale_of(float raw) { return raw < LOWEST_LOG_SCALE ? LOWEST_LOG_SCALE : raw; }
 
-// -log P(y), and its slopes. With a, b = (y - m +- 1 / 255) / s and w = a - b, an inner bin has
-// sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(-w)): no difference of nearly equal numbers.
+// -log P(y) and its slopes. With a, b = (y - m +- 1 / 255) / s and w = a - b, the probability of an inner bin is
+// sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(-w)). The product avoids the difference of nearly equal
+// numbers.
 VD_INLINE float logistic_bin(float y, float m, float raw, float *slope_mean, float *slope_scale) {
   const float s = log_scale_of(raw), inverse = exp_f(-s), w = 2.0f * HALF_BIN * inverse;
   const float a = (y - m + HALF_BIN) * inverse, b = (y - m - HALF_BIN) * inverse;
@@ -49,7 +51,7 @@ VD_INLINE float logistic_bin(float y, float m, float raw, float *slope_mean, flo
   *slope_mean = inverse * (sa - sb);
   float ds = sa * a - sb * b + (first || last ? 0.0f : inside_slope);
   *slope_scale = raw < LOWEST_LOG_SCALE ? 0.0f : ds;
-  // The selects above would hide a NaN.
+  // The added term keeps a NaN, which the selections above would hide.
   return above + below + (first || last ? 0.0f : inside) + 0.0f * (m + raw);
 }
 
@@ -58,8 +60,8 @@ VD_INLINE float clipped_mean(float m, float raw, float *slope_mean, float *slope
   const float log_scale = log_scale_of(raw), inverse = exp_f(-log_scale), s = exp_f(log_scale);
   const float a = (m + 1.0f) * inverse, b = (m - 1.0f) * inverse;
   float over, under, sa = sigmoid_softplus(a, &over), sb = sigmoid_softplus(b, &under);
-  // Of a wide one the differences cancel: there the trapezoid rule for the integral of the sigmoid from b to a, with the
-  // next terms of its series.
+  // For a wide logistic the differences lose precision. The integral of the sigmoid from b to a is then computed by the
+  // trapezoid rule and the next terms of its series.
   const int wide = s > 16.0f;
   const float p = 0.5f * (sa + sb), q = p * (1.0f - p), square = inverse * inverse;
   const float rest = 0.66666667f * square * q * (2.0f * p - 1.0f);
@@ -72,7 +74,7 @@ VD_INLINE float clipped_mean(float m, float raw, float *slope_mean, float *slope
   return (y < -1.0f ? -1.0f : y) + 0.0f * (m + raw);
 }
 
-// A draw of the discretised logistic on [-1, 1] from a uniform: the level of 0 ... 255.
+// Draws a level from 0 to 255 of the discretised logistic on [-1, 1], using a uniform number.
 VD_INLINE float logistic_level(float m, float raw, float u) {
   float level = (m + exp_f(log_scale_of(raw)) * (log_f(u) - log_f(1.0f - u)) + 1.0f) * 127.5f + 0.5f;
   level = level < 0.0f ? 0.0f : level;

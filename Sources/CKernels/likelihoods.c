@@ -1,7 +1,8 @@
-// Likelihoods, one value or one pair of values of the location for each value of x.
+// Likelihoods with one number, or one pair of numbers, of the location for each value of x.
 #include "likelihood_math.h"
 
-// The loss of a few hundred elements, then its sum: a loop that only stores is one the vectoriser takes whole.
+// The losses of a chunk of elements are stored first and then summed, because the compiler fully vectorises a loop that
+// only stores.
 enum { CHUNK = 512 };
 #define SUM_OF_ROWS(ELEMENT)                                             \
   for (size_t i = 0; i < rows; i++) {                                    \
@@ -22,7 +23,8 @@ VD_INLINE float continuous_bernoulli_mean(float l, float *slope) {
   return q;
 }
 
-// log(integral of exp(l x) over [0, 1]) - l x: the normaliser joins the cross-entropy, and log(1 + exp(-|l|)) is gone.
+// log(integral of exp(l x) over [0, 1]) - l x. It is the cross-entropy with the normaliser in place of
+// log(1 + exp(-|l|)).
 VD_INLINE float continuous_bernoulli_element(float l, float x, float *residual) {
   float mean, q = continuous_bernoulli_mean(l, &mean);
   *residual = mean - x;
@@ -84,7 +86,7 @@ VD_CLONES double vd_laplace_backward(float *restrict gmean, const float *restric
   return total;
 }
 
-// sigma^2 is the sample's mean square and the square of the smallest sigma, exp(-6).
+// sigma^2 is the mean squared error of the sample plus the square of the smallest sigma, exp(-6).
 static const float LEAST_VARIANCE = 6.14421235e-6f;
 
 VD_CLONES void vd_gaussian_optimal(float *restrict loss, float *restrict residual, const float *restrict mean,
@@ -122,7 +124,7 @@ VD_CLONES void vd_likelihood_mean(float *restrict y, const float *restrict locat
   }
 }
 
-// Variance of a continuous Bernoulli: the slope of its mean, 1 / l^2 - e / (1 - e)^2 with e = exp(-|l|).
+// The variance of a continuous Bernoulli, which is the slope of its mean: 1 / l^2 - e / (1 - e)^2 with e = exp(-|l|).
 VD_INLINE float continuous_bernoulli_variance(float l) {
   const float a = __builtin_fabsf(l), z = a * a;
   float d = 2.087675699e-8f * 9.0f;
@@ -154,7 +156,8 @@ VD_CLONES void vd_likelihood_mean_backward(float *restrict glocation, const floa
   }
 }
 
-// The inverse of (exp(l x) - 1) / (exp(l) - 1); for l < 0 by symmetry, near 0 by its first two terms.
+// The inverse of the distribution function (exp(l x) - 1) / (exp(l) - 1). For l < 0 it uses the symmetry, and near 0
+// the first two terms of its series.
 VD_INLINE float continuous_bernoulli_draw(float l, float u) {
   const float a = __builtin_fabsf(l), v = l < 0.0f ? 1.0f - u : u, e = exp_nonpositive(-a);
   const float x = a < 1e-2f ? v + 0.5f * a * v * (1.0f - v) : 1.0f + log_f(v + (1.0f - v) * e) / a;

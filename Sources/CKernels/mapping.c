@@ -1,5 +1,5 @@
-// A file that is cut short while it is mapped raises SIGBUS when a page that is gone is read. For mappings that were
-// announced the process ends with a message and the status of an input error; any other SIGBUS does what it always did.
+// If a file is truncated while it is mapped, reading a missing page raises SIGBUS. For registered mappings, the process
+// then ends with a message and the exit status of an input error. Any other SIGBUS has its usual effect.
 #include "CKernels.h"
 #include <signal.h>
 #include <stdatomic.h>
@@ -29,7 +29,7 @@ static void say(const char *text) {
   }
 }
 
-// Only what is safe within a handler: write, fstat, _exit, sigaction.
+// The handler calls only functions that are safe in signal handlers: write, fstat, _exit, sigaction.
 static void explain(int number, siginfo_t *information, void *context) {
   (void)context;
   uintptr_t place = (uintptr_t)information->si_addr;
@@ -51,8 +51,8 @@ static void explain(int number, siginfo_t *information, void *context) {
   sigaction(number, &usual, NULL);
 }
 
-// Not every thread that reads a mapping has a stack for handlers; on its own stack this one is safe, too, because it
-// never comes back to what it interrupted.
+// Some threads that read a mapping have no alternate stack for handlers. The handler is also safe on a thread's own
+// stack, because it never returns to the interrupted code.
 static void install(void) {
   static atomic_flag done = ATOMIC_FLAG_INIT;
   if (atomic_flag_test_and_set(&done)) return;

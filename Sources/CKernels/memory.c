@@ -5,7 +5,8 @@
 
 void vd_keep_freed_memory(void) {
 #if defined(M_MMAP_THRESHOLD) && defined(M_TRIM_THRESHOLD)
-  // The largest that mallopt documents; beyond it a library may refuse, and stop adapting the threshold all the same.
+  // This is the largest value that mallopt documents. For a larger one a library may return an error and still stop
+  // adapting the threshold.
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
 #endif

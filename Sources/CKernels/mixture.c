@@ -1,17 +1,18 @@
-// Mixtures of discretised logistics, the channels of a pixel conditioned on those before (Salimans et al.,
-// "PixelCNN++", ICLR 2017). A pixel's outputs, M mixtures of 3 channels: M logits, then for each channel M means,
-// M log scales and M coefficients (of green on red; of blue on red; of blue on green). One channel has none of these.
+// Mixtures of discretised logistics. Each channel of a pixel is conditioned on the previous channels (Salimans et al.,
+// "PixelCNN++", ICLR 2017). For M mixtures and 3 channels, a pixel's outputs are M logits, and then for each channel M
+// means, M log scales and M coefficients (green on red; blue on red; blue on green). With 1 channel there are no
+// coefficients.
 #include "likelihood_math.h"
 
 enum { LANE = 16, MOST_MIXTURES = 32, MOST_OUTPUTS = 10 * MOST_MIXTURES };
 typedef float block[LANE];
 
 VD_INLINE size_t outputs_of(size_t channels, size_t mixtures) { return mixtures * (channels == 1 ? 3 : 10); }
-// Where a channel's means begin; log scales and coefficients follow, M each.
+// Index of a channel's first mean. Its M log scales and M coefficients follow.
 VD_INLINE size_t means_of(size_t channel, size_t mixtures) { return mixtures * (1 + 3 * channel); }
 VD_INLINE size_t coefficients_of(size_t channel, size_t mixtures) { return mixtures * (3 + 3 * channel); }
 
-// softmax of M logits, a lane each
+// Softmax of M logits; each lane holds one pixel.
 VD_INLINE void weigh(block *restrict weight, block *restrict logits, block *restrict log_total, size_t mixtures) {
   block top, total;
   for (size_t i = 0; i < LANE; i++) top[i] = -3.4e38f, total[i] = 0;
@@ -31,8 +32,8 @@ VD_INLINE void weigh(block *restrict weight, block *restrict logits, block *rest
     for (size_t i = 0; i < LANE; i++) weight[k][i] *= total[i];
 }
 
-// Sixteen pixels, a lane each: -log P; with `slopes`, `p` becomes its derivatives. Loops work on arrays of their own,
-// so that the vectoriser need not ask which of them overlap.
+// Computes -log P of sixteen pixels, one in each lane. If `slopes` is set, `p` is replaced by its derivatives. The
+// loops work on separate local arrays, so that the compiler needs no checks for overlap.
 VD_INLINE void mixture_block(block *restrict p, block *restrict y, block *restrict loss, size_t channels,
                              size_t mixtures, int slopes) {
   block joint[MOST_MIXTURES], posterior[MOST_MIXTURES], prior[MOST_MIXTURES], log_joint, log_prior;
@@ -76,7 +77,7 @@ VD_INLINE void mixture_block(block *restrict p, block *restrict y, block *restri
   }
 }
 
-// out[i, j] += g p[j][i], by way of sixteen rows on the stack
+// out[i, j] += g p[j][i], using sixteen rows on the stack.
 VD_INLINE void add_transposed(float *restrict out, block *restrict p, float g, size_t n, size_t outputs) {
   block tile;
   for (size_t i = 0; i < n; i++)
@@ -87,7 +88,7 @@ VD_INLINE void add_transposed(float *restrict out, block *restrict p, float g, s
     }
 }
 
-// A sample in blocks of sixteen pixels; lanes beyond the last pixel hold zeros. Returns the sum of -log P.
+// Processes a sample in blocks of sixteen pixels. Lanes beyond the last pixel contain zeros. Returns the sum of -log P.
 VD_INLINE float mixture_row(const float *restrict location, const float *restrict x, float *restrict glocation, float g,
                             size_t pixels, size_t channels, size_t mixtures, int slopes) {
   const size_t outputs = outputs_of(channels, mixtures);
@@ -126,7 +127,8 @@ VD_CLONES void vd_logistic_mixture_backward(float *restrict glocation, const flo
                 mixtures, 1);
 }
 
-// Sixteen pixels: the mean on [-1, 1]; with `slopes`, `p` becomes the gradient that `g` (of the mean) hands on.
+// Computes the mean of sixteen pixels on [-1, 1]. If `slopes` is set, `p` is replaced by its gradient for the gradient
+// `g` of the mean.
 VD_INLINE void mean_block(block *restrict p, block *restrict y, block *restrict g, size_t channels, size_t mixtures,
                           int slopes) {
   block weight[MOST_MIXTURES], value[MOST_MIXTURES], mean, unused;
@@ -178,7 +180,7 @@ VD_INLINE void mean_block(block *restrict p, block *restrict y, block *restrict 
     for (size_t i = 0; i < LANE; i++) p[k][i] = weight[k][i] * (value[k][i] - mean[i]);
 }
 
-// Blocks of sixteen pixels: y = mean, or glocation += its gradient for gy.
+// Processes blocks of sixteen pixels: y = mean, or glocation += its gradient for gy.
 VD_INLINE void mixture_means(float *restrict y, float *restrict glocation, const float *restrict gy,
                              const float *restrict location, size_t pixels, size_t channels, size_t mixtures,
                              int slopes) {

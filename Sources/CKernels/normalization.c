@@ -1,12 +1,12 @@
 #include "common.h"
 
-// Pixels are taken in blocks that fit the first cache: an activation passes over what has just been written, and
-// sums of many values are sums of sums.
+// Pixels are processed in blocks that fit into the L1 cache. An activation then reads values that have just been
+// written, and long sums are split into sums of block sums.
 enum { BLOCK = 2048 };
 
 VD_INLINE size_t whole_lanes(size_t n) { return (n + LANES - 1) / LANES * LANES; }
 VD_INLINE size_t block_pixels(size_t channels) { return channels < BLOCK ? BLOCK / channels : 1; }
-// What rounding may have made of 0; NaN passes.
+// Replaces negative values, which are rounding errors of 0, by 0. A NaN is preserved.
 VD_INLINE float nonnegative(float x) { return x < 0 ? 0 : x; }
 VD_INLINE int needs_input(int f) { return f == VD_SILU || f == VD_GELU; }
 
@@ -14,7 +14,7 @@ size_t vd_group_norm_work(size_t channels) {
   return 4 * whole_lanes(channels) + (channels < BLOCK ? BLOCK : channels);
 }
 
-// sum[c] += sum_i x[i, c]. Whole lanes: what lies beyond the last channel is added up and not used.
+// sum[c] += sum_i x[i, c]. Whole lanes are added; lanes beyond the last channel are not used.
 VD_INLINE void add_columns(float *sum, const float *x, size_t pixels, size_t channels) {
   for (size_t c = 0; c < channels; c += LANES) {
     lanes a = {0}, b = {0};
@@ -28,7 +28,7 @@ VD_INLINE void add_columns(float *sum, const float *x, size_t pixels, size_t cha
   }
 }
 
-// sum[c] += sum_i g[i, c]; product[c] += sum_i g[i, c] (x[i, c] - mean[c]). Without g: g is x - mean.
+// sum[c] += sum_i g[i, c]; product[c] += sum_i g[i, c] (x[i, c] - mean[c]). If g is null, x - mean is used for g.
 VD_INLINE void add_moments(float *sum, float *product, const float *g, const float *x, const float *mean,
                            size_t pixels, size_t channels) {
   for (size_t c = 0; c < channels; c += LANES) {
@@ -85,7 +85,8 @@ VD_CLONES void vd_group_norm(float *restrict y, float *restrict statistics, floa
     for (size_t i = 0; i < pixels; i += step)
       add_moments(sum, square, NULL, image + i * channels, mean, pixels - i < step ? pixels - i : step, channels);
     for (size_t group = 0; group < groups; group++) {
-      // What the rounded mean is off is added to it, and taken out of the squares (Chan, Golub and LeVeque, 1983).
+      // Corrects the rounding error of the mean: the error is added to the mean, and its square is subtracted from the
+      // mean square (Chan, Golub and LeVeque, 1983).
       float rest = 0, squares = 0;
       for (size_t c = group * depth; c < (group + 1) * depth; c++) {
         rest += sum[c];

@@ -1,6 +1,6 @@
 #include "common.h"
 
-// The new value of a parameter; m and v become its new moments.
+// Returns the new value of a parameter, and replaces m and v by their new values.
 VD_INLINE float adam_element(float p, float *m, float *v, float g, const vd_adam_settings *s) {
   float gradient = g * s->scale + s->l2 * p;
   *m += s->rest1 * (gradient - *m);

@@ -1,4 +1,4 @@
-// Pictures: moved, mirrored, resized, their colours put next to each other.
+// Pictures: shifting, mirroring, resizing and interleaving of colour planes.
 #include "common.h"
 
 VD_CLONES void vd_interleave(float *y, const uint8_t *x, size_t pixels, size_t channels) {
@@ -19,7 +19,7 @@ void vd_move_picture(float *y, const float *x, size_t rows, size_t columns, size
   }
 }
 
-// Weights are whole numbers, so that the sums are the same on every CPU; those of a pixel add up to 2^22.
+// Weights are integers, so that the sums are the same on every CPU. The weights of a pixel add up to 2^22.
 enum { weight_bits = 22 };
 
 VD_CLONES void vd_resize_rows(uint8_t *y, const uint8_t *x, size_t pitch, size_t width, size_t rows,

@@ -1,4 +1,4 @@
-// What priors over z are made of: Gaussian densities, and the affine couplings of a flow.
+// Building blocks of priors over z: Gaussian densities, and the affine couplings of a flow.
 #include "likelihood_math.h"
 
 VD_CLONES void vd_log_normal(float *restrict density, const float *restrict z, const float *restrict mu,
@@ -30,7 +30,8 @@ VD_CLONES void vd_log_normal_backward(float *gz, float *gmu, float *glogvar, con
     }
 }
 
-// The other columns pass. raw is (rows, 2 * width): what becomes scales, then shifts.
+// Columns that are not changed are copied. raw (rows, 2 * width) contains the numbers for the scales and then the
+// shifts.
 VD_CLONES void vd_coupling(float *restrict y, float *restrict log_scale, const float *restrict z,
                            const float *restrict raw, const int32_t *restrict changed, size_t rows, size_t columns,
                            size_t width, float bound, int32_t inverse) {
@@ -60,7 +61,7 @@ VD_CLONES void vd_coupling_backward(float *gz, float *graw, const float *gy, con
       const float g = gy ? gy[at] : 0.0f, gl = glog_scale ? glog_scale[at] : 0.0f;
       const float factor = exp_f(inverse ? -scale : scale);
       if (graw) {
-        // d y / d scale is z exp(scale) of one direction and -y of the other.
+        // d y / d scale is z exp(scale) in the forward direction and -y in the inverse direction.
         const float gscale = inverse ? -g * y[at] - gl : g * z[at] * factor + gl;
         graw[i * 2 * width + j] += gscale * (1.0f - tangent * tangent);
         graw[i * 2 * width + width + j] += inverse ? -g * factor : g;

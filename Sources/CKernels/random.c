@@ -1,4 +1,5 @@
-// The noise of a run must be the same on every machine, so no fused multiply-adds here: their rounding differs.
+// The noise of a run must be the same on every machine. Fused multiply-adds are therefore disabled, because they round
+// differently.
 #pragma STDC FP_CONTRACT OFF
 #include "common.h"
 
@@ -35,13 +36,15 @@ void vd_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]
   out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
 
-// (0, 1): 24 bits, centred in their cell; the topmost cell's centre would round to 1, so that neither end is reached.
+// A uniform number in (0, 1): 24 random bits, centred in their cell. The centre of the topmost cell would round to 1
+// and is limited, so that neither 0 nor 1 occurs.
 VD_INLINE float unit_of(uint32_t b) {
   float u = ((float)(int32_t)(b >> 8) + 0.5f) * 5.9604644775390625e-8f;
   return u < 0.999999940395355f ? u : 0.999999940395355f;
 }
 
-// cos and sin of 2 pi u, u in (0, 1): reduced to [-1/8, 1/8] of a turn, then Cephes' polynomials.
+// cos and sin of 2 pi u for u in (0, 1). The angle is reduced to [-1/8, 1/8] of a turn, and then Cephes' polynomials
+// are used.
 VD_INLINE void turn(float u, float *cosine, float *sine) {
   float q = u * 4.0f;
   int32_t quadrant = (int32_t)(q + 0.5f);
@@ -60,7 +63,8 @@ VD_INLINE void box_muller(uint32_t a, uint32_t b, float *first, float *second) {
   *second = radius * s;
 }
 
-// Draws for all rows, sixteen counters at a time across row boundaries, so that few columns cost no more than many.
+// Draws numbers for all rows, sixteen counters at a time across row boundaries, so that a row with few columns does not
+// waste counters.
 #define DRAW(CONVERT)                                                                             \
   const size_t per_row = (columns + 3) / 4, total = rows * per_row;                               \
   for (size_t at = 0; at < total; at += BLOCKS) {                                                 \

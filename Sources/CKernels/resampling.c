@@ -1,6 +1,6 @@
 #include "common.h"
 
-// The usual factor is a constant where the loops are, so that they are unrolled.
+// Makes the usual factor 2 a compile-time constant, so that the loops are unrolled.
 #define WITH_FACTOR(CALL)     \
   do {                        \
     if (factor == 2) {        \
@@ -80,7 +80,7 @@ VD_CLONES void vd_pixel_shuffle_backward(float *restrict gx, const float *restri
   WITH_FACTOR(unshuffle(gx, gy, rows, columns, channels, by, accumulate));
 }
 
-// Rows or columns of the image under window i: first ..< last, inside the image.
+// The rows or columns of the image under window i: first ..< last, limited to the image.
 typedef struct { size_t first, last; } extent;
 VD_INLINE extent seen(size_t i, size_t size, const vd_pool *pool) {
   const size_t start = i * pool->stride, end = start + pool->kernel;

@@ -1,11 +1,12 @@
-// Multi-scale structural similarity (Wang, Simoncelli and Bovik, 2003) of images with values in [0, 1], a plane at a
-// time: Gaussian window of sigma 1.5, no padding; planes are halved by 2 x 2 means.
+// Multi-scale structural similarity (Wang, Simoncelli and Bovik, 2003) for images in [0, 1], one plane at a time. The
+// window is Gaussian with sigma 1.5, without padding. Each scale halves the planes by 2 x 2 means.
 #include "common.h"
 
 enum { MOST_SCALES = 5, WIDEST = 11 };
 static const float SCALE_WEIGHTS[MOST_SCALES] = {0.0448f, 0.2856f, 0.3001f, 0.2363f, 0.1333f};
 static const float C1 = 0.01f * 0.01f, C2 = 0.03f * 0.03f;
-// A scale's mean below this counts as this, without a slope: a power of it would be no number, or nearly vertical.
+// Lower limit of the mean of a scale. At the limit the slope is 0. The power of a smaller mean would be NaN or have a
+// huge slope.
 static const float LEAST = 1e-3f;
 
 typedef struct { size_t rows, columns, window; } extent;
@@ -21,7 +22,8 @@ size_t vd_similarity_scales(size_t rows, size_t columns) {
   return scales;
 }
 
-// Five planes a scale, less than seven of the first in all, seven to work in, and one for a gradient.
+// Five planes for each scale (together less than seven planes of the first scale), seven work planes, and one for a
+// gradient.
 size_t vd_similarity_workspace(size_t rows, size_t columns) { return 15 * rows * columns; }
 
 static void window_of(float *w, size_t n) {
@@ -33,7 +35,7 @@ static void window_of(float *w, size_t n) {
   for (size_t i = 0; i < n; i++) w[i] /= total;
 }
 
-// y = w * x on the inner part; `rest` holds a plane.
+// y = w * x, a convolution without padding. `rest` has room for a plane.
 VD_INLINE void blur(float *restrict y, const float *restrict x, float *restrict rest, extent e,
                     const float *restrict w) {
   const size_t inner = e.columns - e.window + 1, rows = e.rows - e.window + 1;
@@ -70,8 +72,8 @@ VD_INLINE void halve(float *restrict y, const float *restrict x, extent e) {
     }
 }
 
-// The mean over a scale of contrast and structure, at the last scale times luminance; d[0], d[1], d[2] become its
-// slopes in the window's means of y, y^2 and xy.
+// The mean over a scale of contrast and structure, multiplied by luminance at the last scale. d[0], d[1] and d[2]
+// receive its slopes with respect to the window means of y, y^2 and xy.
 VD_INLINE float scale_mean(float *restrict const d[3], const float *restrict x, const float *restrict y,
                            float *restrict work, extent e, const float *restrict w, int is_last) {
   const size_t n = e.rows * e.columns, inner = (e.rows - e.window + 1) * (e.columns - e.window + 1);
@@ -102,7 +104,8 @@ VD_INLINE float scale_mean(float *restrict const d[3], const float *restrict x, 
   return share * sum_floats(value, inner);
 }
 
-// 1 - similarity of two planes; with `gy`, adds g times its gradient in y. Both lie at the start of the workspace.
+// 1 - similarity of two planes, which are at the start of the workspace. If `gy` is not null, g times the gradient with
+// respect to y is added to it.
 VD_INLINE float plane_dissimilarity(float *restrict gy, float g, float *restrict work, size_t rows, size_t columns) {
   const size_t scales = vd_similarity_scales(rows, columns);
   float *x[MOST_SCALES], *y[MOST_SCALES], *d[MOST_SCALES][3], *end = work;
@@ -125,7 +128,7 @@ VD_INLINE float plane_dissimilarity(float *restrict gy, float g, float *restrict
   }
   const float similarity = exp_f(log_product);
   if (!gy) return 1.0f - similarity;
-  // From the smallest scale to the largest: `x` of a scale is no longer needed when its gradient is known.
+  // From the smallest scale to the largest. The `x` of a scale is no longer needed after its gradient is computed.
   float *spread_plane = end, *rest = end + rows * columns;
   for (size_t s = scales; s-- > 0;) {
     const size_t n = e[s].rows * e[s].columns;

@@ -1,4 +1,5 @@
-// Rows of a table: sizes[g] elements belong to column g, one to a number, more to a category; NaN in x is missing.
+// Rows of a table. Column g has sizes[g] elements: one for a number, several for a category. NaN in x is a missing
+// value.
 #include <math.h>
 #include "common.h"
 #include "likelihood_math.h"
@@ -11,7 +12,7 @@ VD_INLINE float log_sum_exp(const float *l, size_t n) {
   return highest + log_f(sum);
 }
 
-// The logarithm of a sigma: softly above floor, or any where floor is -infinity.
+// log sigma with the soft lower limit `floor`, or without a limit if floor is -infinity.
 VD_INLINE float log_sigma_of(float raw, float floor, float *slope) {
   if (floor == -INFINITY) return *slope = 1.0f, raw;
   return soft_floor(raw, floor, slope);
@@ -19,7 +20,7 @@ VD_INLINE float log_sigma_of(float raw, float floor, float *slope) {
 
 void vd_table(float *loss, float *sigma, const float *location, const float *x, const float *raw, size_t step,
               float floor, const int32_t *sizes, size_t groups, size_t rows, size_t columns) {
-  // sigma: of each number, its logarithm, precision, and slope of the logarithm by raw.
+  // For each number, sigma contains log sigma, the precision, and the slope of log sigma with respect to raw.
   for (size_t g = 0, number = 0; g < groups; g++) {
     if (sizes[g] != 1) continue;
     float *of = sigma + 3 * number;
@@ -108,7 +109,7 @@ void vd_table_sample(float *x, const float *location, const float *raw, size_t s
       const float total = log_sum_exp(location + j, size), u = uniforms[i * groups + c];
       float below = 0.0f;
       size_t chosen = 0;
-      // The last category takes what rounding leaves.
+      // The last category receives the probability that is lost to rounding.
       while (chosen + 1 < size && (below += exp_f(location[j + chosen] - total)) <= u) chosen++;
       for (size_t k = 0; k < size; k++) x[j + k] = k == chosen ? 1.0f : 0.0f;
     }

@@ -1,22 +1,23 @@
 import Synchronization
 
-/// Something that may take long, told by whoever does it, so that somebody can show how far it is. One is within
-/// another; the innermost is what the process is at.
+/// A task that may take long, such as reading a file. Code that performs such a task makes an `Activity`, so that the
+/// progress can be shown. Activities may be nested, and the innermost one is current.
 package final class Activity: Sendable {
-  /// For people: "reading data.csv".
+  /// Description for people, such as "reading data.csv".
   package let name: String
-  /// 0 where nobody knows.
+  /// Total amount of work; 0 if it is unknown.
   package let total: Int
   package let began = ContinuousClock.now
   private let before: Int
 
   private static let running = Mutex<[Activity]>([])
   private static let count = Atomic<Int>(0)
-  /// Called whenever one begins. (A closure that a Mutex holds by itself is wrapped once more whenever it is looked at.)
+  /// A listener that is called whenever an activity begins. (It is a struct because a closure stored directly in a
+  /// Mutex is wrapped again at each access.)
   private struct Listener { let hear: @Sendable () -> Void }
   private static let listener = Mutex<Listener?>(nil)
 
-  /// `end` must be called.
+  /// Begins an activity. `end` must be called when it is done.
   package init(_ name: String, of total: Int = 0) {
     self.name = name
     self.total = total
@@ -30,13 +31,15 @@ package final class Activity: Sendable {
     Activity.count.store(before, ordering: .relaxed)
   }
 
-  /// So much more of the innermost is done.
+  /// Adds `count` to the completed work of the innermost activity.
   package static func advance(by count: Int = 1) { Activity.count.add(count, ordering: .relaxed) }
 
+  /// The innermost running activity and its completed work; nil if none is running.
   package static var current: (activity: Activity, done: Int)? {
     running.withLock { $0.last }.map { (activity: $0, done: count.load(ordering: .relaxed)) }
   }
 
+  /// Sets the listener that is called whenever an activity begins.
   package static func listen(_ began: @escaping @Sendable () -> Void) {
     listener.withLock { $0 = Listener(hear: began) }
   }

@@ -1,17 +1,18 @@
 import Glibc
 
-/// Threads beside the one that computes: the watchdog, the prefetch, reading data.
+/// Starts background threads, such as the watchdog, the prefetcher and data readers.
 package enum Background {
   private final class Work {
     let body: @Sendable () -> Void
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }
   }
 
-  /// A blocked fault of the thread itself would end the process before its handler can say why.
+  /// Fault signals stay unblocked. If a fault of the thread itself were blocked, the process would end before the
+  /// handler could report the cause.
   private static let faults = [SIGBUS, SIGSEGV, SIGILL, SIGFPE, SIGABRT]
 
-  /// Starts a thread that nobody waits for. It receives no signals from outside: their handlers' stack is the computing
-  /// thread's.
+  /// Starts a detached thread. External signals are blocked in it, because the stack of their handlers belongs to the
+  /// main thread.
   package static func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(Failure) {
     var every = sigset_t(), before = sigset_t()
     sigfillset(&every)

@@ -1,7 +1,7 @@
-// The C kernels are used as they are: a Swift wrapper around each would say nothing that the header does not.
+// The C kernels are used directly. A Swift wrapper for each would add nothing to the header.
 @_exported import CKernels
 
-/// Zeroed float32 memory of fixed size, aligned to 64 bytes and freed with its owner.
+/// Zeroed float32 memory of fixed size. It is aligned to 64 bytes and freed together with its owner.
 package struct Buffer: ~Copyable {
   package let base: UnsafeMutablePointer<Float>
   package let count: Int
@@ -17,7 +17,8 @@ package struct Buffer: ~Copyable {
     UnsafeRawBufferPointer(start: base, count: count * MemoryLayout<Float>.stride)
   }
 
-  /// Zeroed memory of any trivial type at a 64-byte boundary, with 64 readable bytes behind it; the caller deallocates.
+  /// Allocates zeroed memory of a trivial type, aligned to 64 bytes and followed by 64 readable bytes. The caller must
+  /// deallocate it.
   package static func allocate<T: BitwiseCopyable>(_ type: T.Type, count: Int) -> UnsafeMutablePointer<T> {
     let size = max(count, 1) * MemoryLayout<T>.stride + 64
     let raw = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 64)

@@ -1,6 +1,6 @@
 import CCrypto
 
-/// SHA-256, streaming (OpenSSL's libcrypto, which uses the CPU's instructions for it).
+/// Incremental SHA-256. It uses OpenSSL's libcrypto, which uses the CPU's SHA instructions.
 package final class SHA256 {
   private let context: OpaquePointer
 
@@ -23,7 +23,7 @@ package final class SHA256 {
     text.withUTF8 { update(UnsafeRawBufferPointer($0)) }
   }
 
-  /// The digest of all bytes so far as 64 hexadecimal digits; ends this instance's use.
+  /// Returns the digest of all bytes so far as 64 hexadecimal digits. The object must not be used afterwards.
   package func finish() -> String {
     var digest = [UInt8](repeating: 0, count: 32)
     EVP_DigestFinal_ex(context, &digest, nil)

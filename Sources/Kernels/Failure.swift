@@ -1,8 +1,9 @@
-/// An error of the outside world: what happened and where, what to do about it, and the process's exit status.
+/// An error with a cause outside the program: a message, an optional hint for the user, and the exit status of the
+/// process.
 ///
-/// Programmer errors are preconditions; everything a user can cause is a `Failure`.
+/// Programming errors are preconditions. Every error that a user can cause is a `Failure`.
 package struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
-  /// Exit statuses, after sysexits.h where it has one.
+  /// Exit statuses. Values from sysexits.h are used where they exist.
   package enum Status: Int32, Sendable {
     case failure = 1
     case collapsed = 3
@@ -20,7 +21,7 @@ package struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
   package var status: Status
   package var message: String
   package var hint: String?
-  /// Whether every rank has this same failure, so that one may print it and all may leave in order.
+  /// Whether every rank has the same failure. If so, one rank prints it and all ranks exit in order.
   package var isCollective = false
 
   package init(_ status: Status, _ message: String, hint: String? = nil) {

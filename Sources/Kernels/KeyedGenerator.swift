@@ -1,13 +1,12 @@
-/// Counter-based random numbers: a value is a function of (seed, attempt, stream, epoch, sample, block) and of nothing
-/// else, so that it does not matter who draws it, or when.
+/// Counter-based random numbers. A value depends only on (seed, attempt, stream, epoch, sample, block), and not on the
+/// process that draws it or on the time of the draw.
 ///
-/// Philox4x32-10, Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11.
+/// Algorithm: Philox4x32-10, Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11.
 package struct KeyedGenerator: Sendable {
   package let key: (UInt32, UInt32)
 
-  /// - Parameters:
-  ///   - stream: What the numbers are for, such as "eps"; streams are independent.
-  ///   - attempt: Number of rollbacks so far; noise after a rollback differs, and is still reproducible.
+  /// - stream: the purpose of the numbers, such as "eps". Streams are independent of each other.
+  /// - attempt: number of rollbacks so far. After a rollback the numbers are different but still reproducible.
   package init(seed: UInt64, stream: String, attempt: Int = 0) {
     self.init(seed: seed, streamHash: KeyedGenerator.hash(stream), attempt: attempt)
   }
@@ -21,21 +20,21 @@ package struct KeyedGenerator: Sendable {
     key = (words.0, words.1)
   }
 
-  /// Four words for one counter.
+  /// Returns the four words of one counter.
   package func words(_ c0: UInt32, _ c1: UInt32 = 0, _ c2: UInt32 = 0, _ c3: UInt32 = 0) -> (
     UInt32, UInt32, UInt32, UInt32
   ) {
     KeyedGenerator.philox(counter: (c0, c1, c2, c3), key: key)
   }
 
-  /// Standard normals, row i from (epoch, samples[i]). (rows, columns)
+  /// Draws standard normal numbers. Row i depends on (epoch, samples[i]). (rows, columns)
   package func normal(
     into y: UnsafeMutablePointer<Float>, samples: UnsafePointer<UInt64>, rows: Int, columns: Int, epoch: UInt32
   ) {
     withUnsafeKey { vd_normal(y, samples, rows, columns, epoch, $0) }
   }
 
-  /// Uniforms in (0, 1), row i from (epoch, samples[i]). (rows, columns)
+  /// Draws uniform numbers in (0, 1). Row i depends on (epoch, samples[i]). (rows, columns)
   package func uniform(
     into y: UnsafeMutablePointer<Float>, samples: UnsafePointer<UInt64>, rows: Int, columns: Int, epoch: UInt32
   ) {
@@ -48,11 +47,12 @@ package struct KeyedGenerator: Sendable {
     }
   }
 
-  /// FNV-1a over the bytes of a name, 64 bits.
+  /// 64-bit FNV-1a hash of the bytes of a name.
   package static func hash(_ name: String) -> UInt64 {
     name.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
   }
 
+  /// One block of Philox4x32-10.
   package static func philox(counter: (UInt32, UInt32, UInt32, UInt32), key: (UInt32, UInt32)) -> (
     UInt32, UInt32, UInt32, UInt32
   ) {
@@ -71,18 +71,20 @@ package struct KeyedGenerator: Sendable {
   }
 }
 
-/// A permutation of 0..<count chosen by a key, evaluated index by index without memory.
+/// A pseudorandom permutation of 0..<count that is chosen by a key. Indices are computed one by one, without a table.
 ///
-/// Feistel network on the smallest even number of bits that covers `count`, walked until it lands inside (cycle
-/// walking: Black and Rogaway, CT-RSA 2002); fewer than four walks on average. On so few bits that a network is no
-/// good shuffle, the permutation itself is drawn and kept in one word.
+/// The permutation is a Feistel network on the smallest even number of bits that covers `count`. It is repeated until
+/// the result is less than `count` (cycle walking: Black and Rogaway, CT-RSA 2002), which takes fewer than four
+/// iterations on average. A Feistel network shuffles poorly on very few bits. For up to 16 indices, a random
+/// permutation is therefore drawn and stored in one word.
 package struct KeyedPermutation: Sendable {
   package let count: Int
   private let halfBits: UInt64
   private let keys: (UInt64, UInt64, UInt64, UInt64)
-  /// Up to sixteen indices, four bits each.
+  /// The permutation of up to sixteen indices, with four bits for each.
   private let drawn: UInt64
 
+  /// Chooses a permutation of 0..<count from the generator's key, the epoch and the part.
   package init(count: Int, generator: KeyedGenerator, epoch: UInt32, part: UInt32) {
     self.count = count
     var half: UInt64 = 1
@@ -96,7 +98,8 @@ package struct KeyedPermutation: Sendable {
     drawn = count <= 16 ? KeyedPermutation.draw(count, generator, epoch: epoch, part: part) : 0
   }
 
-  /// Fisher and Yates: place i takes the index of a random place up to i, which takes i.
+  /// Fisher-Yates shuffle: a random earlier position (or i itself) receives index i, and its previous index moves to
+  /// position i.
   private static func draw(_ count: Int, _ generator: KeyedGenerator, epoch: UInt32, part: UInt32) -> UInt64 {
     var drawn: UInt64 = 0
     for i in 0..<UInt64(max(count, 0)) {
@@ -124,7 +127,7 @@ package struct KeyedPermutation: Sendable {
     (left, right) = (right, left ^ (mix(right, keys.1) & mask))
     (left, right) = (right, left ^ (mix(right, keys.2) & mask))
     (left, right) = (right, left ^ (mix(right, keys.3) & mask))
-    // Two more rounds with the first keys rotated: four alone are weak on the few bits of small sets.
+    // Two more rounds with inverted keys. Four rounds alone mix poorly on the few bits of small sets.
     (left, right) = (right, left ^ (mix(right, ~keys.0) & mask))
     (left, right) = (right, left ^ (mix(right, ~keys.1) & mask))
     return left << halfBits | right

@@ -1,28 +1,30 @@
 import COpenBLAS
 import Glibc
 
-/// Matrix products, by oneDNN where it is installed and by OpenBLAS elsewhere.
+/// Matrix products. They use oneDNN if it is installed and OpenBLAS otherwise.
 ///
-/// A product's bits depend on the library, its kernels for the CPU, the row count and the thread count; so all are
-/// fixed for a run, and ranks compare them before the first step.
+/// The bits of a product depend on the library, on its kernels for the CPU, on the number of rows and on the number of
+/// threads. All of these are fixed for a run, and ranks compare them before the first step.
 package enum Products {
+  /// The library that computes the products: `train.products`.
   package enum Library: String, CaseIterable, Sendable {
-    /// oneDNN if it can be loaded, else OpenBLAS.
+    /// oneDNN if it can be loaded, otherwise OpenBLAS.
     case auto
     case openblas
     case onednn
   }
 
-  // Set once, by `select`, before anything computes.
+  // These are set once by `select`, before the first product.
   private nonisolated(unsafe) static var onednn: OneDNN?
   private nonisolated(unsafe) static var gemm: OneDNN.Multiply?
 
   package private(set) nonisolated(unsafe) static var threads = 1
 
-  /// Chooses the library and its threads; once, before the first product.
+  /// Selects the library and its number of threads. It must be called once, before the first product.
   package static func select(_ library: Library, threads count: Int) throws(Failure) {
     onednn = library == .openblas ? nil : OneDNN.load()
-    // Its threads start anew with MPI, as many as when it was loaded, and each takes its buffer when it gets to it.
+    // OpenBLAS restarts its threads with MPI, as many as when it was loaded. Each thread allocates its buffer at its
+    // first use.
     if onednn == nil { try requireRoom(threads: max(count, Int(openblas_get_num_threads()))) }
     openblas_set_num_threads(Int32(count))
     onednn?.threads(Int32(count))
@@ -37,8 +39,8 @@ package enum Products {
     }
   }
 
-  /// OpenBLAS maps a buffer for each thread, when it is loaded or at the first product; where it cannot, it tries for
-  /// ever.
+  /// Throws if there is too little memory for OpenBLAS. OpenBLAS maps a buffer for each thread when it is loaded or at
+  /// the first product. If mapping fails, it retries forever.
   package static func requireRoom(threads: Int = 1) throws(Failure) {
     let bytes = threads * 144 << 20
     let room = mmap(nil, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
@@ -51,19 +53,20 @@ package enum Products {
     munmap(room, bytes)
   }
 
-  /// Has OpenBLAS map its buffer now, before others take the room: a product too large for its kernels without one.
+  /// Makes OpenBLAS map its buffer now, before other allocations use the memory. The product is large enough to need
+  /// the buffer.
   private static func takeRoom() {
     let n = 128
     let zeros = Buffer(count: n * n), product = Buffer(count: n * n)
     multiply(n, n, n, zeros.base, zeros.base, beta: 0, into: product.base)
   }
 
-  /// The library, its version, and the kernels that it picked for this CPU.
+  /// The library, its version, and the kernels that it selected for this CPU.
   package static var description: String {
     onednn?.description ?? "OpenBLAS \(String(cString: openblas_get_corename()))"
   }
 
-  /// c (m, n) = beta c + op(a) op(b), op(a) (m, k), op(b) (k, n), row-major, dense; beta 0 or 1.
+  /// c = beta c + op(a) op(b). c (m, n), op(a) (m, k), op(b) (k, n), all dense and row-major. beta must be 0 or 1.
   @inline(__always)
   package static func multiply(
     _ m: Int, _ n: Int, _ k: Int, _ a: UnsafePointer<Float>, transposedA ta: Bool = false, _ b: UnsafePointer<Float>,
@@ -81,7 +84,8 @@ package enum Products {
   }
 }
 
-/// What is used of oneDNN, found when the program runs: sites without it lose speed, not the program.
+/// The functions of oneDNN that the program uses. They are loaded at run time, so that the program also works without
+/// oneDNN, although more slowly.
 private struct OneDNN {
   // int dnnl_sgemm(char, char, dim_t m, n, k, float alpha, A, lda, B, ldb, float beta, C, ldc), row-major
   typealias Multiply =
@@ -96,7 +100,8 @@ private struct OneDNN {
   static func load() -> OneDNN? {
     for name in ["libdnnl.so.3", "libdnnl.so.2"] {
       guard let library = dlopen(name, RTLD_LAZY | RTLD_LOCAL) else { continue }
-      // Without a way to set its threads (a build for TBB), every rank would take all cores.
+      // Builds without a function that sets the number of threads (such as those for TBB) are not used, because every
+      // rank would then use all cores.
       guard let gemm = dlsym(library, "dnnl_sgemm"), let threads = dlsym(library, "omp_set_num_threads"),
         let version = dlsym(library, "dnnl_version"), let isa = dlsym(library, "dnnl_get_effective_cpu_isa")
       else { continue }

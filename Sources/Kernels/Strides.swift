@@ -1,4 +1,4 @@
-/// From one index to the next along each axis of values that lie row by row.
+/// The distance between consecutive indices along each axis of a row-major array.
 @inlinable
 package func rowMajorStrides(_ extents: [Int]) -> [Int] {
   var strides = [Int](repeating: 1, count: extents.count)
@@ -6,8 +6,8 @@ package func rowMajorStrides(_ extents: [Int]) -> [Int] {
   return strides
 }
 
-/// Visits the values of an array with its axes in another order, the last of them fastest: how many were visited before,
-/// and where each lies.
+/// Visits the values of an array with its axes in another order, the last axis of that order fastest. `visit` receives
+/// the number of values visited before and the position of the value.
 @inlinable
 package func walk(
   _ extents: [Int], strides: [Int], order: [Int], _ visit: (_ before: Int, _ place: Int) -> Void

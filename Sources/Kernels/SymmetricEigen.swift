@@ -1,14 +1,15 @@
 import COpenBLAS
 
-/// Eigenvalues and vectors of a symmetric matrix, largest first: LAPACK's dsyevd.
+/// Eigenvalues and eigenvectors of a symmetric matrix, in descending order of eigenvalue. Uses LAPACK's dsyevd.
 ///
-/// All values are NaN, and all vectors 0, where the matrix is not finite.
+/// If the matrix is not finite, all values are NaN and all vectors are 0.
 package struct SymmetricEigen {
   package let values: [Double]
-  /// Row i belongs to values[i]: of length 1, its entry of largest magnitude positive. (n, n); empty if not wanted.
+  /// The eigenvectors. Row i belongs to values[i]; it has length 1, and its entry of largest magnitude is positive.
+  /// (n, n), or empty if vectors were not requested.
   package let vectors: [Double]
 
-  /// - matrix: (n, n), of which the upper triangle counts.
+  /// - matrix: (n, n). Only the upper triangle is read.
   package init(_ matrix: [Double], n: Int, vectors wantsVectors: Bool = true) {
     precondition(matrix.count == n * n && n <= Int32.max / 4, "\(matrix.count) values for a matrix of \(n) rows")
     guard n > 0, matrix.allSatisfy(\.isFinite),
@@ -29,9 +30,9 @@ package struct SymmetricEigen {
       }
   }
 
-  /// Values from the smallest, and their vectors as rows; nil if they do not converge.
+  /// Returns eigenvalues in ascending order and their eigenvectors as rows, or nil if the algorithm does not converge.
   private static func decompose(_ matrix: [Double], _ n: Int, _ wantsVectors: Bool) -> ([Double], [Double])? {
-    // Rows here are LAPACK's columns: its lower triangle is the upper one.
+    // Rows of this matrix are columns for LAPACK, so the upper triangle here is LAPACK's lower triangle.
     var a = matrix, values = [Double](repeating: 0, count: n)
     var job = CChar(UInt8(ascii: wantsVectors ? "V" : "N")), triangle = CChar(UInt8(ascii: "L"))
     var order = Int32(n), info = Int32(0), query = Int32(-1), size = 0.0, integers = Int32(0)

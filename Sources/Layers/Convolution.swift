@@ -1,8 +1,11 @@
 import Autograd
 
 extension ParameterScope {
-  /// f(x * W + b) with parameters `weight` and `bias`, initialised as torch.nn.Conv2d: both U(-1/sqrt(n), 1/sqrt(n))
-  /// for n inputs of an output. x (batch, rows, columns, in) -> (batch, rows', columns', channels)
+  /// Convolution f(x * W + b) with the parameters `weight` and `bias`. x (batch, rows, columns, in) ->
+  /// (batch, rows', columns', channels)
+  ///
+  /// As in torch.nn.Conv2d, both are initialised from U(-1/sqrt(n), 1/sqrt(n)), where n is the number of inputs of an
+  /// output.
   package func convolution(
     _ x: Tensor, to channels: Int, window: ConvolutionWindow, activation: Activation = .identity
   ) -> Tensor {
@@ -13,7 +16,8 @@ extension ParameterScope {
     return graph.convolution(x, weight: weight, bias: bias, window: window, activation: activation)
   }
 
-  /// f(x *^T W + b), as torch.nn.ConvTranspose2d. x (batch, rows, columns, in) -> (batch, image)
+  /// Transposed convolution f(x *^T W + b), as in torch.nn.ConvTranspose2d. x (batch, rows, columns, in) ->
+  /// (batch, image)
   package func transposedConvolution(
     _ x: Tensor, to image: ImageShape, window: ConvolutionWindow, activation: Activation = .identity
   ) -> Tensor {

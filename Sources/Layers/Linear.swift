@@ -1,10 +1,14 @@
 import Autograd
 
 extension ParameterScope {
-  /// f(x W^T + b) with parameters `weight` (out, in) and `bias` (out). x (batch, in) -> (batch, out)
+  /// Linear layer f(x W^T + b) with the parameters `weight` (out, in) and `bias` (out). x (batch, in) -> (batch, out)
   ///
-  /// Initialised as torch.nn.Linear: both U(-1/sqrt(in), 1/sqrt(in)). An x of images is flattened, y stands behind it;
-  /// `image`: what the outputs are to be seen as; `startsAtZero`: initially both 0.
+  /// As in torch.nn.Linear, both are initialised from U(-1/sqrt(in), 1/sqrt(in)).
+  ///
+  /// - x: the input. Images are flattened.
+  /// - y: an optional second input, concatenated after x.
+  /// - image: the image shape as which the outputs will be viewed.
+  /// - startsAtZero: initialises both parameters with 0 instead.
   package func linear(
     _ x: Tensor, beside y: Tensor? = nil, to outputs: Int, image: ImageShape? = nil, activation: Activation = .identity,
     startsAtZero: Bool = false
@@ -27,7 +31,8 @@ extension ParameterScope {
       bias: parameter("bias", [outputs], initial, layout: biasLayout), activation: activation)
   }
 
-  /// Linear layers `0`, `1`, ... of the given widths, each with the activation and then dropout; y goes into the first.
+  /// Linear layers `0`, `1`, ... of the given widths, each followed by the activation and dropout. y is an input of the
+  /// first layer only.
   package func perceptron(
     _ x: Tensor, beside y: Tensor? = nil, widths: [Int], activation: Activation, dropout: Float
   ) -> Tensor {

@@ -1,8 +1,8 @@
 import Autograd
 
 extension ParameterScope {
-  /// f(normalised x * w + b) with parameters `weight` of 1 and `bias` of 0, as torch.nn.GroupNorm.
-  /// x (batch, ..., channels), shape unchanged
+  /// Group normalization f(normalised x * w + b), as in torch.nn.GroupNorm, with `weight` initialised with 1 and `bias`
+  /// with 0. x (batch, ..., channels). Returns the shape of x.
   package func groupNorm(_ x: Tensor, groups: Int, activation: Activation = .identity) -> Tensor {
     let (weight, bias) = scaleAndShift(x)
     graph.scopeName = path
@@ -10,7 +10,7 @@ extension ParameterScope {
     return graph.groupNorm(x, weight: weight, bias: bias, groups: groups, activation: activation)
   }
 
-  /// Normalised x * w + b over the last axis, as torch.nn.LayerNorm. x (batch, ..., n), shape unchanged
+  /// Layer normalization over the last axis, as in torch.nn.LayerNorm. x (batch, ..., n). Returns the shape of x.
   package func layerNorm(_ x: Tensor) -> Tensor {
     let (weight, bias) = scaleAndShift(x)
     graph.scopeName = path

@@ -1,13 +1,13 @@
 import Autograd
 import Kernels
 
-/// A tensor that belongs to a model: its name, its shape, and its place in the flat buffers.
+/// A tensor of the model that persists between steps: its name, shape and position in the flat buffers.
 package struct Parameter: Sendable {
-  /// How a step changes it.
+  /// How a training step changes the parameter.
   package enum Role: Sendable {
-    /// By the optimiser, along its gradient.
+    /// The optimiser changes it according to its gradient.
     case learned
-    /// By a rule of its own, from sums over the samples of the step.
+    /// A rule changes it, based on sums over the samples of the step.
     case statistic(StatisticRule)
   }
 
@@ -15,39 +15,41 @@ package struct Parameter: Sendable {
   package let shape: Shape
   package fileprivate(set) var offset: Int
   package let role: Role
-  /// nil: in files as in memory.
+  /// The layout in files; nil if it is the layout in memory.
   package let layout: TorchLayout?
   package var range: Range<Int> { offset..<offset + shape.count }
   package var isLearned: Bool { if case .learned = role { true } else { false } }
-  /// In files.
+  /// The shape in files.
   package var fileShape: [Int] { layout?.shape ?? shape.dimensions }
 }
 
-/// How a parameter starts.
+/// The initial values of a parameter.
 package enum Initialization: Sendable {
   case zeros
   case constant(Float)
-  /// U(-bound, bound), drawn from the seed and the parameter's name alone.
+  /// U(-bound, bound). The draws depend only on the seed and the parameter's name.
   case uniform(Float)
-  /// N(mean, deviation^2), drawn from the seed and the parameter's name alone.
+  /// N(mean, deviation^2). The draws depend only on the seed and the parameter's name.
   case normal(mean: Float, deviation: Float)
-  /// Values that the training data gives, such as samples that pseudo-inputs begin as. A run that begins asks for them
-  /// once, before its first step (`ParameterStore.fillFromData`); until then, and where a file brings the values, 0.
+  /// Values computed from the training data, such as samples that initialise pseudo-inputs. A new run computes them
+  /// once before its first step (`ParameterStore.fillFromData`). Until then the values are 0. A checkpoint or model
+  /// file replaces them.
   case fromData
 }
 
-/// All parameters in one flat buffer: the learned ones in the order of their first recording, and the statistics, in
-/// theirs, behind them.
+/// All parameters in one flat buffer. The learned parameters come first, in the order in which they were first
+/// recorded. The statistics follow in the same kind of order.
 ///
-/// Declared while the first graph is recorded; `allocate` then fixes the layout. A checkpoint is the buffer, an
-/// exchange is a range of it, clipping is one norm, Adam is one loop over what is learned.
+/// Parameters are declared while the first graph is recorded. `allocate` then fixes the layout. Because of the flat
+/// buffer, a checkpoint is one block of memory, an exchange is a range of it, clipping needs one norm, and Adam is one
+/// loop over the learned parameters.
 package final class ParameterStore {
   private var learned: [Parameter] = []
-  /// Offsets count from the first statistic.
+  /// The statistics. Their offsets are relative to the first statistic.
   private var statistics: [Parameter] = []
-  /// Once the layout is fixed: the statistics with their offsets in the flat buffer.
+  /// The statistics with their offsets in the flat buffer. Set when the layout is fixed.
   private(set) var statisticsInPlace: [Parameter] = []
-  /// Of the learned parameters, and of the statistics behind them.
+  /// Number of values of all learned parameters, and of all statistics.
   package private(set) var learnedCount = 0
   package private(set) var statisticCount = 0
   package var count: Int { learnedCount + statisticCount }
@@ -58,13 +60,13 @@ package final class ParameterStore {
   private var ownsBuffer = true
   deinit { if ownsBuffer { buffer?.deallocate() } }
 
-  /// The flat values. (count)
+  /// The flat buffer of all values. (count)
   package var values: UnsafeMutablePointer<Float> {
     guard let buffer else { preconditionFailure("parameters used before they were allocated") }
     return buffer
   }
 
-  /// In the order of the flat buffer.
+  /// All parameters in the order of the flat buffer.
   package var parameters: [Parameter] { learned + statistics.map(placed) }
 
   private func placed(_ statistic: Parameter) -> Parameter {
@@ -73,7 +75,8 @@ package final class ParameterStore {
     return parameter
   }
 
-  /// Declares a learned parameter, or finds the one of this name: several graphs may record the same model.
+  /// Declares a learned parameter, or returns the existing one of this name, because several graphs may record the same
+  /// model.
   package func declare(
     _ name: String, _ shape: Shape, _ initialization: Initialization, layout: TorchLayout? = nil
   ) -> Parameter {
@@ -85,8 +88,8 @@ package final class ParameterStore {
     return parameter
   }
 
-  /// Declares a statistic, or finds the one of this name. Returns its offset among the statistics, whose place in the
-  /// flat buffer is known when all parameters are.
+  /// Declares a statistic, or finds the existing one of this name. Returns its offset among the statistics. Their
+  /// position in the flat buffer is known only after all parameters are declared.
   package func declareStatistic(
     _ name: String, _ shape: Shape, _ initialization: Initialization, _ rule: StatisticRule
   ) -> Int {
@@ -112,12 +115,13 @@ package final class ParameterStore {
 
   package subscript(name: String) -> Parameter? { parameters.first { $0.name == name } }
 
-  /// The name of the parameter at an offset of the flat buffer.
+  /// The name of the parameter at an offset in the flat buffer.
   package func name(at offset: Int) -> String {
     parameters.first { $0.range.contains(offset) }?.name ?? "at \(offset)"
   }
 
-  /// Ends declaration and sets initial values; the same seed and names give the same bits, in any order.
+  /// Ends declaration, allocates memory and sets initial values. The values depend only on the seed and the names, and
+  /// not on the order of declaration.
   package func allocate(seed: UInt64) {
     precondition(buffer == nil, "parameters allocated twice")
     let values = Buffer.allocate(Float.self, count: count)
@@ -141,9 +145,10 @@ package final class ParameterStore {
     buffer = values
   }
 
-  /// Asks for the values of every parameter that the training data initialises; all ranks have to be given the same.
+  /// Sets the values of all parameters that are initialised from the training data. All ranks must receive the same
+  /// values.
   ///
-  /// - provider: gives as many values as the parameter has, laid out as in memory.
+  /// - provider: returns the values of a parameter, as many as it has and in its memory layout.
   package func fillFromData(_ provider: (Parameter) throws(Failure) -> [Float]) throws(Failure) {
     for parameter in parameters {
       guard case .fromData = initializations[parameter.name] else { continue }
@@ -154,8 +159,9 @@ package final class ParameterStore {
     }
   }
 
-  /// The values live in `memory` from here on, which outlives the store; `copies`: whether they have to be brought there.
-  /// Before the first graph is recorded.
+  /// Moves the values to `memory`, which must outlive the store. Call it before the first graph is recorded.
+  ///
+  /// - copies: whether to copy the current values there.
   package func move(to memory: UnsafeMutablePointer<Float>, copies: Bool) {
     if copies { memory.update(from: values, count: count) }
     if ownsBuffer { buffer?.deallocate() }
@@ -163,10 +169,11 @@ package final class ParameterStore {
     ownsBuffer = false
   }
 
-  /// Floats that have to be laid out anew to be written to a file.
+  /// Number of floats that are stored in another layout in files.
   package var turnedCount: Int { parameters.reduce(0) { $0 + ($1.layout == nil ? 0 : $1.shape.count) } }
 
-  /// SHA-256 over the bytes of all parameters, in order: "sha256:..."; or of other values laid out as they are.
+  /// SHA-256 of the bytes of all parameters in order, as "sha256:...". `other`: values to use instead of the store's,
+  /// in the same layout.
   package func digest(of other: UnsafePointer<Float>? = nil) -> String {
     let hash = SHA256()
     hash.update(
@@ -175,7 +182,8 @@ package final class ParameterStore {
   }
 }
 
-/// A place in the tree of names while a graph is recorded: `encoder` / `0` / `weight` becomes `encoder.0.weight`.
+/// A prefix of parameter names during recording. For example, `encoder` / `0` / `weight` gives the name
+/// `encoder.0.weight`.
 package struct ParameterScope {
   package let graph: Graph
   package let store: ParameterStore
@@ -191,6 +199,7 @@ package struct ParameterScope {
     ParameterScope(graph: graph, store: store, path: path.isEmpty ? name : "\(path).\(name)")
   }
 
+  /// Declares a learned parameter of this scope, or returns the existing one, and adds it to the graph.
   package func parameter(
     _ name: String, _ shape: Shape, _ initialization: Initialization, layout: TorchLayout? = nil
   ) -> Tensor {
@@ -198,7 +207,7 @@ package struct ParameterScope {
     return graph.parameter(shape, offset: declared.offset)
   }
 
-  /// A parameter that `rule` changes after each step, from what operations add to the graph's `sums(of:)` it.
+  /// Declares a parameter that `rule` changes after each step, based on what operations add to the graph's `sums(of:)`.
   package func statistic(
     _ name: String, _ shape: Shape, _ initialization: Initialization, _ rule: StatisticRule
   ) -> Tensor {

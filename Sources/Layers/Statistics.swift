@@ -1,22 +1,22 @@
 import Autograd
 
-/// What a rule may know of the step that has just been done, the same on every rank.
+/// Information about the step that has just finished, for statistic rules. It is the same on every rank.
 package struct StatisticStep: Sendable {
-  /// Updates before this one.
+  /// Number of updates before this one.
   package let updates: Int
-  /// Samples of the step, over all ranks.
+  /// Number of samples of the step, over all ranks.
   package let samples: Float
 
   package init(updates: Int, samples: Float) { (self.updates, self.samples) = (updates, samples) }
 }
 
-/// How a statistic changes after a step. `sum` is what operations added to its sums, over all microbatches of the step.
+/// How a statistic changes after a step. `sum` is the sum over all microbatches of the step.
 ///
-/// Rules allocate nothing and depend on nothing but their arguments, so that every rank computes the same bits.
+/// Rules must not allocate memory, and must depend only on their arguments, so that all ranks compute the same bits.
 package enum StatisticRule: Sendable {
-  /// Gives the new value of each element from its old value and its sum.
+  /// Computes the new value of each element from its old value and its sum.
   case elementwise(@Sendable (_ value: Float, _ sum: Float, _ step: StatisticStep) -> Float)
-  /// Changes all values of the statistic in place, where an element depends on others.
+  /// Changes all values of the statistic in place, for rules in which elements depend on each other.
   case whole(
     @Sendable (_ values: UnsafeMutableBufferPointer<Float>, _ sums: UnsafeBufferPointer<Float>, StatisticStep) -> Void)
 
@@ -32,11 +32,13 @@ package enum StatisticRule: Sendable {
 }
 
 extension ParameterStore {
-  /// Applies the rule of every statistic; of those in `share`, where ranks share the values and each changes a part.
+  /// Applies the rules of all statistics. If ranks share the values, each rank changes only those in `share`.
   ///
-  /// A rule for a whole statistic is applied by the rank whose share has its first element.
-  /// - sums: laid out as the parameters are, the sum over all microbatches of the step.
-  /// - copy: other values that have the same statistics, such as averaged weights; those changed are copied there.
+  /// A rule for a whole statistic is applied by the rank whose share contains its first element.
+  ///
+  /// - sums: sums over all microbatches of the step, in the layout of the parameters.
+  /// - copy: another buffer that contains the same statistics, such as averaged weights. Changed values are copied to
+  ///   it.
   package func updateStatistics(
     sums: UnsafePointer<Float>, share: Range<Int>, copy: UnsafeMutablePointer<Float>?, _ step: StatisticStep
   ) {

@@ -1,17 +1,17 @@
 import Kernels
 
-/// How the values of a parameter lie in files, where that is not how they lie in memory: as PyTorch has them.
+/// The layout of a parameter in files, which is PyTorch's, if it differs from the layout in memory.
 ///
-/// Images are (rows, columns, channels) in memory and (channels, rows, columns) in PyTorch; so are the weights of
-/// convolutions, and the rows or columns of a matrix beside a flattened image.
+/// Images are (rows, columns, channels) in memory and (channels, rows, columns) in PyTorch. The same holds for the
+/// weights of convolutions, and for the rows or columns of a matrix next to a flattened image.
 package struct TorchLayout: Equatable, Sendable {
-  /// Extents of the values in memory, outermost first.
+  /// Dimensions of the values in memory, outermost first.
   package let extents: [Int]
-  /// The axes of memory, in the order of the file.
+  /// The axes in memory, in the order of the file.
   package let order: [Int]
-  /// Values behind each of the outermost axis that lie in files as they do in memory.
+  /// Number of values at the end of each row (outermost axis) that have the same order in files and in memory.
   package let tail: Int
-  /// What the file says; some axes are one there.
+  /// The shape in the file, where some axes are merged.
   package let shape: [Int]
 
   package init(extents: [Int], order: [Int], tail: Int = 0, shape: [Int]) {
@@ -23,35 +23,35 @@ package struct TorchLayout: Equatable, Sendable {
     (self.extents, self.order, self.tail, self.shape) = (extents, order, tail, shape)
   }
 
-  /// (kernel, kernel, in / groups, out) -> (out, in / groups, kernel, kernel)
+  /// Convolution weights: (kernel, kernel, in / groups, out) in memory -> (out, in / groups, kernel, kernel) in files.
   static func convolution(_ shape: [Int]) -> TorchLayout {
     TorchLayout(extents: shape, order: [3, 2, 0, 1], shape: [3, 2, 0, 1].map { shape[$0] })
   }
 
-  /// Columns of a matrix (out, rows * columns * channels + tail) -> (out, channels * rows * columns + tail).
+  /// Columns of a matrix: (out, rows * columns * channels + tail) -> (out, channels * rows * columns + tail).
   package static func columns(of image: [Int], tail: Int = 0, outputs: Int) -> TorchLayout {
     TorchLayout(
       extents: [outputs] + image, order: [0, 3, 1, 2], tail: tail, shape: [outputs, image.reduce(1, *) + tail])
   }
 
-  /// Rows of a matrix (rows * columns * channels, in), or a vector -> (channels * rows * columns, in).
+  /// Rows of a matrix, or a vector: (rows * columns * channels, in) -> (channels * rows * columns, in).
   package static func rows(of image: [Int], inputs: Int?) -> TorchLayout {
     let count = image.reduce(1, *)
     guard let inputs else { return TorchLayout(extents: image, order: [2, 0, 1], shape: [count]) }
     return TorchLayout(extents: image + [inputs], order: [2, 0, 1, 3], shape: [count, inputs])
   }
 
-  /// Memory -> file.
+  /// Copies values from the memory layout to the file layout.
   package func write(_ memory: UnsafePointer<Float>, to file: UnsafeMutablePointer<Float>) {
     walk { place, i in file[i] = memory[place] }
   }
 
-  /// File -> memory.
+  /// Copies values from the file layout to the memory layout.
   package func read(_ file: UnsafePointer<Float>, to memory: UnsafeMutablePointer<Float>) {
     walk { place, i in memory[place] = file[i] }
   }
 
-  /// Visits the values in the file's order.
+  /// Visits all values in the order of the file.
   private func walk(_ visit: (_ memory: Int, _ file: Int) -> Void) {
     var strides = rowMajorStrides(extents)
     strides[0] += tail
@@ -64,13 +64,13 @@ package struct TorchLayout: Equatable, Sendable {
   }
 }
 
-/// A buffer of parameters, or of something beside each of them, as files have it: pieces of the buffer itself, and
-/// copies of what lies otherwise in files.
+/// The contents of a parameter-sized buffer in the file layout. Parameters with the same layout in memory and in files
+/// refer to the buffer itself, and the others are copied.
 package final class FileValues {
   package private(set) var chunks: [UnsafeRawBufferPointer] = []
   private var turned: UnsafeMutablePointer<Float>
 
-  /// - learnedOnly: statistics have nothing there.
+  /// - learnedOnly: whether to omit statistics.
   package init(_ store: ParameterStore, _ memory: UnsafePointer<Float>, learnedOnly: Bool = false) {
     turned = Buffer.allocate(Float.self, count: store.turnedCount)
     var free = turned

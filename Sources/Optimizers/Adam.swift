@@ -2,13 +2,16 @@ import Foundation
 import Kernels
 import Settings
 
-/// Adam and AdamW.
+/// The update rules Adam and AdamW.
 ///
-/// m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
-/// p -= rate m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon). Kingma and Ba, 2015; Loshchilov and Hutter, 2019.
+///     m = beta1 m + (1 - beta1) g
+///     v = beta2 v + (1 - beta2) g^2
+///     p -= rate m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon)
+///
+/// Sources: Kingma and Ba, 2015; Loshchilov and Hutter, 2019.
 package struct Adam: UpdateRule {
   private let beta1, beta2, epsilon, weightDecay: Double
-  /// Whether parameters decay by themselves (AdamW), or by a term of the gradient.
+  /// Whether weight decay is applied directly to the parameters (AdamW) or through a term of the gradient.
   private let isDecoupled: Bool
   package let state = ["first", "second"]
 

@@ -1,35 +1,38 @@
 import Kernels
 
-/// What configuration says about an optimiser.
+/// The settings of an optimiser.
 package struct OptimizerSettings: Sendable {
   package var rule: any UpdateRule
-  /// Largest global norm of the gradient; 0: any.
+  /// Limit of the global gradient norm; 0 disables clipping.
   package var clipNorm = 1.0
-  /// Decay of a moving average of the parameters; 0: none is kept.
+  /// Decay of an exponential moving average of the parameters; 0 disables the average.
   package var ema = 0.0
 
   package init(rule: any UpdateRule = Adam()) { self.rule = rule }
 
-  /// Buffers of the parameters' size that belong to the optimiser.
+  /// Number of parameter-sized buffers that the optimiser owns.
   package var buffers: Int { rule.state.count + (ema > 0 ? 1 : 0) }
 }
 
-/// An update rule over the flat parameter buffer, with clipping and a moving average, in one pass.
+/// Applies an update rule to the flat parameter buffer, with gradient clipping and a moving average, in one pass.
 ///
-/// With `ema`: a += (1 - d) (p - a), d = min(ema, (1 + t) / (10 + t)), so that the initial values are soon forgotten.
+/// With `ema`, the average is a += (1 - d) (p - a) with d = min(ema, (1 + t) / (10 + t)), so that the initial values
+/// quickly lose their influence.
 package final class Optimizer {
   package let settings: OptimizerSettings
   package let count: Int
   private let statistics: Int
-  /// The rule's buffers, in its order. (count) each
+  /// The buffers of the update rule, in the rule's order. (count) each
   package let state: [UnsafeMutablePointer<Float>]
-  /// Moving average of the parameters, with `ema`; behind it the model's statistics as they are. (count + statistics)
+  /// Moving average of the parameters; nil without `ema`. It is followed by an unaveraged copy of the model's
+  /// statistics. (count + statistics)
   package let average: UnsafeMutablePointer<Float>?
-  /// What this rank updates: all, or its part where the ranks of a node share one copy.
+  /// The range that this rank updates: all parameters, or a part if the ranks of a node share one copy.
   package let share: Range<Int>
   package let isShared: Bool
 
-  /// - count: parameters that are learned. - statistics: values behind them, which the average has and nothing else.
+  /// - count: number of learned parameters.
+  /// - statistics: number of statistics, which follow the parameters. Only the average contains them.
   package init(_ settings: OptimizerSettings, count: Int, statistics: Int = 0) {
     self.settings = settings
     self.count = count
@@ -40,7 +43,8 @@ package final class Optimizer {
     isShared = false
   }
 
-  /// Its buffers in memory that several ranks share, one after the other, `stride` apart; this one updates `share`.
+  /// Uses memory that several ranks share. The buffers follow each other at distance `stride`, and this rank updates
+  /// `share`.
   package init(
     _ settings: OptimizerSettings, count: Int, statistics: Int = 0, memory: UnsafeMutablePointer<Float>, stride: Int,
     share: Range<Int>
@@ -54,7 +58,7 @@ package final class Optimizer {
     isShared = true
   }
 
-  /// The average begins at the initial parameters.
+  /// Initialises the average with the initial parameters.
   package func begin(with parameters: UnsafePointer<Float>) {
     average?.update(from: parameters, count: count + statistics)
   }
@@ -65,13 +69,15 @@ package final class Optimizer {
     average?.deallocate()
   }
 
-  /// Factor that brings a gradient of this norm to at most the clipping norm, as torch.nn.utils.clip_grad_norm_.
+  /// The factor that scales a gradient of this norm to at most the clipping norm, as in torch.nn.utils.clip_grad_norm_.
   package func clipFactor(norm: Double) -> Double {
     settings.clipNorm > 0 ? min(1, settings.clipNorm / (norm + 1e-6)) : 1
   }
 
-  /// One update of this rank's share of the parameters, the gradient scaled by `scale` first. `update`: its number,
-  /// counted from 1, which the corrections of the moments depend on.
+  /// Updates this rank's share of the parameters.
+  ///
+  /// - scale: factor that is applied to the gradient first.
+  /// - update: number of this update, starting at 1, for the bias correction of the moments.
   package func step(
     _ parameters: UnsafeMutablePointer<Float>, gradient: UnsafePointer<Float>, rate: Double, scale: Double, update: Int
   ) {

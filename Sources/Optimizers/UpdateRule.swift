@@ -1,22 +1,23 @@
 import Kernels
 import Settings
 
-/// How an optimiser moves parameters along a gradient, element by element and in one pass. One file each.
+/// A rule that changes each parameter according to its gradient, elementwise and in one pass. Each rule has its own
+/// file.
 package protocol UpdateRule: Sendable {
-  /// Names of the buffers that it keeps, of the parameters' size and 0 at first, as checkpoints have them.
+  /// Names of the rule's buffers in checkpoints. The buffers have the size of the parameters and are initially 0.
   var state: [String] { get }
-  /// One update; allocates nothing.
+  /// Applies one update. It must not allocate memory.
   func update(_ memory: UpdateMemory, _ step: UpdateStep)
 }
 
-/// What an update reads and writes: `range` of each buffer.
+/// The buffers of an update. Only `range` of each buffer is read and written.
 package struct UpdateMemory {
   package let parameters: UnsafeMutablePointer<Float>
   package let gradient: UnsafePointer<Float>
-  /// As the rule's `state` names them.
+  /// The rule's buffers, in the order of `state`.
   package let state: [UnsafeMutablePointer<Float>]
-  /// Moving average of the parameters, where one is kept: the rule moves it by `UpdateStep.average` of its distance to the
-  /// new parameter.
+  /// Moving average of the parameters; nil if there is none. The rule moves it towards the new parameters by the
+  /// fraction `UpdateStep.average`.
   package let average: UnsafeMutablePointer<Float>?
   package let range: Range<Int>
 
@@ -29,12 +30,13 @@ package struct UpdateMemory {
   }
 }
 
+/// The numbers of one update.
 package struct UpdateStep {
   /// Learning rate.
   package let rate: Double
-  /// Factor of the gradient, which comes first.
+  /// Factor that is applied to the gradient first.
   package let scale: Double
-  /// Updates so far, this one included.
+  /// Number of updates so far, including this one.
   package let number: Int
   package let average: Float
 
@@ -43,7 +45,7 @@ package struct UpdateStep {
   }
 }
 
-/// The optimisers by name: one line each.
+/// The registered optimisers.
 package enum OptimizerRegistry {
   package static let all = Registry<SettingValues, any UpdateRule>(
     "optimizer", key: "optimizer.kind",

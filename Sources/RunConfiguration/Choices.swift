@@ -5,17 +5,18 @@ import Kernels
 import Settings
 import VAE
 
-// What keys choose from that is no registry.
+// Enumerations for keys that do not choose from a registry.
 
 /// How values are scaled for the likelihood.
 package enum Scale: String, CaseIterable, Sendable { case auto, none, unit, minmax, standardize }
-/// What cells of a table may be: numbers alone, or words (categories) and nothing (missing values) as well.
+/// The types of table columns: numbers only, or also categories (words) and missing values (empty cells).
 package enum ColumnKind: String, CaseIterable, Sendable { case numbers, mixed }
-/// Whether grey values become 0 or 1: never, or anew each epoch with probability equal to the value.
+/// Whether grey values are binarised: never, or with new draws in each epoch, where the value is the probability of 1.
 package enum Binarization: String, CaseIterable, Sendable { case none, dynamic }
+/// The schedule of beta, the weight of the KL: `objective.beta.schedule`.
 package enum BetaShape: String, CaseIterable, Sendable {
   case constant, linear, cyclical, sigmoid
-  /// Answers to what training does (`BetaControl`).
+  /// Schedules that adapt beta to the state of training (`BetaControl`).
   case geco, controlvae, capacity
 
   package var isControlled: Bool { [.geco, .controlvae, .capacity].contains(self) }
@@ -25,30 +26,32 @@ package enum Sharding: String, CaseIterable, Sendable { case auto, node, none }
 package enum TimeUnit: String, CaseIterable, Sendable { case epoch, step }
 package enum ProgressStyle: String, CaseIterable, Sendable { case auto, bar, plain, json, none }
 
-/// Whether the next microbatch is loaded by a thread of its own while this one is computed.
+/// Whether a separate thread loads the next microbatch while the current one is computed.
 package enum Prefetch: String, CaseIterable, Sendable {
-  /// Where loading takes time that a spare core or a waiting one can give.
+  /// Prefetches if loading is slow enough and a core is free or waiting.
   case auto
   case on
   case off
 }
 
-/// What is done about a collapse: `monitor.on_collapse`.
+/// The reaction to a posterior collapse: `monitor.on_collapse`.
 package enum CollapseResponse: String, CaseIterable, BitwiseCopyable, Sendable {
   case warn, stop
-  /// Beta begins at 0 anew and rises to where its schedule is: the encoder learns again before the KL counts.
+  /// Restarts beta at 0 and raises it to the value of its schedule, so that the encoder learns again before the KL has
+  /// weight.
   case restartAnnealing = "restart-annealing"
-  /// A unit's first nats of KL cost nothing: Kingma et al., "Inverse autoregressive flow", 2016.
+  /// Uses free bits: the first nats of KL of each unit are not penalised. Source: Kingma et al., "Improved variational
+  /// inference with inverse autoregressive flow", NeurIPS 2016.
   case freeBits = "free-bits"
 }
 
-/// What epochs are compared by, on validation data; less is better.
+/// The validation metric by which epochs are compared. Lower is better.
 package enum EpochMetric: String, CaseIterable, Sendable {
   case negativeELBO = "neg_elbo"
   case reconstruction = "recon"
   case reconstructionOfMean = "recon_of_mean"
   case kl
-  /// What training minimises, with the beta of the epoch's last step.
+  /// The training loss, with the beta of the epoch's last step.
   case loss
 }
 

@@ -6,7 +6,7 @@ import Optimizers
 import Settings
 import VAE
 
-/// Everything that decides what a run computes. Keys, defaults' meaning and checks: `ConfigurationSchema`.
+/// All settings of a run. Keys, help texts and checks are in `ConfigurationSchema`.
 package struct Configuration: Sendable, Equatable {
   package struct Data: Sendable, Equatable {
     package var source = "digits"
@@ -27,7 +27,7 @@ package struct Configuration: Sendable, Equatable {
     package var stride = 1
     package var time = ""
 
-    /// How a table is read.
+    /// The options for reading a table.
     package var table: TableOptions {
       var options = TableOptions()
       options.isMixed = columns == .mixed
@@ -47,7 +47,7 @@ package struct Configuration: Sendable, Equatable {
   }
 
   package struct Objective: Sendable, Equatable {
-    /// Another task brings its beta; who names one sets it before beta.
+    /// The task. A new task sets its own beta, so set the task before beta.
     package var task = ModelTask.none { didSet { betaEnd = task == oldValue ? betaEnd : task.beta ?? betaEnd } }
     package var betaSchedule = BetaShape.linear
     package var betaStart = 0.1
@@ -138,13 +138,13 @@ package struct Configuration: Sendable, Equatable {
   package var monitor = Monitor()
   package var checkpoint = Checkpoint()
   package var log = Log()
-  /// Of models, priors, likelihoods and optimisers, which declare them beside themselves.
+  /// Settings that models, priors, likelihoods and optimisers declare.
   package var settings = SettingValues()
   package let schema: ConfigurationSchema
-  /// Name of the preset it began with, for the run directory.
+  /// Name of the preset on which the configuration is based, for the run directory.
   package var preset = "digits"
 
-  /// Whether it is to see that everything works, not to train: not a key.
+  /// Whether the run only checks that everything works. This is not a configuration key.
   package private(set) var isTrial = false
 
   package init(_ schema: ConfigurationSchema = .standard) { self.schema = schema }
@@ -154,7 +154,7 @@ package struct Configuration: Sendable, Equatable {
     set { settings[setting] = newValue }
   }
 
-  /// The same, cut down to one step, one chunk of validation, pictures and a checkpoint.
+  /// Returns the configuration for a trial run: one step, one chunk of validation, pictures and a checkpoint.
   package func trial() -> Configuration {
     var trial = self
     trial.isTrial = true
@@ -166,7 +166,7 @@ package struct Configuration: Sendable, Equatable {
 }
 
 extension Configuration {
-  /// A length of time, written 3h50m, 90s, 2d or none.
+  /// A duration, written as 3h50m, 90s, 2d or none.
   package struct Duration: Sendable, Equatable {
     package var seconds: Double
     package static let none = Duration(seconds: 0)
@@ -175,7 +175,7 @@ extension Configuration {
 }
 
 extension Configuration {
-  /// What the model is, for samples of this shape, of a table for these columns, and told so much of samples.
+  /// The settings of the model for samples of this shape, for the columns of a table, and for a condition.
   package func modelSettings(
     _ shape: SampleShape, _ schema: TableSchema? = nil, _ condition: Condition? = nil
   ) -> ModelSettings {
@@ -194,7 +194,7 @@ extension Configuration {
     get throws(Failure) { try likelihood(nil) }
   }
 
-  /// p(x | z), of a table for these columns.
+  /// The likelihood p(x | z). `schema` describes the columns of a table.
   package func likelihood(_ schema: TableSchema?) throws(Failure) -> any Likelihood {
     var settings = LikelihoodSettings()
     settings.values = self.settings

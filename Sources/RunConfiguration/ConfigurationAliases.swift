@@ -1,11 +1,11 @@
-/// Where YAML text uses an alias (`*name`), or nil: counted from 1.
+/// The first line of YAML text, counted from 1, that uses an alias (`*name`); nil if no line does.
 ///
-/// Looked for before parsing: the parser expands aliases, compares keys as it goes, and a few lines of aliases of
-/// aliases as a key keep it busy for ever. In doubt (a block scalar with a line that begins with a star) it is taken
-/// for an alias.
+/// This check runs before parsing. The parser expands aliases and compares keys as it goes, so a few lines of nested
+/// aliases as a key would take forever. Ambiguous text (a line of a block scalar that begins with a star) counts as an
+/// alias.
 func lineOfAlias(in yaml: String) -> Int? {
   var line = 1, quote: UInt8?, isComment = false
-  // A token begins after an indicator, with or without space between.
+  // A token begins after an indicator, with or without a space in between.
   var beginsToken = true, afterSpace = true
   let bytes = Array(yaml.utf8)
   for (i, byte) in bytes.enumerated() {
@@ -33,7 +33,8 @@ func lineOfAlias(in yaml: String) -> Int? {
     case UInt8(ascii: "["), UInt8(ascii: "]"), UInt8(ascii: "{"), UInt8(ascii: "}"), UInt8(ascii: ","):
       beginsToken = true
     case UInt8(ascii: ":"), UInt8(ascii: "-"), UInt8(ascii: "?"):
-      // Indicators only before a space, or a colon after a quoted key; dashes may be the start of a document.
+      // These characters are indicators only before a space, or, for a colon, after a quoted key. Dashes may also start
+      // a document.
       let next = i + 1 < bytes.count ? bytes[i + 1] : UInt8(ascii: "\n")
       let afterQuote = i > 0 && (bytes[i - 1] == UInt8(ascii: "\"") || bytes[i - 1] == UInt8(ascii: "'"))
       let isColon = byte == UInt8(ascii: ":")
@@ -42,7 +43,7 @@ func lineOfAlias(in yaml: String) -> Int? {
         || byte == UInt8(ascii: "-") && next == byte && beginsToken
     case UInt8(ascii: "&") where beginsToken, UInt8(ascii: "!") where beginsToken: break  // of the token that follows
     default:
-      // What belongs to an anchor or a tag leaves its token to come.
+      // The token that follows an anchor or a tag has not begun yet.
       beginsToken = beginsToken && isInProperty(i, in: bytes)
     }
     afterSpace = false

@@ -1,17 +1,17 @@
 import Settings
 
-/// One configuration key: where it lives, what it means, what it accepts.
+/// A configuration key: its path, help text, and functions that read and write its value.
 package struct ConfigurationKey: Sendable {
   package let path: String
   package let help: String
-  /// Sets the key from a YAML scalar's text; returns what was wrong, or nil.
+  /// Sets the key from the text of a YAML scalar. Returns an error message, or nil if the text is valid.
   let set: @Sendable (inout Configuration, String) -> String?
   package let text: @Sendable (Configuration) -> String
   var isListOfWords = false
 
   package var section: Substring { path.split(separator: ".")[0] }
-  /// Whether a resumed run may change it without a word: it says how long, where to and how it is shown, not what is
-  /// computed.
+  /// Whether a resumed run may change the key without a warning. Such keys affect duration, output and display of a
+  /// run, and not its computation.
   package var isFreeOnResume: Bool {
     ["checkpoint", "log"].contains(section)
       || section == "monitor" && !["monitor.on_collapse", "monitor.max_treatments"].contains(path)
@@ -21,13 +21,14 @@ package struct ConfigurationKey: Sendable {
         "train.init_from", "train.init_partial",
       ].contains(path)
   }
+  /// The environment variable of the key, such as VAE_DIST_MODEL_LATENT for `model.latent`.
   package var environmentName: String {
     "VAE_DIST_" + path.uppercased().map { $0 == "." ? "_" : String($0) }.joined()
   }
 }
 
 extension ConfigurationSchema {
-  /// A key that is a field of the configuration.
+  /// A key for a field of the configuration.
   static func key<Value: ConfigurationValue>(
     _ path: String, _ place: WritableKeyPath<Configuration, Value> & Sendable, _ help: String,
     _ requirement: String = "", where holds: @escaping @Sendable (Value) -> Bool = { _ in true }
@@ -54,7 +55,7 @@ extension ConfigurationSchema {
       }, text: { $0[keyPath: place].configurationText })
   }
 
-  /// The keys that members of a registry declare.
+  /// The keys that the members of a registry declare.
   static func settingKeys(of source: some SettingSource) -> [ConfigurationKey] {
     let section = source.key.prefix { $0 != "." }
     return source.settings.flatMap(\.settings).map { setting in

@@ -6,14 +6,14 @@ import Settings
 import Yams
 
 extension Configuration {
-  /// Flag over `--set` over environment over file over preset over default.
+  /// Resolves the configuration. The precedence is: flag, `--set`, environment, file, preset, default.
   package static func resolve(
     preset: String?, file: String?, environment: [String: String], assignments: [String], flags: [(String, String)]
   ) throws(Failure) -> Configuration {
     var configuration = Configuration()
     if let file {
       let text = try read(file: file)
-      // The file may say which preset it builds on; the command line's word counts more.
+      // The file may name the preset on which it is based. A preset on the command line takes precedence.
       try configuration.apply(preset: preset ?? presetName(in: text) ?? "digits")
       try configuration.apply(yaml: text, file: file)
     } else {
@@ -38,10 +38,10 @@ extension Configuration {
     return configuration
   }
 
-  /// Picks the value of another key: it is set before what the same source says of that.
+  /// This key sets the default of another key, beta. It is therefore applied before the other keys of the same source.
   private static let task = "objective.task"
 
-  /// Keys that are right by themselves and wrong together.
+  /// Checks combinations of keys. Each value may be valid and still conflict with another.
   private func requireAgreement() throws(Failure) {
     try requireTarget()
     try requireColumns()
@@ -60,7 +60,7 @@ extension Configuration {
     }
   }
 
-  /// Missing values and categories have a likelihood of their own.
+  /// Checks the keys for tables. Missing values and categories require a likelihood for columns.
   private func requireColumns() throws(Failure) {
     let isOfColumns = ["columns", "columns_learned"].contains(model.likelihood)
     if self[.sigma] == 0, model.likelihood == "gaussian" || model.likelihood == "columns" && data.columns == .numbers {
@@ -96,7 +96,7 @@ extension Configuration {
         + "numbers", hint: "add --set data.columns=mixed --set model.likelihood=columns")
   }
 
-  /// What a schedule that answers to training needs to be told.
+  /// Checks the keys that an adaptive beta schedule requires.
   private func requireTarget() throws(Failure) {
     let shape = objective.betaSchedule
     guard shape.isControlled else { return }
@@ -123,7 +123,7 @@ extension Configuration {
     }
   }
 
-  /// Sets one key; `place` names who asked, for the message.
+  /// Sets one key. `place` describes the source of the value, for messages.
   package mutating func set(_ path: String, _ text: String, where place: String) throws(Failure) {
     guard let key = schema.find(path) else { throw unknown(path, place) }
     if let problem = key.set(&self, text) {
@@ -138,6 +138,7 @@ extension Configuration {
       hint: near.map { "did you mean \($0)?" } ?? "`vae-dist train --print-config` lists all keys")
   }
 
+  /// Applies the values of a preset. Throws if there is no such preset.
   package mutating func apply(preset name: String) throws(Failure) {
     guard let preset = ConfigurationSchema.presets.first(where: { $0.name == name }) else {
       let names = ConfigurationSchema.presets.map(\.name)
@@ -180,16 +181,16 @@ extension Configuration {
     return text
   }
 
-  /// The value of `preset` at the top of a file; what else is wrong with the file is found when it is applied.
+  /// The value of `preset` at the top of a file. Other errors in the file are reported when it is applied.
   private static func presetName(in yaml: String) -> String? {
     guard lineOfAlias(in: yaml) == nil, let node = try? Parser(yaml: yaml).singleRoot(), case .mapping(let root) = node
     else { return nil }
     return root.first { $0.key.scalar?.string == "preset" }?.value.scalar?.string
   }
 
-  /// Applies YAML text; messages name the file and the line.
+  /// Applies YAML text. Messages contain the file name and the line.
   package mutating func apply(yaml text: String, file: String) throws(Failure) {
-    // Aliases can grow a small file without bound, and a configuration has no use for them.
+    // A small file with nested aliases can expand without bound, and configurations do not need aliases.
     if let line = lineOfAlias(in: text) {
       throw Failure(.badConfiguration, "\(file):\(line): aliases are not supported", hint: "write the value out")
     }
@@ -197,14 +198,14 @@ extension Configuration {
     do {
       node = try Parser(yaml: text).singleRoot()
     } catch let error as YamlError {
-      // It quotes the file, and that may be anything.
+      // The parser's message quotes the file, which may contain unprintable characters.
       let reason = "\(error)".split(separator: "\n").prefix(8).map { String($0).printable }.joined(separator: "\n")
       throw Failure(.badConfiguration, "\(file): \(reason)", hint: "see `vae-dist train --print-config` for the form")
     } catch {
       throw Failure(.badConfiguration, "\(file): \(error)")
     }
     guard let node else { return }
-    // `---` alone is a document of nothing.
+    // A document that consists only of `---` is empty.
     if case .scalar(let scalar) = node, scalar.string.isEmpty, scalar.style == .plain { return }
     guard case .mapping(let root) = node else {
       throw Failure(
@@ -256,7 +257,7 @@ extension Configuration {
       try set(path, scalar.string, where: file + at)
     case .sequence(let sequence):
       let words = sequence.map { $0.scalar?.string ?? "?" }
-      // A word with a comma stays one.
+      // An element that contains a comma must not be split.
       let isList = schema.find(path)?.isListOfWords ?? false
       try set(
         path, isList ? words.configurationText : "[" + words.joined(separator: ", ") + "]", where: file + at)
@@ -270,12 +271,12 @@ extension Configuration {
 
   private func line(_ node: Node) -> String { node.mark.map { ":\($0.line)" } ?? "" }
 
-  /// Every key as text.
+  /// The values of all keys as text.
   package var texts: [String: String] {
     Dictionary(uniqueKeysWithValues: schema.keys.map { ($0.path, $0.text(self)) })
   }
 
-  /// The resolved configuration as YAML that `apply(yaml:file:)` reads back to the same.
+  /// The resolved configuration as YAML. `apply(yaml:file:)` reads it back as an equal configuration.
   package var yaml: String {
     var lines = ["version: \(ConfigurationSchema.version)", "preset: \(preset)"], open: [Substring] = []
     for key in schema.keys {

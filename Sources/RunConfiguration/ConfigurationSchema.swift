@@ -2,9 +2,10 @@ import Optimizers
 import Settings
 import VAE
 
-/// All keys: the table makes the reader, `--print-config`, the environment's names and the docs/reference/options.md.
+/// All configuration keys. The reader, `--print-config`, the names of environment variables and
+/// docs/reference/options.md are derived from this table.
 ///
-/// Keys that a model, prior, likelihood or optimiser declares are found through its registry.
+/// Keys that a model, prior, likelihood or optimiser declares are taken from its registry.
 package final class ConfigurationSchema: Sendable, Equatable {
   package static let version = 1
   package static let standard = ConfigurationSchema()
@@ -12,7 +13,7 @@ package final class ConfigurationSchema: Sendable, Equatable {
   package let registries: Registries
   package let optimizers: Registry<SettingValues, any UpdateRule>
   package let keys: [ConfigurationKey]
-  /// Of a key that members of registries read: the keys that choose them, and their names there.
+  /// For each key that registry members read: the keys that choose these members, and the members' names.
   let readers: [String: [(key: String, name: String)]]
   private let byPath: [String: ConfigurationKey]
 
@@ -26,7 +27,7 @@ package final class ConfigurationSchema: Sendable, Equatable {
       + Self.scheduleKeys + Self.trainKeys + Self.monitorKeys + Self.checkpointKeys + Self.logKeys
     var byPath: [String: ConfigurationKey] = [:], keys: [ConfigurationKey] = []
     for key in declared {
-      // Members share settings.
+      // Several members may share a setting.
       if let other = byPath[key.path] {
         precondition(other.help == key.help, "\(key.path) is declared twice, and not as the same")
         continue
@@ -47,9 +48,10 @@ package final class ConfigurationSchema: Sendable, Equatable {
 
   package static func == (a: ConfigurationSchema, b: ConfigurationSchema) -> Bool { a === b }
 
+  /// The key with this path; nil if there is none.
   package func find(_ path: String) -> ConfigurationKey? { byPath[path] }
 
-  /// The keys as the table of docs/reference/options.md.
+  /// The keys as the Markdown table of docs/reference/options.md.
   package var markdown: String {
     let standard = Configuration(self)
     let rows = keys.map { "| `\($0.path)` | `\($0.text(standard))` | \($0.help) |" }

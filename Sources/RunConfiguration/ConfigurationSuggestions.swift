@@ -1,7 +1,7 @@
 import Settings
 
 extension ConfigurationSchema {
-  /// What others call it.
+  /// Names that other programs use for the same settings.
   private static let otherNames = [
     "lr": "optimizer.learning_rate", "rate": "optimizer.learning_rate", "batch": "train.batch_size",
     "bs": "train.batch_size", "epochs": "train.max_epochs", "steps": "train.max_steps", "iterations": "train.max_steps",
@@ -12,11 +12,12 @@ extension ConfigurationSchema {
     "out": "--run", "output_dir": "--run", "scheduler": "schedule.kind", "workers": "train.threads",
   ]
 
-  /// The key (or flag) that is meant by a short, foreign or, unless `exactly`, misspelt name.
+  /// The key (or flag) that is meant by a short, foreign or misspelt name. Misspelt names are ignored if `exactly` is
+  /// true.
   package func path(meantBy name: String, exactly: Bool = false) -> String? {
     let word = String(name.drop { $0 == "-" }).lowercased().map { $0 == "-" ? "_" : String($0) }.joined()
     let last = word.split(separator: ".").last.map(String.init) ?? word
-    // A plain word is the end of a key before it is anything else.
+    // A single word is first compared with the last parts of keys.
     let ends = keys.map(\.path).filter { $0 == word || $0.hasSuffix("." + word) }
     if ends.count == 1 { return ends[0] }
     if let other = Self.otherNames[last] { return other }

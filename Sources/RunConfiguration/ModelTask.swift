@@ -1,10 +1,10 @@
 import Settings
 
-/// What a model is for: picks the weight of the KL, and says why.
+/// The purpose of a model. It determines the default weight of the KL.
 package enum ModelTask: String, CaseIterable, Sendable {
   case none, generation, anomaly, disentanglement
 
-  /// nil: the preset's.
+  /// The beta of the task; nil keeps the beta of the preset.
   package var beta: Double? {
     switch self {
     case .none: nil
@@ -13,7 +13,7 @@ package enum ModelTask: String, CaseIterable, Sendable {
     }
   }
 
-  /// Beyond it, beta is for something else.
+  /// The range of beta that suits the task.
   package var betas: ClosedRange<Double> {
     switch self {
     case .none: 0.05...16
@@ -37,7 +37,7 @@ package enum ModelTask: String, CaseIterable, Sendable {
 }
 
 extension Configuration {
-  /// What beta the task has, and why; nil without a task.
+  /// A sentence about the beta of the task and its reason; nil without a task.
   package var taskText: String? {
     let task = objective.task
     guard let beta = task.beta else { return nil }

@@ -1,7 +1,7 @@
 extension ConfigurationSchema {
   package static var presetNames: String { presets.map(\.name).joined(separator: ", ") }
 
-  /// What a preset changes of the defaults.
+  /// The presets: for each, the values that differ from the defaults.
   package static let presets: [(name: String, help: String, values: [(String, String)])] = [
     (
       "digits", "the embedded 8x8 digits, in seconds",
@@ -70,7 +70,7 @@ extension ConfigurationSchema {
     ),
   ]
 
-  /// The data that a preset names.
+  /// The data source of a preset.
   package static func source(ofPreset name: String) -> String? {
     presets.first { $0.name == name }?.values.first { $0.0 == "data.source" }?.1
   }

@@ -1,6 +1,6 @@
 extension Configuration {
-  /// What was given to models, priors, likelihoods and optimisers that are not chosen: a sentence for each key whose value
-  /// is another than the preset's.
+  /// Messages about settings that have no effect because their model, prior, likelihood or optimiser is not chosen.
+  /// There is one sentence for each such key that differs from the preset.
   package var settingsWithoutEffect: [String] {
     var preset = Configuration(schema)
     try? preset.apply(preset: self.preset)

@@ -29,7 +29,8 @@ extension Configuration.Duration: ConfigurationValue {
     guard total.isFinite, total > 0, total < 1e10 else { return nil }
     seconds = total
   }
-  /// Digits and a point: a Double reads hexadecimal, exponents and infinity as well.
+  /// Reads digits and a decimal point only. `Double` alone would also accept hexadecimal numbers, exponents and
+  /// infinity.
   private static func number(_ text: String) -> Double? {
     text.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".") } ? Double(text) : nil
   }
@@ -47,7 +48,7 @@ extension Configuration.Duration: ConfigurationValue {
 }
 
 extension Prefetch: ConfigurationValue {
-  /// In quotes where YAML 1.1 would read a truth value.
+  /// The value is quoted because YAML 1.1 parsers would read `on` and `off` as truth values.
   package var configurationText: String { self == .auto ? rawValue : "\"\(rawValue)\"" }
 }
 

@@ -1,10 +1,11 @@
 import Foundation
 
-/// A type that a configuration key can have: read from a YAML scalar, written so that any YAML reader reads it back.
+/// A type of configuration values. Values are read from YAML scalars, and are written so that any YAML parser reads
+/// them correctly.
 package protocol ConfigurationValue: Equatable, Sendable, SendableMetatype {
-  /// What is expected, for messages.
+  /// Describes the expected value, for messages.
   static var expectation: String { get }
-  /// All there are, where they can be counted.
+  /// All valid values, if the type has a fixed list of them.
   static var choices: [String] { get }
   init?(configurationText: String)
   var configurationText: String { get }
@@ -45,7 +46,7 @@ extension String: ConfigurationValue {
     let isPlain = unicodeScalars.allSatisfy {
       $0.properties.isAlphabetic || "0123456789/._-+@".unicodeScalars.contains($0)
     }
-    // Digits and signs begin what some reader takes for a number or a date, and other characters are indicators.
+    // A leading digit or sign could make a parser read a number or a date, and other characters are YAML indicators.
     let beginsPlain = first.map { $0.isLetter || $0 == "/" || $0 == "." || $0 == "_" } ?? false
     if isPlain, beginsPlain, Double(self) == nil, !words.contains(lowercased()) { return self }
     let escaped = unicodeScalars.map { scalar in
@@ -60,7 +61,7 @@ extension String: ConfigurationValue {
   }
 }
 
-/// What YAML takes for a line break or refuses outright, and what nobody sees.
+/// Whether a character is invisible, or is a line break or an invalid character in YAML.
 private func isUnprintable(_ scalar: Unicode.Scalar) -> Bool {
   switch scalar.properties.generalCategory {
   case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned: true
@@ -73,7 +74,7 @@ private func hexadecimal(_ value: UInt32) -> String {
   return String(repeating: "0", count: 8 - digits.count) + digits
 }
 
-/// What lists are made of.
+/// A type of list elements.
 package protocol ConfigurationListElement: ConfigurationValue {
   static var listExpectation: String { get }
 }
@@ -101,7 +102,7 @@ extension Array: ConfigurationValue where Element: ConfigurationListElement {
   package var configurationText: String { "[" + map(\.configurationText).joined(separator: ", ") + "]" }
 }
 
-/// Words between commas, in quotes as `String` writes them where they hold more than letters and digits.
+/// Splits a list at commas. An element may be quoted in the way in which `String` is written.
 private func listed(_ text: String) -> [String]? {
   if text.allSatisfy(\.isWhitespace) { return [] }
   var words: [String] = [], word = "", rest = text[...]
@@ -128,7 +129,7 @@ private func listed(_ text: String) -> [String]? {
   return !isQuoted && finish() ? words : nil
 }
 
-/// What stands behind a backslash: U and eight hexadecimal digits, or a character as it is.
+/// Reads the character after a backslash: U and eight hexadecimal digits, or the character itself.
 private func escaped(_ rest: inout Substring) -> Unicode.Scalar? {
   guard let first = rest.unicodeScalars.popFirst() else { return nil }
   guard first == "U" else { return first }
@@ -144,7 +145,7 @@ extension ConfigurationValue where Self: RawRepresentable & CaseIterable, RawVal
   package var configurationText: String { rawValue }
 }
 
-/// A number without an exponent: 0.00001 and not 1e-05, which YAML 1.1 readers take for a text.
+/// A number without an exponent, such as 0.00001 and not 1e-05, because YAML 1.1 parsers read the latter as text.
 package func decimalText(_ value: Double) -> String {
   let text = "\(value)"
   guard let e = text.firstIndex(where: { $0 == "e" || $0 == "E" }), let exponent = Int(text[text.index(after: e)...])

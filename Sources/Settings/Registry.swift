@@ -1,12 +1,11 @@
 import Kernels
 
-/// One of the things that a key chooses from by name, such as a prior: what it is called, which settings it reads, and how
-/// it is made of what is known.
+/// A member of a registry, such as a prior: its name, the settings that it reads, and a function that makes it.
 package struct Member<Known, Product>: Sendable {
   package let name: String
-  /// In a few words, for the help of the key that chooses.
+  /// A short description for the help of the registry's key.
   package let help: String
-  /// All that it reads, its own and those it shares with others.
+  /// All settings that the member reads, including those that it shares with other members.
   package let settings: [any SettingDeclaration]
   package let make: @Sendable (Known) throws(Failure) -> Product
 
@@ -18,11 +17,11 @@ package struct Member<Known, Product>: Sendable {
   }
 }
 
-/// The members that a key chooses from, in the order in which they are listed.
+/// The members that a configuration key chooses from, in the order in which they are listed.
 package struct Registry<Known, Product>: Sendable {
-  /// What a member is: a prior, a likelihood.
+  /// The kind of member, such as "prior" or "likelihood", for messages.
   private let noun: String
-  /// The key that chooses.
+  /// The key that chooses a member.
   package let key: String
   package var members: [Member<Known, Product>]
 
@@ -32,6 +31,7 @@ package struct Registry<Known, Product>: Sendable {
 
   package var names: [String] { members.map(\.name) }
 
+  /// Makes the member of this name. Throws if the registry has no such member.
   package func make(_ name: String, _ known: Known) throws(Failure) -> Product {
     guard let member = members.first(where: { $0.name == name }) else {
       throw Failure(
@@ -42,12 +42,12 @@ package struct Registry<Known, Product>: Sendable {
   }
 }
 
-/// What the schema of configurations needs to know of a registry.
+/// The part of a registry that the configuration schema reads.
 package protocol SettingSource: Sendable {
-  /// The key that chooses.
+  /// The key that chooses a member.
   var key: String { get }
   var names: [String] { get }
-  /// By member.
+  /// The settings of each member.
   var settings: [(name: String, settings: [any SettingDeclaration])] { get }
 }
 

@@ -1,13 +1,14 @@
-/// A configuration key: its path, its default, what it means, and which values it accepts.
+/// A configuration key: its path, default value, help text and valid values.
 ///
-/// Whatever reads a key declares it: a member of a registry has its settings beside its `make`, as static properties in an
-/// extension of `Setting`, so that `settings[.name]` reads one. A setting that several members read is declared once.
+/// The code that reads a key declares it. A registry member declares its settings next to its `make`, as static
+/// properties in an extension of `Setting`, so that `settings[.name]` reads a setting. A setting that several members
+/// read is declared once.
 package struct Setting<Value: ConfigurationValue>: SettingDeclaration {
   /// Section and name, such as `model.flow_layers`.
   package let path: String
   package let standard: Value
   package let help: String
-  /// What a value must be, for messages.
+  /// Describes the valid values, for messages.
   private let requirement: String
   private let holds: @Sendable (Value) -> Bool
 
@@ -27,19 +28,19 @@ package struct Setting<Value: ConfigurationValue>: SettingDeclaration {
   package func text(in values: SettingValues) -> String { values[self].configurationText }
 }
 
-/// A `Setting` of whatever type.
+/// A `Setting` of any value type.
 package protocol SettingDeclaration: Sendable {
   var path: String { get }
   var help: String { get }
   var isListOfWords: Bool { get }
-  /// Sets the value from a YAML scalar's text; returns what was wrong, or nil.
+  /// Sets the value from the text of a YAML scalar. Returns an error message, or nil if the text is valid.
   func set(_ text: String, in values: inout SettingValues) -> String?
   func text(in values: SettingValues) -> String
 }
 
-/// The values of settings; one that was never set has its default.
+/// The values of settings. A setting that was never set has its default value.
 package struct SettingValues: Sendable, Equatable {
-  /// By path; values that differ from the default alone.
+  /// The values that differ from the default, by path.
   private var values: [String: any ConfigurationValue] = [:]
 
   package init() {}
@@ -58,7 +59,7 @@ package struct SettingValues: Sendable, Equatable {
   }
 }
 
-/// Reads a value from a YAML scalar's text; returns what was wrong, or nil.
+/// Reads a value from the text of a YAML scalar. Returns an error message, or nil if the text is valid.
 package func read<Value: ConfigurationValue>(
   _ text: String, into place: inout Value, requirement: String, where holds: (Value) -> Bool
 ) -> String? {

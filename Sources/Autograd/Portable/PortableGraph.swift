@@ -1,4 +1,4 @@
-/// A model in words that other programs know: operators of ONNX, opset 17, in order, each with one result.
+/// A model as a list of ONNX operators (opset 17) in execution order. Each operator has one result.
 package struct PortableGraph: Sendable, Equatable {
   package var inputs: [Port] = []
   package var outputs: [Port] = []
@@ -7,7 +7,7 @@ package struct PortableGraph: Sendable, Equatable {
 
   package init() {}
 
-  /// What goes in or comes out: float32 or flags. (batch, extents...), the batch as long as one likes
+  /// An input or output of the graph: float32 numbers or flags of shape (batch, extents...). The batch size is free.
   package struct Port: Sendable, Equatable {
     package var name: String
     package var extents: [Int]
@@ -18,9 +18,10 @@ package struct PortableGraph: Sendable, Equatable {
     }
   }
 
+  /// One ONNX operator with its inputs, its result and its attributes.
   package struct Node: Sendable, Equatable {
     package var operation: String
-    /// "": one that is left out.
+    /// Names of the inputs. An empty name means that the input is omitted.
     package var inputs: [String]
     package var output: String
     package var attributes: [String: Attribute]
@@ -37,9 +38,10 @@ package struct PortableGraph: Sendable, Equatable {
     case text(String)
   }
 
+  /// A constant of the graph: a parameter, or numbers that an operator needs.
   package struct Constant: Sendable, Equatable {
     package var name: String
-    /// []: a scalar.
+    /// Shape of the constant; empty for a scalar.
     package var extents: [Int]
     package var numbers: Numbers
 

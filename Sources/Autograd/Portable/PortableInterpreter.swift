@@ -1,7 +1,7 @@
 import Glibc
 import Kernels
 
-/// Numbers in float64, row-major; flags are 0 and 1.
+/// An array of float64 numbers in row-major order. Flags are 0 and 1.
 package struct PortableArray: Sendable, Equatable {
   package var extents: [Int]
   package var numbers: [Double]
@@ -13,15 +13,15 @@ package struct PortableArray: Sendable, Equatable {
 
   package var strides: [Int] { rowMajorStrides(extents) }
 
-  /// Extents around an axis: before it, of it, behind it.
+  /// The numbers of elements before an axis, along it, and after it.
   func around(_ axis: Int) -> (outer: Int, own: Int, inner: Int) {
     let axis = axis < 0 ? axis + extents.count : axis
     return (extents[..<axis].reduce(1, *), extents[axis], extents[(axis + 1)...].reduce(1, *))
   }
 }
 
-/// Computes a portable graph in float64, operator by operator after ONNX's own words: slow, and another way than the
-/// program's, so that what it agrees with is the graph.
+/// Evaluates a portable graph in float64, operator by operator, as the ONNX specification defines them. It is slow, but
+/// it shares no code with the kernels of the program and can therefore verify an exported graph.
 package struct PortableInterpreter {
   private let graph: PortableGraph
   private let constants: [String: PortableArray]
@@ -37,7 +37,9 @@ package struct PortableInterpreter {
       }, uniquingKeysWith: { first, _ in first })
   }
 
-  /// - inputs: by name. Returns the outputs by name.
+  /// Evaluates the graph.
+  ///
+  /// - inputs: arrays by name. Returns the outputs by name.
   package func run(_ inputs: [String: PortableArray]) throws(Failure) -> [String: PortableArray] {
     var values = inputs, last: [String: Int] = [:]
     for (i, node) in graph.nodes.enumerated() { for name in node.inputs { last[name] = i } }
@@ -58,7 +60,7 @@ package struct PortableInterpreter {
   }
 }
 
-/// One operator on its way to a result.
+/// The evaluation of one operator.
 struct PortableOperator {
   let node: PortableGraph.Node
   let inputs: [PortableArray?]
@@ -120,7 +122,7 @@ struct PortableOperator {
     "DepthToSpace": { $0.depthToSpace }, "Resize": { $0.resize },
   ]
 
-  /// f of two arrays, the shorter repeated along axes that it has not, or has once.
+  /// Applies f elementwise to two arrays with ONNX broadcasting.
   func combine(_ a: PortableArray, _ b: PortableArray, _ f: (Double, Double) -> Double) throws(Failure) -> PortableArray
   {
     if a.extents == b.extents { return PortableArray(a.extents, zip(a.numbers, b.numbers).map(f)) }
@@ -175,7 +177,7 @@ extension PortableOperator {
 
   func choose() throws(Failure) -> PortableArray {
     let flags = try input(0)
-    // What is not chosen may be no number, and must not be multiplied by nothing.
+    // The value that is not chosen may be NaN. Multiplying it by 0 would keep the NaN.
     let first = try combine(flags, input(1)) { $0 != 0 ? $1 : 0 }
     let second = try combine(flags, input(2)) { $0 != 0 ? 0 : $1 }
     return try combine(first, second, +)
@@ -254,7 +256,7 @@ extension PortableOperator {
     return PortableArray(extents, numbers)
   }
 
-  /// Of one axis.
+  /// Slices along one axis.
   func slice() throws(Failure) -> PortableArray {
     let x = try input(0), from = try list(1), to = try list(2), axes = try list(3)
     guard axes.count == 1, x.extents.indices.contains(axes[0]), 0 <= from[0], from[0] < to[0],
@@ -267,7 +269,7 @@ extension PortableOperator {
     return PortableArray(extents, numbers)
   }
 
-  /// Some places of one axis.
+  /// Selects indices along one axis.
   func gather() throws(Failure) -> PortableArray {
     let x = try input(0), places = try list(1), axis = integer("axis", 0)
     guard x.extents.indices.contains(axis), places.allSatisfy((0..<x.extents[axis]).contains) else {
@@ -292,7 +294,7 @@ extension PortableOperator {
     }
   }
 
-  /// Over axes that are neighbours.
+  /// Reduces over adjacent axes.
   private func reduce(_ axes: [Int], _ f: ([Double]) -> Double) throws(Failure) -> PortableArray {
     let x = try input(0)
     guard let low = axes.min(), let high = axes.max(), high - low == axes.count - 1, low >= 0, high < x.extents.count

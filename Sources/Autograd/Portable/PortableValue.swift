@@ -1,29 +1,29 @@
-/// Writes a portable graph, node by node.
+/// Builds a portable graph node by node.
 package final class PortableWriter {
   package private(set) var graph = PortableGraph()
   private var known: [PortableGraph.Numbers.Key: PortableValue] = [:]
 
   package init() {}
 
-  /// (batch, extents...)
+  /// Adds an input of shape (batch, extents...).
   package func input(_ name: String, _ extents: [Int]) -> PortableValue {
     graph.inputs.append(.init(name: name, extents: extents))
     return PortableValue(name: name, writer: self)
   }
 
-  /// Names a value as a result. (batch, extents...)
+  /// Declares a value as an output of shape (batch, extents...).
   package func output(_ value: PortableValue, as name: String, _ extents: [Int], isFlag: Bool = false) {
     graph.nodes.append(.init(operation: "Identity", inputs: [value.name], output: name, attributes: [:]))
     graph.outputs.append(.init(name: name, extents: extents, isFlag: isFlag))
   }
 
-  /// A constant of its own name.
+  /// Adds a named constant.
   package func constant(_ name: String, _ extents: [Int], _ values: [Float]) -> PortableValue {
     graph.constants.append(.init(name: name, extents: extents, numbers: .floats(values)))
     return PortableValue(name: name, writer: self)
   }
 
-  /// A constant without a name; the same numbers are one constant.
+  /// Adds an unnamed constant. Constants with the same numbers and shape are shared.
   package func constant(_ numbers: PortableGraph.Numbers, _ extents: [Int]) -> PortableValue {
     let key = PortableGraph.Numbers.Key(numbers, extents)
     if let value = known[key] { return value }
@@ -37,12 +37,14 @@ package final class PortableWriter {
   package func list(_ values: [Int]) -> PortableValue { constant(.integers(values), [values.count]) }
   package func list(_ values: [Float]) -> PortableValue { constant(.floats(values), [values.count]) }
 
-  /// - inputs: nil for one that is left out.
+  /// Adds a node and returns its result.
+  ///
+  /// - inputs: nil for an omitted input.
   package func node(
     _ operation: String, _ inputs: [PortableValue?], _ attributes: [String: PortableGraph.Attribute] = [:]
   ) -> PortableValue {
     let value = PortableValue(name: "\(operation).\(graph.nodes.count)", writer: self)
-    // One that is left out behind the others is not named at all.
+    // Omitted inputs at the end are not listed.
     let inputs = inputs.prefix((inputs.lastIndex { $0 != nil } ?? -1) + 1)
     graph.nodes.append(
       .init(operation: operation, inputs: inputs.map { $0?.name ?? "" }, output: value.name, attributes: attributes))
@@ -51,7 +53,7 @@ package final class PortableWriter {
 }
 
 extension PortableGraph.Numbers {
-  /// Numbers by their bits, so that -0 and 0 are two.
+  /// A key that compares numbers by their bits, so that -0 and 0 differ.
   fileprivate struct Key: Hashable {
     private let bits: [Int]
     private let extents: [Int]
@@ -67,7 +69,7 @@ extension PortableGraph.Numbers {
   }
 }
 
-/// A result in a portable graph; arithmetic with it writes nodes.
+/// The result of a node in a portable graph. Arithmetic on it adds nodes.
 package struct PortableValue {
   package let name: String
   package let writer: PortableWriter
@@ -100,24 +102,24 @@ package struct PortableValue {
   package func isLess(than other: Float) -> Self { writer.node("Less", [self, writer.scalar(other)]) }
   package func isGreater(than other: Float) -> Self { writer.node("Greater", [self, writer.scalar(other)]) }
   package var isNoNumber: Self { writer.node("IsNaN", [self]) }
-  /// Where self, a flag, holds: a, else b.
+  /// Returns a where self, which is a flag, is true, and b elsewhere.
   package func choose(_ a: Self, _ b: Self) -> Self { writer.node("Where", [self, a, b]) }
 
-  /// Over the last axes of `rank`, all but the first. (batch, ...) -> (batch)
+  /// Sums over all axes of `rank` dimensions except the first. (batch, ...) -> (batch)
   package func sumOfRow(rank: Int = 2) -> Self {
     writer.node("ReduceSum", [self, writer.list(Array(1..<rank))], ["keepdims": .integer(0)])
   }
-  /// (batch, ...) -> (batch, extents...)
+  /// Reshapes all dimensions except the first. (batch, ...) -> (batch, extents...)
   package func reshaped(_ extents: [Int]) -> Self { writer.node("Reshape", [self, writer.list([0] + extents)]) }
-  /// Rows of rows become rows, or rows are put together again: (n, ...) -> (m, extents...)
+  /// Reshapes including the first dimension, to merge or split rows. (n, ...) -> (m, extents...)
   package func merged(_ extents: [Int]) -> Self { writer.node("Reshape", [self, writer.list([-1] + extents)]) }
   package func transposed(_ order: [Int]) -> Self { writer.node("Transpose", [self], ["perm": .integers(order)]) }
-  /// Some places of an axis.
+  /// Selects a range along an axis.
   package func slice(_ range: Range<Int>, axis: Int = 2) -> Self {
     let bounds = [[range.lowerBound], [range.upperBound], [axis]].map { writer.list($0) }
     return writer.node("Slice", [self] + bounds)
   }
-  /// Some columns of rows. (batch, n) -> (batch, places)
+  /// Selects columns. (batch, n) -> (batch, places)
   package func columns(_ places: [Int]) -> Self {
     writer.node("Gather", [self, writer.list(places)], ["axis": .integer(1)])
   }

@@ -1,9 +1,9 @@
 import Glibc
 import Kernels
 
-/// Operators over images, (batch, channels, rows, columns).
+/// Operators over images of shape (batch, channels, rows, columns).
 extension PortableOperator {
-  /// Kernel, strides and padding of an operator with a window, the same along rows and columns.
+  /// Kernel, strides and padding of an operator with a window. The padding is the same on all sides.
   private func window() throws(Failure) -> (kernel: [Int], strides: [Int], padding: Int) {
     let kernel = try integers("kernel_shape"), strides = try integers("strides"), padding = try integers("pads")
     guard kernel.count == 2, strides.count == 2, padding.count == 4, Set(padding).count == 1 else {
@@ -87,7 +87,7 @@ extension PortableOperator {
     return PortableArray(Array(x.extents[..<2]) + small, y)
   }
 
-  /// Every tap of the window at every pixel of the small image that lies within the large one.
+  /// Calls `body` for every pixel of the small image and every tap of its window that lies inside the large image.
   @inline(__always)
   private func eachTap(
     _ kernel: [Int], _ strides: [Int], _ padding: Int, large: [Int], small: [Int],
@@ -108,7 +108,8 @@ extension PortableOperator {
     }
   }
 
-  /// (batch, channels, ...): mean 0 and variance 1 over each channel of each sample, then scaled.
+  /// Normalises each channel of each sample to mean 0 and variance 1, and then applies scale and shift.
+  /// (batch, channels, ...)
   func instanceNorm() throws(Failure) -> PortableArray {
     let x = try input(0), scale = try input(1), shift = try input(2)
     guard x.extents.count > 2, scale.numbers.count == x.extents[1], shift.numbers.count == x.extents[1] else {
@@ -143,7 +144,7 @@ extension PortableOperator {
     return y
   }
 
-  /// Channel (k f + i) f + j of a pixel becomes row i, column j of f x f pixels of channel k.
+  /// Moves channels to pixels: channel (k f + i) f + j becomes row i, column j of the f x f pixels of channel k.
   func depthToSpace() throws(Failure) -> PortableArray {
     let x = try image(0), f = integer("blocksize", 1)
     guard node.attributes["mode"] == .text("CRD"), f > 0, x.extents[1] % (f * f) == 0 else {
@@ -159,7 +160,7 @@ extension PortableOperator {
     return PortableArray(extents, numbers)
   }
 
-  /// The nearest pixel, by whole factors.
+  /// Nearest-neighbour upsampling by integer factors.
   func resize() throws(Failure) -> PortableArray {
     let x = try image(0), scales = try list(2)
     guard scales.count == 4, scales[0] == 1, scales[1] == 1, scales[2] > 0, scales[3] > 0,

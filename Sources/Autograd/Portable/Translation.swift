@@ -1,10 +1,11 @@
 import Kernels
 
-/// An operation that other programs can be told of: one that a model may contain without noise and dropout.
+/// An operation that can be exported to ONNX.
 package protocol PortableOperation: Operation {
-  /// Those of the inputs that translate reads.
+  /// The inputs that `translate` reads.
   func translated(by t: Translation) -> [Tensor]
-  /// Says what forward computes outside training, with the posterior's mean where no noise was given for a draw.
+  /// Writes the computation of `forward` outside training. If no noise was supplied for a draw, the posterior mean is
+  /// used.
   func translate(_ t: Translation)
 }
 
@@ -12,28 +13,29 @@ extension PortableOperation {
   package func translated(by t: Translation) -> [Tensor] { inputs }
 }
 
-/// A walk over the operations of a recorded graph that writes them as a portable one.
+/// Translates the operations of a recorded graph to a portable graph.
 ///
-/// Images are (rows, columns, channels) here and (channels, rows, columns) there. A value stays as it came out, and is
-/// turned where somebody wants it otherwise: between two convolutions nothing is.
+/// Images are (rows, columns, channels) in the program and (channels, rows, columns) in ONNX. A value keeps the layout
+/// in which it was computed, and is transposed only when another layout is needed. Consecutive convolutions therefore
+/// need no transposition.
 package final class Translation {
   package let writer: PortableWriter
   private let graph: Graph
   private let parameter: (_ offset: Int) -> (name: String, values: UnsafePointer<Float>)
-  /// As it came out, and what was made of that.
+  /// The layouts of each tensor: the one in which it was computed, and those derived from it.
   private var places: [Int: [Place]] = [:]
   private var weights: [String: PortableValue] = [:]
 
-  /// A value with certain extents, in one order of axes or in both.
+  /// A value of a certain shape, in one or both axis orders.
   private struct Place {
-    /// As the program sees it.
+    /// The shape in the program.
     let shape: Shape
     var rows: PortableValue?
-    /// Channels before the pixels.
+    /// The value with the channels before the pixels.
     var images: PortableValue?
   }
 
-  /// - parameter: name and values of the parameter at an offset of the flat buffer.
+  /// - parameter: returns name and values of the parameter at an offset of the flat buffer.
   package init(
     of graph: Graph, into writer: PortableWriter,
     parameter: @escaping (_ offset: Int) -> (name: String, values: UnsafePointer<Float>)
@@ -41,8 +43,8 @@ package final class Translation {
     (self.graph, self.writer, self.parameter) = (graph, writer, parameter)
   }
 
-  /// Writes what `results` depend on, and nothing else; values that the caller gives, of inputs or of any operation,
-  /// were set before.
+  /// Writes the operations that `results` depend on, and no others. Values that the caller supplies, for inputs or for
+  /// results of operations, must be set first.
   package func write(_ results: [Tensor]) throws(Failure) {
     var wanted = Set(results.map(\.index)).subtracting(places.keys)
     var chosen: [any PortableOperation] = []
@@ -69,10 +71,10 @@ package final class Translation {
 
   // MARK: Values
 
-  /// Whether a value was given or written.
+  /// Whether a value was supplied or written.
   func has(_ tensor: Tensor) -> Bool { places[tensor.index] != nil }
 
-  /// As the program has it: (batch, ...), channels last.
+  /// The value in the program's axis order: (batch, ...) with channels last.
   package subscript(_ tensor: Tensor) -> PortableValue {
     get {
       guard let known = places[tensor.index] else { return value(of: tensor) }
@@ -90,7 +92,8 @@ package final class Translation {
     set { places[tensor.index] = [Place(shape: tensor.shape, rows: newValue)] }
   }
 
-  /// (batch, channels, rows, columns) of a tensor (batch, rows, columns, channels); others as they are.
+  /// The value in ONNX's axis order: (batch, channels, rows, columns) for a tensor (batch, rows, columns, channels).
+  /// Other tensors are not changed.
   package subscript(images tensor: Tensor) -> PortableValue {
     get {
       if let images = turned(tensor) { return images }
@@ -113,18 +116,19 @@ package final class Translation {
     places[tensor.index]?.first { $0.shape == tensor.shape }?.images
   }
 
-  /// (batch, columns), whatever its shape.
+  /// The value as rows of shape (batch, columns).
   package subscript(rows tensor: Tensor) -> PortableValue {
     tensor.shape.rank == 2 ? self[tensor] : self[graph.view(tensor, [tensor.rows, tensor.columns])]
   }
 
-  /// y = f(x), elementwise: in whatever order x is.
+  /// Writes y = f(x) for an elementwise function f, in the current layout of x.
   func map(_ x: Tensor, to y: Tensor, _ f: (PortableValue) -> PortableValue) {
     guard let images = turned(x), x.shape == y.shape else { return self[y] = f(self[x]) }
     self[images: y] = f(images)
   }
 
-  /// A parameter with its axes in another order, or seen with other extents: made so, not turned in every use.
+  /// A parameter with permuted axes or with another shape. It is stored in that layout as a constant, so that uses need
+  /// no transposition.
   func weights(_ tensor: Tensor, order: [Int]? = nil, extents: [Int]? = nil) -> PortableValue {
     guard case .parameter(let offset) = graph.origin(of: tensor) else {
       let value = order.map(self[tensor].transposed) ?? self[tensor]
@@ -134,7 +138,7 @@ package final class Translation {
     let key = "\(name) \(order ?? []) \(extents ?? [])"
     if let known = weights[key] { return known }
     let memory = tensor.shape.dimensions, order = order ?? Array(memory.indices)
-    // Not the name alone where a parameter is used in two ways.
+    // A parameter that is used in two layouts becomes two constants with different names.
     let isTaken = writer.graph.constants.contains { $0.name == name }
     let value = writer.constant(
       isTaken ? key : name, extents ?? order.map { memory[$0] }, permuted(values, memory, order))
@@ -152,7 +156,7 @@ package final class Translation {
   }
 }
 
-/// Values laid out with their axes in another order.
+/// Returns values with their axes permuted.
 func permuted(_ values: UnsafePointer<Float>, _ extents: [Int], _ order: [Int]) -> [Float] {
   let count = extents.reduce(1, *)
   guard order != Array(extents.indices) else { return Array(UnsafeBufferPointer(start: values, count: count)) }

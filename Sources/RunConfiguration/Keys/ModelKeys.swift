@@ -1,7 +1,7 @@
 import VAE
 
 extension ConfigurationSchema {
-  /// What the schema says of the model, with the settings of all models, priors and likelihoods.
+  /// The keys of the model, including the settings of all models, priors and likelihoods.
   static func modelKeys(_ registries: Registries) -> [ConfigurationKey] {
     let priors = registries.priors.members.map { $0.name + " (\($0.help))" }.joined(separator: ", ")
     return [key("model.kind", \.model.kind, registries.models.names.joined(separator: ", "))]

@@ -1,4 +1,4 @@
-/// Numbers that stay numbers in float32, and as a count of steps.
+/// A range of numbers that are finite in float32 and valid as a number of steps.
 private let moderate = 0.0...1e9
 
 extension ConfigurationSchema {

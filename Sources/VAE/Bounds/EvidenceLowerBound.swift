@@ -1,11 +1,12 @@
 import Autograd
 
-/// scale * recon_i + beta * sum_j max(floor, kl_ij): the negative ELBO where beta and scale are 1 and there is no floor.
+/// The negative ELBO with optional weights: scale * recon_i + beta * sum_j max(floor, kl_ij). If beta and scale are 1
+/// and there is no floor, it is the negative ELBO itself.
 ///
-/// Higgins et al., "beta-VAE", ICLR 2017; free bits: Kingma et al., "Improved variational inference with inverse
-/// autoregressive flow", NeurIPS 2016.
+/// Sources: Higgins et al., "beta-VAE", ICLR 2017; free bits: Kingma et al., "Improved variational inference with
+/// inverse autoregressive flow", NeurIPS 2016.
 struct EvidenceLowerBound: Bound {
-  /// Nats of KL per unit that cost nothing; nil where there are none and never will be.
+  /// Free bits: nats of KL per unit that are not penalised. nil if the bound never has free bits.
   let floor: Float?
   /// Factor of the reconstruction term.
   let scale: Float

@@ -1,21 +1,25 @@
 import Autograd
 
-/// A bound on -log p(x) that training minimises: what is recorded of a reconstruction term and the latents of a trace.
+/// An upper bound on -log p(x) that training minimises. A bound combines the reconstruction term with the latents of a
+/// trace.
 package protocol Bound {
-  /// - reconstruction: -log p(x | z), nats (batch).
+  /// Records the bound in the trace's graph.
+  ///
+  /// - reconstruction: -log p(x | z) in nats, of shape (batch).
   func record(_ reconstruction: Tensor, _ trace: Trace) -> RecordedBound
 }
 
-/// What a bound recorded: its terms with their weights, and the KL that reports read.
+/// The result of `Bound.record`: the weighted terms of the loss, and the KL divergences that reports show.
 package struct RecordedBound {
-  /// The terms whose weighted sum is minimised, each (batch) with a coefficient (1).
+  /// The terms of the loss: per-sample tensors (batch), each with a coefficient (1). Training minimises their weighted
+  /// sum.
   package let weighted: [(Tensor, Tensor)]
-  /// The rates of all groups side by side, without free bits. (batch, columns)
+  /// The KL columns of all latent groups, without free bits, in nats. (batch, columns)
   package let klPerUnit: Tensor
-  /// Their sum. (batch)
+  /// The sum of `klPerUnit` over columns, in nats. (batch)
   package let kl: Tensor
-  /// Weight of the KL, which the caller sets before a replay. (1)
+  /// The weight of the KL. The caller sets it before a replay. (1)
   package let beta: Tensor
-  /// Floor of a unit's KL, which the caller may set before a replay. (1)
+  /// The floor of each unit's KL in nats; nil if the bound has no free bits. The caller may set it before a replay. (1)
   package let freeBits: Tensor?
 }

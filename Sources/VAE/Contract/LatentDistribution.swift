@@ -2,33 +2,38 @@ import Autograd
 import Kernels
 import Layers
 
-/// Where the standard normal noise of a draw comes from.
+/// The source of the standard normal noise for a draw.
 package enum Noise {
-  /// Keyed by sample, so that a sample's noise does not depend on its place in a batch; one stream per latent group.
+  /// Noise from the keyed generator. The noise depends on the sample and not on its position in the batch. Each latent
+  /// group has its own stream.
   case keyed(stream: String)
-  /// A tensor (batch, noise columns) that the caller fills.
+  /// Noise that the caller supplies in a tensor. (batch, noise columns)
   case supplied(Tensor)
 }
 
 /// A distribution of one group of latent variables, recorded in a graph: a posterior q(z | x) or a prior p(z).
 ///
-/// A distribution may record what it needs when it is first asked, so a prior that nobody asks costs nothing.
+/// A distribution may postpone recording its networks until one of its members is first used. An unused prior then
+/// costs nothing.
 package protocol LatentDistribution: AnyObject {
-  /// The point that stands for the distribution: the mean of a Gaussian, the nearest code of a quantiser.
+  /// A point that represents the distribution, such as the mean of a Gaussian or the nearest code of a quantiser.
   /// (batch, units)
   var code: Tensor { get }
-  /// The distribution as a diagonal Gaussian, where it is one. Some quantities have a closed form for Gaussians.
+  /// The distribution as a diagonal Gaussian; nil if it is not Gaussian. Some quantities have a closed form for
+  /// Gaussians.
   var gaussian: DiagonalGaussian? { get }
-  /// Columns of the standard normal noise that `sample` takes.
+  /// The number of columns of standard normal noise that `sample` needs.
   var noiseColumns: Int { get }
-  /// A draw, differentiable with respect to the distribution's parameters. -> (batch, units)
+  /// Draws z. The draw is differentiable with respect to the distribution's parameters. Returns (batch, units).
   func sample(_ noise: Noise) -> Tensor
-  /// The log density at z, nats, in parts whose sum over columns is the log density. -> (batch, units) or (batch, 1)
+  /// The log density at z in nats, split into columns whose sum is the log density. Returns (batch, units) or
+  /// (batch, 1).
   func logDensity(_ z: Tensor) -> Tensor
-  /// Whether `rate(against:at:)` is the exact KL divergence; otherwise it is an estimate from one draw.
+  /// Returns whether `rate(against:at:)` is the exact KL divergence. If not, it is a Monte Carlo estimate from one
+  /// draw.
   func hasExactRate(against prior: any LatentDistribution) -> Bool
-  /// KL(self || prior) per unit, nats, exact where it is known; otherwise log q(z) - log p(z) at the draw z.
-  /// -> (batch, units) or (batch, 1)
+  /// KL(self || prior) in nats: exact if `hasExactRate` is true, otherwise the estimate log q(z) - log p(z) at the draw
+  /// z. Returns (batch, units), or (batch, 1) if the distribution has one value for all units.
   func rate(against prior: any LatentDistribution, at z: Tensor) -> Tensor
 }
 

@@ -1,27 +1,30 @@
 import Autograd
 import Kernels
 
-/// What a group of latents is. Pictures, metrics and exports ask, and refuse what makes no sense of it.
+/// Name, kind and columns of one group of latents. Pictures, metrics and exports read it and reject groups that they do
+/// not support.
 package struct LatentGroup: Sendable, Equatable {
+  /// The arrangement of the units of a group.
   package enum Kind: Sendable, Equatable {
-    /// Numbers without an order.
+    /// Units without a spatial arrangement.
     case vector
-    /// Channels at every place of a map.
+    /// A feature map: each position has a vector of channels.
     case map(ImageShape)
   }
 
   package let name: String
   package let kind: Kind
-  /// Where the group stands among all latents.
+  /// The columns of the group among the units of all groups.
   package let units: Range<Int>
-  /// Where its KL stands among the columns of the rate: one for each unit, or one for all.
+  /// The columns of the group's KL in `Trace.rate`: one for each unit, or a single one for the whole group.
   package let rates: Range<Int>
-  /// Where the noise stands that a draw from its prior takes.
+  /// The columns of the group among the noise columns of all groups, for draws from the prior.
   package let noise: Range<Int>
-  /// Whether its posterior is a diagonal Gaussian.
+  /// Whether the posterior is a diagonal Gaussian.
   package let isGaussian: Bool
 
-  /// Flat units seen as what the group is. (batch, units)
+  /// Reshapes flat units (batch, units) to the shape of the group: (batch, units), or (batch, rows, columns, channels)
+  /// for a map.
   func shaped(_ z: Tensor, in graph: Graph) -> Tensor {
     switch kind {
     case .vector: z
@@ -30,7 +33,7 @@ package struct LatentGroup: Sendable, Equatable {
   }
 }
 
-/// The groups of latents of a model, in the order in which it asks for them.
+/// The groups of latents of a model, in the order in which the model requests them from the trace.
 package struct LatentLayout: Sendable, Equatable {
   package let groups: [LatentGroup]
 
@@ -48,8 +51,11 @@ package struct LatentLayout: Sendable, Equatable {
     }
   }
 
+  /// Number of units of all groups.
   package var units: Int { groups.last?.units.upperBound ?? 0 }
+  /// Number of columns of the KL, over all groups.
   package var rates: Int { groups.last?.rates.upperBound ?? 0 }
+  /// Number of noise columns that a draw of all groups from their priors needs.
   package var noiseColumns: Int { groups.last?.noise.upperBound ?? 0 }
 
   /// Whether every posterior is a diagonal Gaussian.
@@ -57,19 +63,19 @@ package struct LatentLayout: Sendable, Equatable {
 
   package subscript(name: String) -> LatentGroup? { groups.first { $0.name == name } }
 
-  /// Sums of the groups of what is told by column of the rate.
+  /// Sums values per column of the rate over each group.
   package func sums(_ perColumn: [Double]) -> [(name: String, sum: Double)] {
     groups.map { ($0.name, perColumn[$0.rates].reduce(0, +)) }
   }
 
-  /// Fails where a use needs the KL of every unit, and some groups have one number for all of theirs.
+  /// Throws if a group has one KL for all its units. `use` names the caller in the message.
   package func requireRatePerUnit(for use: String) throws(Failure) {
     guard let group = groups.first(where: { $0.rates.count != $0.units.count }) else { return }
     throw Failure(
       .badConfiguration, "\(use) needs the KL of every unit, and latents \(group.name) have one KL for all units")
   }
 
-  /// Fails where a use needs vectors, and some latents are maps.
+  /// Throws if a group of latents is a feature map. `use` names the caller in the message.
   package func requireVectors(for use: String) throws(Failure) {
     for group in groups {
       guard case .map(let image) = group.kind else { continue }
@@ -78,7 +84,7 @@ package struct LatentLayout: Sendable, Equatable {
     }
   }
 
-  /// Fails where a use needs Gaussian posteriors, and some are not.
+  /// Throws if the posterior of a group is not Gaussian. `use` names the caller in the message.
   package func requireGaussian(for use: String) throws(Failure) {
     guard let group = groups.first(where: { !$0.isGaussian }) else { return }
     throw Failure(

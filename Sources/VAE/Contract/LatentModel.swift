@@ -2,22 +2,23 @@ import Autograd
 import Kernels
 import Layers
 
-/// What a model computes: from x and y to the location of p(x | z), through latents that it asks the trace for.
+/// A model: computes the location of p(x | z) from x and y, and requests its latents from a trace.
 ///
-/// The same recording infers, generates and takes given latents: the trace decides where each latent comes from. A model
-/// says nothing of beta, free bits, annealing or ranks.
+/// The same code serves inference, generation and given latents, because the trace decides where each latent comes
+/// from. A model contains nothing about beta, free bits, annealing or ranks.
 package protocol LatentModel {
   /// Records the model and returns the location of the likelihood. (batch, pixels * outputs)
   ///
-  /// - x: what the encoder sees (batch, elements); nil where nothing is inferred, and no posterior is asked for.
-  /// - y: what the model is conditioned on (batch, condition); nil for an unconditional model.
+  /// - x: the input of the encoder (batch, elements); nil if nothing is inferred, and then the model has no posterior.
+  /// - y: the condition (batch, condition); nil for an unconditional model.
   func record(_ x: Tensor?, given y: Tensor?, in trace: Trace) -> Tensor
 }
 
-/// A model with one group of latents, `z`: it says what its encoder gives and what its decoder makes of z.
+/// A model with a single group of latents, `z`. It defines an encoder, which returns the posterior, and a decoder.
 protocol OneLayerModel: LatentModel {
+  /// The posterior q(z | x), or q(z | x, y) of a conditional model. x: (batch, elements)
   func posterior(of x: Tensor, given y: Tensor?, in scope: ParameterScope) -> DiagonalGaussian
-  /// z (batch, units) -> location (batch, pixels * outputs)
+  /// Maps z (batch, units) to the location of the likelihood (batch, pixels * outputs).
   func decode(_ z: Tensor, given y: Tensor?, in scope: ParameterScope) -> Tensor
 }
 

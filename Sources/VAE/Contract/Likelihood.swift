@@ -4,39 +4,43 @@ import Kernels
 import Layers
 import Settings
 
-/// p(x | z). The decoder gives a location (logits or mean, nothing squashed); what turns it into a distribution lives
-/// here, one file each in Likelihoods/.
+/// The likelihood p(x | z). The decoder returns an unconstrained location, such as logits or a mean, and the likelihood
+/// turns it into a distribution. Each likelihood has its own file in Likelihoods/.
 ///
-/// Data x are (batch, pixels * channels); a location is (batch, pixels * outputs), a pixel's outputs innermost.
+/// Data x have shape (batch, pixels * channels). A location has shape (batch, pixels * outputs), and the outputs of a
+/// pixel are contiguous.
 package protocol Likelihood: Sendable {
-  /// What the data must be.
+  /// The values that the data may have.
   var support: Support { get }
+  /// Whether the values are probabilities, densities or neither; this decides whether bits per dimension are defined.
   var nature: Nature { get }
-  /// Values that the decoder gives for a pixel.
+  /// The number of decoder outputs for each pixel.
   func outputs(channels: Int) -> Int
-  /// Fails where it cannot model such samples.
+  /// Throws if the likelihood does not support samples of this shape.
   func requireSuits(_ image: ImageShape) throws(Failure)
-  /// -log p(x | z) per sample, nats, summed over dimensions. -> (batch)
+  /// -log p(x | z) for each sample, in nats, summed over dimensions. Returns (batch).
   func negativeLogLikelihood(_ x: Tensor, location: Tensor, channels: Int, in scope: ParameterScope) -> Tensor
-  /// E[x | z], differentiable. -> (batch, pixels * channels)
+  /// E[x | z], differentiable. Returns (batch, pixels * channels).
   func mean(location: Tensor, channels: Int, in graph: Graph) -> Tensor
-  /// x ~ p(x | z), keyed by sample and stream, so that the same sample is the same draw. -> (batch, pixels * channels)
+  /// Draws x ~ p(x | z), with noise keyed by sample and stream. The same sample always gets the same noise. Returns
+  /// (batch, pixels * channels).
   func sample(location: Tensor, channels: Int, stream: String, in scope: ParameterScope) -> Tensor
 }
 
-/// The numbers that a likelihood is a distribution of.
+/// The set of values on which a likelihood is defined.
 package enum Support: Sendable {
   case real, unitInterval
   /// Multiples of 1/255 from 0 to 1.
   case levels
 }
 
+/// The kind of number that a likelihood returns.
 package enum Nature: Sendable {
-  /// Probabilities of the values themselves.
+  /// A probability of the stored values.
   case discrete
-  /// Densities, in units of the scaled data.
+  /// A density with respect to the scaled data.
   case continuous
-  /// No distribution of x alone: the value says nothing in bits.
+  /// A value that is not a normalised density of x. Bits per dimension are undefined.
   case unnormalized
 }
 
@@ -45,12 +49,12 @@ extension Likelihood {
   package func requireSuits(_ image: ImageShape) throws(Failure) {}
 }
 
-/// What a likelihood is made of: its settings, and what the data says.
+/// The inputs for making a likelihood: its settings, and properties of the data.
 package struct LikelihoodSettings: Sendable, Equatable {
   package var values = SettingValues()
-  /// Elements of each column of a table: set from the data.
+  /// Number of elements of each table column. Set from the data.
   package var columns: [Int] = []
-  /// Standard deviation where `model.sigma` is 0: set from the data, of a table.
+  /// The standard deviation for tables if `model.sigma` is 0. Set from the data.
   package var kernelWidth: Float?
 
   package init() {}
@@ -68,7 +72,7 @@ package struct LikelihoodSettings: Sendable, Equatable {
 
 package typealias LikelihoodMember = Member<LikelihoodSettings, any Likelihood>
 
-/// The likelihoods by name: one line each.
+/// The registered likelihoods.
 package enum LikelihoodRegistry {
   package static let all = Registry<LikelihoodSettings, any Likelihood>(
     "likelihood", key: "model.likelihood",
@@ -87,15 +91,16 @@ package enum LikelihoodRegistry {
     ])
 }
 
-/// Turns nats per sample into bits per dimension.
+/// Converts nats per sample to bits per dimension.
 ///
-/// Discrete: nats / (D ln 2). A density of data scaled by y = (x - offset) * scale is one of the stored values x when
-/// it is multiplied by the scale, so bits = nats / (D ln 2) - mean_j log2(scale_j): bytes divided by 255 add log2(255).
+/// For discrete likelihoods, bits = nats / (D ln 2). For a density of scaled data y = (x - offset) * scale, the density
+/// of the stored values x is the density of y times the scale. So bits = nats / (D ln 2) - mean_j log2(scale_j). For
+/// bytes that were divided by 255, the correction adds log2(255).
 package struct BitsPerDimension: Sendable, Equatable {
   private let dimensions: Int
   private let correction: Double
 
-  /// nil where the value is no likelihood. `scale`: of every dimension, or one of all.
+  /// Returns nil if the likelihood is not normalised. `scale` has one value for each dimension, or one value for all.
   package init?(_ nature: Nature, dimensions: Int, scale: [Float]) {
     switch nature {
     case .unnormalized: return nil

@@ -1,49 +1,51 @@
 import Autograd
 
-/// x -> latents, reconstruction and KL, with gradients if recorded so.
+/// A graph of the training objective: from x to latents, reconstruction term, KL and loss. Gradients are optional.
 package struct ELBOGraph {
   package let graph: Graph
   /// (batch, elements)
   package let x: Tensor
-  /// What the model is conditioned on; nil of an unconditional model. (batch, condition)
+  /// The condition; nil for an unconditional model. (batch, condition)
   package let y: Tensor?
   /// (batch, units)
   package let z: Tensor
-  /// Means of the posterior, or whatever point stands for it. (batch, units)
+  /// The points that represent the posteriors: the means, if they are Gaussian. (batch, units)
   package let code: Tensor
-  /// nil where a posterior is not Gaussian. (batch, units)
+  /// Log variances of the posteriors; nil if a posterior is not Gaussian. (batch, units)
   package let logvar: Tensor?
-  /// What the likelihood wants of every pixel: logits, mean, ... (batch, pixels * outputs)
+  /// The location of the likelihood: the decoder's outputs for every pixel, such as logits or means.
+  /// (batch, pixels * outputs)
   package let location: Tensor
   package let terms: Terms
 }
 
-/// What a scoring graph says of x.
+/// The outputs that a scoring graph can compute.
 package enum ScoringOutput: CaseIterable, Sendable {
-  /// Means of the posterior, or whatever point stands for it. (batch, units)
+  /// The points that represent the posteriors: the means, if they are Gaussian. (batch, units)
   case code
-  /// Of Gaussian posteriors. (batch, units)
+  /// Log variances of Gaussian posteriors. (batch, units)
   case logvar
-  /// The draw. (batch, units)
+  /// The draw of z from the posterior. (batch, units)
   case z
-  /// KL by unit, nats; of some priors an estimate from the draw. (batch, columns)
+  /// KL for each column, in nats. For some priors it is an estimate from the draw. (batch, columns)
   case rate
-  /// Sum of the rate. (batch)
+  /// The sum of `rate` over columns, in nats. (batch)
   case kl
-  /// -log p(x | z), nats, summed over dimensions. (batch)
+  /// -log p(x | z) in nats, summed over dimensions. (batch)
   case reconstruction
-  /// log p(z) - log q(z | x), nats; with -reconstruction added, the log importance weight of the draw. (batch)
+  /// log p(z) - log q(z | x) in nats. The log importance weight of the draw is this value minus `reconstruction`.
+  /// (batch)
   case logRatio
   /// E[x | z]. (batch, elements)
   case mean
 }
 
-/// x -> what inference and the decoder say of it, each row alone.
+/// A graph that infers latents from x and scores each row independently.
 package struct ScoringGraph {
   package let graph: Graph
   /// (batch, elements)
   package let x: Tensor
-  /// (batch, condition)
+  /// The condition; nil for an unconditional model. (batch, condition)
   package let y: Tensor?
   let tensors: [ScoringOutput: Tensor]
 
@@ -52,42 +54,44 @@ package struct ScoringGraph {
     return tensor
   }
 
-  /// Everything that was asked for.
+  /// All recorded outputs.
   package var outputs: [Tensor] { ScoringOutput.allCases.compactMap { tensors[$0] } }
 }
 
-/// Where a generation graph has its latents from.
+/// The source of the latents in a generation graph.
 package enum GenerationOrigin: Sendable {
-  /// The input is standard normal noise, which the prior turns into z. (batch, noise columns)
+  /// The input is standard normal noise, which the prior maps to z. (batch, noise columns)
   case prior
   /// The input is z. (batch, units)
   case latents
 }
 
-/// What a generation graph makes of its latents.
+/// The outputs that a generation graph can compute.
 package enum GenerationOutput: CaseIterable, Sendable {
-  /// (batch, units)
+  /// The latents. (batch, units)
   case z
-  /// What the likelihood wants of every pixel: logits, mean, ... (batch, pixels * outputs)
+  /// The location of the likelihood: the decoder's outputs for every pixel, such as logits or means.
+  /// (batch, pixels * outputs)
   case location
   /// E[x | z]. (batch, elements)
   case mean
   /// x ~ p(x | z), keyed by sample. (batch, elements)
   case draw
-  /// -log p(x | z) of an x that the caller gives, nats. (batch)
+  /// -log p(x | z) in nats for an x that the caller supplies. (batch)
   case reconstruction
-  /// log p(z), or log p(z | y), nats. (batch)
+  /// log p(z), or log p(z | y) of a conditional model, in nats. (batch)
   case logPrior
 }
 
-/// Noise of the prior, or z -> x, and what the likelihood says of a given x.
+/// A graph that decodes latents and can evaluate the likelihood of a given x. The latents are given or drawn from the
+/// prior.
 package struct GenerationGraph {
   package let graph: Graph
   /// Noise (batch, noise columns), or z (batch, units).
   package let input: Tensor
-  /// (batch, condition)
+  /// The condition; nil for an unconditional model. (batch, condition)
   package let y: Tensor?
-  /// Where `reconstruction` was asked for. (batch, elements)
+  /// The sample to evaluate; nil unless `reconstruction` was requested. (batch, elements)
   package let x: Tensor?
   let tensors: [GenerationOutput: Tensor]
 

@@ -3,28 +3,30 @@ import Kernels
 import Layers
 import Settings
 
-/// Values that are NaN in x.
+/// How missing values, which are NaN in x, are handled.
 package enum MissingValues: Sendable {
+  /// Values are never missing.
   case none
-  /// In rows to come, though training had none.
+  /// Training data have no missing values, but later rows may have some. The encoder reads missing values as 0.
   case possible
-  /// In training: the encoder is told which values there are, as a second half of its input.
+  /// Training data have missing values. The encoder reads them as 0, and a mask of the present values follows as the
+  /// second half of its input.
   case masked
 }
 
-/// What configuration and data say about a model and its prior.
+/// Settings of a model and its prior, from the configuration and from the data.
 package struct ModelSettings: Sendable, Equatable {
   package var kind = "mlp"
   package var latent = 20
   package var prior = PriorRegistry.standard
   package var values = SettingValues()
-  /// Numbers that the model is told of a sample beside its values: set from the data.
+  /// Number of values that the model is conditioned on for each sample. Set from the data.
   package var condition = 0
-  /// Extents of a sample, one row of one channel for a vector: set from the data.
+  /// Shape of a sample. A vector has one row and one channel. Set from the data.
   package var image = ImageShape(rows: 1, columns: 0, channels: 1)
-  /// What samples may lack, and the encoder sees as 0: set from the data.
+  /// How missing values are handled. Set from the data.
   package var missing = MissingValues.none
-  /// Values that the decoder gives for a pixel of all its channels: set from the likelihood.
+  /// Number of decoder outputs for each pixel, over all its channels. Set from the likelihood.
   package var outputs = 1
 
   package init() {}
@@ -34,11 +36,11 @@ package struct ModelSettings: Sendable, Equatable {
     set { values[setting] = newValue }
   }
 
-  /// Values of a sample.
+  /// Number of values of a sample.
   package var elements: Int { image.count }
   package var pixels: Int { image.rows * image.columns }
 
-  /// For models of images: a vector is none.
+  /// Throws if the samples are vectors and not images.
   func requireImages() throws(Failure) {
     guard image.rows == 1 && image.channels == 1 else { return }
     throw Failure(
@@ -50,7 +52,7 @@ package struct ModelSettings: Sendable, Equatable {
 
 package typealias ModelMember = Member<ModelSettings, any LatentModel>
 
-/// The models by name: one line each.
+/// The registered models.
 package enum ModelRegistry {
   package static let all = Registry<ModelSettings, any LatentModel>(
     "model", key: "model.kind",

@@ -2,33 +2,41 @@ import Autograd
 import Kernels
 import Layers
 
-/// Which sum over a sample's dimensions weighs against the KL.
+/// How the reconstruction term is reduced over the dimensions of a sample.
 package enum Reduction: String, CaseIterable, Sendable {
-  /// log p(x | z), as the ELBO has it.
+  /// The sum, as in the ELBO.
   case sum
-  /// Divided by the number of dimensions: the KL then wins and the posterior collapses. Kept for experiments.
+  /// The mean. The KL then dominates the loss and the posterior collapses. This option is for experiments.
   case mean
 }
 
-/// loss_i = bound_i + perceptual * D * (1 - MS-SSIM(x_i, E[x_i | z]))
-/// + totalCorrelation * tc_i + discrepancy * d_i, D the dimensions of x: the only place with beta and free bits.
+/// The training objective. The loss of sample i is
 ///
-/// Higgins et al., "beta-VAE", ICLR 2017; free bits: Kingma et al., "Inverse autoregressive flow", 2016.
+///     loss_i = bound_i + perceptual * D * (1 - MS-SSIM(x_i, E[x_i | z])) + totalCorrelation * tc_i + discrepancy * d_i
+///
+/// plus the weighted penalties of the model. D is the number of dimensions of x. With the reduction `mean`, the factor
+/// D is absent. Only this type contains beta and free bits.
+///
+/// Sources: Higgins et al., "beta-VAE", ICLR 2017; free bits: Kingma et al., "Improved variational inference with
+/// inverse autoregressive flow", NeurIPS 2016.
 package struct Objective: Sendable, Equatable {
   package var freeBits: Float = 0
-  /// Whether training may raise free bits as it goes (`Terms.freeBits`).
+  /// Whether training may raise free bits during a run (see `Terms.freeBits`).
   package var raisesFreeBits = false
   package var reduction = Reduction.sum
-  /// Weight of the structural dissimilarity, which training minimises and no report counts.
+  /// Weight of the structural dissimilarity 1 - MS-SSIM. Training minimises this term; reports do not include it.
   package var perceptual: Float = 0
-  /// Weight of the total correlation of q(z), beside that which the KL has; beta-TCVAE's beta less 1.
+  /// Weight of the total correlation of q(z), in addition to its weight within the KL. It equals beta - 1 in
+  /// beta-TCVAE.
   package var totalCorrelation: Float = 0
-  /// Weight of MMD^2 between q(z) and the prior: InfoVAE's alpha + lambda - 1.
+  /// Weight of MMD^2 between q(z) and the prior. It equals alpha + lambda - 1 in InfoVAE.
   package var discrepancy: Float = 0
 
   package init() {}
 
-  /// Fails where a term means nothing for these latents. - prior: the name of the prior.
+  /// Throws if a term of the objective is not defined for these latents.
+  ///
+  /// - prior: the name of the prior, for the message.
   func requireSuits(_ trace: Trace, _ layout: LatentLayout, prior: String) throws(Failure) {
     if freeBits > 0 || raisesFreeBits {
       guard trace.hasExactRates else {
@@ -47,12 +55,13 @@ package struct Objective: Sendable, Equatable {
     if totalCorrelation > 0 { try layout.requireGaussian(for: "objective.total_correlation") }
   }
 
-  /// Records what is minimised; reconstruction and KL stay separate per-sample tensors all the way.
+  /// Records the loss. Reconstruction and KL stay separate tensors with one value per sample.
   package func record(
     _ x: Tensor, location: Tensor, _ trace: Trace, likelihood: any Likelihood, image: ImageShape
   ) -> Terms {
     let graph = trace.graph
-    // Recorded before the likelihood, whose parameters stand behind those of the prior.
+    // The KL is recorded before the likelihood so that the prior's parameters precede those of the likelihood in the
+    // store.
     _ = trace.rates
     let reconstruction = likelihood.negativeLogLikelihood(
       x, location: location, channels: image.channels, in: trace.scope)
@@ -79,18 +88,19 @@ package struct Objective: Sendable, Equatable {
   }
 }
 
-/// The per-sample tensors that training, validation and scores all read. Nats.
+/// The recorded terms of the objective, one value per sample, in nats. Training, validation and scoring read them.
 package struct Terms {
   /// -log p(x | z), summed over dimensions. (batch)
   package let reconstruction: Tensor
-  /// (batch, units), or (batch, columns of the rate) where a group has one number for all its units
+  /// KL for each unit, without free bits; a group with one KL for all its units has one column. (batch, units) or
+  /// (batch, columns)
   package let klPerUnit: Tensor
-  /// Sum of klPerUnit, without free bits. (batch)
+  /// Sum of `klPerUnit` over columns. (batch)
   package let kl: Tensor
-  /// What is minimised. (batch)
+  /// The loss that training minimises. (batch)
   package let loss: Tensor
-  /// Weight of the KL: the caller sets it before a replay. (1)
+  /// Weight of the KL. The caller sets it before a replay. (1)
   package let beta: Tensor
-  /// Free bits where there are or may be some: the caller may set others before a replay. (1)
+  /// Floor of each unit's KL; nil if the objective has no free bits. The caller may change it before a replay. (1)
   package let freeBits: Tensor?
 }

@@ -3,7 +3,7 @@ import Settings
 
 extension Activation: ConfigurationValue {}
 
-// Settings that several models, priors or likelihoods read; those of one stand in its file.
+// Settings that several models, priors or likelihoods read. Settings with one reader are declared in the reader's file.
 
 extension Setting<[Int]> {
   package static var hidden: Self {
@@ -54,7 +54,7 @@ extension Setting<Double> {
   }
 }
 
-/// What every model of this package reads.
+/// The settings that every model of this package reads.
 let networkSettings: [any SettingDeclaration] = [
   Setting.hidden, Setting.decoderHidden, Setting.activation, Setting.dropout, Setting.logvarLow, Setting.logvarHigh,
 ]

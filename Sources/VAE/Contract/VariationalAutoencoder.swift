@@ -2,7 +2,8 @@ import Autograd
 import Kernels
 import Layers
 
-/// Model, prior, likelihood and objective over one parameter store; records the graphs that training and evaluation replay.
+/// A model, prior, likelihood and objective that share one parameter store. It records the graphs that training and
+/// evaluation replay.
 package final class VariationalAutoencoder {
   package let model: any LatentModel
   package let prior: any Prior
@@ -10,20 +11,24 @@ package final class VariationalAutoencoder {
   package let objective: Objective
   package let image: ImageShape
   private let missing: MissingValues
-  /// Numbers that the model is conditioned on for each sample; 0 of an unconditional model.
+  /// Number of values that the model is conditioned on for each sample; 0 for an unconditional model.
   package let condition: Int
   package var elements: Int { image.count }
   package let store = ParameterStore()
-  /// The groups of latents.
+  /// The groups of latents of the model.
   package let latents: LatentLayout
-  /// All units of z.
+  /// Number of units of z, over all groups.
   package var latent: Int { latents.units }
-  /// Whether the KL is exact; otherwise it is an estimate from one draw of z.
+  /// Whether the KL is exact. If not, it is an estimate from one draw of z.
   package let hasExactRates: Bool
-  /// Whether the prior of all latents is N(0, I).
+  /// Whether the prior of every group is N(0, I).
   package let hasStandardPrior: Bool
 
-  /// Parameters are declared by recording once, and initialised from `seed`. `admit` is asked before they get memory.
+  /// Makes the model by name from the registries.
+  ///
+  /// A first recording declares the parameters, which are then initialised from `seed`. `admit` is called before they
+  /// are allocated, and may throw to reject the model. Throws if the settings, the likelihood and the objective do not
+  /// fit together.
   package convenience init(
     _ settings: ModelSettings, among registries: Registries = Registries(), likelihood: any Likelihood,
     objective: Objective, seed: UInt64,
@@ -35,7 +40,9 @@ package final class VariationalAutoencoder {
       likelihood: likelihood, objective: objective, seed: seed, admit: admit)
   }
 
-  /// The same with a model that is in no registry. - make: is given the settings with `outputs` set.
+  /// Makes a model that is not in a registry.
+  ///
+  /// - make: makes the model. Its argument is `settings` with `outputs` set.
   package init(
     _ settings: ModelSettings, among registries: Registries = Registries(),
     make: (ModelSettings) throws(Failure) -> any LatentModel, likelihood: any Likelihood, objective: Objective,
@@ -78,8 +85,9 @@ package final class VariationalAutoencoder {
 
   // MARK: Graphs
 
-  /// The whole objective of a microbatch, ready to replay. `parameters`: other values than the store's, laid out as they
-  /// are.
+  /// Returns a graph of the objective of one microbatch, ready to replay.
+  ///
+  /// - parameters: parameter values to use instead of the store's, in the same layout.
   package func elboGraph(
     batch: Int, gradients: Bool, parameters: UnsafeMutablePointer<Float>? = nil
   ) -> ELBOGraph {
@@ -88,10 +96,11 @@ package final class VariationalAutoencoder {
     return recorded
   }
 
-  /// What inference says of x, ready to replay.
+  /// Returns a graph that infers latents from x and scores them, ready to replay.
   ///
-  /// - outputs: what is recorded and kept. - stream: of the noise of the draws of z. - redraws: whether `Graph.redraw` will
-  /// ask for more draws of the same x.
+  /// - outputs: the outputs to record and keep.
+  /// - stream: prefix of the noise streams for the draws of z.
+  /// - redraws: whether `Graph.redraw` will request more draws for the same x.
   package func scoringGraph(
     batch: Int, _ outputs: Set<ScoringOutput>, stream: String = "eps", redraws: Bool = false
   ) -> ScoringGraph {
@@ -101,7 +110,9 @@ package final class VariationalAutoencoder {
     return recorded
   }
 
-  /// What the decoder makes of latents, given or drawn from the prior, ready to replay.
+  /// Returns a graph that decodes latents, which are given or drawn from the prior, ready to replay.
+  ///
+  /// - parameters: parameter values to use instead of the store's, in the same layout.
   package func generationGraph(
     batch: Int, from origin: GenerationOrigin, _ outputs: Set<GenerationOutput>,
     parameters: UnsafeMutablePointer<Float>? = nil
@@ -111,24 +122,25 @@ package final class VariationalAutoencoder {
     return recorded
   }
 
-  // MARK: What graphs would take
+  // MARK: Memory
 
-  /// Memory of an `elboGraph`, without making it.
+  /// Memory of an `elboGraph` in bytes, computed without allocating it.
   package func elboBytes(batch: Int, gradients: Bool) -> Int {
     recordELBO(batch: batch, gradients: gradients).graph.bytes
   }
 
-  /// Memory of a `scoringGraph`, without making it.
+  /// Memory of a `scoringGraph` in bytes, computed without allocating it.
   package func scoringBytes(batch: Int, _ outputs: Set<ScoringOutput>) -> Int {
     recordScoring(batch: batch, outputs, stream: "eps").graph.bytes
   }
 
-  /// Memory of a `generationGraph`, without making it.
+  /// Memory of a `generationGraph` in bytes, computed without allocating it.
   package func generationBytes(batch: Int, from origin: GenerationOrigin, _ outputs: Set<GenerationOutput>) -> Int {
     recordGeneration(batch: batch, from: origin, outputs).graph.bytes
   }
 
-  /// The layers with parameters, in order: what comes out for one sample, how many they are, and its multiply-adds.
+  /// The layers with parameters, in order: output shape for one sample, number of parameters, and multiply-adds per
+  /// sample.
   package var layers: [(name: String, output: String, parameters: Int, multiplyAdds: Int)] {
     recordELBO(batch: 1, gradients: false).graph.layers.compactMap { layer in
       let name = layer.label.split(separator: " ")[0]
@@ -218,11 +230,11 @@ package final class VariationalAutoencoder {
   }
 }
 
-/// A graph under way, with the inputs that every recording of a model has.
+/// A graph that is being recorded, with the inputs that every recording of a model has.
 private struct Recording {
   let graph: Graph
   let scope: ParameterScope
-  /// What the model is conditioned on. (batch, condition)
+  /// The condition; nil for an unconditional model. (batch, condition)
   let y: Tensor?
 
   init(_ store: ParameterStore, batch: Int, gradients: Bool, condition: Int) {
@@ -237,7 +249,7 @@ private struct Recording {
     Trace(in: scope, prior: prior, source: source)
   }
 
-  /// What the encoder sees of x.
+  /// The input of the encoder: x, after missing values are handled according to `missing`.
   func seen(_ x: Tensor, _ missing: MissingValues) -> Tensor {
     missing == .none ? x : graph.observed(x, masked: missing == .masked)
   }

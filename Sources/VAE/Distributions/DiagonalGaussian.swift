@@ -1,7 +1,7 @@
 import Autograd
 import Layers
 
-/// N(mu, diag(exp(logvar))): mean and log variance are two tensors, never one. (batch, units)
+/// The diagonal Gaussian N(mu, diag(exp(logvar))). Mean and log variance are separate tensors. (batch, units)
 package final class DiagonalGaussian: LatentDistribution {
   package let mu: Tensor
   package let logvar: Tensor
@@ -11,8 +11,8 @@ package final class DiagonalGaussian: LatentDistribution {
     (self.mu, self.logvar, self.graph) = (mu, logvar, graph)
   }
 
-  /// Records the linear heads `mu` and `logvar` on the features h. Log variances are limited to `bounds`, so that their
-  /// exponential cannot overflow.
+  /// Records linear layers `mu` and `logvar` of the features h, and of y if it is given. The log variances are clamped
+  /// to `bounds` so that their exponential cannot overflow.
   package convenience init(
     of h: Tensor, beside y: Tensor? = nil, units: Int, bounds: ClosedRange<Float>, in scope: ParameterScope
   ) {
@@ -25,7 +25,7 @@ package final class DiagonalGaussian: LatentDistribution {
   package var code: Tensor { mu }
   package var gaussian: DiagonalGaussian? { self }
 
-  /// z = mu + exp(logvar / 2) * eps (Kingma and Welling, 2014). -> (batch, units)
+  /// Draws z = mu + exp(logvar / 2) * eps (Kingma and Welling, 2014). Returns (batch, units).
   package func sample(_ noise: Noise) -> Tensor {
     let eps =
       switch noise {

@@ -1,6 +1,6 @@
 import Autograd
 
-/// N(0, I) of a number of units.
+/// The standard Gaussian N(0, I).
 package final class StandardGaussian: LatentDistribution {
   private let units: Int
   private let graph: Graph
@@ -10,7 +10,7 @@ package final class StandardGaussian: LatentDistribution {
   package lazy var code: Tensor = graph.constant(0, [graph.batch, units])
   package var noiseColumns: Int { units }
 
-  /// The noise is the draw.
+  /// Returns the noise itself.
   package func sample(_ noise: Noise) -> Tensor {
     switch noise {
     case .keyed(let stream): graph.standardNormal(columns: units, stream: stream)

@@ -2,7 +2,8 @@ import Autograd
 import Layers
 import Settings
 
-/// Location is logits. Of grey values it is the usual cross-entropy, which no distribution on [0, 1] has.
+/// Bernoulli likelihood. The location contains logits. For grey values in [0, 1] the loss is the usual binary
+/// cross-entropy, which is not the negative log-likelihood of a normalised distribution on [0, 1].
 package struct Bernoulli: Likelihood {
   package let support = Support.unitInterval
   package let nature = Nature.discrete

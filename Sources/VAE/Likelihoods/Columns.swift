@@ -3,15 +3,17 @@ import Foundation
 import Layers
 import Settings
 
-/// Columns of a table, each by its kind: numbers Gaussian, categories by a softmax; missing values count for nothing.
+/// Likelihood for the columns of a table: Gaussian for numbers, categorical (softmax) for categories. Missing values
+/// are left out of the loss.
 ///
-/// Nazabal et al., "Handling incomplete heterogeneous data using VAEs", 2020.
+/// Source: Nazabal et al., "Handling incomplete heterogeneous data using VAEs", 2020.
 package struct Columns: Likelihood {
   package let support = Support.real
   package let nature = Nature.continuous
-  /// Elements of each column; empty: every element is a number.
+  /// Number of elements of each column. If it is empty, every element is a number.
   private let sizes: [Int]
-  /// Of all numbers; nil: of each its own, learned as `likelihood.log_sigma` and softly limited from below.
+  /// The standard deviation of all numbers. If it is nil, each number column has its own, learned as
+  /// `likelihood.log_sigma` with a soft lower limit.
   private let sigma: Float?
   private static let lowestLogSigma: Float = -6
 
@@ -28,7 +30,7 @@ package struct Columns: Likelihood {
 
   private func logSigma(_ layout: TableLayout, in scope: ParameterScope) -> Tensor {
     if let sigma { return scope.graph.constant(log(sigma)) }
-    // A table of categories alone has none, and no tensor is empty.
+    // A table that has only categories needs no standard deviation, but a tensor must not be empty.
     return scope["likelihood"].parameter("log_sigma", [max(1, layout.numbers)], .zeros)
   }
 

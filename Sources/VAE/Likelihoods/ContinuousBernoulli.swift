@@ -2,9 +2,9 @@ import Autograd
 import Layers
 import Settings
 
-/// Location is logits: the density on [0, 1] proportional to exp(logit x).
+/// Continuous Bernoulli likelihood: the density on [0, 1] proportional to exp(logit * x). The location contains logits.
 ///
-/// Loaiza-Ganem and Cunningham, "The continuous Bernoulli", NeurIPS 2019.
+/// Source: Loaiza-Ganem and Cunningham, "The continuous Bernoulli", NeurIPS 2019.
 package struct ContinuousBernoulli: Likelihood {
   package let support = Support.unitInterval
   package let nature = Nature.continuous

@@ -2,9 +2,10 @@ import Autograd
 import Layers
 import Settings
 
-/// Location is (mean on [-1, 1], log scale) of every value: a logistic in 256 bins, the outer two with the tails.
+/// Discretised logistic likelihood with 256 bins; the outer two bins include the tails. The location contains
+/// (mean on [-1, 1], log scale) for every value.
 ///
-/// Kingma et al., "Improved variational inference with inverse autoregressive flow", NeurIPS 2016.
+/// Source: Kingma et al., "Improved variational inference with inverse autoregressive flow", NeurIPS 2016.
 package struct DiscretizedLogistic: Likelihood {
   package let support = Support.levels
   package let nature = Nature.discrete

@@ -3,7 +3,7 @@ import Foundation
 import Layers
 import Settings
 
-/// Location is the mean; one fixed standard deviation.
+/// Gaussian likelihood with a fixed standard deviation for all values. The location is the mean.
 package struct Gaussian: Likelihood {
   package let sigma: Float
   package let support = Support.real

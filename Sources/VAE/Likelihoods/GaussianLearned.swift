@@ -2,7 +2,8 @@ import Autograd
 import Layers
 import Settings
 
-/// Location is the mean; one standard deviation for all values, learned as `likelihood.log_sigma`.
+/// Gaussian likelihood with one standard deviation for all values, learned as `likelihood.log_sigma`. The location is
+/// the mean.
 package struct GaussianLearned: Likelihood {
   package let support = Support.real
   package let nature = Nature.continuous

@@ -2,10 +2,12 @@ import Autograd
 import Layers
 import Settings
 
-/// Location is the mean; sigma^2 is what suits the sample best, its mean squared error (plus exp(-12)).
+/// Gaussian likelihood with the optimal variance of each sample: its mean squared error plus exp(-12). The location is
+/// the mean.
 ///
-/// Rybkin et al., 2021, over one sample and not the batch: a sample's loss must not depend on its neighbours. Sigma is
-/// a function of x, so this is a bound on every Gaussian's likelihood and no density, and a draw is the mean.
+/// Source: Rybkin et al., 2021. The paper computes the variance over the batch; here it is computed over one sample, so
+/// that the loss of a sample does not depend on the rest of the batch. Because sigma is a function of x, the value is a
+/// bound on the likelihood of every Gaussian and not a density. A draw is the mean.
 package struct GaussianOptimal: Likelihood {
   package let support = Support.real
   package let nature = Nature.unnormalized

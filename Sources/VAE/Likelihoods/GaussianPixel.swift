@@ -2,9 +2,10 @@ import Autograd
 import Layers
 import Settings
 
-/// Location is (mean, log sigma) of every value, log sigma softly limited from below at -6.
+/// Gaussian likelihood with a standard deviation for every value. The location contains (mean, log sigma) for every
+/// value, and log sigma has a soft lower limit of -6.
 ///
-/// Rybkin, Daniilidis and Levine, "Simple and effective VAE training with calibrated decoders", ICML 2021.
+/// Source: Rybkin, Daniilidis and Levine, "Simple and effective VAE training with calibrated decoders", ICML 2021.
 package struct GaussianPixel: Likelihood {
   package let support = Support.real
   package let nature = Nature.continuous

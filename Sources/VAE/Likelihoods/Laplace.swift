@@ -2,7 +2,7 @@ import Autograd
 import Layers
 import Settings
 
-/// Location is the mean; one scale for all values, learned as `likelihood.log_scale`.
+/// Laplace likelihood with one scale for all values, learned as `likelihood.log_scale`. The location is the mean.
 package struct Laplace: Likelihood {
   package let support = Support.real
   package let nature = Nature.continuous

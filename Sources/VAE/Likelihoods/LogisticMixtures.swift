@@ -3,7 +3,8 @@ import Kernels
 import Layers
 import Settings
 
-/// A mixture of discretised logistics for every pixel, its channels conditioned on one another (`LogisticMixture`).
+/// A mixture of discretised logistics for every pixel (see `LogisticMixture`). Each channel is conditioned on the
+/// previous channels of the pixel.
 package struct LogisticMixtures: Likelihood {
   package let mixtures: Int
   package let support = Support.levels

@@ -3,12 +3,13 @@ import Kernels
 import Layers
 import Settings
 
-/// Strided convolutions to a small image, a perceptron to (mu, logvar), and the same way back by transposed ones.
+/// Convolutional VAE. The encoder has strided convolutions and a perceptron to (mu, logvar). The decoder mirrors it
+/// with transposed convolutions.
 ///
-/// Burgess et al., "Understanding disentangling in beta-VAE", arXiv:1804.03599.
+/// Source: Burgess et al., "Understanding disentangling in beta-VAE", arXiv:1804.03599.
 struct Convolutional: OneLayerModel {
   let settings: ModelSettings
-  /// The image before and after each convolution of the encoder.
+  /// The image shapes before and after each convolution of the encoder.
   private let chain: [ImageShape]
   private var window: ConvolutionWindow { settings.window }
 
@@ -50,8 +51,8 @@ struct Convolutional: OneLayerModel {
 }
 
 extension ModelSettings {
-  /// The images before and after each convolution; refused where there are none, where a window does not fit, with the
-  /// chain so far, and where a convolution is too large to be counted.
+  /// The image shapes before and after each convolution of the encoder. Throws if the samples are not images, if a
+  /// window does not fit (the message shows the shapes so far), or if a convolution is too large for 32-bit indices.
   func reductions() throws(Failure) -> [ImageShape] {
     try requireImages()
     var chain = [image]
@@ -68,7 +69,7 @@ extension ModelSettings {
         )
       }
       let next = ImageShape(rows: rows, columns: columns, channels: channels)
-      // The last transposed one makes what the likelihood wants of a pixel, instead of the image's channels.
+      // The last transposed convolution returns the outputs of the likelihood instead of the channels of the image.
       let most = i == 0 ? max(last.channels, outputs) : last.channels
       let large = ImageShape(rows: last.rows, columns: last.columns, channels: most)
       guard window.isCountable(large: large, small: next) else {

@@ -2,9 +2,10 @@ import Autograd
 import Layers
 import Settings
 
-/// Fully connected encoder and decoder: (x, y) -> hidden -> (mu, logvar), (z, y) -> hidden -> location.
+/// VAE with a fully connected encoder and decoder: (x, y) -> hidden -> (mu, logvar) and (z, y) -> hidden -> location.
 ///
-/// Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014; with y: Sohn et al., NeurIPS 2015.
+/// Sources: Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014; with a condition y: Sohn et al., NeurIPS
+/// 2015.
 struct MLP: OneLayerModel {
   let settings: ModelSettings
 

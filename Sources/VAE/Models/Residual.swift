@@ -3,13 +3,14 @@ import Kernels
 import Layers
 import Settings
 
-/// Residual blocks over images that are halved between stages, a perceptron to (mu, logvar), and the same way back with
-/// nearest upsampling.
+/// Residual VAE. The encoder has stages of residual blocks, between which the image is halved, and a perceptron to
+/// (mu, logvar). The decoder mirrors it with nearest-neighbour upsampling.
 ///
-/// He et al., "Identity mappings in deep residual networks", ECCV 2016; Wu and He, "Group normalization", ECCV 2018.
+/// Sources: He et al., "Identity mappings in deep residual networks", ECCV 2016; Wu and He, "Group normalization", ECCV
+/// 2018.
 struct ResidualNetwork: OneLayerModel {
   let settings: ModelSettings
-  /// The image in each stage of the encoder.
+  /// The image shape in each stage of the encoder.
   private let stages: [ImageShape]
 
   fileprivate static let same = ConvolutionWindow(kernel: 3, padding: 1)
@@ -60,7 +61,8 @@ struct ResidualNetwork: OneLayerModel {
     return scope.graph.view(h, [h.rows, h.columns])
   }
 
-  /// x + convolution(f(norm(convolution(f(norm(x)))))), x projected where its channels are others.
+  /// A pre-activation residual block: x + convolution(f(norm(convolution(f(norm(x)))))), where f is the activation. If
+  /// the number of channels changes, a 1x1 convolution projects x.
   private func residual(_ x: Tensor, to channels: Int, in scope: ParameterScope) -> Tensor {
     var h = scope["norm1"].groupNorm(x, groups: settings[.normGroups], activation: settings[.activation])
     h = scope["conv1"].convolution(h, to: channels, window: Self.same)
@@ -74,8 +76,9 @@ struct ResidualNetwork: OneLayerModel {
 }
 
 extension ModelSettings {
-  /// The images of the stages, each half as high and wide as the one before; refused where there are none, where sides
-  /// are odd or groups do not divide channels, and where a convolution is too large to be counted.
+  /// The image shapes of the stages, each half as high and wide as the previous one. Throws if the samples are not
+  /// images, if a side is odd, if the groups do not divide the channels, or if a convolution is too large for 32-bit
+  /// indices.
   func halvings() throws(Failure) -> [ImageShape] {
     try requireImages()
     var stages: [ImageShape] = []
@@ -91,7 +94,7 @@ extension ModelSettings {
       }
       let scale = i == 0 ? 1 : 2
       let next = ImageShape(rows: last.rows / scale, columns: last.columns / scale, channels: channels)
-      // The widest images of a stage are those that come from its neighbours, or the decoder's output.
+      // The widest image of a stage is the input from a neighbouring stage or the decoder's output.
       let widest = ImageShape(
         rows: next.rows, columns: next.columns, channels: max(channels, last.channels, i == 0 ? outputs : 0))
       guard ResidualNetwork.same.isCountable(large: widest, small: next) else {

@@ -3,9 +3,11 @@ import Kernels
 import Layers
 import Settings
 
-/// p(z | y) = N(mu(y), diag(exp(logvar(y)))), both by a perceptron of y; without hidden layers, linear in y.
+/// The conditional prior p(z | y) = N(mu(y), diag(exp(logvar(y)))). A perceptron of y gives mu and logvar. Without
+/// hidden layers they are linear in y.
 ///
-/// Sohn et al., "Learning structured output representation using deep conditional generative models", NeurIPS 2015.
+/// Source: Sohn et al., "Learning structured output representation using deep conditional generative models", NeurIPS
+/// 2015.
 struct ConditionalPrior: Prior {
   private let settings: ModelSettings
 
@@ -32,7 +34,7 @@ struct ConditionalPrior: Prior {
       (self.settings, self.y, self.scope) = (settings, y, scope)
     }
 
-    /// Its networks are recorded when they are first needed.
+    /// The networks are recorded when they are first needed.
     private lazy var recorded: DiagonalGaussian = {
       let h = scope["hidden"].perceptron(
         y, widths: settings[.priorHidden], activation: settings[.activation], dropout: 0)

@@ -3,15 +3,17 @@ import Kernels
 import Layers
 import Settings
 
-/// A non-volume-preserving flow from z to u ~ N(0, I): affine couplings, each of which scales and shifts some units by a
-/// perceptron of the others and of y. It begins as N(0, I).
+/// A RealNVP flow that maps z to u ~ N(0, I) through affine coupling layers. Each coupling scales and shifts some of
+/// the units by factors that a perceptron computes from the other units and y. At initialisation the flow is the
+/// identity.
 ///
-/// Dinh et al., "Density estimation using Real NVP", ICLR 2017. Units are not moved about between couplings: coupling k
-/// changes those whose number has k mod 2 as its binary digit k / 2, so that any two units part in some coupling, and a
-/// unit's part of the log-determinant is its own.
+/// Source: Dinh et al., "Density estimation using Real NVP", ICLR 2017. Units are not permuted between couplings.
+/// Coupling k changes the units whose binary digit number k / 2 (modulo the number of digits) equals k mod 2. With
+/// enough couplings, any two units are on different sides of some coupling. The log-determinant is kept separately for
+/// each unit.
 struct FlowPrior: Prior {
   private let settings: ModelSettings
-  /// Largest |log scale| of a coupling.
+  /// Bound on the absolute log scale of one coupling.
   private static let bound: Float = 2
 
   init(_ settings: ModelSettings) throws(Failure) {
@@ -35,7 +37,7 @@ struct FlowPrior: Prior {
 
     init(flow: FlowPrior, y: Tensor?, scope: ParameterScope) { (self.flow, self.y, self.scope) = (flow, y, scope) }
 
-    /// z of u = 0.
+    /// The image of u = 0 under the inverse flow.
     lazy var code: Tensor = draw(graph.constant(0, [graph.batch, flow.settings.latent]))
     var noiseColumns: Int { flow.settings.latent }
 
@@ -46,7 +48,7 @@ struct FlowPrior: Prior {
       }
     }
 
-    /// log N(u; 0, I) + sum of the log scales, in parts that belong to one unit each.
+    /// log N(u; 0, I) plus the log scales of all couplings, with one column for each unit.
     func logDensity(_ z: Tensor) -> Tensor {
       var u = z, terms: [Tensor] = []
       for coupling in 0..<flow.settings[.flowLayers] {
@@ -82,7 +84,7 @@ struct FlowPrior: Prior {
     return graph.affineCoupling(z, raw: raw, changed: changed, bound: FlowPrior.bound, inverse: inverse)
   }
 
-  /// The units that a coupling scales and shifts: neither none nor all.
+  /// The indices of the units that a coupling changes: at least one unit, but never all.
   static func changed(_ coupling: Int, of latent: Int) -> [Int] {
     let digits = Int.bitWidth - (latent - 1).leadingZeroBitCount
     let digit = coupling / 2 % digits

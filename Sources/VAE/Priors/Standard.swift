@@ -2,7 +2,7 @@ import Autograd
 import Layers
 import Settings
 
-/// N(0, I), whatever y is.
+/// The prior N(0, I), which does not depend on y.
 struct StandardPrior: Prior {
   private let units: Int
 

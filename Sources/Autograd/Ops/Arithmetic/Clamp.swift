@@ -1,6 +1,6 @@
 import Kernels
 
-/// y = min(max(x, low), high); the gradient passes where x lies within, and is 0 outside, as in torch.clamp.
+/// y = min(max(x, low), high). As in torch.clamp, the gradient is passed on inside the range and is 0 outside.
 struct Clamp: Operation {
   static let name = "clamp"
   let x, y: Tensor
@@ -21,7 +21,7 @@ extension Clamp: PortableOperation {
 }
 
 extension Graph {
-  /// x limited to low...high. Any shape.
+  /// Limits x to low...high, elementwise. Any shape.
   package func clamp(_ x: Tensor, low: Float, high: Float) -> Tensor {
     precondition(low < high, "clamp to an empty range \(low)...\(high)")
     let y = output(x.shape, of: [x])

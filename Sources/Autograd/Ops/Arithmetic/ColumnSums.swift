@@ -1,10 +1,10 @@
 import Kernels
 
-/// sums_j += sum_i x_ij over the rows i that are samples, in backward. x (rows, n), sums (n)
+/// In backward, adds sums_j += sum_i x_ij over the rows i that hold samples. x (rows, n), sums (n)
 struct ColumnSums: Operation {
   static let name = "column sums"
   let x, sums: Tensor
-  /// 1, or more where a sample has several rows.
+  /// Number of rows of each sample.
   let rowsPerSample: Int
   var inputs: [Tensor] { [x] }
   var outputs: [Tensor] { [sums] }
@@ -19,8 +19,8 @@ struct ColumnSums: Operation {
 }
 
 extension Graph {
-  /// Adds what the samples of the microbatch have in each column of x to the sums for a statistic. x (rows, ...) of as
-  /// many columns as the statistic has values; the rows are the batch or a multiple of it
+  /// Adds the sum of each column of x, over the samples of the microbatch, to the sums of a statistic. x has shape
+  /// (rows, ...) with as many columns as the statistic has values. The number of rows is a multiple of the batch size.
   package func addColumnSums(_ x: Tensor, to statistic: Tensor) {
     precondition(
       x.columns == statistic.count && x.rows % batch == 0,

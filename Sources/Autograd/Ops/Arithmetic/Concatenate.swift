@@ -1,6 +1,6 @@
 import Kernels
 
-/// y = [a, b] along the columns. a (batch, m), b (batch, n), y (batch, m + n)
+/// y = [a, b, ...], concatenated along the columns. a (batch, m), b (batch, n), y (batch, m + n + ...)
 struct Concatenate: Operation {
   static let name = "concatenate"
   let parts: [Tensor]
@@ -35,7 +35,7 @@ extension Concatenate: PortableOperation {
 }
 
 extension Graph {
-  /// The parts side by side. (batch, n_1), (batch, n_2), ... -> (batch, sum n_i)
+  /// Concatenates along the columns. (batch, n_1), (batch, n_2), ... -> (batch, sum n_i)
   package func concatenate(_ parts: [Tensor]) -> Tensor {
     precondition(!parts.isEmpty && parts.allSatisfy { $0.rows == parts[0].rows }, "concatenate \(parts.map(\.shape))")
     guard parts.count > 1 else { return parts[0] }
@@ -44,6 +44,6 @@ extension Graph {
     return y
   }
 
-  /// x, and y behind it where there is one. (batch, m), (batch, n) -> (batch, m + n)
+  /// Concatenates x and y along the columns, or returns x if y is nil. (batch, m), (batch, n) -> (batch, m + n)
   package func beside(_ x: Tensor, _ y: Tensor?) -> Tensor { concatenate(y.map { [x, $0] } ?? [x]) }
 }

@@ -20,7 +20,7 @@ extension RowSum: PortableOperation {
 }
 
 extension Graph {
-  /// Sum over everything but the samples. (batch, ...) -> (batch)
+  /// Sums over all dimensions except the first. (batch, ...) -> (batch)
   package func rowSum(_ x: Tensor) -> Tensor {
     let y = output([x.rows], of: [x])
     record(RowSum(x: x, y: y))

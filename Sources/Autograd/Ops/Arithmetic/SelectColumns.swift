@@ -23,7 +23,8 @@ extension SelectColumns: PortableOperation {
 }
 
 extension Graph {
-  /// These columns of x, in this order, any of them as often as one likes. (batch, n) -> (batch, chosen.count)
+  /// Selects columns of x in the given order. A column may be selected more than once. (batch, n) ->
+  /// (batch, chosen.count)
   package func columns(_ x: Tensor, _ chosen: [Int]) -> Tensor {
     precondition(
       !chosen.isEmpty && chosen.allSatisfy((0..<x.columns).contains), "columns \(chosen) of \(x.shape)")

@@ -1,6 +1,6 @@
 import Kernels
 
-/// y = sum_k c_k x_k with coefficients that are inputs of the replay (beta changes every step), not differentiated.
+/// y = sum_k c_k x_k. The coefficients are tensors, because beta changes at every step. They are not differentiated.
 struct WeightedSum: Operation {
   static let name = "weighted sum"
   let terms: [(coefficient: Tensor, x: Tensor)]
@@ -29,7 +29,7 @@ extension WeightedSum: PortableOperation {
 }
 
 extension Graph {
-  /// sum_k c_k x_k, all x of one shape, each c of shape (1).
+  /// Returns sum_k c_k x_k. All x have the same shape, and each c has shape (1).
   package func weightedSum(_ terms: [(coefficient: Tensor, x: Tensor)]) -> Tensor {
     precondition(
       !terms.isEmpty && terms.allSatisfy { $0.x.shape == terms[0].x.shape && $0.coefficient.count == 1 },

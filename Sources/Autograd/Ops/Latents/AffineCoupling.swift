@@ -1,9 +1,10 @@
 import Kernels
 
-/// Some units of y = z exp(s) + t, the others are z's; s = bound tanh(a / bound), and raw is (a, t). Or its inverse,
-/// (z - t) exp(-s). log scale = log |dy/dz|, 0 where y is z. z, y, log scale (batch, latent), raw (batch, 2 width)
+/// Affine coupling: y = z exp(s) + t for the changed units and y = z for the others. raw contains (a, t), and s = bound
+/// tanh(a / bound). The inverse is (z - t) exp(-s). log scale = log |dy/dz|, which is 0 for unchanged units. z, y, log
+/// scale (batch, latent), raw (batch, 2 width)
 ///
-/// Dinh et al., "Density estimation using Real NVP", ICLR 2017.
+/// Source: Dinh et al., "Density estimation using Real NVP", ICLR 2017.
 struct AffineCoupling: Operation {
   static let name = "affine coupling"
   let z, raw, y, logScale: Tensor
@@ -35,7 +36,7 @@ extension AffineCoupling: PortableOperation {
     t[logScale] = put(isInverse ? -s : s, into: 0 * before, places)
   }
 
-  /// Columns in place of those that are changed.
+  /// Replaces the columns `places` of `all` by `values`.
   private func put(_ values: PortableValue, into all: PortableValue, _ places: [Int]) -> PortableValue {
     var order = Array(0..<z.columns)
     for (i, place) in places.enumerated() { order[place] = z.columns + i }
@@ -44,8 +45,8 @@ extension AffineCoupling: PortableOperation {
 }
 
 extension Graph {
-  /// Scales and shifts the units `changed` by what raw says, or undoes it; raw must not depend on them. z (batch,
-  /// latent), raw (batch, 2 changed.count) -> y, log |dy/dz|, both (batch, latent)
+  /// Scales and shifts the units `changed` by the parameters in raw, or applies the inverse. raw must not depend on
+  /// these units. z (batch, latent), raw (batch, 2 changed.count) -> y, log |dy/dz|, both (batch, latent)
   package func affineCoupling(
     _ z: Tensor, raw: Tensor, changed: [Int], bound: Float, inverse: Bool = false
   ) -> (y: Tensor, logScale: Tensor) {

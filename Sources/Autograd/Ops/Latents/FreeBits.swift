@@ -1,12 +1,13 @@
 import Kernels
 
-/// y = max(x, floor): a latent unit's KL below the floor costs nothing more and gets no gradient.
+/// y = max(x, floor). If the KL of a unit is below the floor, its penalty is constant and its gradient is 0.
 ///
-/// Per sample and dimension (Kingma et al., 2016, use the minibatch mean, which would tie the result to the batch).
+/// The floor applies to each sample and unit. Kingma et al. (2016) use the minibatch mean instead, which would make the
+/// result depend on the batch.
 struct FreeBits: Operation {
   static let name = "free bits"
   let x, y: Tensor
-  /// Nats, not differentiated. (1)
+  /// The floor in nats; not differentiated. (1)
   let floor: Tensor
   var inputs: [Tensor] { [x, floor] }
   var outputs: [Tensor] { [y] }
@@ -24,7 +25,7 @@ extension FreeBits: PortableOperation {
 }
 
 extension Graph {
-  /// max(kl, floor) in nats, elementwise; floor (1), 0 or more.
+  /// max(kl, floor) in nats, elementwise. floor (1) must not be negative.
   package func freeBits(_ kl: Tensor, floor: Tensor) -> Tensor {
     precondition(floor.count == 1, "free bits of \(floor.shape)")
     requireConstant(floor, "free bits: the floor")

@@ -1,7 +1,7 @@
 import Kernels
 
-/// kl = KL(N(mu, exp(logvar)) || N(m, exp(lv))) = (exp(logvar - lv) - 1 - (logvar - lv) + (mu - m)^2 exp(-lv)) / 2 per
-/// unit, nats. All (batch, latent)
+/// KL divergence of two Gaussians for each unit, in nats: kl = KL(N(mu, exp(logvar)) || N(m, exp(lv))) =
+/// (exp(logvar - lv) - 1 - (logvar - lv) + (mu - m)^2 exp(-lv)) / 2. All tensors (batch, latent)
 struct GaussianDivergence: Operation {
   static let name = "Gaussian divergence"
   let mu, logvar, m, lv, kl: Tensor
@@ -28,7 +28,7 @@ extension GaussianDivergence: PortableOperation {
 }
 
 extension Graph {
-  /// KL of the Gaussian (mu, logvar) from the Gaussian (m, lv) per sample and unit, nats. (batch, latent)
+  /// KL(N(mu, exp(logvar)) || N(m, exp(lv))) for each sample and unit, in nats. (batch, latent)
   package func gaussianDivergence(mu: Tensor, logvar: Tensor, from m: Tensor, _ lv: Tensor) -> Tensor {
     precondition(
       [logvar, m, lv].allSatisfy { $0.shape == mu.shape },

@@ -1,6 +1,7 @@
 import Kernels
 
-/// kl = KL(N(mu, exp(logvar)) || N(0, 1)) = (exp(logvar) + mu^2 - 1 - logvar) / 2 per unit, nats. (batch, latent)
+/// KL divergence to the standard normal for each unit, in nats: kl = KL(N(mu, exp(logvar)) || N(0, 1)) = (exp(logvar) +
+/// mu^2 - 1 - logvar) / 2. All tensors (batch, latent)
 struct GaussianKL: Operation {
   static let name = "Gaussian KL"
   let mu, logvar, kl: Tensor
@@ -24,7 +25,7 @@ extension GaussianKL: PortableOperation {
 }
 
 extension Graph {
-  /// KL to the standard normal per sample and unit, nats. (batch, latent)
+  /// KL(N(mu, exp(logvar)) || N(0, 1)) for each sample and unit, in nats. (batch, latent)
   package func gaussianKL(mu: Tensor, logvar: Tensor) -> Tensor {
     precondition(mu.shape == logvar.shape, "Gaussian KL: mu \(mu.shape), logvar \(logvar.shape)")
     let kl = output(mu.shape, of: [mu, logvar])

@@ -1,7 +1,8 @@
 import Foundation
 import Kernels
 
-/// d = log N(z; mu, exp(logvar)) per unit, nats; without mu and logvar, of the standard normal. All (batch, latent)
+/// density = log N(z; mu, exp(logvar)) for each unit, in nats. Without mu and logvar it is the standard normal density.
+/// All tensors (batch, latent)
 struct GaussianLogDensity: Operation {
   static let name = "Gaussian log density"
   let z: Tensor
@@ -33,7 +34,7 @@ extension GaussianLogDensity: PortableOperation {
 }
 
 extension Graph {
-  /// log N(z; mu, exp(logvar)) per sample and unit, nats. (batch, latent)
+  /// log N(z; mu, exp(logvar)) for each sample and unit, in nats. (batch, latent)
   package func gaussianLogDensity(_ z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor {
     precondition(
       z.shape == mu.shape && z.shape == logvar.shape,
@@ -43,7 +44,7 @@ extension Graph {
     return density
   }
 
-  /// log N(z; 0, 1) per sample and unit, nats. (batch, latent)
+  /// log N(z; 0, 1) for each sample and unit, in nats. (batch, latent)
   package func standardLogDensity(_ z: Tensor) -> Tensor {
     let density = output(z.shape, of: [z])
     record(GaussianLogDensity(z: z, mu: nil, logvar: nil, density: density))

@@ -1,6 +1,6 @@
 import Kernels
 
-/// eps ~ N(0, I), keyed by sample, so that a sample's noise does not depend on its place in a batch. (batch, n)
+/// eps ~ N(0, I). The noise is keyed by sample, so it does not depend on the position in the batch. (batch, n)
 struct StandardNormal: NoiseOperation {
   static let name = "standard normal"
   let eps: Tensor
@@ -18,7 +18,7 @@ struct StandardNormal: NoiseOperation {
   func backward(_ memory: Memory) {}
 }
 
-/// z = mu + exp(logvar / 2) * eps (Kingma and Welling, 2014). All (batch, latent)
+/// z = mu + exp(logvar / 2) * eps (Kingma and Welling, 2014). All tensors (batch, latent)
 struct Reparameterize: Operation {
   static let name = "reparameterize"
   let mu, logvar, eps, deviation, z: Tensor
@@ -46,7 +46,7 @@ extension Reparameterize: PortableOperation {
 }
 
 extension Graph {
-  /// Standard normal noise of a stream. -> (batch, columns)
+  /// Draws standard normal noise from a stream. Returns (batch, columns).
   package func standardNormal(columns: Int, stream: String) -> Tensor {
     let eps = scratch([batch, columns])
     record(StandardNormal(eps: eps, streamHash: KeyedGenerator.hash(stream)))

@@ -1,10 +1,10 @@
 import Kernels
 
-/// tc_i = log q(z_i) - sum_j log q(z_ij), the aggregate posterior q(z) estimated by the posteriors of this microbatch:
-/// q(z) = (1/M) sum_k q(z | x_k). z, mu, logvar (batch, latent), tc (batch)
+/// Total correlation: tc_i = log q(z_i) - sum_j log q(z_ij). The aggregate posterior is estimated from the M samples of
+/// the microbatch: q(z) = (1/M) sum_k q(z | x_k). z, mu, logvar (batch, latent), tc (batch)
 ///
-/// Minibatch-weighted sampling of Chen et al., "Isolating sources of disentanglement in VAEs", NeurIPS 2018, but for
-/// the constant (latent - 1) log N, which has no gradient.
+/// Source: minibatch-weighted sampling in Chen et al., "Isolating sources of disentanglement in VAEs", NeurIPS 2018,
+/// without the constant (latent - 1) log N, which has no gradient.
 struct TotalCorrelation: Operation {
   static let name = "total correlation"
   let z, mu, logvar, weights, marginals, work, tc: Tensor
@@ -30,7 +30,8 @@ struct TotalCorrelation: Operation {
 }
 
 extension Graph {
-  /// Total correlation of q(z), as the microbatch shows it: 0 for rows that are no samples. (batch, latent) -> (batch)
+  /// Total correlation of q(z), estimated from the microbatch. It is 0 for rows without a sample. (batch, latent) ->
+  /// (batch)
   package func totalCorrelation(_ z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor {
     precondition(
       z.shape == mu.shape && z.shape == logvar.shape,

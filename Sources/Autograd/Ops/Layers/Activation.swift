@@ -1,6 +1,6 @@
 import Kernels
 
-/// Elementwise functions, fused into `Linear` or recorded alone.
+/// Elementwise activation functions. `Linear` and `Convolution` fuse them; they can also be recorded alone.
 package enum Activation: String, CaseIterable, Sendable {
   case identity, relu, leakyReLU = "leaky_relu", elu, tanh, sigmoid, softplus, silu, gelu
 
@@ -18,7 +18,8 @@ package enum Activation: String, CaseIterable, Sendable {
     }
   }
 
-  /// Whether the derivative needs the value before the activation; the others follow from the output.
+  /// Whether the derivative is computed from the input of the activation. For the other functions it follows from the
+  /// output.
   var needsInput: Bool { self == .silu || self == .gelu }
   var needsOutput: Bool { self != .identity && !needsInput }
 }
@@ -68,7 +69,7 @@ extension Activation {
 }
 
 extension Graph {
-  /// y = f(x), elementwise; any shape.
+  /// y = f(x), elementwise. Any shape.
   package func activate(_ x: Tensor, _ f: Activation) -> Tensor {
     guard f != .identity else { return x }
     let y = output(x.shape, of: [x])

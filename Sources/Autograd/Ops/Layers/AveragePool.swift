@@ -1,6 +1,6 @@
 import Kernels
 
-/// y = the mean of x under a window. x (batch, rows, columns, channels), y (batch, rows', columns', channels)
+/// y = mean of x over each window. x (batch, rows, columns, channels), y (batch, rows', columns', channels)
 struct AveragePool: Operation {
   static let name = "average pool"
   let x, y: Tensor
@@ -31,8 +31,8 @@ extension AveragePool: PortableOperation {
 }
 
 extension Graph {
-  /// As torch.nn.AvgPool2d; `countsPadding`: a zero around the image is a value of the mean (count_include_pad).
-  /// (batch, rows, columns, channels) -> (batch, rows', columns', channels)
+  /// Average pooling, as in torch.nn.AvgPool2d. If `countsPadding` is true (count_include_pad), the mean includes the
+  /// zeros of the padding. (batch, rows, columns, channels) -> (batch, rows', columns', channels)
   package func averagePool(_ x: Tensor, window: ConvolutionWindow, countsPadding: Bool = true) -> Tensor {
     guard x.shape.rank == 4, window.groups == 1, 2 * window.padding <= window.kernel,
       let rows = window.reduced(x.shape[1]), let columns = window.reduced(x.shape[2])

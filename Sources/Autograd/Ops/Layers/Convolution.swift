@@ -1,12 +1,12 @@
 import Kernels
 
-/// y = f(x * W + b), or with a transposed window. x (batch, rows, columns, in), W (kernel, kernel, large channels /
-/// groups, small channels), b (out), y (batch, rows', columns', out)
+/// y = f(x * W + b), a convolution or a transposed convolution. x (batch, rows, columns, in), W (kernel, kernel, large
+/// channels / groups, small channels), b (out), y (batch, rows', columns', out)
 struct Convolution: Operation {
   static let name = "convolution"
   let x, weight, bias, y: Tensor
   let beforeActivation: Tensor?
-  /// The turned weights and a few patches, where something goes to the large image.
+  /// Workspace for products that write the large image: the transposed weights, and a few patches.
   let packed, patches: Tensor
   let map: ConvolutionMap
   let isTransposed: Bool
@@ -45,7 +45,7 @@ struct Convolution: Operation {
     gradientProducts(memory, g)
   }
 
-  /// Whether the activation is made where the sums are.
+  /// Whether the convolution kernel applies the activation.
   private var isFused: Bool { f == .relu && !(isTransposed && map.scatters) }
 
   private func product(_ memory: Memory, bias: UnsafePointer<Float>?, _ mode: ConvolutionMap.Mode) {
@@ -94,8 +94,8 @@ extension Convolution: PortableOperation {
 }
 
 extension Graph {
-  /// y = f(x * W + b), as torch.nn.Conv2d over channels last. x (batch, rows, columns, in), weight (kernel, kernel,
-  /// in / groups, out), bias (out) -> (batch, rows', columns', out)
+  /// y = f(x * W + b), as in torch.nn.Conv2d, with channels last. x (batch, rows, columns, in), weight
+  /// (kernel, kernel, in / groups, out), bias (out) -> (batch, rows', columns', out)
   package func convolution(
     _ x: Tensor, weight: Tensor, bias: Tensor, window: ConvolutionWindow, activation f: Activation = .identity
   ) -> Tensor {
@@ -108,8 +108,9 @@ extension Graph {
       x, weight, bias, ConvolutionMap(large: large, small: small, window: window), isTransposed: false, to: small, f)
   }
 
-  /// y = f(x *^T W + b), as torch.nn.ConvTranspose2d over channels last, with the output padding that makes y fit.
-  /// x (batch, rows, columns, in), weight (kernel, kernel, out / groups, in), bias (out) -> (batch, large)
+  /// y = f(x *^T W + b), as in torch.nn.ConvTranspose2d, with channels last. The output padding is chosen so that y has
+  /// the shape `large`. x (batch, rows, columns, in), weight (kernel, kernel, out / groups, in), bias (out) ->
+  /// (batch, large)
   package func transposedConvolution(
     _ x: Tensor, weight: Tensor, bias: Tensor, window: ConvolutionWindow, to large: ImageShape,
     activation f: Activation = .identity

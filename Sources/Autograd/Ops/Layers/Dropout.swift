@@ -1,6 +1,7 @@
 import Kernels
 
-/// y = x m / (1 - p), m ~ Bernoulli(1 - p) keyed by sample; y = x outside training (Srivastava et al., 2014).
+/// y = x m / (1 - p) with m ~ Bernoulli(1 - p), keyed by sample. Outside training y = x. Source: Srivastava et al.,
+/// 2014.
 struct Dropout: NoiseOperation {
   static let name = "dropout"
   let x, mask, y: Tensor
@@ -30,7 +31,7 @@ extension Dropout: PortableOperation {
 }
 
 extension Graph {
-  /// Dropout with its own noise stream; the tensor itself when p = 0. x (batch, ...)
+  /// Applies dropout with noise from `stream`. Returns x itself if the probability is 0. x (batch, ...)
   package func dropout(_ x: Tensor, probability: Float, stream: String) -> Tensor {
     precondition(probability >= 0 && probability < 1, "dropout probability \(probability) outside 0..<1")
     guard probability > 0 else { return x }

@@ -1,11 +1,11 @@
 import Kernels
 
-/// y = f((x - mean) / sqrt(variance + epsilon) * w + b), mean and variance over the pixels and channels of a group of a
-/// sample (Wu and He, 2018). x and y (batch, ..., channels), w and b (channels)
+/// y = f((x - mean) / sqrt(variance + epsilon) * w + b). Mean and variance are computed for each sample and each group
+/// of channels, over all pixels. x and y (batch, ..., channels), w and b (channels). Source: Wu and He, 2018.
 struct GroupNorm: Operation {
   static let name = "group norm"
   let x, weight, bias, y: Tensor
-  /// (batch, groups, 2): mean, 1 / deviation.
+  /// Mean and 1 / standard deviation of each group. (batch, groups, 2)
   let statistics: Tensor
   let work: Tensor
   let groups: Int
@@ -36,7 +36,8 @@ extension GroupNorm: PortableOperation {
   func translate(_ t: Translation) {
     let channels = weight.count, image = Array(x.shape.dimensions.dropFirst().dropLast())
     precondition(x.shape.rank == 2 || x.shape.rank == 4, "a group norm over \(x.shape) has no translation")
-    // As many instances as groups: opset 17 has no group norm of its own.
+    // ONNX opset 17 has no group normalization, so each group is normalised as one channel of an instance
+    // normalization.
     let flat = t[images: x].reshaped([groups, -1])
     let (ones, zeros) = ([Float](repeating: 1, count: groups), [Float](repeating: 0, count: groups))
     let normal = t.writer.node(
@@ -49,8 +50,8 @@ extension GroupNorm: PortableOperation {
 }
 
 extension Graph {
-  /// Normalised over each of `groups` runs of channels, as torch.nn.GroupNorm. x (batch, ..., channels), weight and
-  /// bias (channels); the shape stays.
+  /// Group normalization, as in torch.nn.GroupNorm. Each group is a contiguous range of channels. x
+  /// (batch, ..., channels), weight and bias (channels). Returns the shape of x.
   package func groupNorm(
     _ x: Tensor, weight: Tensor, bias: Tensor, groups: Int, epsilon: Float = 1e-5, activation f: Activation = .identity
   ) -> Tensor {

@@ -1,11 +1,11 @@
 import Kernels
 
-/// y = (x - mean) / sqrt(variance + epsilon) * w + b, mean and variance over the last axis (Ba et al., 2016).
-/// x and y (..., n), w and b (n)
+/// y = (x - mean) / sqrt(variance + epsilon) * w + b. Mean and variance are computed over the last axis. x and y
+/// (..., n), w and b (n). Source: Ba et al., 2016.
 struct LayerNorm: Operation {
   static let name = "layer norm"
   let x, weight, bias, y: Tensor
-  /// (rows, 2): mean, 1 / deviation.
+  /// Mean and 1 / standard deviation of each row. (rows, 2)
   let statistics: Tensor
   let epsilon: Float
   var inputs: [Tensor] { [x, weight, bias] }
@@ -35,7 +35,8 @@ extension LayerNorm: PortableOperation {
 }
 
 extension Graph {
-  /// Normalised over the last axis, as torch.nn.LayerNorm. x (batch, ..., n), weight and bias (n); the shape stays.
+  /// Layer normalization over the last axis, as in torch.nn.LayerNorm. x (batch, ..., n), weight and bias (n). Returns
+  /// the shape of x.
   package func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float = 1e-5) -> Tensor {
     let width = x.shape[x.shape.rank - 1]
     precondition(

@@ -1,6 +1,7 @@
 import Kernels
 
-/// y = f(x W^T + b): product, bias and activation in one operation. x (rows, in), W (out, in), b (out), y (rows, out)
+/// y = f(x W^T + b), with product, bias and activation in one operation. x (rows, in), W (out, in), b (out), y
+/// (rows, out)
 struct Linear: Operation {
   static let name = "linear"
   let x, weight, bias, y: Tensor
@@ -51,10 +52,11 @@ extension Linear: PortableOperation {
 }
 
 extension Graph {
-  /// y = f(x W^T + b) of every row of x. x (rows, in), weight (out, in), bias (out) -> (rows, out)
+  /// Applies y = f(x W^T + b) to every row of x. x (rows, in), weight (out, in), bias (out) -> (rows, out)
   ///
-  /// The rows are the batch, or a multiple of it where a sample has several rows: a value (batch, n, in) has to be
-  /// viewed as (batch n, in). An image of each sample (batch, rows, columns, channels) counts as one row of its pixels.
+  /// The number of rows is the batch size, or a multiple of it if a sample has several rows. View a tensor
+  /// (batch, n, in) as (batch n, in) first. A batch of images (batch, rows, columns, channels) counts as one row for
+  /// each image.
   package func linear(_ x: Tensor, weight: Tensor, bias: Tensor, activation f: Activation = .identity) -> Tensor {
     requireRowsOfSamples(x, "linear")
     precondition(

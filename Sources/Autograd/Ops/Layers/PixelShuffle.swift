@@ -1,7 +1,7 @@
 import Kernels
 
-/// y[f r + i, f c + j, k] = x[r, c, (k f + i) f + j]: channels become pixels (Shi et al., 2016).
-/// x (batch, rows, columns, f f channels), y (batch, f rows, f columns, channels)
+/// Moves channels to pixels: y[f r + i, f c + j, k] = x[r, c, (k f + i) f + j]. x (batch, rows, columns, f f channels),
+/// y (batch, f rows, f columns, channels). Source: Shi et al., 2016.
 struct PixelShuffle: Operation {
   static let name = "pixel shuffle"
   let x, y: Tensor
@@ -28,8 +28,9 @@ extension PixelShuffle: PortableOperation {
 }
 
 extension Graph {
-  /// As torch.nn.PixelShuffle: of the channels of x the column within the new pixels varies fastest, then their row,
-  /// then the channel of y. (batch, rows, columns, factor^2 channels) -> (batch, factor rows, factor columns, channels)
+  /// Pixel shuffle, as in torch.nn.PixelShuffle. A channel index of x consists of the channel of y, the row and the
+  /// column within the new pixels; the column varies fastest. (batch, rows, columns, factor^2 channels) -> (batch,
+  /// factor rows, factor columns, channels)
   package func pixelShuffle(_ x: Tensor, by factor: Int) -> Tensor {
     precondition(
       x.shape.rank == 4 && factor > 0 && x.shape[3] % (factor * factor) == 0,

@@ -1,6 +1,6 @@
 import Kernels
 
-/// y += x in place, where y is what the operation before has just written: neither y nor its gradient is copied.
+/// y += x in place. The preceding operation has just written y, so neither y nor its gradient is copied.
 struct Residual: Operation {
   static let name = "residual"
   let x, y: Tensor
@@ -24,8 +24,8 @@ extension Residual: PortableOperation {
 }
 
 extension Graph {
-  /// y + x in y's place: y is the output of the last operation recorded, whose backward does not read it, and which
-  /// has parameters, so that gradients pass.
+  /// Adds x to y in place and returns y. y must be an output of the last recorded operation, and the backward of that
+  /// operation must not read it. If x needs a gradient, y must need one too.
   package func add(_ x: Tensor, to y: Tensor) -> Tensor {
     guard let last = operations.last, last.outputs.contains(where: { $0.index == y.index }), !last.readsOutput else {
       preconditionFailure("residual \(scopeName): \(y.shape) is not the last operation's to change")

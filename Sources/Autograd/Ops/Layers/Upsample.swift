@@ -1,6 +1,6 @@
 import Kernels
 
-/// y[r, c] = x[r / factor, c / factor]: the nearest pixel. x (batch, rows, columns, channels)
+/// Nearest-neighbour upsampling: y[r, c] = x[r / factor, c / factor]. x (batch, rows, columns, channels)
 struct Upsample: Operation {
   static let name = "upsample"
   let x, y: Tensor
@@ -32,7 +32,7 @@ extension Upsample: PortableOperation {
 }
 
 extension Graph {
-  /// Every pixel `factor` by `factor` times, as torch.nn.Upsample(mode="nearest").
+  /// Repeats every pixel `factor` times along rows and columns, as in torch.nn.Upsample(mode="nearest").
   /// (batch, rows, columns, channels) -> (batch, factor rows, factor columns, channels)
   package func upsample(_ x: Tensor, by factor: Int) -> Tensor {
     precondition(x.shape.rank == 4 && factor > 0, "upsample \(scopeName): \(x.shape) by \(factor)")

@@ -1,8 +1,9 @@
 import Kernels
 
-/// loss_i = -sum_j log p(x_ij | logit_ij) = sum_j max(l, 0) - l x + log(1 + exp(-|l|)), nats. x, logits (batch, n)
+/// loss_i = -sum_j log p(x_ij | l_ij) = sum_j max(l, 0) - l x + log(1 + exp(-|l|)) in nats, where l are the logits. x,
+/// logits (batch, n)
 ///
-/// For grey values in [0, 1] this is the usual cross-entropy, not a normalised likelihood.
+/// For grey values in [0, 1] the loss is the usual binary cross-entropy, which is not a normalised likelihood.
 struct BernoulliWithLogits: Operation {
   static let name = "Bernoulli with logits"
   let x, logits, residual, loss: Tensor
@@ -28,7 +29,7 @@ extension BernoulliWithLogits: PortableOperation {
 }
 
 extension Graph {
-  /// -log p(x | logits) per sample, nats. x and logits (batch, ...) -> (batch)
+  /// -log p(x | logits) for each sample, in nats. x and logits (batch, ...) -> (batch)
   package func bernoulli(_ x: Tensor, logits: Tensor) -> Tensor {
     precondition(x.count == logits.count, "Bernoulli: data \(x.shape), logits \(logits.shape)")
     requireConstant(x, "Bernoulli: data")

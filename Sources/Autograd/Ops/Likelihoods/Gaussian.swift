@@ -1,6 +1,7 @@
 import Kernels
 
-/// loss_i = sum_j (x - mean)^2 / (2 sigma^2) + log sigma + log(2 pi) / 2, nats; one sigma, fixed or learned. (batch, n)
+/// loss_i = sum_j (x - mean)^2 / (2 sigma^2) + log sigma + log(2 pi) / 2 in nats. All values share one sigma, which is
+/// fixed or learned. x, mean (batch, n)
 struct GaussianNegativeLogLikelihood: Operation {
   static let name = "Gaussian"
   let x, mean, logSigma, loss: Tensor
@@ -27,7 +28,7 @@ extension GaussianNegativeLogLikelihood: PortableOperation {
 }
 
 extension Graph {
-  /// -log N(x | mean, sigma^2 I) per sample, nats. x, mean (batch, ...), logSigma (1) -> (batch)
+  /// -log N(x | mean, sigma^2 I) for each sample, in nats. x, mean (batch, ...), logSigma (1) -> (batch)
   package func gaussian(_ x: Tensor, mean: Tensor, logSigma: Tensor) -> Tensor {
     precondition(
       x.count == mean.count && logSigma.count == 1, "Gaussian: data \(x.shape), mean \(mean.shape), \(logSigma.shape)")

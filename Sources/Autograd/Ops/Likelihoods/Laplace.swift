@@ -1,6 +1,7 @@
 import Kernels
 
-/// loss_i = sum_j |x - mean| / b + log(2 b), nats; one b = exp(logScale), fixed or learned. (batch, n)
+/// loss_i = sum_j |x - mean| / b + log(2 b) in nats. All values share one scale b = exp(logScale), which is fixed or
+/// learned. x, mean (batch, n)
 struct LaplaceNegativeLogLikelihood: Operation {
   static let name = "Laplace"
   let x, mean, logScale, loss: Tensor
@@ -28,7 +29,7 @@ extension LaplaceNegativeLogLikelihood: PortableOperation {
 }
 
 extension Graph {
-  /// -log p(x | mean, b) per sample, nats. x, mean (batch, ...), logScale (1) -> (batch)
+  /// -log p(x | mean, b) for each sample, in nats. x, mean (batch, ...), logScale (1) -> (batch)
   package func laplace(_ x: Tensor, mean: Tensor, logScale: Tensor) -> Tensor {
     precondition(
       x.count == mean.count && logScale.count == 1, "Laplace: data \(x.shape), mean \(mean.shape), \(logScale.shape)")

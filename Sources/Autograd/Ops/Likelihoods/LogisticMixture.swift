@@ -1,9 +1,11 @@
 import Kernels
 
-/// Pixels of 1 or 3 channels as mixtures of discretised logistics, a channel conditioned on those before it.
+/// A mixture of discretised logistics for pixels of 1 or 3 channels. Each channel is conditioned on the previous
+/// channels.
 ///
-/// Outputs of a pixel: a logit for each mixture, then for each channel means on [-1, 1], log scales and, for three
-/// channels, coefficients before tanh, one for each mixture. Salimans et al., "PixelCNN++", ICLR 2017.
+/// The outputs of a pixel are, with one number for each mixture: the logits, and then for each channel the means on
+/// [-1, 1], the log scales and, for three channels, the coefficients before tanh. Source: Salimans et al.,
+/// "PixelCNN++", ICLR 2017.
 package struct LogisticMixture: Sendable, Equatable {
   package static let mostMixtures = 32
   package let mixtures, channels: Int
@@ -21,9 +23,9 @@ package struct LogisticMixture: Sendable, Equatable {
   }
 }
 
-/// loss_i = -sum over pixels of log sum_k pi_k prod_c P(x_c | x_<c, k), nats.
+/// loss_i = -sum over pixels of log sum_k pi_k prod_c P(x_c | x_<c, k), in nats.
 ///
-/// Backward computes it anew instead of keeping a gradient as large as the location.
+/// Backward recomputes the mixture instead of keeping a gradient of the size of the location.
 struct LogisticMixtureNegativeLogLikelihood: Operation {
   static let name = "logistic mixture"
   let mixture: LogisticMixture
@@ -44,7 +46,8 @@ struct LogisticMixtureNegativeLogLikelihood: Operation {
   }
 }
 
-/// y = sum_k pi_k E[x | k], a channel's location taken at the means of those before. (batch, pixels * channels)
+/// y = sum_k pi_k E[x | k]. The location of a channel is evaluated at the means of the previous channels.
+/// (batch, pixels * channels)
 struct LogisticMixtureMean: Operation {
   static let name = "mean of a logistic mixture"
   let mixture: LogisticMixture
@@ -64,7 +67,7 @@ struct LogisticMixtureMean: Operation {
   }
 }
 
-/// x ~ p(. | location), channel by channel, its noise keyed by sample. (batch, pixels * channels)
+/// Draws x ~ p(. | location), channel by channel, with noise keyed by sample. (batch, pixels * channels)
 struct LogisticMixtureSample: NoiseOperation {
   static let name = "sample of a logistic mixture"
   let mixture: LogisticMixture
@@ -88,12 +91,12 @@ struct LogisticMixtureSample: NoiseOperation {
 }
 
 extension LogisticMixture {
-  /// Some numbers of every pixel, one for each mixture: the n-th block of them.
+  /// The n-th block of outputs of every pixel: one number for each mixture.
   fileprivate func block(_ n: Int, of location: PortableValue) -> PortableValue {
     location.slice(n * mixtures..<(n + 1) * mixtures)
   }
 
-  /// The mean of a channel, with what those before add to it.
+  /// The mean of a channel, including the contributions of the previous channels.
   fileprivate func mean(_ channel: Int, _ location: PortableValue, before: [PortableValue]) -> PortableValue {
     before.enumerated().reduce(block(1 + 3 * channel, of: location)) { mean, other in
       mean + block(3 * channel + 3 * other.offset, of: location).tanh * other.element
@@ -139,7 +142,8 @@ extension LogisticMixtureMean: PortableOperation {
 }
 
 extension Graph {
-  /// -log P(x | location) per sample, nats. x (batch, pixels * channels), location (batch, pixels * outputs) -> (batch)
+  /// -log P(x | location) for each sample, in nats. x (batch, pixels * channels), location (batch, pixels * outputs) ->
+  /// (batch)
   package func logisticMixture(_ x: Tensor, location: Tensor, _ mixture: LogisticMixture) -> Tensor {
     let pixels = mixture.pixels(location), loss = output([x.rows], of: [location])
     precondition(
@@ -158,7 +162,7 @@ extension Graph {
     return y
   }
 
-  /// A draw from p(x | location), not differentiated. (batch, pixels * outputs) -> (batch, pixels * channels)
+  /// Draws from p(x | location); not differentiated. (batch, pixels * outputs) -> (batch, pixels * channels)
   package func logisticMixtureSample(_ location: Tensor, _ mixture: LogisticMixture, stream: String) -> Tensor {
     requireOneRowPerSample(location, "draw from a logistic mixture")
     let pixels = mixture.pixels(location), x = scratch([location.rows, pixels * mixture.channels])

@@ -1,9 +1,9 @@
 import Kernels
 
-/// loss_i = 1 - MS-SSIM(x_i, y_i), the mean over channels of images in [0, 1]; as many of the five scales as there is
-/// room for, their weights divided by their sum.
+/// loss_i = 1 - MS-SSIM(x_i, y_i) for images in [0, 1], averaged over channels. It uses as many of the five scales as
+/// the image size allows, with weights normalised to sum to 1.
 ///
-/// Wang, Simoncelli and Bovik, "Multiscale structural similarity for image quality assessment", 2003.
+/// Source: Wang, Simoncelli and Bovik, "Multiscale structural similarity for image quality assessment", 2003.
 struct StructuralDissimilarity: Operation {
   static let name = "structural dissimilarity"
   let image: ImageShape
@@ -25,7 +25,7 @@ struct StructuralDissimilarity: Operation {
 }
 
 extension Graph {
-  /// 1 - MS-SSIM(x, y) per sample; x is data. x, y (batch, image) -> (batch)
+  /// 1 - MS-SSIM(x, y) for each sample. x is data and is not differentiated. x, y (batch, image) -> (batch)
   package func dissimilarity(_ x: Tensor, _ y: Tensor, image: ImageShape) -> Tensor {
     precondition(
       x.count == y.count && x.columns == image.count, "dissimilarity of \(x.shape) and \(y.shape), images \(image)")

@@ -1,6 +1,6 @@
 import Kernels
 
-/// Which elements of a row belong together: one for a column of numbers, several for one of categories.
+/// The elements of each column of a table: one for a column of numbers, several (one-hot) for a column of categories.
 package struct TableLayout: Sendable, Equatable {
   package let sizes: [Int32]
   package var columns: Int { sizes.reduce(0) { $0 + Int($1) } }
@@ -12,8 +12,9 @@ package struct TableLayout: Sendable, Equatable {
   }
 }
 
-/// loss_i = -sum_c log p(x_ic | location_ic) over the columns c that have a value, nats: N(location, sigma_c^2) of
-/// numbers, softmax(location) of categories. x, location (batch, n), raw (numbers), or (1) for all: log sigma before its soft floor.
+/// loss_i = -sum_c log p(x_ic | location_ic) in nats, over the columns c with a present value. Numbers have the
+/// distribution N(location, sigma_c^2), and categories have the probabilities softmax(location). x, location
+/// (batch, n). raw (numbers), or (1) if all numbers share one sigma, contains log sigma before its soft floor.
 struct TableNegativeLogLikelihood: Operation {
   static let name = "likelihood of a table"
   let layout: TableLayout
@@ -40,7 +41,7 @@ struct TableNegativeLogLikelihood: Operation {
   }
 }
 
-/// y = location of numbers, softmax(location) of categories. (batch, n)
+/// y = location for numbers, and y = softmax(location) for categories. (batch, n)
 struct TableMean: Operation {
   static let name = "mean of a table"
   let layout: TableLayout
@@ -59,7 +60,7 @@ struct TableMean: Operation {
   }
 }
 
-/// x ~ p(. | location), its noise keyed by sample; not differentiated. (batch, n)
+/// Draws x ~ p(. | location) with noise keyed by sample; not differentiated. (batch, n)
 struct TableSample: NoiseOperation {
   static let name = "sample of a table"
   let layout: TableLayout
@@ -85,7 +86,8 @@ struct TableSample: NoiseOperation {
   func backward(_ memory: Memory) {}
 }
 
-/// y = x with 0 for what is missing (NaN); mask: 1 where there is a value. Data alone: not differentiated. (batch, n)
+/// y = x with missing values (NaN) replaced by 0; mask = 1 where a value is present, and 0 elsewhere. The input is data
+/// and is not differentiated. (batch, n)
 struct Observed: Operation {
   static let name = "observed values"
   let x, y: Tensor
@@ -99,7 +101,7 @@ struct Observed: Operation {
 }
 
 extension TableLayout {
-  /// Elements that belong together: those of a category, or numbers that are neighbours.
+  /// Ranges of elements that are processed together: the elements of one category column, or adjacent number columns.
   fileprivate var runs: [(elements: Range<Int>, isCategory: Bool)] {
     sizes.reduce(into: []) { runs, size in
       let first = runs.last?.elements.upperBound ?? 0, elements = first..<first + Int(size)
@@ -150,9 +152,9 @@ extension Observed: PortableOperation {
 }
 
 extension Graph {
-  /// -log p(x | location) per sample, nats. x, location (batch, n), raw (numbers) or (1) -> (batch)
+  /// -log p(x | location) for each sample, in nats. x, location (batch, n), raw (numbers) or (1) -> (batch)
   ///
-  /// log sigma = floor + softplus(raw - floor), or raw without a floor.
+  /// log sigma = floor + softplus(raw - floor); without a floor, log sigma = raw.
   package func table(
     _ x: Tensor, location: Tensor, raw: Tensor, floor: Float = -.infinity, _ layout: TableLayout
   ) -> Tensor {
@@ -176,7 +178,7 @@ extension Graph {
     return y
   }
 
-  /// A draw from p(x | location), not differentiated. (batch, n)
+  /// Draws from p(x | location); not differentiated. (batch, n)
   package func tableSample(
     _ location: Tensor, raw: Tensor, floor: Float, _ layout: TableLayout, stream: String
   ) -> Tensor {
@@ -190,7 +192,8 @@ extension Graph {
     return x
   }
 
-  /// x with 0 for what is missing and, if wanted, a mask of what is not beside it. (batch, n) -> (batch, n or 2 n)
+  /// Replaces missing values by 0 and, if `masked` is true, appends a mask of the present values. (batch, n) ->
+  /// (batch, n or 2 n)
   package func observed(_ x: Tensor, masked: Bool) -> Tensor {
     requireConstant(x, "observed values: data")
     let y = scratch(x.shape), mask = masked ? scratch(x.shape) : nil

@@ -1,14 +1,15 @@
 import Kernels
 
-/// Likelihoods of values that are independent given the location: `arity` numbers for each, innermost.
+/// Likelihoods that treat the values as independent given the location. The location has `arity` contiguous numbers for
+/// each value.
 package enum ValueLikelihood: Sendable, CaseIterable {
-  /// Logits.
+  /// The location contains logits.
   case bernoulli, continuousBernoulli
-  /// Means; the scale is shared.
+  /// The location contains means. All values share one scale.
   case gaussian, laplace
-  /// (mean, log sigma before its soft limit at -6)
+  /// The location contains (mean, log sigma before its soft lower limit of -6).
   case gaussianPixel
-  /// (mean on [-1, 1], log scale, at least -7)
+  /// The location contains (mean on [-1, 1], log scale). The log scale is limited to at least -7.
   case discretizedLogistic
 
   package var arity: Int { self == .gaussianPixel || self == .discretizedLogistic ? 2 : 1 }
@@ -25,14 +26,14 @@ package enum ValueLikelihood: Sendable, CaseIterable {
   }
 }
 
-/// Likelihoods whose kernel gives value and gradient at once.
+/// Likelihoods with a kernel that computes value and gradient together.
 package enum FusedLikelihood: Sendable, CaseIterable {
   case continuousBernoulli, gaussianPixel, gaussianOptimal, discretizedLogistic
 
   fileprivate var arity: Int { self == .gaussianPixel || self == .discretizedLogistic ? 2 : 1 }
 }
 
-/// loss_i = -log p(x_i | location_i), nats; forward leaves its gradient in `residual`.
+/// loss_i = -log p(x_i | location_i) in nats. Forward writes the gradient to `residual`.
 ///
 /// x (batch, n), location (batch, n arity)
 struct FusedNegativeLogLikelihood: Operation {
@@ -76,7 +77,7 @@ struct LikelihoodMean: Operation {
   }
 }
 
-/// x ~ p(. | location), its noise keyed by sample. location (batch, n arity), x (batch, n)
+/// Draws x ~ p(. | location) with noise keyed by sample. location (batch, n arity), x (batch, n)
 struct LikelihoodSample: NoiseOperation {
   static let name = "sample of the likelihood"
   let kind: ValueLikelihood
@@ -136,7 +137,7 @@ extension LikelihoodMean: PortableOperation {
 }
 
 extension Graph {
-  /// -log p(x | location) per sample, nats. x (batch, n), location (batch, n arity) -> (batch)
+  /// -log p(x | location) for each sample, in nats. x (batch, n), location (batch, n arity) -> (batch)
   package func likelihood(_ x: Tensor, location: Tensor, _ kind: FusedLikelihood) -> Tensor {
     precondition(
       location.rows == x.rows && location.columns == kind.arity * x.columns,
@@ -160,7 +161,8 @@ extension Graph {
     }
   }
 
-  /// A draw from p(x | location), not differentiated; `logScale` (1) where one is shared. -> (batch, n)
+  /// Draws from p(x | location); not differentiated. `logScale` (1) is required if all values share one scale. Returns
+  /// (batch, n).
   package func likelihoodSample(
     _ location: Tensor, _ kind: ValueLikelihood, logScale: Tensor? = nil, stream: String
   ) -> Tensor {
