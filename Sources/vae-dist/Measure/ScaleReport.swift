@@ -3,7 +3,7 @@ import Persistence
 import Reporting
 import Training
 
-/// What `scale` found, for people, for programs and for a page.
+/// The results of `scale` as text, JSON and a Markdown page.
 struct ScaleReport {
   let preset: String
   let microbatch: Int
@@ -86,7 +86,9 @@ struct ScaleReport {
     return lines.joined(separator: "\n")
   }
 
-  /// A whole page; `command` is what made it.
+  /// Returns a whole Markdown page.
+  ///
+  /// - command: the command line that produced the results.
   func page(command: String) -> String {
     var lines = [
       "# Scaling, predicted", "",
