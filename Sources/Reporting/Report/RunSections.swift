@@ -2,7 +2,7 @@ import RunConfiguration
 import Foundation
 import Training
 
-/// The report on one run, from the verdict down to the environment. A section is there where its data is.
+/// The report on one run, from the verdict to the environment. Sections without data are left out.
 struct RunSections {
   let run: RunRecord
   private static let mostRows = 40, mostEvents = 200
@@ -42,7 +42,7 @@ struct RunSections {
       + "<p class=\"next\"><b>Next:</b> \(verdict.next).</p>\n\(tiles)</header>\n"
   }
 
-  /// ISO 8601 in a more readable form; anything else as it is.
+  /// Formats an ISO 8601 time for people. Any other text is returned as it is.
   private static func time(_ text: String) -> String {
     guard text.wholeMatch(of: /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/) != nil else { return text.printable }
     return text.prefix(16).replacingOccurrences(of: "T", with: " ") + " UTC"
@@ -146,7 +146,7 @@ struct RunSections {
     return note + "<div class=\"settings\">\(lists)</div>\n"
   }
 
-  /// What the run's preset says by itself.
+  /// The settings of the run's preset without changes.
   private var usualTexts: [String: String] {
     guard let configuration = run.configuration else { return [:] }
     var usual = Configuration()
