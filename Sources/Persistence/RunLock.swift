@@ -87,7 +87,7 @@ package final class RunLock: @unchecked Sendable {
       hint: "this one was silent for too long, or its lock was removed; let the other one go on")
   }
 
-  // MARK: Taking
+  // MARK: Acquiring the lock
 
   private func take() throws(Failure) {
     for _ in 0..<20 {
@@ -150,7 +150,7 @@ package final class RunLock: @unchecked Sendable {
       hint: "wait for it or stop it, or choose another --run; if that run no longer exists, remove \(path.printable)")
   }
 
-  // MARK: Judging
+  // MARK: Detecting stale locks
 
   private struct Found {
     let owner: Owner?

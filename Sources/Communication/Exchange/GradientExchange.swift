@@ -135,7 +135,7 @@ package final class GradientExchange {
     layout.rows[topology.nodeRank] + (leaf - tree.range(of: communicator.rank).lowerBound) * rowWidth
   }
 
-  // MARK: A step, in order
+  // MARK: The calls of a step, in order
 
   /// Waits until all ranks have read the buffers of the last exchange. Call it before the first gradient of a step.
   package func awaitBuffers() {
@@ -198,7 +198,7 @@ package final class GradientExchange {
     if ownsTopology { topology.close() }
   }
 
-  // MARK: On a node
+  // MARK: Within a node
 
   private func sumNode(_ decide: (UnsafePointer<Double>) -> SIMD8<Double>) {
     for counter in layout.counters { vd_counter_wait(counter, ready, spins) }

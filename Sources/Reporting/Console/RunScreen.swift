@@ -66,7 +66,7 @@ package struct RunScreen {
     return count
   }
 
-  // MARK: Words
+  // MARK: Text
 
   private var title: String {
     let start = run.metrics.start

@@ -27,7 +27,7 @@ package struct AugmentationPage {
       + ReportPage.section("Train on synthetic, test on real", classifier)
   }
 
-  // MARK: What it comes to
+  // MARK: Summary
 
   private var header: Markup {
     let options = report.options, rows = report.rows.count
@@ -233,7 +233,7 @@ package struct AugmentationPage {
       ], "the kept rows that are most like a single training row, and those training rows")
   }
 
-  // MARK: Use
+  // MARK: Classifier
 
   private var classifier: Markup {
     guard let found = report.classifier else { return "" }

@@ -25,7 +25,7 @@ struct RunSections {
       + ReportPage.section("Configuration", configuration) + ReportPage.section("Environment", environment)
   }
 
-  // MARK: What it comes to
+  // MARK: Summary
 
   private func header(_ verdict: Verdict) -> Markup {
     var words: [String] = []
@@ -74,7 +74,7 @@ struct RunSections {
     return items.isEmpty ? "" : "<ul class=\"findings\">\n\(items)</ul>\n"
   }
 
-  // MARK: What happened
+  // MARK: Epochs and events
 
   private var epochTable: Markup {
     let rows = ReportPictures.chosen(run.epochs, most: RunSections.mostRows).map { row in
@@ -123,7 +123,7 @@ struct RunSections {
     return ReportPage.table(["event", "step", "what"], cells, words: 3) + more
   }
 
-  // MARK: What it was
+  // MARK: Configuration and environment
 
   private var configuration: Markup {
     guard !run.settings.isEmpty else { return "" }

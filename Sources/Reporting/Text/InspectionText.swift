@@ -17,7 +17,7 @@ package struct InspectionReport {
   /// Whether every row is readable and finite.
   package var isSound: Bool { parts.allSatisfy(\.inspection.isSound) }
 
-  // MARK: For people
+  // MARK: Text
 
   private static let columnsShown = 40, constantsShown = 5
 
@@ -122,7 +122,7 @@ package struct InspectionReport {
     value == value.rounded() && abs(value) < 1e6 ? "\(Int(value))" : String(format: "%.6g", value)
   }
 
-  // MARK: For programs
+  // MARK: JSON
 
   package var json: JSON {
     let settings = JSON.object([

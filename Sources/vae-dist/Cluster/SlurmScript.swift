@@ -217,7 +217,7 @@ struct SlurmScript {
       """#
   }
 
-  // MARK: Words
+  // MARK: Arguments and times
 
   private var clock: String {
     let (days, hours, minutes, rest) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)

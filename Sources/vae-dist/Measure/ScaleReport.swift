@@ -17,7 +17,7 @@ struct ScaleReport {
     "ranks", "batch", "ms", "efficiency", "compute", "serial", "node", "latency", "bandwidth", "jitter",
   ]
 
-  // MARK: For programs
+  // MARK: JSON
 
   var json: JSON {
     .object([
@@ -76,7 +76,7 @@ struct ScaleReport {
     ])
   }
 
-  // MARK: For people
+  // MARK: Text
 
   var text: String {
     var lines = summary
