@@ -246,6 +246,7 @@ package final class CheckpointStore {
     Set(entries.compactMap { step(named: nameInAside($0) ?? $0) }).sorted(by: >)
   }
 
+  /// Returns the path of a step's directory, or the path to which it was moved aside.
   package func path(step: Int) -> String {
     let name = Self.name(step)
     let path = "\(directory)/\(name)"

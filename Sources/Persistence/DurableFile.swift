@@ -53,10 +53,12 @@ package enum DurableFile {
     }
   }
 
+  /// Replaces a file atomically by text.
   package static func write(_ text: String, to path: String) throws(Failure) {
     try write(Array(text.utf8), to: path)
   }
 
+  /// Replaces a file atomically by bytes.
   package static func write(_ bytes: [UInt8], to path: String) throws(Failure) {
     try bytes.withUnsafeBufferPointer { buffer throws(Failure) in
       try write([UnsafeRawBufferPointer(buffer)], to: path)

@@ -31,6 +31,7 @@ package struct ExchangePlan {
     blockCounts = (0..<tree.ranks).map { tree.blocks(of: $0).count }
   }
 
+  /// Number of elements in the rows of a rank's leaves.
   package func rowCount(of rank: Int) -> Int { tree.range(of: rank).count * rowWidth }
 
   // MARK: Blocks
@@ -66,10 +67,12 @@ package struct ExchangePlan {
     min(chunks.lowerBound * ExchangePlan.chunk, count)..<min(chunks.upperBound * ExchangePlan.chunk, count)
   }
 
+  /// Returns the elements of a bucket.
   package func range(bucket: Int, of buckets: Int) -> Range<Int> {
     elements(chunks * (buckets - 1 - bucket) / buckets..<chunks * (buckets - bucket) / buckets)
   }
 
+  /// Returns the elements of a lane's slice of a bucket.
   package func slice(bucket: Int, of buckets: Int, lane: Int) -> Range<Int> {
     lane < lanes ? elements(chunkRange(bucket: bucket, of: buckets, lane: lane)) : count..<count
   }

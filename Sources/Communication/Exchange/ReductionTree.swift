@@ -29,6 +29,7 @@ package struct ReductionTree: Sendable {
   /// Returns the leaves of a rank. Some ranges are empty if there are more ranks than leaves.
   package func range(of rank: Int) -> Range<Int> { leaves * rank / ranks..<leaves * (rank + 1) / ranks }
 
+  /// Returns the rank that holds a leaf.
   package func owner(of leaf: Int) -> Int {
     var rank = leaf * ranks / leaves
     while range(of: rank).upperBound <= leaf { rank += 1 }

@@ -82,6 +82,7 @@ package struct Pace {
 
   package init(step: Int) { self.step = step }
 
+  /// Records a tick of the watchdog, at which the step count was `now`.
   package mutating func tick(step now: Int) {
     ticks &+= 1
     guard now != step else { return }

@@ -66,8 +66,10 @@ package final class Communicator {
 
   // MARK: Collectives
 
+  /// Waits until every rank has called it. Collective.
   package func barrier() throws(Failure) { try Communicator.check(vd_mpi_barrier(world), "waiting for all ranks") }
 
+  /// Fills `bytes` on every rank with the root's bytes. All ranks pass the same number of bytes. Collective.
   package func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int = 0) throws(Failure) {
     try Communicator.check(
       vd_mpi_broadcast(world, bytes.baseAddress, UInt64(bytes.count), Int32(root)), "broadcasting \(bytes.count) bytes")
@@ -91,6 +93,7 @@ package final class Communicator {
     return result
   }
 
+  /// Returns the root's text on every rank. Collective.
   package func broadcast(_ text: String, from root: Int = 0) throws(Failure) -> String {
     String(decoding: try broadcast(Array(text.utf8), from: root), as: UTF8.self)
   }

@@ -55,6 +55,7 @@ package enum Launcher {
 
 /// Signals that ask a run to stop. The handler sets a flag, on which the ranks agree along with the sums of a step.
 package enum StopSignals {
+  /// Installs the handler. Call it on the thread that computes.
   package static func install(_ signals: [Int32] = [SIGUSR1, SIGTERM, SIGINT]) {
     for signal in signals { vd_signal_install(signal) }
   }

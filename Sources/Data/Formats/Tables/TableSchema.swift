@@ -6,6 +6,7 @@ import Kernels
 /// A number is one element of a sample. A column of k categories is a one-hot vector of k + 1 elements, the last of
 /// which stands for any value that did not occur in training. A missing value is NaN in all elements of its column.
 package struct TableSchema: Sendable, Equatable, Codable {
+  /// A column of numbers or of categories.
   package struct Column: Sendable, Equatable, Codable {
     package var name: String
     /// The values of a categorical column, sorted by their bytes; nil for a column of numbers.
