@@ -60,7 +60,7 @@ package final class GradientExchange {
   /// Number of iterations of the waiting loop before it yields the core.
   private let spins: Int32
   private var stage: UInt64 = 0
-  /// Number of buckets that this rank has finished since the beginning, and below that in this step.
+  /// Number of buckets that this rank has finished since the beginning (`ready`) and in this step (`published`).
   private var ready: UInt64 = 0
   private var published = 0
   private var failure: Failure?

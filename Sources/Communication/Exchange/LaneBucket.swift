@@ -4,8 +4,8 @@ import Kernels
 /// The number format of messages between nodes.
 package enum WireFormat: String, CaseIterable, Sendable {
   case float32
-  /// Halves the size of messages. Every value that is sent loses 16 bits, so that the result depends on the number of
-  /// nodes.
+  /// Halves the size of messages. Every value that is sent loses its low 16 bits, so that the result depends on the
+  /// number of nodes.
   case bfloat16
 }
 

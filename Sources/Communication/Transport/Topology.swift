@@ -6,7 +6,7 @@ import Kernels
 package final class Topology {
   /// The ranks of each node.
   package let nodes: [Range<Int>]
-  /// The index of this rank's node, and below that the rank's index within the node.
+  /// The index of this rank's node (`node`) and the rank's index within its node (`nodeRank`).
   package let node: Int
   package let nodeRank: Int
   /// Number of lanes between nodes: the number of ranks of the smallest node.

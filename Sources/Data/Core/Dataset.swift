@@ -39,7 +39,7 @@ package final class Dataset {
   package var classNames: [String]? { source.reader.classNames }
   /// The schema of a mixed table, whose samples may hold NaN for missing values.
   package var schema: TableSchema? { source.reader.schema }
-  /// How samples are windows over rows, where they are.
+  /// The windows over rows that samples consist of; nil where each sample is one row.
   package var windows: Windows? { schema?.windows }
   /// Returns the time of each row of the source as text; nil where there are no times.
   package func times() throws(Failure) -> [String]? { try source.reader.times() }
