@@ -47,7 +47,7 @@ int vd_bench_ping_pong(vd_comm *comm, int32_t a, int32_t b, void *buffer, uint64
 int vd_bench_stream(vd_comm *comm, int32_t a, int32_t b, int32_t count, double *seconds) {
   if (comm->rank != a && comm->rank != b) return 0;
   enum { most = 64 };
-  // Not on the stack: after an error MPI may write there still.
+  // Not on the stack, because MPI may still write to them after an error.
   static double values[most];
   static MPI_Request requests[most];
   if (count > most) count = most;
@@ -57,7 +57,7 @@ int vd_bench_stream(vd_comm *comm, int32_t a, int32_t b, int32_t count, double *
     code = comm->rank == a ? MPI_Isend(&values[i], 8, MPI_BYTE, b, tag, comm->comm, &requests[i])
                            : MPI_Irecv(&values[i], 8, MPI_BYTE, a, tag, comm->comm, &requests[i]);
   if (!code) code = MPI_Waitall(count, requests, MPI_STATUSES_IGNORE);
-  // The receiver's word that all are there ends the time.
+  // The receiver confirms that all messages have arrived, which ends the measurement.
   if (!code && comm->rank == a) code = MPI_Recv(values, 8, MPI_BYTE, b, tag, comm->comm, MPI_STATUS_IGNORE);
   if (!code && comm->rank == b) code = MPI_Send(values, 8, MPI_BYTE, a, tag, comm->comm);
   *seconds = MPI_Wtime() - began;
@@ -93,7 +93,7 @@ int vd_bench_sleeping_barrier(vd_comm *comm) {
 }
 
 int32_t vd_allowed_cores(int32_t *cores, int32_t capacity) {
-  // Larger than cpu_set_t: the kernel refuses a mask that is too small for the machine.
+  // Larger than cpu_set_t, because the kernel rejects a mask that is too small for the machine.
   enum { machine = 1 << 16 };
   size_t bytes = CPU_ALLOC_SIZE(machine);
   cpu_set_t *set = CPU_ALLOC(machine);

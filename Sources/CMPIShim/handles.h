@@ -1,4 +1,4 @@
-// What stands behind the handles, for the C files alone.
+// The definitions of the handles, for the C files only.
 #pragma once
 #include <mpi.h>
 #include <stdint.h>
@@ -8,5 +8,5 @@ struct vd_comm {
   int rank, size;
 };
 
-// Bytes of the largest message: MPI counts with an int.
+// Number of bytes of the largest message, because MPI counts are of type int.
 extern uint64_t vd_chunk_limit;

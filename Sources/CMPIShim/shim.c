@@ -13,7 +13,7 @@ struct vd_window {
   MPI_Win win;
 };
 
-// Below INT_MAX, and a multiple of every element size.
+// Below INT_MAX and a multiple of every element size.
 enum { largest_chunk = 1 << 30 };
 uint64_t vd_chunk_limit = largest_chunk;
 void vd_mpi_set_chunk(uint64_t bytes) { vd_chunk_limit = bytes && bytes < largest_chunk ? bytes : largest_chunk; }
@@ -126,7 +126,7 @@ static int fits(const uint64_t *counts, const uint64_t *offsets, int size) {
 
 int vd_mpi_allgather(vd_comm *comm, const void *mine, uint64_t bytes, void *all, const uint64_t *counts,
                      const uint64_t *offsets) {
-  // Counts and offsets are the same on every rank, so the road is too.
+  // Counts and offsets are the same on every rank, so all ranks take the same branch.
   if (fits(counts, offsets, comm->size)) {
     int *n = malloc(2 * (size_t)comm->size * sizeof *n);
     if (!n) return VD_MPI_NO_MEMORY;
@@ -180,7 +180,8 @@ int vd_mpi_transfers(vd_transfers **transfers, uint64_t piece) {
   return 0;
 }
 
-// One persistent request for every chunk, all under one tag: MPI matches them in the order in which they are started.
+// Creates a persistent request for every chunk. All have the same tag, and MPI matches them in the order of their
+// start.
 static int add(vd_transfers *t, vd_comm *comm, char *data, uint64_t bytes, int peer, int tag, int is_send) {
   for (uint64_t at = 0; at < bytes; at += t->piece) {
     if (t->count == t->capacity) {
@@ -210,7 +211,7 @@ int vd_mpi_add_receive(vd_transfers *transfers, vd_comm *comm, void *data, uint6
 
 int vd_mpi_start_transfers(vd_transfers *transfers) {
   transfers->running = 1;
-  // Not MPI_Startall, which may start them in any order.
+  // Not MPI_Startall, which may start the requests in any order.
   int code = 0;
   for (int i = 0; i < transfers->count && !code; i++) code = MPI_Start(&transfers->requests[i]);
   return code;
@@ -241,7 +242,7 @@ int vd_mpi_free_transfers(vd_transfers *transfers) {
   return code;
 }
 
-// Open MPI's window bases are 8 mod 64: ask for a line more, and round up.
+// Open MPI's window bases are 8 modulo 64. Windows are therefore 64 bytes larger, and their bases are rounded up.
 static void *aligned(void *base) { return (void *)(((uintptr_t)base + 63) & ~(uintptr_t)63); }
 
 int vd_mpi_window(vd_comm *node, uint64_t bytes, vd_window **window, void **mine) {
@@ -299,7 +300,7 @@ void vd_counter_wait(const uint64_t *counter, uint64_t value, int32_t spins) {
 
 static volatile sig_atomic_t pending = 0;
 static void remember(int number) {
-  // Asked twice from the keyboard: now.
+  // Ctrl-C after an earlier stop signal ends the process at once.
   if (number == SIGINT && pending) {
     signal(SIGINT, SIG_DFL);
     raise(SIGINT);
@@ -307,8 +308,8 @@ static void remember(int number) {
   pending = number;
 }
 
-// The handler gets a stack of its own: oneDNN's generated kernels keep data below the stack pointer, where the kernel
-// would put the handler's frame.
+// The handler runs on a stack of its own, because oneDNN's generated kernels keep data below the stack pointer, where
+// the kernel would place the handler's frame.
 static char handler_stack[1 << 16] __attribute__((aligned(16)));
 
 void vd_signal_install(int32_t signal) {

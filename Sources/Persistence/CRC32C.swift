@@ -1,4 +1,4 @@
-/// The cyclic redundancy check with Castagnoli's polynomial (RFC 3720, section B.4).
+/// The 32-bit cyclic redundancy check with Castagnoli's polynomial (RFC 3720, section B.4).
 enum CRC32C {
   private static let table: [UInt32] = (0..<256).map { byte in
     (0..<8).reduce(UInt32(byte)) { rest, _ in rest >> 1 ^ (rest & 1 == 0 ? 0 : 0x82f6_3b78) }
@@ -10,7 +10,8 @@ enum CRC32C {
     }
   }
 
-  /// What TFRecord files store: the check of data that holds its own check is no good one.
+  /// Returns the masked checksum of TFRecord files. The mask is needed because the CRC of data that contain their own
+  /// CRC detects errors poorly.
   static func masked(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
     let check = of(bytes)
     return (check >> 15 | check << 17) &+ 0xa282_ead8

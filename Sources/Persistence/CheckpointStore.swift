@@ -1,7 +1,7 @@
 import Glibc
 import Kernels
 
-/// A file of a checkpoint; the chunks are written one after the other.
+/// A file of a checkpoint. Its content is the concatenation of the chunks.
 package struct CheckpointFile {
   package let name: String
   package let chunks: [UnsafeRawBufferPointer]
@@ -12,10 +12,12 @@ package struct CheckpointFile {
   }
 }
 
-/// A directory of checkpoints, `step-00001200/`, each whole or not there: whatever is killed when, the newest one that
-/// was completed can be loaded. `last` and `best` are links and only hints. One writer.
+/// A directory of checkpoints such as `step-00001200/`.
+///
+/// A checkpoint is either complete or absent, so that the newest completed one can be loaded whenever a process was
+/// killed. `last` and `best` are symbolic links and only hints. There is at most one writer.
 package final class CheckpointStore {
-  /// Where a save has got to; a test can stop it there.
+  /// The stages of a save, at which a test can interrupt it.
   enum Phase: Equatable, Hashable, Codable {
     case opened, wrote(String), summed, movedAside, installed, linkedLast, linkedBest, removedOne
   }
@@ -24,21 +26,22 @@ package final class CheckpointStore {
   private let keep: Int
   private let token = DurableFile.unique()
   private var temporaries = 0
-  /// Remembered for file systems without links.
+  /// The best step, kept here for file systems without symbolic links.
   private var knownBest: Int?
 
   var faultInjection: (Phase) throws(Failure) -> Void = { _ throws(Failure) in }
-  /// Called when a checkpoint has been written and is about to take its name.
+  /// Called when a checkpoint has been written, just before it is renamed to its final name.
   package var beforeInstalling: () -> Void = {}
-  /// False where the file system cannot swap two names (NFS); found out on use.
+  /// False if the file system cannot swap two names (such as NFS), which is detected on first use.
   var canSwap = true
 
-  /// A writer that has not written for so long is dead. seconds
+  /// Seconds without a write after which the writer of a temporary is assumed dead.
   static let staleAfter = 900
   private static let temporaryPrefix = ".tmp-"
   private static let asidePrefix = ".old-"
 
-  /// `directory` is made by the first save, the one it is in must exist. `keep`: how many of the newest steps stay.
+  /// - directory: created by the first save; its parent must exist.
+  /// - keep: number of newest steps to keep.
   package init(directory: String, keep: Int) {
     self.directory = directory
     self.keep = max(1, keep)
@@ -46,8 +49,9 @@ package final class CheckpointStore {
 
   // MARK: Saving
 
-  /// Writes `step-%08d` whole, then the links, then removes all but the newest `keep`, the best and `protecting`.
-  /// A step that is there already is replaced. After a failure what was there before is still there.
+  /// Writes the complete directory `step-%08d`, then the links, and then removes all checkpoints except the newest
+  /// `keep`, the best and those in `protecting`. An existing checkpoint of the step is replaced. If the save fails, the
+  /// previous checkpoints remain.
   package func save(step: Int, files: [CheckpointFile], best: Bool, protecting: Set<Int>) throws(Failure) {
     precondition(step >= 0 && files.allSatisfy { Checksums.isPlain($0.name) }, "a step or a file name is impossible")
     precondition(!files.isEmpty && Set(files.map(\.name)).count == files.count, "files must be named apart")
@@ -74,14 +78,14 @@ package final class CheckpointStore {
     try prune(protecting: protecting.union([step]))
   }
 
-  /// The link `best` names this step from here on, and it stays.
+  /// Sets the link `best` to a step, which is then kept.
   package func markBest(_ step: Int) throws(Failure) {
     guard best() != step else { return }
     knownBest = step
     try link("best", to: step)
   }
 
-  /// Finds out, before anything depends on it, whether checkpoints can be written here.
+  /// Throws unless checkpoints can be written here. Call it before training depends on that.
   package func requireWritable() throws(Failure) {
     try Posix.makeDirectory(directory)
     let probe = temporaryName(), path = "\(directory)/\(probe)"
@@ -89,13 +93,15 @@ package final class CheckpointStore {
     remove(probe)
   }
 
-  /// Removes the steps above `step`, which a rollback has declared wrong.
+  /// Removes all steps above `step`, which a rollback has declared invalid.
   package func discard(above step: Int) throws(Failure) {
     for later in steps() where later > step { try discard(later) }
   }
 
-  /// Writes the files and, last, their sums. `called`: the directory's name to be, for messages. All are written before
-  /// the first is flushed: one commit of the file system's journal then serves them all.
+  /// Writes the files and then their checksums. All files are written before the first is flushed, so that a single
+  /// commit of the file system's journal covers them all.
+  ///
+  /// - name: the final name of the directory, for messages.
   private func fill(_ path: String, called name: String, _ files: [CheckpointFile]) throws(Failure) {
     try Posix.check("create the directory", path, .cannotCreate) { mkdir(path, 0o777) }
     try faultInjection(.opened)
@@ -126,8 +132,9 @@ package final class CheckpointStore {
     try faultInjection(.summed)
   }
 
-  /// Gives the finished temporary its name. What has the name already is swapped out in one call; where that cannot be
-  /// done it is moved aside, and `steps` finds it there should we die before the next call.
+  /// Renames a finished temporary to its final name. An existing directory of that name is swapped out in one system
+  /// call. Where that is not supported, it is moved aside first, where `steps` finds it if the process ends before the
+  /// next rename.
   private func install(_ temporary: String, as name: String) throws(Failure) {
     let (source, target) = ("\(directory)/\(temporary)", "\(directory)/\(name)")
     var status = stat()
@@ -153,7 +160,8 @@ package final class CheckpointStore {
     try Posix.syncDirectory(directory)
   }
 
-  /// Replaces a link in one step. Not flushed, and left out on a file system without links: they are hints.
+  /// Replaces a link atomically. Links are hints, so they are not flushed, and they are omitted on file systems without
+  /// links.
   private func link(_ name: String, to step: Int) throws(Failure) {
     let temporary = "\(directory)/\(temporaryName())"
     let path = "\(directory)/\(name)"
@@ -175,21 +183,21 @@ package final class CheckpointStore {
   private func prune(protecting: Set<Int>) throws(Failure) {
     let best = best()
     for old in steps().dropFirst(keep) where old != best && !protecting.contains(old) {
-      // The new checkpoint is safe; one that cannot be removed is no reason to end a training.
+      // The new checkpoint is complete, so failing to remove an old one is no reason to stop training.
       do throws(Failure) { try discard(old) } catch { continue }
       try faultInjection(.removedOne)
     }
     removeStale()
   }
 
-  /// Renames before removing, so that no half-removed checkpoint ever has a step's name.
+  /// Removes a checkpoint. It is renamed first, so that a half-removed checkpoint never has the name of a step.
   private func discard(_ step: Int) throws(Failure) {
     let temporary = temporaryName()
     try Posix.rename(path(step: step), to: "\(directory)/\(temporary)")
     remove(temporary)
   }
 
-  /// Removes what dead writers left: temporaries long untouched, and replaced checkpoints that were moved aside.
+  /// Removes the remains of dead writers: old temporaries, and replaced checkpoints that were moved aside.
   private func removeStale() {
     let entries = entries()
     let steps = Set(entries)
@@ -203,7 +211,7 @@ package final class CheckpointStore {
     }
   }
 
-  /// The latest modification of an entry and of the files in it; that of now where it cannot be seen. seconds
+  /// Returns the latest modification time of an entry and its files in seconds; the current time if it cannot be read.
   private func lastChange(_ entry: String) -> Int {
     let path = "\(directory)/\(entry)"
     var status = stat()
@@ -216,7 +224,7 @@ package final class CheckpointStore {
     return latest
   }
 
-  /// Best effort: what stays is found by a later `removeStale`.
+  /// Removes an entry if possible. A later `removeStale` removes what remains.
   private func remove(_ entry: String) {
     guard let parent = try? OpenFile(directory: directory) else { return }
     try? Posix.removeTree(entry, in: parent)
@@ -229,7 +237,7 @@ package final class CheckpointStore {
 
   // MARK: Finding
 
-  /// The steps on disk, newest (highest) first; whether they are whole only `verify` tells.
+  /// Returns the steps on disk, newest (highest) first. Only `verify` tells whether they are intact.
   package func steps() -> [Int] {
     Self.steps(in: entries())
   }
@@ -238,6 +246,7 @@ package final class CheckpointStore {
     Set(entries.compactMap { step(named: nameInAside($0) ?? $0) }).sorted(by: >)
   }
 
+  /// Returns the path of a step's directory, or the path to which it was moved aside.
   package func path(step: Int) -> String {
     let name = Self.name(step)
     let path = "\(directory)/\(name)"
@@ -247,15 +256,16 @@ package final class CheckpointStore {
     return "\(directory)/\(aside)"
   }
 
-  /// Reads every file of a checkpoint and compares its SHA-256; a `Failure` names the damaged or missing one.
+  /// Reads every file of a checkpoint and compares its SHA-256. Throws a `Failure` that names a damaged or missing
+  /// file.
   package func verify(step: Int) throws(Failure) {
     let path = path(step: step)
     let parent = try OpenFile(directory: directory)
     try Checksums.verify(try OpenFile(directory: path, name: Posix.split(path).name, in: parent))
   }
 
-  /// The newest step (of at most `atMost`) that verifies, and the newer ones that do not. A directory that is there and
-  /// cannot be read is reported as step -1: it must not pass for an empty one.
+  /// Returns the newest step (at most `atMost`) that passes `verify`, and the newer ones that do not. A directory that
+  /// exists but cannot be read is reported as step -1, so that it is not mistaken for an empty one.
   package func newestValid(atMost: Int?) -> (step: Int?, skipped: [(step: Int, reason: Failure)]) {
     var skipped: [(step: Int, reason: Failure)] = []
     var names: [String] = []
@@ -275,7 +285,7 @@ package final class CheckpointStore {
     return (nil, skipped)
   }
 
-  /// The step that `best` names, where it is on disk.
+  /// Returns the best step if it is on disk.
   package func best() -> Int? {
     var target = [UInt8](repeating: 0, count: 64)
     let count = readlink("\(directory)/best", &target, target.count)
@@ -301,7 +311,7 @@ package final class CheckpointStore {
     return step
   }
 
-  /// ".old-step-00000012-<token>" is "step-00000012".
+  /// Returns the original name of a checkpoint that was moved aside: "step-00000012" for ".old-step-00000012-<token>".
   private static func nameInAside(_ entry: String) -> String? {
     guard entry.hasPrefix(asidePrefix) else { return nil }
     let rest = entry.dropFirst(asidePrefix.count)

@@ -1,6 +1,7 @@
 import Kernels
 
-/// SHA256SUMS: what `sha256sum -c` reads, with the number of files in a comment so that a lost line is noticed.
+/// The file SHA256SUMS in the format of `sha256sum -c`. A comment holds the number of files, so that a lost line is
+/// detected.
 enum Checksums {
   static let fileName = "SHA256SUMS"
 
@@ -14,7 +15,7 @@ enum Checksums {
     return "# \(entries.count) files\n" + lines.joined()
   }
 
-  /// The entries; a name that leaves the directory is refused, since the file may come from a stranger.
+  /// Parses the entries. Throws for names outside the directory, because the file may come from an untrusted source.
   static func parse(_ bytes: [UInt8], path: String) throws(Failure) -> [Entry] {
     guard bytes.last == UInt8(ascii: "\n"), let text = String(validating: bytes, as: UTF8.self) else {
       throw damaged(path, "it ends within a line or is not text")
@@ -49,13 +50,13 @@ enum Checksums {
     return entries
   }
 
-  /// Whether a name stays in its directory and in one line that sha256sum does not escape.
+  /// Whether a name stays within its directory and needs no escaping by sha256sum.
   static func isPlain(_ name: String) -> Bool {
     !name.isEmpty && name != "." && name != ".." && name != fileName && name.utf8.count <= 255
       && name.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "\\") }
   }
 
-  /// Reads every listed file of an open directory and compares.
+  /// Reads every listed file of an open directory and throws unless its digest matches.
   static func verify(_ directory: OpenFile) throws(Failure) {
     let sums = try OpenFile(reading: fileName, in: directory)
     for entry in try parse(sums.contents(limit: 1 << 20), path: sums.path) {

@@ -1,15 +1,16 @@
 import Glibc
 import Kernels
 
-/// Files that are whole or not there, whatever is killed when.
+/// Writes files so that they are either complete or absent, whenever the process is killed.
 package enum DurableFile {
-  /// Writes a temporary beside the target, fsyncs, closes, renames and fsyncs the directory. On failure the target is
-  /// untouched and the temporary gone. A link is followed; what is no file is neither written nor replaced.
+  /// Replaces a file atomically: writes a temporary in the same directory, flushes and closes it, renames it, and
+  /// flushes the directory. On failure the target is unchanged and the temporary is removed. Symbolic links are
+  /// followed. Throws if the target exists and is not a regular file.
   package static func write(_ chunks: [UnsafeRawBufferPointer], to path: String) throws(Failure) {
     try write(to: path) { write throws(Failure) in for chunk in chunks { try write(chunk) } }
   }
 
-  /// The same, for what need not be in memory at once: `body` hands its bytes over in order.
+  /// Replaces a file atomically with content that need not be in memory at once: `body` passes on its bytes in order.
   package static func write(
     to path: String, _ body: ((UnsafeRawBufferPointer) throws(Failure) -> Void) throws(Failure) -> Void
   ) throws(Failure) {
@@ -42,7 +43,7 @@ package enum DurableFile {
     try Posix.syncDirectory(directory)
   }
 
-  /// Text that need not be in memory at once.
+  /// Replaces a file atomically with text that need not be in memory at once.
   package static func write(_ parts: some Sequence<String>, to path: String) throws(Failure) {
     try write(to: path) { write throws(Failure) in
       for part in parts {
@@ -52,28 +53,30 @@ package enum DurableFile {
     }
   }
 
+  /// Replaces a file atomically by text.
   package static func write(_ text: String, to path: String) throws(Failure) {
     try write(Array(text.utf8), to: path)
   }
 
+  /// Replaces a file atomically by bytes.
   package static func write(_ bytes: [UInt8], to path: String) throws(Failure) {
     try bytes.withUnsafeBufferPointer { buffer throws(Failure) in
       try write([UnsafeRawBufferPointer(buffer)], to: path)
     }
   }
 
-  /// The bytes of a regular file of at most 16 MiB, which is more than any text of a run has.
+  /// Reads a regular file of at most 16 MiB, which is more than any text file of a run has.
   package static func read(_ path: String) throws(Failure) -> [UInt8] {
     try OpenFile(reading: path).contents(limit: 16 << 20)
   }
 
-  /// A name part that no other process or host will choose.
+  /// Returns a random token that no other process or host will choose.
   static func unique() -> String {
     let number = String(UInt64.random(in: .min ... .max), radix: 16)
     return String(repeating: "0", count: 16 - number.count) + number
   }
 
-  /// The file behind a link; the path itself where that cannot be found.
+  /// Returns the path that a symbolic link resolves to, or `path` if it cannot be resolved.
   private static func resolved(_ path: String) -> String {
     guard let real = realpath(path, nil) else { return path }
     defer { free(real) }

@@ -1,7 +1,7 @@
 import Kernels
 
-/// Reads the JSON of a safetensors header: one object of objects, so nothing recurses and no nesting can go deep.
-/// Stricter than a JSON library: duplicate keys, unknown fields, fractions and signs are errors.
+/// Parses the JSON of a safetensors header: an object of objects, so that no recursion and no nesting limit is needed.
+/// It is stricter than a JSON library: duplicate keys, unknown fields, fractions and signs are errors.
 struct HeaderScanner {
   struct Entry {
     let name: String
@@ -11,7 +11,7 @@ struct HeaderScanner {
     let end: Int
   }
 
-  /// What is wrong, and at which byte of the header where it is its grammar.
+  /// A description of an error and, for errors of syntax, its byte offset in the header.
   struct Fault: Error {
     let text: String
     let offset: Int?
@@ -26,7 +26,7 @@ struct HeaderScanner {
     self.bytes = bytes
   }
 
-  /// The whole header; only spaces may follow the object.
+  /// Parses the whole header. Only spaces may follow the object.
   mutating func scan() throws(Fault) -> (metadata: [String: String], entries: [Entry]) {
     guard bytes.first == UInt8(ascii: "{") else { throw fault("the header does not begin with {") }
     var metadata: [String: String]?
@@ -78,7 +78,7 @@ struct HeaderScanner {
     return result
   }
 
-  /// Calls `member` after each key and colon.
+  /// Parses an object. `member` is called after each key and colon, and must parse the value.
   private mutating func object(
     _ member: (inout HeaderScanner, String) throws(Fault) -> Void
   ) throws(Fault) {
@@ -139,7 +139,7 @@ struct HeaderScanner {
     throw fault("a string does not end")
   }
 
-  /// What follows a backslash.
+  /// Parses an escape sequence after its backslash.
   private mutating func escaped() throws(Fault) -> Unicode.Scalar {
     guard position < bytes.count else { throw fault("a string does not end") }
     position += 1

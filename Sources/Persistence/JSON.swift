@@ -1,4 +1,4 @@
-/// JSON to be written, keys in the order given. Reading is Foundation's JSONDecoder.
+/// A JSON value to be written, with keys in the given order. JSON is read with Foundation's JSONDecoder.
 package enum JSON: Sendable {
   case number(Double)
   case integer(Int)
@@ -12,7 +12,7 @@ package enum JSON: Sendable {
 
   package static func numbers(_ values: some Sequence<Double>) -> JSON { .array(values.map(JSON.number)) }
 
-  /// One line. A number that is not finite becomes null, since JSON has no word for it.
+  /// The value as one line of text. Numbers that are not finite become null, because JSON cannot represent them.
   package var text: String {
     var out = ""
     write(to: &out)
@@ -45,7 +45,7 @@ package enum JSON: Sendable {
     }
   }
 
-  /// The shortest text that reads back to the same Double.
+  /// Returns the shortest text that parses to the same Double.
   private static func shortest(_ value: Double) -> String {
     value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) + ".0" : "\(value)"
   }

@@ -1,11 +1,11 @@
 import Glibc
 import Kernels
 
-/// A file of lines that only grows, one writer, each line handed to the system at once (metrics.jsonl).
+/// A file to which one writer appends lines (metrics.jsonl). Each line is passed to the operating system at once.
 package final class LineLog {
   private let path: String
   private var file: OpenFile
-  /// A killed writer may have left half a line; the next line must not join it.
+  /// Whether the file ends in an incomplete line, as after a killed writer. The next line must not be joined to it.
   private var startsWithinLine: Bool
 
   package init(path: String) throws(Failure) {
@@ -14,7 +14,7 @@ package final class LineLog {
     startsWithinLine = try LineLog.endsWithinLine(path, file)
   }
 
-  /// Appends one line; on failure (ENOSPC, EIO, ...) what was written of it is taken back.
+  /// Appends one line. On failure (ENOSPC, EIO, ...) the file is cut back to its previous length.
   package func append(_ line: String) throws(Failure) {
     let status = try file.status()
     var bytes = Array(line.utf8)
@@ -29,14 +29,14 @@ package final class LineLog {
     startsWithinLine = false
   }
 
-  /// Makes all lines so far survive a power cut.
+  /// Flushes all lines to disk, so that they survive a power failure.
   package func sync() throws(Failure) {
     try file.sync()
   }
 
   package func isEmpty() throws(Failure) -> Bool { try file.status().st_size == 0 }
 
-  /// Cuts back: replaces the file atomically by its lines for which `keeping` is true, in their order.
+  /// Replaces the file atomically by its lines for which `keeping` returns true, in their order.
   package func truncate(keeping: (String) -> Bool) throws(Failure) {
     let old = try OpenFile(reading: path).contents()
     var kept: [UInt8] = []

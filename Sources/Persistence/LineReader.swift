@@ -1,13 +1,13 @@
 import Glibc
 import Kernels
 
-/// The whole lines of a file that another process may be appending to, each read once; a file that was replaced or cut
-/// back is read anew. Memory does not grow with the file.
+/// Reads the complete lines of a file to which another process may be appending, each line once. A file that was
+/// replaced or truncated is read again from its beginning. Memory use does not grow with the file.
 package struct LineReader: Sendable {
   package struct Batch {
-    /// Whether what was read before is void.
+    /// Whether the file is read again from its beginning, so that the lines read before are obsolete.
     package var isAnew: Bool
-    /// Without their ends; those that are too long are left out, and counted.
+    /// The lines without line ends. Lines that are too long are left out and are counted in `overlong`.
     package var lines: [[UInt8]]
     package var overlong: Int
   }
@@ -24,7 +24,7 @@ package struct LineReader: Sendable {
     self.longest = longest
   }
 
-  /// The next lines; nil where there are none yet.
+  /// Returns the next lines; nil if there are none yet.
   package mutating func next() throws(Failure) -> Batch? {
     let file = try OpenFile(reading: path), status = try file.status(), size = Int(status.st_size)
     let found = [UInt64(status.st_dev), UInt64(status.st_ino)]

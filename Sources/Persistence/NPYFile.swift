@@ -1,8 +1,10 @@
 import Kernels
 
-/// Arrays as NumPy reads them: NPY 1.0, little-endian, C order.
+/// NumPy array files: NPY 1.0, little-endian, C order.
 package enum NPYFile {
-  /// The header of an array; the values begin behind it, at a multiple of 64 bytes. - type: such as "<f4".
+  /// Returns the header of an array, whose length is a multiple of 64 bytes. The values follow it.
+  ///
+  /// - type: the NumPy type string, such as "<f4".
   package static func header(_ type: String, _ extents: [Int]) -> [UInt8] {
     let sizes = extents.map(String.init).joined(separator: ", ") + (extents.count == 1 ? "," : "")
     let text = "{'descr': '\(type)', 'fortran_order': False, 'shape': (\(sizes)), }"

@@ -1,6 +1,6 @@
 import Kernels
 
-/// A zip of NumPy arrays, not compressed, as numpy.savez writes it. (APPNOTE.TXT of PKWARE, without zip64.)
+/// An uncompressed zip archive of NumPy arrays like that of numpy.savez (PKWARE's APPNOTE.TXT, without zip64).
 package struct NPZFile {
   private struct Member {
     let name: [UInt8]
@@ -14,7 +14,11 @@ package struct NPZFile {
 
   package init() {}
 
-  /// - name: "X" is X.npy. - type: such as "<f4"; values: the array's bytes.
+  /// Adds an array.
+  ///
+  /// - name: "X" for the member X.npy.
+  /// - type: the NumPy type string, such as "<f4".
+  /// - values: the bytes of the array.
   package mutating func add(_ name: String, _ type: String, _ extents: [Int], _ values: [UInt8]) {
     members.append(Member(name: Array("\(name).npy".utf8), header: NPYFile.header(type, extents), values: values))
   }
@@ -41,7 +45,7 @@ package struct NPZFile {
       }
       var directory: [UInt8] = [], offset = 0
       for member in members {
-        // Version 2.0, stored, 1 January 1980: the same rows make the same file.
+        // Version 2.0, stored, dated 1 January 1980, so that the same arrays give the same file.
         let shared =
           Self.words([20, 0, 0, 0, 0x21] as [UInt16])
           + Self.words([CRC32.of(member.header, member.values), UInt32(member.size), UInt32(member.size)])
@@ -66,7 +70,7 @@ package struct NPZFile {
   }
 }
 
-/// The checksum of zip and PNG: polynomial 0x04C11DB7, bits reversed.
+/// The checksum of zip and PNG: polynomial 0x04C11DB7 with reflected bits.
 enum CRC32 {
   private static let table: [UInt32] = (0..<256).map { byte in
     (0..<8).reduce(UInt32(byte)) { rest, _ in rest & 1 == 1 ? rest >> 1 ^ 0xedb8_8320 : rest >> 1 }

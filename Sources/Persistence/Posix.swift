@@ -1,7 +1,7 @@
 import Glibc
 import Kernels
 
-/// The funnel of this target's system calls: EINTR is retried and -1 becomes a `Failure` that names the file.
+/// The system calls of this target. EINTR is retried, and a result of -1 becomes a `Failure` that names the file.
 enum Posix {
   @discardableResult
   static func check<Result: FixedWidthInteger>(
@@ -36,14 +36,14 @@ enum Posix {
     }
   }
 
-  /// The directory that holds `path`, and the name in it: "a/b" is ("a", "b"), "b" is (".", "b").
+  /// Splits a path into its directory and its last component: "a/b" gives ("a", "b") and "b" gives (".", "b").
   static func split(_ path: String) -> (directory: String, name: String) {
     guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return (".", path) }
     let directory = slash == path.utf8.startIndex ? "/" : String(path[..<slash])
     return (directory, String(path[path.utf8.index(after: slash)...]))
   }
 
-  /// Makes one directory; an existing one is fine.
+  /// Creates a directory unless it exists.
   static func makeDirectory(_ path: String) throws(Failure) {
     do throws(Failure) {
       try check("create the directory", path, .cannotCreate) { mkdir(path, 0o777) }
@@ -59,8 +59,8 @@ enum Posix {
     try check("put in place", target, .cannotCreate) { Glibc.rename(source, target) }
   }
 
-  /// Swaps two names in one step; false where the C library or the file system cannot. Glibc's module map leaves
-  /// renameat2 out, so it is looked up.
+  /// Swaps two names atomically. Returns false if the C library or the file system does not support it. Glibc's module
+  /// map lacks renameat2, so it is looked up at run time.
   static func swap(_ first: String, _ second: String) -> Bool {
     typealias Renameat2 = @convention(c) (Int32, UnsafePointer<CChar>, Int32, UnsafePointer<CChar>, UInt32) -> Int32
     guard let symbol = dlsym(nil, "renameat2") else { return false }
@@ -68,7 +68,8 @@ enum Posix {
     return unsafeBitCast(symbol, to: Renameat2.self)(AT_FDCWD, first, AT_FDCWD, second, exchange) == 0
   }
 
-  /// Makes renames and new names in a directory durable; file systems that cannot sync a directory say EINVAL.
+  /// Flushes the names in a directory to disk. File systems that cannot flush a directory return EINVAL, which is
+  /// ignored.
   static func syncDirectory(_ path: String) throws(Failure) {
     let directory = try OpenFile(directory: path)
     try check("flush the directory", path) {
@@ -76,7 +77,7 @@ enum Posix {
     }
   }
 
-  /// The names in an open directory, without "." and "..".
+  /// Returns the names in an open directory without "." and "..".
   static func names(in directory: OpenFile) throws(Failure) -> [String] {
     let path = directory.path
     let copy = try check("read the directory", path) { openat(directory.descriptor, ".", O_RDONLY | O_CLOEXEC) }
@@ -101,8 +102,8 @@ enum Posix {
     }
   }
 
-  /// Removes a file, a link (never what it points to) or a whole directory; each level holds one descriptor, so
-  /// a nesting that would exhaust the stack ends as EMFILE.
+  /// Removes a file, a symbolic link (never its target) or a whole directory. Each level holds one descriptor, so that
+  /// a nesting that is deep enough to exhaust the stack fails with EMFILE first.
   static func removeTree(_ name: String, in parent: OpenFile) throws(Failure) {
     let path = parent.path + "/" + name
     if unlinkat(parent.descriptor, name, 0) == 0 { return }
@@ -115,19 +116,19 @@ enum Posix {
   }
 }
 
-/// An open descriptor with its path for messages; closed when it goes.
+/// An open file descriptor with its path for messages. It is closed on deinitialisation.
 final class OpenFile {
   let path: String
   private(set) var descriptor: Int32
 
-  /// A regular file for reading. A FIFO or a device could block or never end, so it is refused.
+  /// Opens a regular file for reading. Throws for FIFOs and devices, which could block or never end.
   init(reading path: String) throws(Failure) {
     self.path = path
     descriptor = try Posix.check("open", path) { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) }
     try requireRegular()
   }
 
-  /// A regular file in an open directory for reading; links are not followed.
+  /// Opens a regular file in an open directory for reading. Symbolic links are not followed.
   init(reading name: String, in directory: OpenFile) throws(Failure) {
     let path = directory.path + "/" + name
     self.path = path
@@ -142,7 +143,7 @@ final class OpenFile {
     descriptor = try Posix.check("open the directory", path) { open(path, O_RDONLY | O_CLOEXEC | O_DIRECTORY) }
   }
 
-  /// A directory in an open directory; a link is not followed.
+  /// Opens a directory in an open directory. Symbolic links are not followed.
   init(directory path: String, name: String, in parent: OpenFile) throws(Failure) {
     self.path = path
     descriptor = try Posix.check("open the directory", path) {
@@ -150,8 +151,10 @@ final class OpenFile {
     }
   }
 
-  /// A regular file for writing; `flags` say how (O_CREAT | O_EXCL, O_APPEND). `called`: the name that the user knows,
-  /// where this is a temporary. What stands in its place and is no file is refused, not waited for.
+  /// Opens a regular file for writing. Throws without blocking if the path is anything but a regular file.
+  ///
+  /// - flags: further flags such as O_CREAT | O_EXCL or O_APPEND.
+  /// - called: the name that the user knows if `path` is a temporary.
   init(writing path: String, flags: Int32, called: String? = nil) throws(Failure) {
     self.path = called ?? path
     descriptor = try Posix.check("create", self.path, .cannotCreate) {
@@ -186,7 +189,7 @@ final class OpenFile {
     }
   }
 
-  /// Fills `bytes` from `offset`; a file that ends before that is damaged.
+  /// Fills `bytes` from `offset`. Throws if the file ends before that.
   func read(into bytes: UnsafeMutableRawBufferPointer, at offset: Int) throws(Failure) {
     var done = 0
     while done < bytes.count {
@@ -199,7 +202,7 @@ final class OpenFile {
     }
   }
 
-  /// The whole file; one of more than `limit` bytes is refused before anything is allocated for it.
+  /// Reads the whole file. Throws before allocating memory if it has more than `limit` bytes.
   func contents(limit: Int = .max) throws(Failure) -> [UInt8] {
     let size = Int(try status().st_size)
     guard size <= limit else {
@@ -216,7 +219,7 @@ final class OpenFile {
     try Posix.check("flush", path) { fsync(descriptor) }
   }
 
-  /// Closes with a check: network file systems report lost writes here. Linux closes even on EINTR.
+  /// Closes the file. Network file systems report lost writes here. Linux closes the descriptor even on EINTR.
   func close() throws(Failure) {
     let closing = descriptor
     descriptor = -1
@@ -227,7 +230,7 @@ final class OpenFile {
 }
 
 extension String {
-  /// For messages: control and invisible characters of a stranger's file escaped, at most 500 characters.
+  /// The text for use in messages: control and invisible characters are escaped, and at most 500 characters are kept.
   package var printable: String {
     var text = ""
     for (index, scalar) in unicodeScalars.enumerated() {

@@ -1,5 +1,5 @@
-/// A Protocol Buffers message to be written: fields in the order in which they are added, defaults among them
-/// (protobuf.dev, "Encoding").
+/// A Protocol Buffers message to be written. Fields are encoded in the order in which they are added, including those
+/// with default values (protobuf.dev, "Encoding").
 package struct ProtocolBuffer {
   package private(set) var bytes: [UInt8] = []
 
@@ -32,7 +32,7 @@ package struct ProtocolBuffer {
 
   package mutating func add(_ field: Int, _ message: ProtocolBuffer) { add(field, message.bytes) }
 
-  /// A packed repeated field.
+  /// Adds a packed repeated field.
   package mutating func add(_ field: Int, _ values: [Double]) {
     key(field, .length)
     varint(UInt64(8 * values.count))
@@ -56,7 +56,7 @@ package struct ProtocolBuffer {
 }
 
 extension ProtocolBuffer {
-  /// An integer field of a message, whoever wrote it; nil where there is none, or no message.
+  /// Returns an integer field of an encoded message; nil if the field is absent or the message is malformed.
   package static func integer(_ field: Int, of message: some Sequence<UInt8>) -> Int? {
     var reader = Reader(bytes: message.makeIterator())
     while let key = reader.varint() {

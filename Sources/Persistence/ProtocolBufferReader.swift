@@ -1,16 +1,16 @@
 import Kernels
 
-/// The fields of a Protocol Buffers message, one after the other (protobuf.dev, "Encoding").
+/// Reads the fields of a Protocol Buffers message in order (protobuf.dev, "Encoding").
 struct ProtocolBufferReader {
   enum Value {
     case integer(Int)
     case word(UInt32)
     case bytes(ArraySlice<UInt8>)
-    /// Eight bytes, which nothing here reads.
+    /// An eight-byte value, which no caller uses.
     case other
   }
 
-  /// What is no message.
+  /// Thrown for a malformed message.
   struct Fault: Error {}
 
   private let message: ArraySlice<UInt8>
@@ -21,7 +21,7 @@ struct ProtocolBufferReader {
     position = message.startIndex
   }
 
-  /// The next field, nil at the end.
+  /// Returns the next field; nil at the end.
   mutating func next() throws(Fault) -> (field: Int, value: Value)? {
     guard position < message.endIndex else { return nil }
     let key = try varint()
@@ -39,7 +39,7 @@ struct ProtocolBufferReader {
     }
   }
 
-  /// All fields in order.
+  /// Returns all fields in order.
   static func fields(of message: ArraySlice<UInt8>) throws(Fault) -> [(field: Int, value: Value)] {
     var reader = ProtocolBufferReader(message), fields: [(field: Int, value: Value)] = []
     while let field = try reader.next() { fields.append(field) }

@@ -1,21 +1,22 @@
 import Glibc
 import Kernels
 
-/// A TFRecord file that only grows, one writer, each record handed to the system at once: length, its check, the bytes,
-/// their check. Whenever its writer is killed, all records but the last are whole.
+/// A TFRecord file to which one writer appends records. Each is passed to the operating system at once, as length,
+/// checksum of the length, data, and checksum of the data. If the writer is killed, all records but the last are
+/// complete.
 package final class RecordLog {
   package let path: String
   private let file: OpenFile
   private static let headerBytes = 12
   private static let checkBytes = 4
 
-  /// Makes the file, which is not there yet.
+  /// Creates the file, which must not exist.
   package init(creating path: String) throws(Failure) {
     self.path = path
     file = try OpenFile(writing: path, flags: O_APPEND | O_CREAT | O_EXCL)
   }
 
-  /// Appends one record; on failure (ENOSPC, EIO, ...) what was written of it is taken back.
+  /// Appends one record. On failure (ENOSPC, EIO, ...) the file is cut back to its previous length.
   package func append(_ record: [UInt8]) throws(Failure) {
     let status = try file.status()
     let frame = RecordLog.frame(record)
@@ -27,10 +28,10 @@ package final class RecordLog {
     }
   }
 
-  /// Makes all records so far survive a power cut.
+  /// Flushes all records to disk, so that they survive a power failure.
   package func sync() throws(Failure) { try file.sync() }
 
-  /// Whether the file still lies where it was made.
+  /// Whether the file still exists under its path.
   package var isInPlace: Bool {
     var own = stat(), found = stat()
     guard fstat(file.descriptor, &own) == 0, stat(path, &found) == 0 else { return false }
@@ -45,8 +46,8 @@ package final class RecordLog {
     return length + check(length) + record + check(record)
   }
 
-  /// Cuts a file at the first record for which `keeping` is false, or that is damaged; returns the number of those
-  /// before it.
+  /// Truncates a file before the first record that is damaged or for which `keeping` returns false. Returns the number
+  /// of records kept.
   @discardableResult
   package static func cut(_ path: String, keeping: ([UInt8]) -> Bool) throws(Failure) -> Int {
     let reader = try OpenFile(reading: path)
@@ -63,7 +64,7 @@ package final class RecordLog {
     return count
   }
 
-  /// The record that begins at an offset; nil at the end, and where what stands there is none.
+  /// Returns the record that begins at an offset; nil at the end of the file or if there is no valid record.
   private static func record(of file: OpenFile, at offset: Int, size: Int) throws(Failure) -> [UInt8]? {
     guard size - offset >= headerBytes + checkBytes else { return nil }
     let header = try bytes(of: file, at: offset, count: headerBytes)

@@ -1,33 +1,34 @@
 import Foundation
 import Kernels
 
-/// One writer at a time in a run directory: the file `lock`, which names its owner.
+/// Allows one writer at a time in a run directory, by means of the file `lock`, which names its owner.
 ///
-/// The file is made by link(2), which is atomic on local disks and NFS, from a temporary that is complete. A stale lock
-/// is replaced only by whoever first makes `lock.after-<token of the stale one>`, and only while `lock` still has that
-/// token; so of several that find it stale one wins, and a late one that looked before the winner finds another token.
-/// Who holds it is alive when its process (with its start time: numbers are used again) is there on this host; on
-/// another host, when the kernel still holds its flock, or while the lock or status.json have changed within ten
-/// minutes by the file server's clock, as `keepAlive` sees to. A job that Slurm has requeued takes over from itself at
-/// once.
+/// The file is created from a complete temporary with link(2), which is atomic on local disks and NFS. To replace a
+/// stale lock, a process must first create `lock.after-<token of the stale lock>`, and `lock` must still have that
+/// token. Of several processes that find the lock stale, one creates the file; a slower one then finds another token.
+///
+/// On the same host, an owner is alive if its process exists with the same start time, since process numbers are
+/// reused. On another host it is alive if the kernel still holds its flock, or if the lock or status.json has changed
+/// within ten minutes by the file server's clock, which `keepAlive` ensures. A job that Slurm has requeued takes over
+/// its own lock at once.
 package final class RunLock: @unchecked Sendable {
   private let directory: String
   private let owner: Owner
   private let temporary: String
-  /// Open, and locked by the kernel where the file system can, as long as the lock is held.
+  /// Open as long as the lock is held, with an flock where the file system supports it.
   private let file: OpenFile
   private var heart: (any DispatchSourceTimer)?
-  /// What was taken over, for the user.
+  /// A message for the user if a stale lock was taken over.
   package private(set) var notice: String?
 
-  /// Without a sign of life for so long, a lock of another host is stale; VAE_DIST_LOCK_STALE has another number, the
-  /// same for all who share a directory. seconds
+  /// Seconds without a sign of life after which a lock of another host is stale. VAE_DIST_LOCK_STALE overrides it, and
+  /// must be the same for all processes that share a directory.
   static let staleAfter =
     ProcessInfo.processInfo.environment["VAE_DIST_LOCK_STALE"].flatMap { Int($0) }.map { max(1, $0) } ?? 600
 
   private var path: String { directory + "/lock" }
 
-  /// Takes the lock of an existing directory.
+  /// Takes the lock of an existing directory. Throws if another process holds it.
   package convenience init(directory: String) throws(Failure) {
     try self.init(directory: directory, owner: .current)
   }
@@ -46,7 +47,7 @@ package final class RunLock: @unchecked Sendable {
 
   deinit { release() }
 
-  /// Gives the lock back, if it still is this one's.
+  /// Releases the lock if this process still holds it.
   package func release() {
     heart?.cancel()
     if isHeld { unlink(path) }
@@ -56,14 +57,14 @@ package final class RunLock: @unchecked Sendable {
 
   package enum Standing: Equatable { case held, removed, lost(to: String) }
 
-  /// Whose the lock is now. A process that was stopped, or cut off from the file system, has to ask.
+  /// Returns who holds the lock now. A process that was suspended or cut off from the file system may have lost it.
   package func standing() throws(Failure) -> Standing {
     guard let found = try found() else { return .removed }
     return found.token == owner.token ? .held : .lost(to: found.owner?.description ?? "somebody")
   }
 
-  /// From now on a thread shows that this process lives, whatever its other threads are doing, and calls `lost` when
-  /// the lock is another's.
+  /// Starts a thread that shows that this process is alive, whatever its other threads are doing. The thread calls
+  /// `lost` if another process has taken the lock.
   package func keepAlive(lost: @escaping @Sendable (Failure) -> Void) {
     let timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "lock"))
     timer.schedule(deadline: .now(), repeating: Double(Self.staleAfter) / 20)
@@ -79,14 +80,14 @@ package final class RunLock: @unchecked Sendable {
     heart = timer
   }
 
-  /// The end of a process that writes where another does.
+  /// The failure of a process whose run directory another process has taken over.
   package func takenOver(by other: String) -> Failure {
     Failure(
       .cannotCreate, "\(directory.printable): another training has taken over the run directory: \(other)",
       hint: "this one was silent for too long, or its lock was removed; let the other one go on")
   }
 
-  // MARK: Taking
+  // MARK: Acquiring the lock
 
   private func take() throws(Failure) {
     for _ in 0..<20 {
@@ -106,18 +107,20 @@ package final class RunLock: @unchecked Sendable {
       hint: "start again; if none is, remove it and the files lock.after-* beside it")
   }
 
-  /// Gives the temporary a second name; false where that name is taken.
+  /// Links the temporary to a name. Returns false if the name exists.
   private func make(_ name: String) throws(Failure) -> Bool {
     if link(temporary, name) == 0 { return true }
     let code = errno
     if code == EEXIST {
-      // A server's answer that was lost says so of one's own link.
+      // If a server's answer was lost, the repeated request fails although the first one created this process's own
+      // link.
       return name == path && isHeld
     }
     guard [EPERM, EOPNOTSUPP, ENOSYS, EMLINK].contains(code) else {
       throw Posix.failure("create", name, .cannotCreate, code)
     }
-    // A file system without links: the name alone is atomic, and a reader may see it empty for a moment.
+    // On a file system without links only the creation of the name is atomic. A reader may find the file empty for a
+    // moment.
     do throws(Failure) {
       let copy = try OpenFile(writing: name, flags: O_CREAT | O_EXCL)
       try owner.text.withUTF8Bytes { bytes throws(Failure) in try copy.write(bytes) }
@@ -135,7 +138,7 @@ package final class RunLock: @unchecked Sendable {
     guard try make(claim) else { return false }
     defer { unlink(claim) }
     guard try self.found()?.token == found.token else { return false }
-    // Two names of one file cannot be renamed onto each other, so the claim is not what is renamed.
+    // rename(2) does nothing if both names are links to one file, so the temporary is renamed and not the claim.
     try Posix.rename(temporary, to: path)
     return true
   }
@@ -147,7 +150,7 @@ package final class RunLock: @unchecked Sendable {
       hint: "wait for it or stop it, or choose another --run; if that run no longer exists, remove \(path.printable)")
   }
 
-  // MARK: Judging
+  // MARK: Detecting stale locks
 
   private struct Found {
     let owner: Owner?
@@ -156,7 +159,7 @@ package final class RunLock: @unchecked Sendable {
     let isLockedByKernel: Bool
   }
 
-  /// The lock as it stands; nil where there is none.
+  /// Returns the current lock; nil if there is none.
   private func found() throws(Failure) -> Found? {
     var status = stat()
     guard lstat(path, &status) == 0 else { return nil }
@@ -173,7 +176,7 @@ package final class RunLock: @unchecked Sendable {
     }
   }
 
-  /// Why its owner no longer counts; nil while it does.
+  /// Returns why the lock is stale; nil if its owner may be alive.
   private func staleness(of found: Found) -> String? {
     if let other = found.owner {
       if other.machine == owner.machine {
@@ -182,7 +185,8 @@ package final class RunLock: @unchecked Sendable {
       if let job = other.job, job == owner.job, other.restart < owner.restart { return "job \(job) was requeued" }
     }
     if found.isLockedByKernel { return nil }
-    // The temporary is as old as this process's wish, by the clock that the other files have.
+    // The temporary was written when this process asked for the lock, so its time is comparable by the file server's
+    // clock.
     var mine = stat(), heartbeat = stat()
     guard stat(temporary, &mine) == 0 else { return nil }
     let isThere = stat(directory + "/status.json", &heartbeat) == 0
@@ -193,17 +197,17 @@ package final class RunLock: @unchecked Sendable {
 }
 
 extension RunLock {
-  /// Who holds a lock.
+  /// The owner of a lock.
   struct Owner: Codable, Equatable, CustomStringConvertible {
     var token = DurableFile.unique()
     var host: String
     var pid: Int32
-    /// Start of the process, in the kernel's ticks since the start of the machine.
+    /// Start time of the process, in the kernel's ticks since boot.
     var started: Int
-    /// The start of the machine and the space of process numbers: a number means the same only within both.
+    /// The boot and the process namespace, because a process number is unique only within both.
     var machine: String
     var job: String?
-    /// How often Slurm has put the job back into the queue.
+    /// Number of times that Slurm has requeued the job.
     var restart = 0
     var since: String
 
@@ -219,8 +223,8 @@ extension RunLock {
         since: ISO8601DateFormatter().string(from: Date()))
     }
 
-    /// Field 22 of /proc/PID/stat, counted behind the name, which may hold anything; nil when there is no such process,
-    /// or only its remains.
+    /// Returns field 22 of /proc/PID/stat, counted after the name, which may contain any character; nil if there is no
+    /// such process or only a zombie.
     static func startTime(of pid: Int32) -> Int? {
       guard let data = FileManager.default.contents(atPath: "/proc/\(pid)/stat") else { return nil }
       let text = String(decoding: data, as: UTF8.self)
@@ -232,7 +236,7 @@ extension RunLock {
 
     init?(bytes: [UInt8]) {
       guard let owner = try? JSONDecoder().decode(Owner.self, from: Data(bytes)) else { return nil }
-      // It becomes part of a file's name.
+      // The token becomes part of a file name.
       guard !owner.token.isEmpty, owner.token.count <= 64, owner.token.allSatisfy(\.isHexDigit) else { return nil }
       self = owner
     }

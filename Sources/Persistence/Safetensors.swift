@@ -4,7 +4,7 @@ import Kernels
 #error("safetensors is little-endian; swap on the way in and out before building for a big-endian machine")
 #endif
 
-/// A tensor of a file: its name and its shape; row-major float32.
+/// The name and shape of a tensor of a file, stored as row-major float32.
 package struct TensorDescription: Sendable, Equatable {
   package let name: String
   package let shape: [Int]
@@ -17,8 +17,8 @@ package struct TensorDescription: Sendable, Equatable {
 
 /// The safetensors format: u64 header length, JSON header, data without gaps (huggingface/safetensors, README.md).
 package enum Safetensors {
-  /// The header of a file whose data are the tensors in the given order, float32, contiguous, from the byte after it.
-  /// A multiple of 8 bytes long, padded with spaces; `__metadata__` holds `format: pt` and the given strings.
+  /// Returns the header of a file with the given float32 tensors, stored contiguously in this order. Its length is a
+  /// multiple of 8 bytes, padded with spaces. `__metadata__` holds `format: pt` and the given strings.
   package static func encodeHeader(_ tensors: [TensorDescription], metadata: [String: String]) -> [UInt8] {
     precondition(Set(tensors.map(\.name)).count == tensors.count, "two tensors of one name")
     let strings = metadata.merging(["format": "pt"]) { _, pt in pt }.sorted { $0.key < $1.key }
@@ -41,9 +41,9 @@ package enum Safetensors {
     return (0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) } + Array(header.utf8)
   }
 
-  /// The product of the extents, 1 for a scalar; nil where one is negative or the product overflows.
+  /// Returns the product of the extents, 1 for a scalar; nil if an extent is negative or the product overflows.
   static func elementCount(_ shape: [Int]) -> Int? {
-    // Zero anywhere makes the whole product zero, but the others must still be sensible on their own.
+    // An extent of zero makes the product zero, but the other extents must still be valid.
     shape.reduce(1) { product, extent in
       guard let product, extent >= 0 else { return nil }
       return checkedProduct(product, extent)
@@ -55,7 +55,7 @@ package enum Safetensors {
     return overflow ? nil : product
   }
 
-  /// A JSON string (RFC 8259, section 7).
+  /// Returns a JSON string (RFC 8259, section 7).
   private static func quoted(_ text: String) -> String {
     var result = "\""
     for scalar in text.unicodeScalars {

@@ -1,18 +1,18 @@
 import Kernels
 
-/// A safetensors file, checked whole when opened. Tensors are read on demand: a mapping would turn a file that
-/// shrinks meanwhile into a SIGBUS.
+/// A safetensors file whose header is checked when it is opened. Tensors are read on demand and not mapped, because a
+/// mapped file that shrinks raises SIGBUS.
 package final class SafetensorsFile {
   package let metadata: [String: String]
-  /// In the order of their data.
+  /// The tensors in the order of their data.
   package let tensors: [TensorDescription]
 
   private let file: OpenFile
   private let entries: [String: HeaderScanner.Entry]
-  /// Where the data begin. bytes
+  /// Offset of the data in bytes.
   private let base: Int
 
-  /// As the reference implementation (safetensors/src/tensor.rs, MAX_HEADER_SIZE). bytes
+  /// Largest header in bytes, as in the reference implementation (MAX_HEADER_SIZE in safetensors/src/tensor.rs).
   private static let headerLimit = 100_000_000
 
   package init(path: String) throws(Failure) {
@@ -43,7 +43,7 @@ package final class SafetensorsFile {
     }
   }
 
-  /// Offsets without gap or overlap up to the file's end, and shapes that fill them.
+  /// Throws unless the tensors fill the data without gaps or overlaps and their shapes match their sizes.
   private static func check(_ entries: [HeaderScanner.Entry], dataBytes: Int) throws(HeaderScanner.Fault) {
     var end = 0
     for entry in entries {
@@ -75,7 +75,7 @@ package final class SafetensorsFile {
     "I64": 64, "U64": 64, "F64": 64, "C64": 64,
   ]
 
-  /// Copies the tensor's floats, `shape` multiplied out, to `target`. Another shape or a type but F32 is refused.
+  /// Copies the elements of a tensor to `target`. Throws unless the tensor has the given shape and the type F32.
   package func copy(_ name: String, shape: [Int], into target: UnsafeMutablePointer<Float>) throws(Failure) {
     let path = file.path.printable
     guard let entry = entries[name] else {

@@ -2,12 +2,12 @@ import ArgumentParser
 import Communication
 import Reporting
 
-/// What every command takes: whether it says what it is at.
+/// The option of every command that turns off progress messages.
 struct ProgressOption: ParsableArguments {
   @Flag(name: .shortAndLong, help: "No progress.") var quiet = false
 
-  /// Shows from now on what takes long, unless the user wants it quiet.
+  /// Starts to show progress of long activities unless the user asked for quiet.
   func show() { if !quiet { ActivityLine.start() } }
-  /// Shows it on rank 0 alone.
+  /// Does the same on rank 0 only.
   func show(_ communicator: Communicator) { if communicator.isRoot { show() } }
 }

@@ -6,7 +6,8 @@ import Kernels
 import Reporting
 import Training
 
-/// The command line: parses, wires, and turns failures into one message and an exit status.
+/// The command-line program. It parses arguments, runs a command, and turns a failure into one message and an exit
+/// status.
 @main
 struct VaeDist: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -28,14 +29,14 @@ struct VaeDist: ParsableCommand {
     ])
 
   static func main() {
-    // A full disk or a file size limit is an error to report, not a signal to die of.
+    // Exceeding the file size limit must be reported as an error and must not kill the process with a signal.
     signal(SIGXFSZ, SIG_IGN)
-    // Nor is a reader of the progress that went away (`| head`).
+    // The reader of the progress output may exit early (`| head`), which must not kill the process either.
     signal(SIGPIPE, SIG_IGN)
-    // Under mpirun every rank parses the same arguments: one prints, all leave with the same status.
+    // Under mpirun every rank parses the same arguments. One rank prints, and all exit with the same status.
     let speaks = Launcher.expectedRank == 0
     do { try Products.requireRoom() } catch {
-      // An orderly exit would wait for the thread that found no room.
+      // exit() would wait for the thread that could not get its memory, so _exit() is used.
       if speaks { complain(error) } else { usleep(500_000) }
       _exit(error.status.rawValue)
     }
@@ -51,7 +52,7 @@ struct VaeDist: ParsableCommand {
     }
   }
 
-  /// Help and versions are results, and may be lost as those are; the rest are mistakes of usage.
+  /// Prints help and versions as results, and everything else as an error of usage, and exits.
   private static func answer(_ error: any Error, _ status: Int32) -> Never {
     let text = fullMessage(for: error)
     guard status == 0 else {
@@ -62,7 +63,8 @@ struct VaeDist: ParsableCommand {
     Foundation.exit(0)
   }
 
-  /// The parser knows flags; what was meant may be a key. Its own guess stays where ours is no better.
+  /// Adds a hint to the parser's message about an unknown option, which may have been meant as a configuration key. The
+  /// parser's own suggestion is kept unless a key matches exactly.
   private static func withHint(_ text: String) -> String {
     let parts = text.split(separator: "'", maxSplits: 2, omittingEmptySubsequences: false)
     guard parts.count == 3, parts[0].hasSuffix("Unknown option ") else { return text }
@@ -74,20 +76,22 @@ struct VaeDist: ParsableCommand {
     return parts[0] + "'\(parts[1])'\(rest)\n  hint: did you mean \(path.hasPrefix("-") ? path : "--set \(path)=...")?"
   }
 
-  /// A failure before MPI starts, or in a command that does not use it.
+  /// Exits because of a failure before MPI starts or in a command without MPI. Prints the failure if `speaks` is true.
   static func leave(_ failure: Failure, speaks: Bool) -> Never {
     guard speaks else { leaveSilently(failure.status.rawValue) }
     complain(failure)
     Foundation.exit(failure.status.rawValue)
   }
 
-  /// From any thread, and without an orderly end, which might write.
+  /// Exits at once because of a failure, without the cleanup of exit(), which might write files. May be called on any
+  /// thread.
   static func leaveAtOnce(_ failure: Failure) -> Never {
     complain(failure)
     _exit(failure.status.rawValue)
   }
 
-  /// mpirun ends the job with the first rank that leaves with an error: the one that speaks must have had the time to.
+  /// Exits after a pause. mpirun ends the job when the first rank exits with an error, and the speaking rank must print
+  /// first.
   private static func leaveSilently(_ status: Int32) -> Never {
     if status != 0 { usleep(500_000) }
     Foundation.exit(status)
@@ -98,8 +102,8 @@ struct VaeDist: ParsableCommand {
     Output.complain("vae-dist: error: \(place)\(failure)\n")
   }
 
-  /// Runs a collective body. A failure that every rank shares is printed by rank 0 and all leave in order; one that a
-  /// single rank has ends the job.
+  /// Runs `body` on all ranks. A failure that all ranks share is printed by rank 0, and all ranks exit normally. A
+  /// failure of a single rank aborts the job.
   static func withRanks(_ body: (Communicator) throws(Failure) -> Int32) throws(Failure) {
     let communicator = try Communicator()
     do {
@@ -112,7 +116,8 @@ struct VaeDist: ParsableCommand {
         communicator.finish()
         Foundation.exit(error.status.rawValue)
       }
-      // What befalls several ranks at once is said by the first of them; the abort ends the others while they wait.
+      // If several ranks fail at once, the lowest rank prints its failure first and its abort ends the ranks that are
+      // waiting.
       usleep(UInt32(min(communicator.rank, 20)) * 100_000)
       complain(error, rank: communicator.rank)
       Launcher.abort(error.status.rawValue)

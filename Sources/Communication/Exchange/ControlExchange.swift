@@ -1,21 +1,21 @@
 import CMPIShim
 import Kernels
 
-/// The small messages of a step between nodes: all rows to the root, its sums and its answer back. One rank of each
-/// node takes part.
+/// Exchanges the small messages of a step between nodes: the rows of all leaves go to the root, and the root's sums and
+/// answer come back. One rank of each node takes part.
 final class ControlExchange {
   private enum State { case idle, collecting, deciding, spreading, done }
   private var state = State.done
   private let isRoot: Bool
   private let rowBuffers: [(from: UnsafeMutablePointer<Double>, count: Int)]
-  /// The root: rows of all leaves. Elsewhere: the rows of this node.
+  /// On the root: the rows of all leaves. On other ranks: the rows of this node.
   let rows: UnsafeMutablePointer<Double>
-  /// The root has all rows and owes the others its answer.
+  /// Whether the root has received all rows and has yet to send its answer.
   var isAsked: Bool { state == .deciding }
   private var collect: OpaquePointer?
   private var spread: OpaquePointer?
 
-  /// - verdict: where answer and sums belong in this node's memory. (width)
+  /// - verdict: the place of the answer and the sums in this node's memory, (width).
   init(
     _ plan: ExchangePlan, _ topology: Topology, lane: OpaquePointer,
     rowBuffers: [(from: UnsafeMutablePointer<Double>, count: Int)], verdict: UnsafeMutablePointer<Double>, width: Int
@@ -43,7 +43,8 @@ final class ControlExchange {
     }
   }
 
-  /// Between steps, before MPI ends; once. Without it, after a failure, the memory stays: messages may still come.
+  /// Frees the buffers. Call once, between steps and before MPI ends. After a failure it must not be called: messages
+  /// may still arrive in the buffers, which are then never freed.
   func close() {
     if let collect { vd_mpi_free_transfers(collect) }
     if let spread { vd_mpi_free_transfers(spread) }
@@ -52,7 +53,7 @@ final class ControlExchange {
 
   func begin() { state = .idle }
 
-  /// Goes as far as possible without waiting; true when all is done.
+  /// Makes as much progress as is possible without waiting. Returns true when the exchange is complete.
   func advance(isReady: Bool) throws(Failure) -> Bool {
     if state == .idle, isReady {
       var at = rows
@@ -69,7 +70,7 @@ final class ControlExchange {
     return state == .done
   }
 
-  /// The root's verdict stands in its place: sends it to the other nodes.
+  /// Sends the root's verdict, which has been written to its place, to the other nodes.
   func answer() throws(Failure) {
     try Communicator.check(vd_mpi_start_transfers(spread), "answering")
     state = .spreading

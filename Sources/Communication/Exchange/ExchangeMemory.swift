@@ -1,10 +1,10 @@
 import Kernels
 
-/// Bytes that an exchange takes.
+/// Number of bytes that an exchange allocates.
 package struct ExchangeMemory: Equatable, Sendable {
-  /// What a rank has for itself: temporaries, and what comes from other nodes and goes there.
+  /// Memory of this rank alone: temporaries, and buffers for messages from and to other nodes.
   package let own: Int
-  /// What the ranks of its node share; 0 where it stands alone.
+  /// Memory that the ranks of this rank's node share; 0 if the rank is alone on its node.
   package let window: Int
 
   package init(
@@ -28,7 +28,8 @@ package struct ExchangeMemory: Equatable, Sendable {
     window = isAlone ? 0 : layout
   }
 
-  /// What a `LaneBucket` of everything allocates; several buckets share the same elements.
+  /// Number of bytes that a `LaneBucket` of all elements allocates. Several buckets divide the same elements among
+  /// them.
   private static func lane(_ plan: ExchangePlan, node: Int, lane: Int, _ wire: WireFormat) -> Int {
     let slice = plan.slice(bucket: 0, of: 1, lane: lane)
     let owned = plan.part(of: slice, node: node).count, others = slice.count - owned

@@ -1,41 +1,43 @@
 import CMPIShim
 import Kernels
 
-/// What every rank knows after an exchange: the summed gradient, and the sums that travelled with it.
+/// The result of an exchange, which is the same on every rank: the summed gradient and the summed rows.
 package struct Exchanged {
-  /// Sum of the gradients of all leaves, laid out as the parameters are; valid until `release`.
+  /// Sum of the gradients of all leaves, in the layout of the parameters. Valid until `release`.
   package let gradient: UnsafeMutablePointer<Float>
-  /// Sum of the squares of its elements, those of the norm.
+  /// Sum of the squares of the gradient's elements that belong to its norm.
   package let squares: Double
-  /// Sum of the rows, in tree order; valid until the next exchange. (rowWidth)
+  /// Sum of the rows in tree order, (rowWidth). Valid until the next exchange.
   package let sums: UnsafePointer<Double>
-  /// What the root answered.
+  /// The answer of the root.
   package let answer: SIMD8<Double>
 }
 
-/// How the ranks of a node reach each other.
+/// How ranks exchange gradients.
 package enum ExchangeRoute: String, CaseIterable, Sendable {
-  /// Shared memory on a node, messages between nodes.
+  /// Shared memory within a node and messages between nodes.
   case auto
-  /// Shared memory alone: all ranks on one node.
+  /// Shared memory only; all ranks must be on one node.
   case window
-  /// Messages alone, even on one node.
+  /// Messages only, even within a node.
   case messages
 }
 
-/// Sums the gradients and the loss rows of all leaves in the fixed tree. On a node they lie in shared memory and every
-/// rank sums its slice in place; between nodes the ranks of a lane exchange their slices. The result does not depend on
-/// the number of ranks, nodes or buckets.
+/// Sums the gradients and the loss rows of all leaves in the fixed reduction tree.
+///
+/// Within a node the gradients are in shared memory, and each rank sums its slice in place. Between nodes the ranks of
+/// a lane exchange their slices. In float32 the result does not depend on the number of ranks, nodes or buckets.
 package final class GradientExchange {
   package let leaves: [ReductionTree.Leaf]
   package let tree: ReductionTree
   package let count: Int
-  /// Elements whose squares are summed, the first; what lies behind them is no gradient.
+  /// Number of leading elements whose squares are summed. The elements after them are not gradients.
   private let normed: Int
   package let rowWidth: Int
-  /// Buffers for local sums: the blocks first, then temporaries. Each of `count` floats.
+  /// Buffers of `count` floats for local sums: first the blocks, then temporaries.
   package let buffers: [UnsafeMutablePointer<Float>]
-  /// Pieces of the gradient that start on their way between nodes as backward finishes them; 1: after backward.
+  /// Number of buckets of the gradient, each of which is sent between nodes as soon as backward has finished it. With 1
+  /// bucket, sending starts after backward.
   package private(set) var buckets = 1
   package let topology: Topology
 
@@ -45,7 +47,7 @@ package final class GradientExchange {
   private let clock: PhaseClock
   private let memory: NodeMemory
   private let layout: NodeLayout
-  /// The tree over the blocks of all ranks, where they share memory.
+  /// Merges over the blocks of all ranks, used within shared memory.
   private let merges: [ReductionTree.Merge]
   private let leafMerges: [ReductionTree.Merge]
   private let temporaries: [UnsafeMutablePointer<Float>]
@@ -53,19 +55,20 @@ package final class GradientExchange {
   private let sums: UnsafeMutablePointer<Double>
   private var laneBuckets: [LaneBucket] = []
   private var control: ControlExchange?
-  /// Whether ranks wait on their cores: there is one for every thread of those that may run there.
+  /// Whether ranks busy-wait, which they do where every thread of the ranks on these cores has a core of its own.
   package var isSpinning: Bool { spins > 0 }
-  /// Turns of the waiting loop before the core is offered to others.
+  /// Number of iterations of the waiting loop before it yields the core.
   private let spins: Int32
   private var stage: UInt64 = 0
-  /// Buckets that this rank has finished, since the beginning and in this step.
+  /// Number of buckets that this rank has finished since the beginning (`ready`) and in this step (`published`).
   private var ready: UInt64 = 0
   private var published = 0
   private var failure: Failure?
 
-  /// Collective.
+  /// Creates the exchange. Collective.
   ///
-  /// - normed: how many elements, the first, are of the gradient's norm; by default all. - buckets: 0 chooses by a trial.
+  /// - normed: number of leading elements that belong to the gradient's norm; nil means all.
+  /// - buckets: number of buckets; 0 chooses it by measurement.
   package init(
     _ communicator: Communicator, tree: ReductionTree, count: Int, normed: Int? = nil, rowWidth: Int,
     route: ExchangeRoute, buckets: Int = 0, wire: WireFormat = .float32, clock: PhaseClock = PhaseClock()
@@ -119,7 +122,7 @@ package final class GradientExchange {
     sums.deallocate()
   }
 
-  /// What carries the gradient, in words.
+  /// A description of how the gradient is exchanged.
   package var routeName: String {
     guard !topology.isOneNode else { return communicator.size == 1 ? "alone" : "shared memory" }
     let nodes =
@@ -127,14 +130,14 @@ package final class GradientExchange {
     return buckets > 1 ? "\(nodes), \(buckets) buckets" : nodes
   }
 
-  /// Where a leaf of this rank writes its row. (rowWidth)
+  /// Returns the place where a leaf of this rank writes its row, (rowWidth).
   package func row(of leaf: Int) -> UnsafeMutablePointer<Double> {
     layout.rows[topology.nodeRank] + (leaf - tree.range(of: communicator.rank).lowerBound) * rowWidth
   }
 
-  // MARK: A step, in order
+  // MARK: The calls of a step, in order
 
-  /// Waits until the buffers of the last exchange have been read by all; call before the first gradient of a step.
+  /// Waits until all ranks have read the buffers of the last exchange. Call it before the first gradient of a step.
   package func awaitBuffers() {
     clock.enter(.wait)
     awaitStage()
@@ -145,21 +148,22 @@ package final class GradientExchange {
     control?.begin()
   }
 
-  /// While the last leaf's backward runs: gradients of all elements from `offset` on are final. Sends what is complete.
+  /// Sends the complete buckets while the backward pass of the last leaf is running. The gradients of all elements from
+  /// `offset` on are final.
   package func advance(_ leaf: ReductionTree.Leaf, readyFrom offset: Int) {
     guard buckets > 1, failure == nil, leaf.index == leaves.last?.index else { return }
     while published < buckets, plan.range(bucket: published, of: buckets).lowerBound >= offset { publish(leaf) }
     do { _ = try advanceLanes() } catch { failure = error }
   }
 
-  /// Local part of the tree, after a leaf's gradient stands in its buffer.
+  /// Runs the local merges that follow a leaf once its gradient is in its buffer.
   package func merge(after leaf: ReductionTree.Leaf) {
     clock.enter(.merge)
     guard leaf.index == leaves.last?.index else { return merge(leaf, 0..<count) }
     while published < buckets { publish(leaf) }
   }
 
-  /// Sums over all ranks. `decide` runs on the root alone, on the summed rows; every rank gets its answer.
+  /// Sums over all ranks. `decide` is called with the summed rows on the root only, and every rank receives its answer.
   package func sum(_ decide: (UnsafePointer<Double>) -> SIMD8<Double>) throws(Failure) -> Exchanged {
     clock.enter(.wait)
     if leaves.isEmpty { markReady(buckets) }
@@ -176,13 +180,14 @@ package final class GradientExchange {
       gradient: layout.gradient, squares: squares, sums: UnsafePointer(sums), answer: layout.answer.pointee)
   }
 
-  /// Tells all that this rank has read the gradient and written what it shares.
+  /// Announces that this rank has read the gradient and has written its share of what the node shares.
   package func release() { publishStage() }
 
-  /// Waits until all ranks of the node have released; between steps, so in the phase under way.
+  /// Waits until all ranks of the node have called `release`. It is called between steps and does not enter a new
+  /// phase.
   package func awaitRelease() { awaitStage() }
 
-  /// Gives shared memory back, between steps; collective.
+  /// Frees the shared memory. Collective; call it between steps.
   package func close() {
     clock.watch(nil)
     for bucket in laneBuckets { bucket.close() }
@@ -193,7 +198,7 @@ package final class GradientExchange {
     if ownsTopology { topology.close() }
   }
 
-  // MARK: On a node
+  // MARK: Within a node
 
   private func sumNode(_ decide: (UnsafePointer<Double>) -> SIMD8<Double>) {
     for counter in layout.counters { vd_counter_wait(counter, ready, spins) }
@@ -216,10 +221,11 @@ package final class GradientExchange {
   private func sumLanes(_ decide: (UnsafePointer<Double>) -> SIMD8<Double>) throws(Failure) {
     var isDone = false, isControlled = control == nil, haveAllMet = false
     var turns: Int32 = 0
-    // The first rank of a node learns from the rows that all ranks have finished their leaves, and tells the others.
+    // When the first rank of a node has the rows of all leaves, every rank has finished its leaves. It tells the
+    // others.
     let meeting = layout.counters[0] + 2, thisMeeting = stage + 1
     while !(isDone && isControlled) {
-      // The rows first, and the answer: they are small, and tell who waits for whom.
+      // The rows and the answer come first, because they are small and others wait for them.
       if let control, !isControlled {
         isControlled = try control.advance(isReady: isNodeReady(buckets))
         if !haveAllMet, control.isAsked || isControlled { vd_counter_publish(meeting, thisMeeting) }
@@ -244,7 +250,7 @@ package final class GradientExchange {
     }
   }
 
-  /// Of one chunk of the sum.
+  /// Sums the squares of one chunk of the gradient.
   private func sumSquares(_ range: Range<Int>) {
     layout.squares[range.lowerBound / ExchangePlan.chunk] = vd_sum_of_squares(
       layout.gradient + range.lowerBound, max(0, min(range.upperBound, normed) - range.lowerBound))
@@ -258,7 +264,7 @@ package final class GradientExchange {
     return isDone
   }
 
-  /// Whether all ranks of the node have finished so many buckets of this step.
+  /// Whether all ranks of the node have finished `count` buckets of this step.
   private func isNodeReady(_ count: Int) -> Bool {
     let wanted = ready - UInt64(published) + UInt64(count)
     return layout.counters.allSatisfy { vd_counter_read($0) >= wanted }
@@ -277,7 +283,7 @@ package final class GradientExchange {
     }
   }
 
-  /// Overlap pays on a slow network only: tries what a whole exchange takes.
+  /// Chooses the number of buckets by timing a whole exchange, because overlap pays only on a slow network.
   private func chooseBuckets(_ wire: WireFormat) throws(Failure) {
     var shortest = UInt64.max
     for _ in 0..<4 {
@@ -324,7 +330,7 @@ package final class GradientExchange {
       for counter in layout.counters { vd_counter_wait(counter + 1, stage, spins) }
       return
     }
-    // Other nodes may still wait for what MPI has taken from this rank: it moves in MPI's calls alone.
+    // Other nodes may still wait for messages of this rank, and MPI makes progress only within its calls.
     var turns: Int32 = 0
     for counter in layout.counters {
       while vd_counter_read(counter + 1) < stage {
@@ -337,7 +343,7 @@ package final class GradientExchange {
     }
   }
 
-  /// On the root: sums the rows in the scratch in tree order, and answers them.
+  /// On the root: sums the rows in the scratch memory in tree order and computes the answer.
   private func judge(_ decide: (UnsafePointer<Double>) -> SIMD8<Double>) {
     for merge in leafMerges {
       let into = rowScratch + merge.into * rowWidth, from = rowScratch + merge.from * rowWidth
@@ -348,21 +354,23 @@ package final class GradientExchange {
   }
 }
 
-/// What lies where in the memory of a node. A rank's part: counters (finished buckets, stage, meeting), the root's
-/// answer, sums of rows, sums of squares, rows, blocks; each on its own cache lines. Meeting, answer and sums of the
-/// first rank are used.
+/// The layout of a node's shared memory.
+///
+/// The part of a rank holds its counters (finished buckets, stage, meeting), the root's answer, sums of rows, sums of
+/// squares, rows and blocks, each on cache lines of its own. Meeting, answer and sums are used only in the part of the
+/// first rank.
 struct NodeLayout {
   let counters: [UnsafeMutablePointer<UInt64>]
   let answer: UnsafeMutablePointer<SIMD8<Double>>
   let sums: UnsafeMutablePointer<Double>
-  /// Answer and sums together: what the root sends to other nodes.
+  /// The answer followed by the sums: what the root sends to the other nodes.
   let verdict: UnsafeMutablePointer<Double>
   let squares: UnsafeMutablePointer<Double>
   let rows: [UnsafeMutablePointer<Double>]
-  /// By rank of the node.
+  /// The blocks of each rank of the node.
   let blocks: [[UnsafeMutablePointer<Float>]]
   let allBlocks: [UnsafeMutablePointer<Float>]
-  /// Where the sum of all ends: the node's first block.
+  /// The place of the total sum: the first block of the node.
   let gradient: UnsafeMutablePointer<Float>
 
   private static func line(_ bytes: Int) -> Int { (bytes + 63) & ~63 }
@@ -373,7 +381,7 @@ struct NodeLayout {
     rowsAt(plan) + line(plan.rowCount(of: rank) * 8)
   }
   private static func blockBytes(_ plan: ExchangePlan) -> Int { line(plan.count * 4) }
-  /// A rank without leaves has a block for the sum all the same.
+  /// Number of bytes of a rank's part. A rank without leaves has one block for the sum.
   static func bytes(_ plan: ExchangePlan, rank: Int) -> Int {
     blocksAt(plan, rank) + max(1, plan.blockCounts[rank]) * blockBytes(plan)
   }

@@ -1,16 +1,17 @@
 import CMPIShim
 import Kernels
 
-/// What numbers are between nodes.
+/// The number format of messages between nodes.
 package enum WireFormat: String, CaseIterable, Sendable {
   case float32
-  /// Half the bytes; every number that crosses loses 16 bits, so that the result depends on the number of nodes.
+  /// Halves the size of messages. Every value that is sent loses its low 16 bits, so that the result depends on the
+  /// number of nodes.
   case bfloat16
 }
 
-/// A rank's slice of one bucket on its way: summed over the node, parts to their owners, sums back to all nodes.
+/// Sums a rank's slice of one bucket: over its node first, then each part at the part's owner, and back to all nodes.
 ///
-/// `advance` never waits: it moves what can be moved, so that backward can go on between calls.
+/// `advance` never waits, so that it can be called during the backward pass.
 final class LaneBucket {
   private enum State { case idle, scattering, gathering, done }
   private var state = State.done
@@ -18,16 +19,16 @@ final class LaneBucket {
   private let owned: Range<Int>
   private let nodeMerges: [ReductionTree.Merge]
   private let nodeBuffers: [UnsafeMutablePointer<Float>]
-  /// Where the node's sum belongs. (count)
+  /// The place of the node's sum, (count).
   private let gradient: UnsafeMutablePointer<Float>
   private let finalMerges: [ReductionTree.Merge]
-  /// My part of every block of every node, in order; element 0 is the part's first.
+  /// This rank's part of every block of every node, in order. Element 0 is the first element of the part.
   private var finalBlocks: [UnsafeMutablePointer<Float>] = []
   private var arrivals: OpaquePointer?
   private var scatter: OpaquePointer?
   private var gather: OpaquePointer?
   private var staged: [UnsafeMutablePointer<Float>] = []
-  /// What is turned to bfloat16 before a transfer, and back after it.
+  /// Numbers that are converted to bfloat16 before a transfer, or from bfloat16 after it.
   private struct Conversion {
     let numbers: UnsafeMutablePointer<Float>
     let wire: UnsafeMutablePointer<UInt16>
@@ -53,8 +54,8 @@ final class LaneBucket {
     self.slice = slice
     self.owned = owned
     guard let lane = topology.lane else { return }
-    // Beside a backward pass nobody answers requests to send: pieces small enough to go without, which the sockets'
-    // buffers move on meanwhile.
+    // During a backward pass no rank answers the handshake of a large message. Small pieces are sent without a
+    // handshake, and the sockets' buffers carry them on.
     let piece: UInt64 = buckets > 1 ? 60 << 10 : 0
     try Communicator.check(vd_mpi_transfers(&arrivals, piece), "preparing transfers")
     try Communicator.check(vd_mpi_transfers(&scatter, piece), "preparing transfers")
@@ -84,7 +85,7 @@ final class LaneBucket {
       try receive(
         gradient + theirs.lowerBound, theirs.count, &sumUnpacks, wire, gather, lane, from: node, tag: tag + 64)
     }
-    // The sum goes to every other node from one place.
+    // The sum is sent to all other nodes from the same buffer.
     var sum = UnsafeRawPointer(gradient + owned.lowerBound), bytes = owned.count * 4
     if wire == .bfloat16 {
       let pack = conversion(gradient + owned.lowerBound, owned.count)
@@ -97,7 +98,8 @@ final class LaneBucket {
     }
   }
 
-  /// Between steps, before MPI ends. Without it, after a failure, the memory stays: messages may still come.
+  /// Frees the buffers. Call between steps and before MPI ends. After a failure it must not be called: messages may
+  /// still arrive in the buffers, which are then never freed.
   func close() {
     for transfers in [arrivals, scatter, gather].compactMap({ $0 }) { vd_mpi_free_transfers(transfers) }
     (arrivals, scatter, gather) = (nil, nil, nil)
@@ -106,17 +108,19 @@ final class LaneBucket {
     (staged, packs, unpacks, sumUnpacks, sumPack) = ([], [], [], [], nil)
   }
 
-  /// A new step begins: what others send may come.
+  /// Begins a step and starts to receive from other nodes.
   func begin() throws(Failure) {
     state = scatter == nil || slice.isEmpty ? .done : .idle
     if state == .idle { try Communicator.check(vd_mpi_start_transfers(arrivals), "awaiting gradients") }
   }
 
-  /// Goes as far as possible without waiting; true when all is done. - isReady: all of the node have their blocks.
+  /// Makes as much progress as is possible without waiting. Returns true when the exchange is complete.
+  ///
+  /// - isReady: whether all ranks of the node have finished their blocks.
   func advance(isReady: Bool) throws(Failure) -> Bool {
     if state == .idle {
       guard isReady else {
-        // MPI takes in what other nodes send in its calls alone.
+        // MPI receives what other nodes send only within its calls.
         _ = try hasEnded(arrivals)
         return false
       }
@@ -132,7 +136,7 @@ final class LaneBucket {
       if finalBlocks[0] != place { place.update(from: finalBlocks[0], count: owned.count) }
       if let sumPack {
         vd_f32_to_bf16(sumPack.wire, place, owned.count)
-        // What the others get: replicas must stay the same.
+        // Use the rounded sum that the other nodes receive, so that all replicas stay equal.
         vd_bf16_to_f32(place, sumPack.wire, owned.count)
       }
       try Communicator.check(vd_mpi_start_transfers(gather), "sending sums")

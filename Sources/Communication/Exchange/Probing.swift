@@ -1,9 +1,9 @@
 import CMPIShim
 import Kernels
 
-// For measuring: the training itself uses none of these.
+// Measurements of the network. Training does not use them.
 extension Communicator {
-  /// Seconds that a message takes from rank a to rank b, the mean over `count` ways to and fro; 0 on other ranks.
+  /// Returns the mean one-way time in seconds of `count` round trips between ranks a and b; 0 on other ranks.
   package func pingPong(_ a: Int, _ b: Int, _ buffer: UnsafeMutableRawPointer, bytes: Int, count: Int)
     throws(Failure) -> Double
   {
@@ -13,7 +13,8 @@ extension Communicator {
     return seconds
   }
 
-  /// Seconds of `count` (at most 64) small messages from rank a to rank b in a row, and one back; 0 on other ranks.
+  /// Returns the time in seconds of `count` (at most 64) small messages in a row from rank a to rank b and one message
+  /// back; 0 on other ranks.
   package func stream(_ a: Int, _ b: Int, count: Int) throws(Failure) -> Double {
     var seconds = 0.0
     try Communicator.check(
@@ -21,19 +22,19 @@ extension Communicator {
     return seconds
   }
 
-  /// Sends to a peer and receives as much from it, at once.
+  /// Sends `bytes` bytes to a peer and receives as many from it at the same time.
   package func swap(
     with peer: Int, _ out: UnsafeRawPointer, _ into: UnsafeMutableRawPointer, bytes: Int
   ) throws(Failure) {
     try Communicator.check(vd_bench_swap(world, Int32(peer), out, into, UInt64(bytes)), "swapping \(bytes) bytes")
   }
 
-  /// Sums over all ranks as MPI does it, in whatever order.
+  /// Sums over all ranks with MPI's own reduction, whose order of summation is not specified.
   package func sumByMPI(_ values: UnsafeMutablePointer<Float>, count: Int) throws(Failure) {
     try Communicator.check(vd_bench_sum(world, values, UInt64(count)), "summing \(count) values")
   }
 
-  /// A barrier whose waiters sleep: who is not there yet has the machine for itself.
+  /// A barrier in which waiting ranks sleep, so that they leave the cores to the ranks that have yet to arrive.
   package func sleepingBarrier() throws(Failure) {
     try Communicator.check(vd_bench_sleeping_barrier(world), "waiting for all ranks")
   }

@@ -1,20 +1,20 @@
-/// The fixed binary tree in which `leaves` microbatches are summed, whoever holds them.
+/// The fixed binary tree in which the gradients of `leaves` microbatches are summed, whatever the number of ranks.
 ///
-/// Leaves are pushed in order and equal neighbours merged (a binary counter); what is left at the end is folded from
-/// the right. Rank r owns a contiguous range of leaves; ranges differ by at most one. A rank sums its maximal aligned
-/// subtrees ("blocks") alone; the rest of the tree runs over the blocks of all ranks in leaf order, and is the same
-/// tree for every number of ranks.
+/// Leaves are pushed in order and equal neighbours are merged, as in a binary counter; the remaining subtrees are
+/// folded from the right. Rank r owns a contiguous range of leaves, and the sizes of ranges differ by at most one. A
+/// rank sums its maximal aligned subtrees ("blocks") alone. The rest of the tree runs over the blocks of all ranks in
+/// leaf order. Together they are the same tree for every number of ranks.
 package struct ReductionTree: Sendable {
   package let leaves: Int
   package let ranks: Int
 
-  /// An aligned subtree: leaves start..<start + size, size a power of two, start a multiple of it.
+  /// An aligned subtree of leaves start..<start + size, where size is a power of two and start a multiple of size.
   package struct Block: Equatable, Sendable {
     package let start: Int
     package let size: Int
   }
 
-  /// values[into] += values[from].
+  /// The operation values[into] += values[from].
   package struct Merge: Equatable, Sendable {
     package let into: Int
     package let from: Int
@@ -26,19 +26,20 @@ package struct ReductionTree: Sendable {
     self.ranks = ranks
   }
 
-  /// Leaves of a rank; empty for some when there are more ranks than leaves.
+  /// Returns the leaves of a rank. Some ranges are empty if there are more ranks than leaves.
   package func range(of rank: Int) -> Range<Int> { leaves * rank / ranks..<leaves * (rank + 1) / ranks }
 
+  /// Returns the rank that holds a leaf.
   package func owner(of leaf: Int) -> Int {
     var rank = leaf * ranks / leaves
     while range(of: rank).upperBound <= leaf { rank += 1 }
     return rank
   }
 
-  /// Maximal aligned subtrees of a rank's range, in leaf order.
+  /// Returns the maximal aligned subtrees of a rank's range, in leaf order.
   package func blocks(of rank: Int) -> [Block] { ReductionTree.blocks(in: range(of: rank)) }
 
-  /// Maximal aligned subtrees of a range of leaves, in order.
+  /// Returns the maximal aligned subtrees of a range of leaves, in order.
   package static func blocks(in range: Range<Int>) -> [Block] {
     var blocks = [Block](), at = range.lowerBound
     while at < range.upperBound {
@@ -50,7 +51,8 @@ package struct ReductionTree: Sendable {
     return blocks
   }
 
-  /// The merges that a list of neighbouring blocks allows, and the indices of the maximal subtrees they leave.
+  /// Returns the merges that are possible among a list of neighbouring blocks, and the indices of the maximal subtrees
+  /// that remain.
   package static func partialMerges(of blocks: [Block]) -> (merges: [Merge], remaining: [Int]) {
     var stack = [(block: Block, index: Int)](), merges = [Merge]()
     for (index, block) in blocks.enumerated() {
@@ -66,7 +68,7 @@ package struct ReductionTree: Sendable {
     return (merges, stack.map(\.index))
   }
 
-  /// The rest of the tree over a list of blocks that covers the leaves in order; the sum ends in values[0].
+  /// Returns the rest of the tree over a list of blocks that covers all leaves in order. The sum ends in values[0].
   package static func merges(of blocks: [Block]) -> [Merge] {
     var (merges, stack) = partialMerges(of: blocks)
     while stack.count > 1 {
@@ -76,19 +78,20 @@ package struct ReductionTree: Sendable {
     return merges
   }
 
-  /// Merges over single leaves: the whole tree.
+  /// The merges of the whole tree over single leaves.
   package var leafMerges: [Merge] {
     ReductionTree.merges(of: (0..<leaves).map { Block(start: $0, size: 1) })
   }
 
-  /// One leaf of a rank's local work: compute it into `buffer`, then run `merges` between buffers.
+  /// A leaf in a rank's local work: its gradient is computed into `buffer`, and then `merges` are run between buffers.
   package struct Leaf: Equatable, Sendable {
     package let index: Int
     package let buffer: Int
     package var merges: [Merge]
   }
 
-  /// How a rank sums its leaves: buffers 0..<blocks.count end as its blocks, those after them are temporaries.
+  /// Returns the order in which a rank sums its leaves. Buffers 0..<blocks.count end as its blocks; those after them
+  /// are temporaries.
   package func localProgram(of rank: Int) -> (leaves: [Leaf], blocks: [Block], buffers: Int) {
     let blocks = blocks(of: rank)
     var program = [Leaf](), buffers = blocks.count

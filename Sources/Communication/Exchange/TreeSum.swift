@@ -1,9 +1,10 @@
 import Kernels
 
 extension Communicator {
-  /// Sum over `leaves` vectors of float64, in the fixed tree: the same bits on any number of ranks.
+  /// Returns the sum of `leaves` vectors of float64, (width), in the fixed reduction tree. It has the same bits on any
+  /// number of ranks. Collective.
   ///
-  /// `leaf(i, v)` fills v (width), zeroed before, for the leaves of this rank.
+  /// - leaf: adds the values of leaf i to v, (width), which is zero at first. It is called for the leaves of this rank.
   package func treeSum(
     leaves: Int, width: Int, _ leaf: (Int, UnsafeMutablePointer<Double>) throws(Failure) -> Void
   ) throws(Failure) -> [Double] {
@@ -27,7 +28,8 @@ extension Communicator {
     return (0..<width).map { all[$0] }
   }
 
-  /// `width` numbers for each of `parts`, which one rank finds and all get.
+  /// Returns `width` numbers for each of `parts`. Each part is computed by one rank, and every rank receives all
+  /// numbers. Collective.
   package func divided(
     parts: Int, width: Int, _ part: (Int) throws(Failure) -> [Double]
   ) throws(Failure) -> [[Double]] {

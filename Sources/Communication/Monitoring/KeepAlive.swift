@@ -3,9 +3,11 @@ import Kernels
 import Synchronization
 
 extension Communicator {
-  /// `together` for what may take any time as long as it moves, such as reading data: a thread does it, while this one
-  /// compares notes with the other ranks every second. When the work of any has moved, the phase of all begins anew:
-  /// neither who reads nor who waits is taken for one that hangs. `body` leaves MPI alone.
+  /// Runs `body` like `together`, for work such as reading data that may take any time as long as it makes progress.
+  ///
+  /// `body` runs on a thread of its own and must not call MPI. Meanwhile this thread compares progress with the other
+  /// ranks every second. Whenever any rank has made progress, all ranks enter the phase anew, so that the watchdog
+  /// treats neither a reading nor a waiting rank as hung.
   package func together<T>(
     keepingAlive clock: PhaseClock, _ body: @escaping () throws(Failure) -> T
   ) throws(Failure) -> T {
@@ -30,7 +32,7 @@ extension Communicator {
   }
 }
 
-/// A piece of work on a thread of its own.
+/// Work that runs on a thread of its own.
 private final class Work<T>: @unchecked Sendable {
   private let body: () throws(Failure) -> T
   private let done = DispatchSemaphore(value: 0)
@@ -57,7 +59,8 @@ private final class Work<T>: @unchecked Sendable {
     done.signal()
   }
 
-  /// Grows while the work moves, and once more at its end: a thread that a dead disk holds takes no processor time.
+  /// A number that grows while the work makes progress, and once more at its end. It is the processor time of the
+  /// thread, which does not grow while the thread is blocked by a dead disk.
   var progress: Int {
     if ended.load(ordering: .relaxed) { return .max }
     var time = timespec()
@@ -65,12 +68,12 @@ private final class Work<T>: @unchecked Sendable {
     return time.tv_sec * 1_000_000_000 + time.tv_nsec
   }
 
-  /// Whether it ended within so long.
+  /// Waits for up to `seconds` and returns whether the work has ended.
   func wait(seconds: Double) -> Bool {
     isDone = isDone || done.wait(timeout: .now() + seconds) == .success
     return isDone
   }
 
-  /// Of work that was waited for.
+  /// The result of the work, which must have been waited for.
   var outcome: Result<T, Failure> { result! }
 }

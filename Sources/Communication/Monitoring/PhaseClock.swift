@@ -5,24 +5,26 @@ import Synchronization
 package enum Phase: Int, CaseIterable, Sendable {
   case start, data, forward, backward, merge, wait, reduce, update, validate, checkpoint, pictures
 
-  /// Whether it is no part of a step and may take as long as a disk or a validation set does.
+  /// Whether the phase is not a part of a step, so that it may last as long as a disk or a validation set demands.
   package var isLong: Bool { self == .start || self == .validate || self == .checkpoint || self == .pictures }
 }
 
-/// Where a rank's time goes: one owner enters phases, the watchdog's thread reads the mark.
+/// Measures the time that a rank spends in each phase. One thread enters phases, and the watchdog's thread reads
+/// `mark`.
 package final class PhaseClock: @unchecked Sendable {
-  /// Phase under way, whether it may be long, and number of phases entered so far, in one word: whoever sees it
-  /// unchanged saw no progress.
+  /// The current phase, whether it may be long, and the number of phases entered so far, in one word. A reader that
+  /// finds it unchanged knows that there was no progress.
   private let word = Atomic<UInt64>(PhaseClock.long | UInt64(Phase.start.rawValue))
   private static let long: UInt64 = 128
   private let stepWord = Atomic<Int>(0)
   private let nanoseconds: UnsafeMutablePointer<UInt64>
   private var since = PhaseClock.now
-  /// From a long phase on: rank 0 may be in it still while the others have gone on and wait for it.
+  /// True from a long phase until the next exchange, because rank 0 may still be in that phase while the others wait
+  /// for it.
   private var isLong = true
   private var trace: PhaseTrace?
   private let late = Mutex<Stragglers?>(nil)
-  /// The phase under way.
+  /// The current phase.
   package private(set) var phase = Phase.start
 
   package init() {
@@ -32,7 +34,7 @@ package final class PhaseClock: @unchecked Sendable {
 
   deinit { nanoseconds.deallocate() }
 
-  /// Ends the phase under way and begins another; no allocation, about 30 ns.
+  /// Ends the current phase and begins another. Allocates nothing and takes about 30 ns.
   package func enter(_ next: Phase) {
     let now = PhaseClock.now
     nanoseconds[phase.rawValue] += now - since
@@ -44,49 +46,49 @@ package final class PhaseClock: @unchecked Sendable {
     word.store(entered << 8 | (isLong ? PhaseClock.long : 0) | UInt64(next.rawValue), ordering: .relaxed)
   }
 
-  /// Nobody waits for this rank any more: the watchdog has nothing to watch.
+  /// Tells the watchdog to stop, because no other rank waits for this one any more.
   package func finish() { word.store(.max, ordering: .relaxed) }
 
-  /// For another thread.
+  /// Whether `finish` has been called. May be read from another thread.
   var isFinished: Bool { word.load(ordering: .relaxed) == .max }
 
-  /// Keeps the last `capacity` phases from now on; their room is made here.
+  /// Records the last `capacity` phases from now on. Memory is allocated here.
   func record(capacity: Int) {
     trace = PhaseTrace(capacity: capacity)
     trace?.add(phase, step: step, at: PhaseClock.now)
   }
 
-  /// Phases kept since `record`, and how many there were.
+  /// Ends recording. Returns the recorded phases, and the number of phases since `record` including those not kept.
   func stopRecording() -> (kept: [PhaseTrace.Entry], seen: Int) {
     defer { trace = nil }
     return (trace?.kept ?? [], trace?.seen ?? 0)
   }
 
-  /// Seconds spent in a phase, without the one under way.
+  /// Seconds spent in a phase, without the current one.
   package func seconds(in phase: Phase) -> Double { Double(nanoseconds[phase.rawValue]) * 1e-9 }
 
-  /// Updates done, for whoever looks on.
+  /// Number of updates done. May be read from another thread.
   package var step: Int {
     get { stepWord.load(ordering: .relaxed) }
     set { stepWord.store(newValue, ordering: .relaxed) }
   }
 
-  /// The step that is being done, counted from 1, or was done last when none is.
+  /// The number of the current step, counted from 1; between steps, that of the last step.
   package var stepUnderWay: Int { mark.phase.isLong ? step : step + 1 }
 
-  /// For another thread: changes with every phase entered.
+  /// The current phase and a count that changes with every phase entered. May be read from another thread.
   package var mark: (phase: Phase, isLong: Bool, entered: UInt64) {
     let word = word.load(ordering: .relaxed)
     return (Phase(rawValue: Int(word & (PhaseClock.long - 1))) ?? .start, word & PhaseClock.long != 0, word >> 8)
   }
 
-  /// Tells whom to ask for the ranks that others wait for; nil before its memory goes.
+  /// Sets the source of `stragglers`. Must be called with nil before its memory is freed.
   func watch(_ ranks: Stragglers?) { late.withLock { $0 = ranks } }
 
-  /// For another thread: ranks of this node that others wait for, where that is known.
+  /// Ranks of this node that others wait for, where that is known. May be read from another thread.
   var stragglers: [Int] { late.withLock { $0?.ranks ?? [] } }
 
-  /// Nanoseconds of a clock that never goes back.
+  /// Nanoseconds of a monotonic clock.
   package static var now: UInt64 {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)

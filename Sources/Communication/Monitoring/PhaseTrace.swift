@@ -1,7 +1,7 @@
 import Glibc
 import Kernels
 
-/// The last phases of a rank, each beginning where the one before ended; no allocation after it is made.
+/// The last phases of a rank. Each begins where the previous one ended. `add` allocates nothing.
 final class PhaseTrace {
   struct Entry {
     var began: UInt64
@@ -11,12 +11,12 @@ final class PhaseTrace {
 
   private let entries: UnsafeMutablePointer<Entry>
   private let capacity: Int
-  /// Phases seen; the last `capacity` of them are kept.
+  /// Number of phases added; the last `capacity` of them are kept.
   private(set) var seen = 0
 
   init(capacity: Int) {
     self.capacity = capacity
-    // Touched now, not in the first steps.
+    // The memory is touched here, so that the first steps do not wait for page faults.
     entries = .allocate(capacity: capacity)
     entries.initialize(repeating: Entry(began: 0, step: 0, phase: 0), count: capacity)
   }
@@ -28,11 +28,11 @@ final class PhaseTrace {
     seen += 1
   }
 
-  /// What is kept, oldest first.
+  /// The phases that are kept, oldest first.
   var kept: [Entry] { (max(0, seen - capacity)..<seen).map { entries[$0 % capacity] } }
 }
 
-/// What one rank did, told to the root.
+/// The recorded phases of one rank, as gathered on the root.
 package struct RankTrace: Sendable {
   package struct Event: Sendable, Equatable {
     package var phase: Phase
@@ -43,20 +43,20 @@ package struct RankTrace: Sendable {
   }
   package var host: String
   package var events: [Event]
-  /// Older phases that found no room.
+  /// Number of older phases that were dropped for lack of room.
   package var dropped: Int
 }
 
-/// Records the phases of all ranks on one time line.
+/// Records the phases of all ranks on a common time line.
 package struct PhaseRecording {
-  /// Phases kept of each rank, and of all ranks together: 100 bytes each in the file.
+  /// Largest number of phases kept for a rank and for all ranks together. Each takes about 100 bytes in the file.
   private static let perRank = 1 << 16, overall = 1 << 19
 
   private let clock: PhaseClock
   private let communicator: Communicator
   private let origin: UInt64
 
-  /// Collective: recording begins when all ranks have come.
+  /// Begins recording once all ranks have called it. Collective.
   package init(_ clock: PhaseClock, _ communicator: Communicator) throws(Failure) {
     self.clock = clock
     self.communicator = communicator
@@ -65,7 +65,7 @@ package struct PhaseRecording {
     clock.record(capacity: min(PhaseRecording.perRank, max(1 << 10, PhaseRecording.overall / communicator.size)))
   }
 
-  /// Every rank's phases, by rank, on the root; empty elsewhere. Collective.
+  /// Returns the phases of every rank, in order of rank, on the root; empty on other ranks. Collective.
   package func gather() throws(Failure) -> [RankTrace] {
     let (kept, seen) = clock.stopRecording()
     var words = [UInt64(seen - kept.count), PhaseClock.now - origin]

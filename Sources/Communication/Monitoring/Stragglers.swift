@@ -1,10 +1,10 @@
 import CMPIShim
 
-/// Which ranks of a node the others wait for; read by the watchdog's thread, so with nothing but atomic loads.
+/// Finds the ranks of a node that the others wait for. It is read by the watchdog's thread and uses atomic loads only.
 struct Stragglers: @unchecked Sendable {
-  /// Of each rank of the node: finished buckets, stage. They only grow.
+  /// The counters of each rank of the node: the number of finished buckets, then the stage. They never decrease.
   let counters: [UnsafeMutablePointer<UInt64>]
-  /// The node's first rank.
+  /// The first rank of the node.
   let first: Int
 
   var ranks: [Int] {

@@ -1,15 +1,15 @@
 import Glibc
 import Kernels
 
-/// Ends a rank in which nothing moves any more: a peer that hangs without dying, a lost network, a dead disk. Nobody
-/// else would: MPI waits for ever.
+/// Ends a rank that makes no progress, because of a hung peer, a lost network or a dead disk. MPI alone would wait
+/// forever.
 ///
-/// Its thread counts its own ticks instead of reading a clock, so that a job which is suspended as a whole (SIGSTOP,
-/// a sleeping laptop, Slurm's gang scheduling) has lost nothing when it goes on. It never calls MPI.
+/// The watchdog's thread counts its own ticks instead of reading a clock, so that a job that was suspended as a whole
+/// (SIGSTOP, a sleeping laptop, Slurm's gang scheduling) continues without a false alarm. It never calls MPI.
 package struct Watchdog: Sendable {
-  /// How long a phase may last.
+  /// The longest time that a phase may last. Long phases may last ten times as long.
   package enum Limit: Sendable, Equatable {
-    /// The longer of 60 s and 20 median steps; a single rank, which nobody waits for, is left alone.
+    /// The longer of 60 s and 20 median steps. A single rank is not watched, since no other rank waits for it.
     case auto
     case seconds(Double)
     case none
@@ -29,7 +29,7 @@ package struct Watchdog: Sendable {
     tick = min(1, max(0.01, Watchdog.floor(limit) / 40))
   }
 
-  /// Watches until the process ends, MPI's own end included, or the clock is finished.
+  /// Starts a thread that watches until the clock is finished or the process ends, MPI_Finalize included.
   package func start() throws(Failure) {
     guard limit != .none, limit != .auto || size > 1 else { return }
     try Background.start("watchdog") { watch() }
@@ -65,14 +65,14 @@ package struct Watchdog: Sendable {
     var text =
       "vae-dist: error: rank \(rank) on \(Launcher.hostName) stalled: step \(clock.stepUnderWay), phase \(phase), nothing moved for "
       + "\(Int(seconds.rounded())) s\(waiting) (if it was only slow: a longer train.watchdog)\n"
-    // A launcher that stopped reading must not keep it from leaving.
+    // The message must not block if the launcher has stopped reading.
     var stream = pollfd(fd: 2, events: Int16(POLLOUT), revents: 0)
     if poll(&stream, 1, 1_000) > 0 { text.withUTF8 { _ = write(2, $0.baseAddress, $0.count) } }
     _exit(Failure.Status.stalled.rawValue)
   }
 }
 
-/// How long the last steps took, in ticks, without allocating.
+/// The median duration of the last 16 updates of the step count, in ticks. Allocates nothing.
 package struct Pace {
   private var lengths = SIMD16<Int32>(repeating: 0)
   private var count = 0
@@ -82,10 +82,11 @@ package struct Pace {
 
   package init(step: Int) { self.step = step }
 
+  /// Records a tick of the watchdog, at which the step count was `now`.
   package mutating func tick(step now: Int) {
     ticks &+= 1
     guard now != step else { return }
-    // Steps shorter than a tick do not matter.
+    // Steps that are shorter than a tick need no precision.
     lengths[count % 16] = now > step ? ticks / Int32(clamping: now - step) : ticks
     count += 1
     (step, ticks) = (now, 0)

@@ -2,18 +2,18 @@ import CMPIShim
 import Foundation
 import Kernels
 
-/// Where a rank runs, and where it may run.
+/// Where a rank runs, and the cores that it may use.
 package struct Placement: Codable, Equatable, Sendable {
   package var rank: Int
   package var host: String
-  /// Names the running kernel: hosts of one machine (containers, network namespaces) share its cores.
+  /// Identifies the running kernel. Hosts of one machine (containers, network namespaces) share its cores.
   package var machine: String
-  /// Lowest rank of those that share this rank's memory.
+  /// The lowest rank of those that share memory with this rank.
   package var node: Int
-  /// Hardware threads that it may run on, and the one that it ran on when asked.
+  /// The hardware threads that the rank may run on, and the one that it was running on when asked.
   package var cores: [Int]
   package var core: Int
-  /// Hardware threads of the machine.
+  /// Number of hardware threads of the machine.
   package var coresOfMachine: Int
   /// For each of `cores`, the lowest hardware thread of the same physical core.
   package var physical: [Int]
@@ -43,13 +43,14 @@ package struct Placement: Codable, Equatable, Sendable {
 }
 
 extension Communicator {
-  /// Where every rank runs, by rank. Collective.
+  /// Returns the placement of every rank, in order of rank. Collective.
   package func placements() throws(Failure) -> [Placement] {
     let own = Placement.own(rank: rank, node: topology.neighbours.lowerBound)
     return try gatherCodable(own)
   }
 
-  /// Ranks that may run on the cores that this one may run on, itself included. Collective.
+  /// Returns the number of ranks that may run on any of the cores that this rank may run on, including itself.
+  /// Collective.
   package func ranksSharingCores() throws(Failure) -> Int {
     if let coreSharers { return coreSharers }
     let all = try placements()
@@ -59,12 +60,12 @@ extension Communicator {
     return count
   }
 
-  /// Whether all of them can have a core for each of their threads. Collective.
+  /// Whether there is a core for every thread of the ranks that share this rank's cores. Collective.
   package func hasCoresForAll(threads: Int) throws(Failure) -> Bool {
     try ranksSharingCores() * threads <= Launcher.usableCores
   }
 
-  /// Every rank's value, by rank. Collective.
+  /// Returns the value of every rank, in order of rank. Collective.
   package func gatherCodable<T: Codable>(_ own: T) throws(Failure) -> [T] {
     do {
       let all = try gather([UInt8](JSONEncoder().encode(own)))
@@ -77,14 +78,14 @@ extension Communicator {
   }
 }
 
-/// Ranks that stand in each other's way: what a launcher's defaults do on small, shared or foreign machines.
+/// Ranks that compete for cores, as launchers' defaults cause on small, shared or containerised machines.
 package struct Binding: Equatable, Sendable {
   package enum Fault: Equatable, Sendable {
-    /// More ranks than the machine has cores: somebody wanted it so.
+    /// More ranks than the machine has cores, so presumably intended.
     case oversubscribed
-    /// There are cores for all, but these ranks may not use them.
+    /// There are enough cores for all ranks, but these ranks may not use them.
     case crowded
-    /// Two ranks on the two hardware threads of one physical core.
+    /// Two ranks run on the two hardware threads of one physical core.
     case siblings
   }
 
@@ -92,13 +93,13 @@ package struct Binding: Equatable, Sendable {
   package let message: String
   package let advice: String
 
-  /// What stands in the way on each machine, at most one fault a machine; `threads` are those of a rank.
+  /// Returns at most one fault per machine. `threads` is the number of threads per rank.
   package static func faults(_ placements: [Placement], threads: Int = 1, launcher: Launcher.Kind) -> [Binding] {
     let machines = Dictionary(grouping: placements, by: \.machine).sorted { $0.value[0].rank < $1.value[0].rank }
     return machines.compactMap { fault(ranks: $0.value, threads: threads, launcher: launcher) }
   }
 
-  /// One sentence a machine for a training that begins; silent about what costs little.
+  /// Returns one warning per machine for the start of a training run, without faults that cost little. Collective.
   package static func warnings(_ communicator: Communicator, threads: Int) throws(Failure) -> [String] {
     faults(try communicator.placements(), threads: threads, launcher: Launcher.kind)
       .filter { $0.fault != .siblings }.map { "\($0.message): \($0.advice)" }
@@ -133,8 +134,9 @@ package struct Binding: Equatable, Sendable {
         + "(\(launcher.binding(threads: threads)))")
   }
 
-  /// Ranks that cannot each have `threads` cores of their own, and all that they may use: where no matching of ranks to
-  /// cores is complete, a set of ranks with too few cores between them (Hall) shows why.
+  /// Returns ranks that cannot each have `threads` cores of their own, and all cores that they may use; nil if there
+  /// are none. If no complete matching of ranks to cores exists, some set of ranks has too few cores in total (Hall's
+  /// theorem).
   static func crowd(
     _ ranks: [Placement], threads: Int, cores: KeyPath<Placement, [Int]>
   ) -> (ranks: [Int], cores: [Int])? {
@@ -160,7 +162,7 @@ package struct Binding: Equatable, Sendable {
 
   private static func count(_ n: Int, _ noun: String) -> String { "\(n) \(noun)\(n == 1 ? "" : "s")" }
 
-  /// 0, 1 and 2; runs of more than three as 0-7.
+  /// Formats numbers as "0, 1 and 2". Runs of more than three become ranges such as 0-7.
   package static func list(_ numbers: [Int]) -> String {
     var runs: [ClosedRange<Int>] = []
     for n in numbers {
@@ -179,11 +181,11 @@ package struct Binding: Equatable, Sendable {
 }
 
 extension Launcher {
-  /// Who started this process.
+  /// The kind of launcher that started this process.
   package enum Kind: String, Codable, Sendable {
     case mpirun, srun, mpiexec, none
 
-    /// The option that gives every rank cores of its own.
+    /// The launcher's option that gives every rank cores of its own.
     func binding(threads: Int) -> String {
       switch self {
       case .srun: "`srun --cpu-bind=cores --cpus-per-task=\(threads)`"

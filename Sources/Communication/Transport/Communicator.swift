@@ -2,21 +2,21 @@ import CMPIShim
 import Foundation
 import Kernels
 
-/// The ranks of a run, numbered so that those of a node follow each other. Size 1 takes the same road as any other.
+/// The ranks of a run, numbered so that the ranks of a node are consecutive. A single rank runs the same code as many.
 package final class Communicator {
   package let rank: Int
   package let size: Int
   package var isRoot: Bool { rank == 0 }
-  /// Who shares memory with whom.
+  /// Which ranks share memory.
   package let topology: Topology
   package var nodeSize: Int { topology.nodes[topology.node].count }
   let world: OpaquePointer
   private let launched: OpaquePointer
-  /// Found once: who binds ranks does it before they start.
+  /// Cached result of `ranksSharingCores`, which does not change because launchers bind ranks before they start.
   var coreSharers: Int?
   private var isFinished = false
 
-  /// Starts MPI. One per process.
+  /// Starts MPI. Call once per process.
   package init() throws(Failure) {
     var world: OpaquePointer?
     var rank: Int32 = 0
@@ -38,7 +38,7 @@ package final class Communicator {
     try Launcher.refuseMismatch(size: self.size)
   }
 
-  /// Ends MPI on every rank, after the last collective; again, it does nothing.
+  /// Ends MPI. Call on every rank after the last collective operation; further calls do nothing.
   package func finish() {
     guard !isFinished else { return }
     isFinished = true
@@ -48,7 +48,7 @@ package final class Communicator {
     _ = vd_mpi_finish()
   }
 
-  /// Every MPI call goes through here.
+  /// Throws if an MPI call returned an error code. All calls are checked here.
   static func check(_ code: Int32, _ doing: String) throws(Failure) {
     guard code != 0 else { return }
     var text = [CChar](repeating: 0, count: 1024)
@@ -66,14 +66,16 @@ package final class Communicator {
 
   // MARK: Collectives
 
+  /// Waits until every rank has called it. Collective.
   package func barrier() throws(Failure) { try Communicator.check(vd_mpi_barrier(world), "waiting for all ranks") }
 
+  /// Fills `bytes` on every rank with the root's bytes. All ranks pass the same number of bytes. Collective.
   package func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int = 0) throws(Failure) {
     try Communicator.check(
       vd_mpi_broadcast(world, bytes.baseAddress, UInt64(bytes.count), Int32(root)), "broadcasting \(bytes.count) bytes")
   }
 
-  /// The root's bytes in memory that the ranks of each node share.
+  /// Broadcasts the root's bytes to memory that the ranks of each node share. Collective.
   package func broadcastToNodes(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure) {
     if topology.nodeRank == 0, let lane = topology.lane {
       try Communicator.check(
@@ -82,7 +84,7 @@ package final class Communicator {
     try topology.barrier()
   }
 
-  /// The root's bytes on every rank, of a length that only the root knows.
+  /// Returns the root's bytes on every rank. Only the root needs to know their number. Collective.
   package func broadcast(_ bytes: [UInt8], from root: Int = 0) throws(Failure) -> [UInt8] {
     var count = Int64(bytes.count)
     try withBytes(of: &count) { bytes throws(Failure) in try broadcast(bytes, from: root) }
@@ -91,16 +93,17 @@ package final class Communicator {
     return result
   }
 
+  /// Returns the root's text on every rank. Collective.
   package func broadcast(_ text: String, from root: Int = 0) throws(Failure) -> String {
     String(decoding: try broadcast(Array(text.utf8), from: root), as: UTF8.self)
   }
 
-  /// The root's value on every rank.
+  /// Sets a value on every rank to the root's value. Collective.
   package func broadcastValue<T: BitwiseCopyable>(_ value: inout T, from root: Int = 0) throws(Failure) {
     try withBytes(of: &value) { bytes throws(Failure) in try broadcast(bytes, from: root) }
   }
 
-  /// Each element's maximum over all ranks.
+  /// Returns the maximum of each element over all ranks. Collective.
   package func maximum(_ values: [Int64]) throws(Failure) -> [Int64] {
     var values = values
     let count = UInt64(values.count)
@@ -108,7 +111,7 @@ package final class Communicator {
     return values
   }
 
-  /// Every rank's number on every rank.
+  /// Returns the number of every rank, in order of rank. Collective.
   private func lengths(_ mine: Int) throws(Failure) -> [UInt64] {
     var lengths = [UInt64](repeating: 0, count: size)
     let eights = [UInt64](repeating: 8, count: size)
@@ -118,8 +121,8 @@ package final class Communicator {
     return lengths
   }
 
-  /// Every rank's values, one rank's after the other's, and how many each has, on the root; nothing elsewhere: for what
-  /// is too much for every rank. Collective.
+  /// Returns, on the root, the concatenated values of all ranks and the number of values of each rank; empty on other
+  /// ranks. Use it for data that is too large to be held by every rank. Collective.
   package func gatherOnRoot<T: BitwiseCopyable>(_ mine: [T]) throws(Failure) -> (values: [T], counts: [Int]) {
     let lengths = try lengths(mine.count * MemoryLayout<T>.stride)
     let counts = isRoot ? lengths.map { Int($0) / MemoryLayout<T>.stride } : []
@@ -132,7 +135,7 @@ package final class Communicator {
     return (values, counts)
   }
 
-  /// Every rank's bytes on every rank, by rank; lengths may differ.
+  /// Returns the bytes of every rank, in order of rank, on every rank. Lengths may differ. Collective.
   package func gather(_ mine: [UInt8]) throws(Failure) -> [[UInt8]] {
     let lengths = try lengths(mine.count)
     var offsets = [UInt64](), total: UInt64 = 0
@@ -146,7 +149,7 @@ package final class Communicator {
     return (0..<size).map { Array(all[Int(offsets[$0])..<Int(offsets[$0] + lengths[$0])]) }
   }
 
-  /// `counts[r]` elements of every rank r, joined in rank order on every rank.
+  /// Concatenates `counts[r]` elements of every rank r, in order of rank, on every rank. Collective.
   package func gather(_ mine: UnsafePointer<Double>, counts: [Int], into all: UnsafeMutablePointer<Double>)
     throws(Failure)
   {
@@ -159,7 +162,8 @@ package final class Communicator {
     try Communicator.check(vd_mpi_allgather(world, mine, bytes[rank], all, bytes, offsets), "gathering sums")
   }
 
-  /// Runs `body` on every rank; if it fails on any, every rank throws the failure of the lowest such rank.
+  /// Runs `body` on every rank. If it throws on any rank, every rank throws the failure of the lowest such rank.
+  /// Collective.
   package func together<T>(_ body: () throws(Failure) -> T) throws(Failure) -> T {
     var result: T?
     var failure: Failure?
@@ -177,8 +181,8 @@ package final class Communicator {
     throw shared
   }
 
-  /// Agreement at start-up and after epochs: throws on every rank when ranks differ in any item, naming the ranks and
-  /// what differs.
+  /// Throws on every rank if ranks differ in any item, with the ranks and the items that differ. Used at start-up and
+  /// after epochs. Collective.
   package func agree(
     on items: [(label: String, value: String)], when: String = "before the first step",
     status: Failure.Status = .failure, hint: String = "look at the memory and the CPUs of these hosts"

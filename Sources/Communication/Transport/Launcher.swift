@@ -2,7 +2,7 @@ import CMPIShim
 import Foundation
 import Kernels
 
-/// What the environment says about who started this process.
+/// What the environment says about the launcher of this process.
 package enum Launcher {
   private static func number(_ names: [String]) -> Int? {
     for name in names {
@@ -11,13 +11,13 @@ package enum Launcher {
     return nil
   }
 
-  /// This process's rank before MPI starts, so that usage errors and help are printed once.
+  /// This process's rank as known before MPI starts, so that usage errors and help are printed once.
   package static var expectedRank: Int {
     number(["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"]) ?? (stepTasks > 1 ? number(["SLURM_PROCID"]) ?? 0 : 0)
   }
 
-  /// Without a launcher there is nobody to talk to: Open MPI need not look for networks, which takes it a fifth of a
-  /// second. Call before MPI starts; what the user has set stays.
+  /// Lets Open MPI skip its search for networks, which takes about 0.2 s, if the process runs without a launcher. Call
+  /// before MPI starts. A value set by the user is kept.
   static func skipNetworksWhenAlone() {
     let traces = ["OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"]
     guard traces.allSatisfy({ ProcessInfo.processInfo.environment[$0] == nil }) else { return }
@@ -26,7 +26,7 @@ package enum Launcher {
 
   private static var stepTasks: Int { number(["SLURM_STEP_NUM_TASKS"]) ?? 1 }
 
-  /// A program under another MPI's launcher silently becomes many trainings of one rank: refuse.
+  /// Throws if the launcher belongs to another MPI. Each process would otherwise silently train alone as a single rank.
   static func refuseMismatch(size: Int) throws(Failure) {
     let launched = max(number(["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"]) ?? 1, stepTasks)
     guard size == 1, launched > 1 else { return }
@@ -41,10 +41,10 @@ package enum Launcher {
     fatalError("unreachable")
   }
 
-  /// This machine's name.
+  /// The host name of this machine.
   package static var hostName: String { Machine.name }
 
-  /// Hardware threads that this process may run on, by number.
+  /// The numbers of the hardware threads that this process may run on.
   package static var allowedCores: [Int] {
     var numbers = [Int32](repeating: 0, count: 1 << 16)
     return numbers[..<Int(vd_allowed_cores(&numbers, Int32(numbers.count)))].map(Int.init)
@@ -53,12 +53,13 @@ package enum Launcher {
   package static var usableCores: Int { max(1, allowedCores.count) }
 }
 
-/// Signals that ask a run to stop. The handler sets a flag; ranks agree on it with the step's sums.
+/// Signals that ask a run to stop. The handler sets a flag, on which the ranks agree along with the sums of a step.
 package enum StopSignals {
+  /// Installs the handler. Call it on the thread that computes.
   package static func install(_ signals: [Int32] = [SIGUSR1, SIGTERM, SIGINT]) {
     for signal in signals { vd_signal_install(signal) }
   }
 
-  /// The signal received, or 0.
+  /// The number of the signal received, or 0.
   package static var pending: Int32 { vd_signal_pending() }
 }

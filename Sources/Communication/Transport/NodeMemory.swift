@@ -1,14 +1,18 @@
 import CMPIShim
 import Kernels
 
-/// Memory that the ranks of a node share (an MPI-3 window), in one part for each; a rank that stands alone has its own.
+/// Memory that the ranks of a node share (an MPI-3 window), with a part for each rank. A single rank has private
+/// memory.
 package final class NodeMemory {
-  /// The parts of the node's ranks, each at a 64-byte boundary and zeroed, with 64 readable bytes behind it.
+  /// The part of each rank of the node. Parts are aligned to 64 bytes, are zeroed, and are followed by 64 readable
+  /// bytes.
   package let parts: [UnsafeMutableRawPointer]
   private var window: OpaquePointer?
   private var own: UnsafeMutablePointer<UInt8>?
 
-  /// Collective over the node. - bytes: of this rank's part.
+  /// Allocates the memory. Collective over the node.
+  ///
+  /// - bytes: number of bytes of this rank's part.
   package init(_ topology: Topology, bytes: Int) throws(Failure) {
     guard let memory = topology.memory else {
       let own = Buffer.allocate(UInt8.self, count: bytes)
@@ -33,8 +37,8 @@ package final class NodeMemory {
     self.window = window
   }
 
-  /// Gives the memory back; collective over the node, and nothing may use the parts after it. Without it, after a
-  /// failure, they stay: messages may still come.
+  /// Frees the memory; the parts must not be used any more. Collective over the node. After a failure it must not be
+  /// called: messages may still arrive in the parts, which are then never freed.
   package func close() {
     if let window { vd_mpi_window_free(window) }
     own?.deallocate()

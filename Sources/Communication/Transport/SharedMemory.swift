@@ -1,14 +1,15 @@
 import Foundation
 import Kernels
 
-/// The node's shared memory, which is a file system of limited size: more than fits ends in SIGBUS when it is touched.
+/// The shared memory of a node. It is a file system of limited size, and touching memory beyond its limit raises
+/// SIGBUS.
 package enum SharedMemory {
-  /// Where Open MPI puts the memory of a window.
+  /// The directory in which Open MPI creates the memory of a window.
   private static var directory: String {
     ProcessInfo.processInfo.environment["OMPI_MCA_osc_sm_backing_directory"] ?? "/dev/shm"
   }
 
-  /// Why a window of so many bytes, over all ranks of the node, would not fit; nil when it does.
+  /// Returns the failure if a window of `bytes` bytes in total over the ranks of a node does not fit; nil if it fits.
   package static func shortage(of bytes: Int) -> Failure? {
     var space = statvfs()
     guard statvfs(directory, &space) == 0, space.f_blocks > 0 else { return nil }

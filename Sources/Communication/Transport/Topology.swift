@@ -2,27 +2,30 @@ import CMPIShim
 import Foundation
 import Kernels
 
-/// Which ranks share memory. The ranks of a node follow each other in number; lane i joins the i-th ranks of all nodes.
+/// Which ranks share memory. The ranks of a node are consecutive, and lane i consists of the i-th ranks of all nodes.
 package final class Topology {
-  /// Ranks of each node.
+  /// The ranks of each node.
   package let nodes: [Range<Int>]
-  /// This rank's node, and its number there.
+  /// The index of this rank's node (`node`) and the rank's index within its node (`nodeRank`).
   package let node: Int
   package let nodeRank: Int
-  /// Lanes between nodes: as many as the smallest node has ranks.
+  /// Number of lanes between nodes: the number of ranks of the smallest node.
   package let lanes: Int
-  /// The ranks that share this rank's memory; nil when it stands alone.
+  /// A communicator of the ranks that share this rank's memory; nil if the rank is alone.
   let memory: OpaquePointer?
-  /// The ranks of this rank's lane, numbered by node; nil on one node, and for ranks beyond the lanes.
+  /// A communicator of the ranks of this rank's lane, in order of node; nil for a single node and for ranks without a
+  /// lane.
   let lane: OpaquePointer?
 
   package var isOneNode: Bool { nodes.count == 1 }
-  /// Ranks on this rank's machine: more than its node's where VAE_DIST_NODE_RANKS divides it.
+  /// Number of ranks on this rank's machine, which exceeds that of its node if VAE_DIST_NODE_RANKS divides the machine.
   package let machineSize: Int
-  /// Ranks of this rank's node.
+  /// The ranks of this rank's node.
   package var neighbours: Range<Int> { nodes[node] }
 
-  /// Collective. - memory: a communicator of the node's ranks, closed with this.
+  /// Creates the topology. Collective.
+  ///
+  /// - memory: a communicator of the node's ranks, which `close` frees.
   init(
     world: OpaquePointer, rank: Int, nodes: [Range<Int>], memory: OpaquePointer?, machineSize: Int
   ) throws(Failure) {
@@ -43,7 +46,7 @@ package final class Topology {
     lane = part
   }
 
-  /// Every rank by itself, as if no two shared memory. Collective.
+  /// Returns a topology in which every rank is a node of its own, as if no ranks shared memory. Collective.
   package static func separate(_ communicator: Communicator) throws(Failure) -> Topology {
     try Topology(
       world: communicator.world, rank: communicator.rank, nodes: (0..<communicator.size).map { $0..<$0 + 1 },
@@ -55,21 +58,22 @@ package final class Topology {
     if let memory { try Communicator.check(vd_mpi_barrier(memory), "waiting for the ranks of this node") }
   }
 
-  /// Collective.
+  /// Frees the communicators. Collective.
   package func close() {
     if let lane { vd_mpi_free_comm(lane) }
     if let memory { vd_mpi_free_comm(memory) }
   }
 }
 
-/// Finds the ranks that share memory and gives every rank a number by node, whatever order the launcher gave them.
+/// Finds the ranks that share memory and numbers all ranks by node, whatever order the launcher gave them.
 struct RankPlacement {
   let seat: Int
   let nodes: [Range<Int>]
   let memory: OpaquePointer?
   let machineSize: Int
 
-  /// Collective. VAE_DIST_NODE_RANKS=n takes n ranks that share memory for a node of their own: a socket, or a test.
+  /// Collective. VAE_DIST_NODE_RANKS=n divides the ranks that share memory into nodes of n ranks, for example one per
+  /// socket.
   init(_ world: OpaquePointer, rank: Int, size: Int) throws(Failure) {
     var memory: OpaquePointer?
     var nodeRank: Int32 = 0
@@ -77,7 +81,7 @@ struct RankPlacement {
     try Communicator.check(vd_mpi_split_node(world, &memory, &nodeRank, &nodeSize), "finding the ranks of this node")
     machineSize = Int(nodeSize)
     let text = ProcessInfo.processInfo.environment["VAE_DIST_NODE_RANKS"] ?? ""
-    // The first rank's word counts: ranks that divided a node differently would wait for each other.
+    // The value of the first rank applies, because ranks that divided a node differently would wait for each other.
     var limit = Int32(text) ?? 0
     try withUnsafeMutableBytes(of: &limit) { bytes throws(Failure) in
       try Communicator.check(vd_mpi_broadcast(memory, bytes.baseAddress, 4, 0), "dividing the ranks of this node")
@@ -90,7 +94,7 @@ struct RankPlacement {
       memory = part
       nodeRank %= limit
     }
-    // A node is known by the launcher's number of its first rank.
+    // A node is identified by the launcher's rank number of its first rank.
     var first = Int64(rank)
     try withUnsafeMutableBytes(of: &first) { bytes throws(Failure) in
       try Communicator.check(vd_mpi_broadcast(memory, bytes.baseAddress, 8, 0), "naming this node")

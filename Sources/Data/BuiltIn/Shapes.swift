@@ -2,7 +2,7 @@ import Glibc
 import Kernels
 
 extension Format {
-  /// Sprites with known factors in the manner of dSprites (Matthey et al., 2017), drawn and not stored.
+  /// Sprites with known generative factors, as in dSprites (Matthey et al., 2017). They are drawn when they are read.
   static let shapes = Format(
     summary: "shapes[:N] or shapes:all (sprites of known factors)",
     matches: { ($0.spec == "shapes" || $0.spec.hasPrefix("shapes:")) && $0.file == nil && !$0.isFolder },
@@ -25,11 +25,12 @@ extension Format {
     })
 }
 
-/// Binary 64x64 images of one shape each: 3 shapes x 6 scales x 40 orientations x 32 x 32 places, every combination
-/// once, in the order of a keyed permutation; so the first N are a fair draw of all.
+/// Binary 64x64 images of one shape each: 3 shapes x 6 scales x 40 orientations x 32 x 32 positions. Every combination
+/// occurs once, in the order of a keyed permutation, so that the first N are a random sample of all.
 ///
-/// A pixel is 1 where its centre lies inside, as in dSprites; places are one pixel apart and no shape meets an edge.
-/// The orientations divide a whole turn by 40 (dSprites' first and last are the same).
+/// As in dSprites, a pixel is 1 where its centre is inside the shape. Positions are one pixel apart, and no shape
+/// touches the border. Orientations are multiples of 1/40 of a full turn, whereas the first and last of dSprites are
+/// equal.
 final class SpriteReader: SampleReader {
   static let sizes = [3, 6, 40, 32, 32]
   static let combinations = sizes.reduce(1, *)
@@ -53,7 +54,7 @@ final class SpriteReader: SampleReader {
     fingerprint = digest.finish()
     order = KeyedPermutation(
       count: Self.combinations, generator: KeyedGenerator(seed: 0, stream: "shapes"), epoch: 0, part: 0)
-    // Rounded, so that no C library's last bit moves a pixel.
+    // Rounded, so that the image does not depend on the last bit of the C library's sine and cosine.
     func rounded(_ value: Double) -> Float { Float((value * 0x1p20).rounded() / 0x1p20) }
     turns = (0..<Self.sizes[2]).map { step in
       let angle = 2 * Double.pi * Double(step) / Double(Self.sizes[2])
@@ -63,7 +64,7 @@ final class SpriteReader: SampleReader {
 
   func prepare(_ ranges: [Range<Int>]) {}
 
-  /// Shape (square, ellipse, heart), scale, orientation, x, y: numbers from 0.
+  /// Returns shape (square, ellipse, heart), scale, orientation, x and y, each as an integer from 0.
   func factors(ofRow row: Int) -> [Int] {
     var rest = order[row]
     return Self.sizes.reversed().map { size in
@@ -77,7 +78,7 @@ final class SpriteReader: SampleReader {
     let factors = factors(ofRow: row)
     let size = 0.5 + 0.1 * Float(factors[1])
     let turn = turns[factors[2]]
-    // A pixel's centre, in the middle 32 x 32; no shape reaches further than 15 pixels.
+    // The shape's centre is in the middle 32 x 32 pixels, and no shape extends further than 15 pixels.
     let (column, line) = (16 + factors[3], 16 + factors[4])
     for i in line - 15...line + 15 {
       for j in column - 15...column + 15 {
@@ -88,13 +89,14 @@ final class SpriteReader: SampleReader {
     }
   }
 
-  /// At scale 1, in pixels from the shape's middle, upwards; the three have the same area.
+  /// Whether a point is inside a shape of scale 1. Coordinates are in pixels from its centre, with y pointing upwards.
+  /// All shapes have the same area.
   private static func isInside(_ shape: Int, _ x: Float, _ y: Float) -> Bool {
     switch shape {
     case 0: return abs(x) <= 9.3 && abs(y) <= 9.3
     case 1: return (x / 7.4) * (x / 7.4) + (y / 14.8) * (y / 14.8) <= 1
     default:
-      // The curve (a^2 + b^2 - 1)^3 = a^2 b^3, moved so that its centre of mass is the middle.
+      // The curve (a^2 + b^2 - 1)^3 = a^2 b^3, shifted so that its centre of mass is at the origin.
       let a = x / heartUnit, b = y / heartUnit + heartCentre
       let r = a * a + b * b - 1
       return r * r * r <= a * a * b * b * b

@@ -1,12 +1,12 @@
 import Kernels
 
-/// Numbers that describe each of a source's rows, read when first asked for.
+/// The attributes of a source's rows (numbers that describe each row). They are read on first use.
 final class Attributes {
   let names: [String]
   private let read: () throws(Failure) -> [Float]
   private var values: [Float]?
 
-  /// - read: row-major, (rows, names.count).
+  /// - read: returns the values, row-major (rows, names.count).
   init(_ names: [String], _ read: @escaping () throws(Failure) -> [Float]) {
     self.names = names
     self.read = read
@@ -21,7 +21,9 @@ final class Attributes {
 }
 
 extension ArrayReader {
-  /// All rows as attributes of samples, of which there are `count`.
+  /// Returns all rows as the attributes of `count` samples.
+  ///
+  /// Throws `badData` unless the rows are vectors and there are `count` of them.
   func attributes(of count: Int) throws(Failure) -> Attributes {
     let width = shape.elementCount
     guard !shape.isImage, self.count == count else {

@@ -1,21 +1,22 @@
 import Kernels
 
-/// How a training set is cut into steps and microbatches: a function of sizes alone, so that no rank matters.
+/// How a training set is divided into steps and microbatches.
 ///
-/// The set is cut into as many strata as a batch has microbatches ("slots"). Slot v draws only from stratum v, in the
-/// order of a keyed permutation per epoch and stratum; a rank that holds the slots holds the data. The tail of an
-/// epoch is padded with weight 0.
+/// The plan depends on sizes alone, never on the number of ranks. A global step consists of V microbatches, the
+/// "slots", and the training set is divided into V strata. Slot v draws only from stratum v, in the order of a keyed
+/// permutation that depends on the epoch and the stratum. A rank therefore needs only the data of the slots that it
+/// holds. Incomplete microbatches at the end of an epoch are padded with rows of weight 0.
 package struct BatchPlan: Sendable, Equatable {
-  /// Training samples.
+  /// Number of training samples.
   package let count: Int
-  /// Samples of a global step.
+  /// Number of samples in a global step.
   package let batchSize: Int
-  /// Microbatches of a global step, V.
+  /// Number of microbatches in a global step, V.
   package let slots: Int
-  /// Rows of a microbatch, b: the largest quota of a slot.
+  /// Number of rows in a microbatch, b: the largest quota of a slot.
   package let microbatch: Int
 
-  /// - microbatch: rows of a replay; 0 for an eighth of the batch.
+  /// - microbatch: the largest number of rows in a microbatch; 0 means an eighth of the batch.
   package init(count: Int, batchSize: Int, microbatch: Int) {
     precondition(count > 0 && batchSize > 0 && microbatch >= 0, "batches of \(batchSize) from \(count) samples")
     self.count = count
@@ -25,40 +26,40 @@ package struct BatchPlan: Sendable, Equatable {
     self.microbatch = (batchSize + slots - 1) / slots
   }
 
-  /// Steps until every stratum has been drawn whole.
+  /// Number of steps after which every sample of every stratum has been drawn.
   package var stepsPerEpoch: Int {
     (0..<slots).reduce(1) { max($0, (stratum($1).count + quota($1) - 1) / quota($1)) }
   }
 
   private func firstRow(_ slot: Int) -> Int { batchSize * slot / slots }
 
-  /// Samples that a slot contributes to a full step; quotas differ by at most one.
+  /// Number of samples that a slot contributes to a full step. Quotas differ by at most one.
   package func quota(_ slot: Int) -> Int { firstRow(slot + 1) - firstRow(slot) }
 
-  /// Samples that a slot draws from: its share of the set, in proportion to its quota.
+  /// The samples that a slot draws from: a contiguous share of the training set in proportion to the slot's quota.
   package func stratum(_ slot: Int) -> Range<Int> {
-    // count * row may not fit 64 bits.
+    // count * row may need more than 64 bits.
     func bound(_ row: Int) -> Int { batchSize.dividingFullWidth(count.multipliedFullWidth(by: row)).quotient }
     return bound(firstRow(slot))..<bound(firstRow(slot + 1))
   }
 
-  /// Samples of a range of slots: contiguous.
+  /// The samples of a range of slots, which are contiguous.
   package func strata(_ slots: Range<Int>) -> Range<Int> {
     guard !slots.isEmpty else { return 0..<0 }
     return stratum(slots.lowerBound).lowerBound..<stratum(slots.upperBound - 1).upperBound
   }
 
-  /// Real samples of a slot in a step of an epoch.
+  /// Number of real samples (not padding) that a slot contributes to a step of an epoch.
   package func filled(_ slot: Int, step: Int) -> Int {
     min(quota(slot), max(0, stratum(slot).count - step * quota(slot)))
   }
 
-  /// Real samples of a step over all slots: what a mean divides by.
+  /// Number of real samples in a step over all slots: the divisor of a mean over the step.
   package func filled(step: Int) -> Int { (0..<slots).reduce(0) { $0 + filled($1, step: step) } }
 }
 
 extension BatchPlan {
-  /// The samples of one slot's microbatch in one step of one epoch.
+  /// The order in which one slot draws its samples during one epoch.
   package struct Order {
     private let plan: BatchPlan
     private let slot: Int
@@ -77,7 +78,8 @@ extension BatchPlan {
           part: UInt32(truncatingIfNeeded: slot))
     }
 
-    /// Writes the samples (indices into the training set) and returns how many there are; the rest is padding.
+    /// Writes the samples of `step` (indices into the training set) and returns how many there are. The other rows of
+    /// the microbatch are padding.
     package func fill(_ indices: UnsafeMutablePointer<Int>, step: Int) -> Int {
       let filled = plan.filled(slot, step: step)
       guard let permutation, filled > 0 else { return 0 }

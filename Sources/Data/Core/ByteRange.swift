@@ -1,7 +1,7 @@
 import Kernels
 
 extension Dataset {
-  /// The largest stored value of a set of bytes over a range of prepared samples: 0 or 1 marks binary data.
+  /// Returns the largest stored byte over a range of prepared samples. Data whose largest byte is 0 or 1 are binary.
   package func largestByte(of range: Range<Int>) throws(Failure) -> Int {
     let width = shape.elementCount
     var most: UInt8 = 0

@@ -2,13 +2,14 @@ import CZlib
 import Glibc
 import Kernels
 
-/// Bytes in order, from a mapping or a decompressor; what it has handed over counts for the activity that it serves.
+/// Bytes that are read in order, from a mapped file or a decompressor. The bytes read count as progress of the current
+/// activity.
 protocol ByteStream: AnyObject {
   var name: String { get }
-  /// Exactly `count` bytes, or a failure.
+  /// Reads exactly `count` bytes. Throws where fewer are left.
   func read(into target: UnsafeMutableRawPointer, count: Int) throws(Failure)
   func skip(_ count: Int) throws(Failure)
-  /// Checks that nothing is left and that a checksum, where there is one, holds.
+  /// Checks that no bytes are left and that the checksum holds where the format has one.
   func finish() throws(Failure)
 }
 
@@ -32,7 +33,7 @@ extension ByteStream {
   }
 }
 
-/// An uncompressed file.
+/// The bytes of an uncompressed file.
 final class MappedStream: ByteStream {
   private let file: InputFile
   private let base: UnsafeRawPointer
@@ -69,7 +70,7 @@ final class MappedStream: ByteStream {
 /// Bytes that are read at a time.
 let streamPart = 1 << 22
 
-/// A gzip-compressed file.
+/// The decompressed bytes of a gzip file.
 final class GzipStream: ByteStream {
   let name: String
   private let handle: gzFile
@@ -108,7 +109,7 @@ final class GzipStream: ByteStream {
 
   private func broken() -> Failure {
     var code: Int32 = Z_OK
-    // zlib puts a name of its own before the words.
+    // zlib begins its message with a name of its own, which is removed here.
     let words = gzerror(handle, &code).map { String(cString: $0) } ?? ""
     let text = words.split(separator: ": ", maxSplits: 1).last ?? ""
     switch code {
@@ -123,7 +124,9 @@ final class GzipStream: ByteStream {
   }
 }
 
-/// Deflate cannot shrink data more than this, so a header that claims more than `stored` bytes can hold is lying.
+/// Whether `stored` compressed bytes can inflate to `claimed` bytes.
+///
+/// Deflate compresses by a factor of at most 1032, so a header that claims more is wrong.
 func couldInflate(_ stored: Int, to claimed: Int) -> Bool {
   claimed / 1032 <= stored + 1
 }

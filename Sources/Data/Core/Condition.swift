@@ -1,37 +1,37 @@
 import Kernels
 
-/// What a model is told of each sample beside its values.
+/// What a model is conditioned on: nothing, the label of a sample, or its attributes.
 package enum ConditionKind: String, CaseIterable, Sendable { case none, label, attributes }
 
-/// How a sample's class or attributes become the numbers that a model is told.
+/// How the label or the attributes of a sample become the vector y that a model is conditioned on.
 package enum Condition: Codable, Equatable, Sendable {
-  /// One-hot; the labels ascend.
+  /// y is a one-hot vector over these classes, whose labels are in ascending order.
   case classes(labels: [Int], names: [String])
-  /// Each as (a - offset) * scale.
+  /// y holds the scaled attributes (a - offset) * scale.
   case attributes(names: [String], scaling: Scaling)
 
-  /// More labels than this are no classes.
+  /// Largest number of distinct labels that are treated as classes.
   package static let mostClasses = 1_000
 
   package var kind: ConditionKind { if case .classes = self { .label } else { .attributes } }
 
-  /// Of classes or of attributes.
+  /// Names of the classes or of the attributes.
   package var names: [String] {
     switch self {
     case .classes(_, let names), .attributes(let names, _): names
     }
   }
 
-  /// Of classes, ascending.
+  /// Labels of the classes in ascending order; empty for attributes.
   package var labels: [Int] { if case .classes(let labels, _) = self { labels } else { [] } }
 
-  /// Numbers for a sample.
+  /// Number of elements of y for one sample.
   package var width: Int { names.count }
 
-  /// Classes that one can ask for; 0 of attributes.
+  /// Number of classes; 0 for attributes.
   package var classes: Int { if case .classes = self { width } else { 0 } }
 
-  /// Whether what a file says of it fits together.
+  /// Whether the fields are consistent with each other. A condition that was decoded from a file may not be.
   package var isSound: Bool {
     switch self {
     case .classes(let labels, let names):
@@ -41,18 +41,18 @@ package enum Condition: Codable, Equatable, Sendable {
     }
   }
 
-  /// The class of this name, or else of this label.
+  /// Returns the index of the class with this name or, failing that, with this label; nil if there is none.
   package func index(of text: String) -> Int? {
     guard case .classes(let labels, let names) = self else { return nil }
     return names.firstIndex(of: text) ?? Int(text).flatMap { labels.firstIndex(of: $0) }
   }
 
-  /// y of a class. (width)
+  /// Returns y for the class with this index, (width).
   package func oneHot(_ index: Int) -> [Float] { (0..<width).map { $0 == index ? 1 : 0 } }
 }
 
 extension Dataset {
-  /// Learns it from all samples of the set; nil of `none`.
+  /// Learns the condition from all samples of the data set; returns nil for `none`.
   package func learnCondition(_ kind: ConditionKind) throws(Failure) -> Condition? {
     switch kind {
     case .none: nil
@@ -89,7 +89,7 @@ extension Dataset {
         high[j] = max(high[j], value)
       }
     }
-    // One that never changes says nothing, as it should.
+    // The scale of a constant attribute is 0, so that it contributes nothing.
     let scale = zip(low, high).map { $1 > $0 ? 1 / ($1 - $0) : 0 }
     return .attributes(names: names, scaling: Scaling(offset: low, scale: scale))
   }
@@ -102,7 +102,9 @@ extension Dataset {
         : "give shapes, or an .npz with X and attributes; or model.condition: none")
   }
 
-  /// From here on `fillConditions` gives it; fails where it does not suit these samples.
+  /// Takes over a condition, which `fillConditions` then applies to the samples of this data set.
+  ///
+  /// Throws where the labels or attributes of the samples do not match the condition.
   package func adopt(_ condition: Condition?) throws(Failure) {
     switch condition {
     case .classes(let labels, let names):
@@ -111,7 +113,7 @@ extension Dataset {
       for index in 0..<count {
         guard let label = label(at: index) else { continue }
         if let place = labels.firstIndex(of: label) {
-          // Folders are numbered among themselves: another set's first is another class.
+          // The labels of image folders are numbered within each data set, so equal labels may be different classes.
           guard let own, own.indices.contains(label), own[label] != names[place] else { continue }
           throw .malformed(
             name,
@@ -140,7 +142,7 @@ extension Dataset {
     self.condition = condition
   }
 
-  /// What the model is told of samples, row-major: (indices.count, condition.width).
+  /// Writes the vectors y that the model is conditioned on, row-major (indices.count, condition.width).
   package func fillConditions(_ indices: UnsafeBufferPointer<Int>, into y: UnsafeMutablePointer<Float>) {
     switch condition {
     case .classes(let labels, _):
@@ -162,7 +164,7 @@ extension Dataset {
     }
   }
 
-  /// The same for samples anywhere in the set; empty without a condition.
+  /// Returns the vectors y of any samples, row-major (indices.count, condition.width); empty without a condition.
   package func conditions(of indices: [Int]) -> [Float] {
     guard let condition else { return [] }
     var y = [Float](repeating: 0, count: indices.count * condition.width)

@@ -1,6 +1,6 @@
 import Kernels
 
-/// A reader, its labels, and the rows that data sets over it want to be readable.
+/// A reader with its labels and attributes, and the rows that the data sets over it have prepared.
 final class Source {
   let reader: any SampleReader
   let labels: Labels?
@@ -13,7 +13,7 @@ final class Source {
     self.attributes = attributes
   }
 
-  /// Adds rows to those that are readable; rows wanted before stay readable.
+  /// Makes more rows readable. Rows that were prepared before stay readable.
   func prepare(_ ranges: [Range<Int>]) throws(Failure) {
     let union = merged(wanted + ranges)
     try reader.prepare(union)
@@ -25,7 +25,7 @@ final class Source {
   }
 }
 
-/// Samples by number: a view of a source's rows, scaled and checked on the way out. One owner at a time.
+/// Samples by index: a view of the rows of a source. Values are scaled and checked as they are read. Not thread-safe.
 package final class Dataset {
   let source: Source
   private let map: RowMap
@@ -37,22 +37,22 @@ package final class Dataset {
   package var isDecoded: Bool { source.reader.isDecoded }
   package var columnNames: [String]? { source.reader.columnNames }
   package var classNames: [String]? { source.reader.classNames }
-  /// Of a mixed table, whose samples may hold NaN for what is missing.
+  /// The schema of a mixed table, whose samples may hold NaN for missing values.
   package var schema: TableSchema? { source.reader.schema }
-  /// Of samples that are windows over rows.
+  /// The windows over rows that samples consist of; nil where each sample is one row.
   package var windows: Windows? { schema?.windows }
-  /// When each row of the source was, in its own words.
+  /// Returns the time of each row of the source as text; nil where there are no times.
   package func times() throws(Failure) -> [String]? { try source.reader.times() }
-  /// The rows of the source that a sample is a window of, or its own row.
+  /// The rows of the source that a sample covers: the rows of its window, or its own row.
   package func sourceRows(of index: Int) -> Range<Int> {
     let row = map.row(index)
     return windows?.rows(row) ?? row..<row + 1
   }
-  /// What each sample was made from, where that is known: columns of `factors(of:)`.
+  /// Names of the generative factors of the samples where they are known: the columns of `factors(of:)`.
   package var factorNames: [String]? { source.reader.factorNames }
-  /// Numbers that describe each sample, where the source has some.
+  /// Names of the attributes that describe each sample, where the source has attributes.
   package var attributeNames: [String]? { source.attributes?.names }
-  /// SHA-256 of the source's fingerprint and of which of its rows these are.
+  /// SHA-256 of the source's fingerprint and of the choice of rows that this data set shows.
   package private(set) lazy var fingerprint: String = {
     let digest = SHA256()
     digest.update("\(source.reader.fingerprint) \(map.rows) \(map.part)")
@@ -61,10 +61,10 @@ package final class Dataset {
     return digest.finish()
   }()
 
-  /// What a model is told of each sample, once the set has taken one over (`adopt`).
+  /// What a model is conditioned on; nil until `adopt` has been called.
   package internal(set) var condition: Condition?
 
-  /// Of the source alone, whichever of its rows these are.
+  /// The fingerprint of the whole source, whichever of its rows this data set shows.
   package var sourceFingerprint: String { source.reader.fingerprint }
 
   package var scaling = Scaling.identity {
@@ -75,10 +75,10 @@ package final class Dataset {
     }
   }
 
-  /// What values must be after scaling; `fill` and `check` refuse others.
+  /// What values must be after scaling. `fill` and `check` throw for other values.
   package enum Requirement: Sendable {
     case finite, unitInterval
-    /// NaN is a missing value.
+    /// Finite, or NaN for a missing value.
     case finiteOrMissing
     /// Multiples of 1/255 in [0, 1].
     case levels
@@ -86,7 +86,7 @@ package final class Dataset {
   package var requirement = Requirement.finite {
     didSet { decideChecks() }
   }
-  /// False where no stored value can fail.
+  /// False where no stored value can violate the requirement.
   private var checksRows = true
 
   init(_ source: Source, _ map: RowMap) {
@@ -98,7 +98,7 @@ package final class Dataset {
     decideChecks()
   }
 
-  /// Of bytes under one scale all values are known.
+  /// The values of bytes under a single scale are all known in advance, so that rows need no check if all values hold.
   private func decideChecks() {
     checksRows = true
     guard element == .u8, scaling.offset.count == 1 else { return }
@@ -106,10 +106,11 @@ package final class Dataset {
     checksRows = !requirement.holds(values, values.count)
   }
 
-  /// The first samples alone, scaled and checked alike.
+  /// Returns a view of the first `count` samples with the same scaling, checks and condition.
   package func prefix(_ count: Int) -> Dataset { few(count, isSpaced: false) }
 
-  /// At most so many samples, evenly spaced, because many sets are sorted; scaled and checked alike.
+  /// Returns a view of at most `most` samples with the same scaling, checks and condition. They are evenly spaced,
+  /// because many data sets are sorted.
   package func spaced(_ most: Int) -> Dataset { few(most, isSpaced: true) }
 
   private func few(_ most: Int, isSpaced: Bool) -> Dataset {
@@ -120,7 +121,7 @@ package final class Dataset {
     return few
   }
 
-  /// The rows of the source that `range` (data set indices) needs.
+  /// The smallest range of source rows that covers the samples of `range`.
   func rows(_ range: Range<Int>) -> Range<Int> {
     precondition(range.lowerBound >= 0 && range.upperBound <= count, "\(name): samples \(range) of \(count)")
     return map.hull(range)
@@ -131,7 +132,7 @@ package final class Dataset {
     try source.prepare([rows(range)])
   }
 
-  /// Moments of the stored values, before scaling, over a range of samples.
+  /// Returns the moments of the stored values (before scaling) over a range of samples.
   package func moments(of range: Range<Int>) throws(Failure) -> Moments {
     var moments = Moments(width: shape.elementCount)
     try eachRow(of: range) { (index, row) throws(Failure) in
@@ -142,7 +143,7 @@ package final class Dataset {
     return moments
   }
 
-  /// Reads a range once, so that bad values are reported before training begins.
+  /// Reads a range of samples once, so that bad values are reported before training begins.
   package func check(_ range: Range<Int>) throws(Failure) {
     if !checksRows { return try prepareIfNeeded(range) }
     try eachRow(of: range) { (index, row) throws(Failure) in
@@ -151,7 +152,7 @@ package final class Dataset {
     }
   }
 
-  /// Scaled values of samples, row-major: (indices.count, elementCount). The samples are prepared.
+  /// Writes the scaled values of prepared samples, row-major (indices.count, elementCount).
   package func fill(
     _ indices: UnsafeBufferPointer<Int>, into target: UnsafeMutablePointer<Float>
   ) throws(Failure) {
@@ -172,26 +173,26 @@ package final class Dataset {
     }
   }
 
-  /// The label of a sample; nil where the source has none that can be read (`loadLabels` says why).
+  /// Returns the label of a sample; nil where the source has no readable labels (`loadLabels` throws the reason).
   package func label(at index: Int) -> Int? {
     guard let values = try? source.labels?.load(), index >= 0, index < count else { return nil }
     let row = map.row(index)
     return row < values.count ? values[row] : nil
   }
 
-  /// The factors of samples, row-major whole numbers from 0: (indices.count, factorNames.count).
+  /// Returns the factors of samples as integers from 0, row-major (indices.count, factorNames.count).
   package func factors(of indices: Range<Int>) -> [Int] {
     indices.flatMap { source.reader.factors(ofRow: map.row($0)) }
   }
 
-  /// Reads the attributes when it is first asked.
+  /// Returns the attributes of a sample; empty where the source has none. The first call reads them.
   package func attributes(at index: Int) throws(Failure) -> ArraySlice<Float> {
     guard let attributes = source.attributes else { return [] }
     let row = map.row(index), width = attributes.names.count
     return try attributes.load()[row * width..<(row + 1) * width]
   }
 
-  /// Those of a sample, once they have been read; allocates nothing.
+  /// Copies the attributes of a sample without allocating memory. They must have been loaded before.
   func copyAttributes(of index: Int, into target: UnsafeMutablePointer<Float>) {
     guard let attributes = source.attributes, let values = try? attributes.load() else {
       preconditionFailure("\(name): attributes used before they were read")
@@ -200,7 +201,7 @@ package final class Dataset {
     for j in 0..<width { target[j] = values[row * width + j] }
   }
 
-  /// Reads the labels; false where the source has none.
+  /// Reads the labels; returns false where the source has none.
   package func loadLabels() throws(Failure) -> Bool {
     guard let labels = source.labels else { return false }
     let values = try labels.load()
@@ -210,16 +211,16 @@ package final class Dataset {
     return true
   }
 
-  /// The bytes of a sample in place, where it is stored as bytes next to each other.
+  /// The stored bytes of a sample in place, where its values are contiguous bytes; nil otherwise.
   func storedBytes(of index: Int) -> UnsafePointer<UInt8>? { source.reader.bytes(ofRow: map.row(index)) }
 
-  /// The stored values of a prepared sample, (elementCount).
+  /// Writes the stored values of a prepared sample, (elementCount).
   package func readStored(_ index: Int, into row: UnsafeMutablePointer<Float>) throws(Failure) {
     try source.reader.read(row: map.row(index), into: row)
   }
 
-  /// Of windows over rows: the stored values of each row from the first to the last that they cover, NaN where none
-  /// does. (rows, columns)
+  /// Returns the stored values of the rows that the windows of this data set cover, from the first such row to the
+  /// last, as (rows, columns). Rows that no window covers are NaN. Empty where samples are not windows.
   package func sequence() throws(Failure) -> [Float] {
     guard let windows, count > 0 else { return [] }
     let width = shape.elementCount / windows.length, first = sourceRows(of: 0).lowerBound
@@ -235,7 +236,7 @@ package final class Dataset {
     if !source.covers(rows(range)) { try prepare(range) }
   }
 
-  /// Calls `body` with each index and its stored values, in a buffer that it may change.
+  /// Calls `body` with the index and the stored values of each sample, in a buffer that `body` may change.
   private func eachRow(
     of range: Range<Int>, _ body: (Int, UnsafeMutablePointer<Float>) throws(Failure) -> Void
   ) throws(Failure) {
@@ -269,7 +270,7 @@ package final class Dataset {
     if !requirement.holds(row, shape.elementCount) { throw badValue(index, requirement, raw: false) }
   }
 
-  /// Says which value of a sample is bad; reads it again, because only here time does not matter.
+  /// Describes the bad value of a sample. It reads the sample again, so that the fast path need not keep stored values.
   private func badValue(_ index: Int, _ requirement: Requirement, raw: Bool) -> Failure {
     let width = shape.elementCount
     let buffer = UnsafeMutablePointer<Float>.allocate(capacity: 2 * width)
@@ -302,7 +303,7 @@ package final class Dataset {
   }
 }
 
-/// The unit interval, and the rounding of one multiplication.
+/// Bounds of the unit interval with a tolerance for the rounding of one multiplication.
 let unitLow: Float = -1e-6
 let unitHigh: Float = 1 + 1e-6
 

@@ -1,17 +1,17 @@
-/// How a source stores its values.
+/// The type of the values that a source stores.
 package enum ElementType: String, Sendable {
-  /// One unsigned byte: what images are made of.
+  /// Unsigned byte, the type of image data.
   case u8
-  /// NumPy's bool: one byte, 0 or not 0.
+  /// NumPy's bool: one byte that is 0 for false and anything else for true.
   case b1
   case i1, i2, u2, i4, u4, i8
-  /// Unsigned 64 bits. (NumPy calls them u8; here u8 is the byte.)
+  /// Unsigned 64-bit integer. NumPy calls it u8, which is the name of the byte here.
   case u64
   case f2, f4, f8
   /// Decimal numbers in text.
   case text
 
-  /// Bytes of one stored value; text is kept as float32 once parsed.
+  /// Number of bytes of a stored value. Numbers in text are kept as float32 once they are parsed.
   package var byteCount: Int {
     switch self {
     case .u8, .b1, .i1: 1
@@ -22,7 +22,7 @@ package enum ElementType: String, Sendable {
   }
 }
 
-/// A stored value's type and byte order.
+/// The type and byte order of stored values.
 struct Encoding {
   let type: ElementType
   let bigEndian: Bool
@@ -30,7 +30,7 @@ struct Encoding {
   static let bytes = Encoding(type: .u8, bigEndian: false)
   static let parsedText = Encoding(type: .text, bigEndian: 1.bigEndian == 1)
 
-  /// `count` stored values as float32, rounded to nearest.
+  /// Converts `count` stored values to float32, rounded to nearest.
   func decode(_ source: UnsafeRawPointer, count: Int, into target: UnsafeMutablePointer<Float>) {
     switch type {
     case .u8: words(UInt8.self, source, count, target) { Float($0) }
@@ -65,7 +65,8 @@ struct Encoding {
     }
   }
 
-  /// The value of IEEE 754 half-precision bits; multiplying by 2^112 moves the exponent and heals subnormals.
+  /// Returns the value of IEEE 754 half-precision bits. Multiplication by 2^112 corrects the exponent, also for
+  /// subnormals.
   private static func single(half bits: UInt16) -> Float {
     let sign = UInt32(bits & 0x8000) << 16
     let magnitude = UInt32(bits & 0x7fff)

@@ -1,19 +1,19 @@
 import Glibc
 import Kernels
 
-/// What a user may have meant by a data SPEC: a word, a folder, or an open file and its first bytes.
+/// A data SPEC that has yet to be matched to a format: a word, a folder, or an open file with its first bytes.
 struct Candidate {
   let spec: String
   let isFolder: Bool
   let file: InputFile?
   let head: [UInt8]
-  /// What is wanted of image files.
+  /// Options for image files.
   var images = ImageOptions()
 
   func begins(with magic: [UInt8]) -> Bool { head.starts(with: magic) }
 }
 
-/// A source as it was opened, whole or with its own split.
+/// An opened source: all rows for training, or with a validation set of its own.
 struct Opened {
   var train: (source: Source, rows: Range<Int>)
   var valid: (source: Source, rows: Range<Int>)?
@@ -23,18 +23,18 @@ struct Opened {
   }
 }
 
-/// One kind of data.
+/// A data format.
 struct Format: Sendable {
-  /// For messages: what it is and how its files are named.
+  /// Description for messages: what the format is and how its files are named.
   let summary: String
-  /// How its files' names end, in lower case.
+  /// Lower-case file name suffixes of the format.
   var suffixes: [String] = []
-  /// Whether a word, a folder, or a file of unknown name is this kind.
+  /// Whether a word, a folder, or a file without a known suffix is of this format.
   let matches: @Sendable (Candidate) -> Bool
   let open: @Sendable (Candidate) throws(Failure) -> Opened
 }
 
-/// All formats: a new one is one file and one line here.
+/// All formats in order of precedence. A new format needs one file and one line here.
 let formats: [Format] = [
   .digits,
   .random,
@@ -49,7 +49,7 @@ let formats: [Format] = [
   .csv,
 ]
 
-/// Opens a SPEC: by its name, and where that says nothing, by its content.
+/// Opens a SPEC as the format of its suffix or, failing that, as the first format that its content matches.
 func open(
   spec: String, images: ImageOptions = ImageOptions(), among formats: [Format] = formats
 ) throws(Failure) -> Opened {
@@ -81,7 +81,8 @@ private func candidate(_ spec: String, among formats: [Format]) throws(Failure) 
   return Candidate(spec: spec, isFolder: false, file: file, head: try file.bytes(at: 0, count: 4096))
 }
 
-/// Bytes of a file as a message may show them: none that moves a terminal's cursor.
+/// Returns bytes of a file as text for messages. Bytes that are not printable ASCII are escaped, so that none can
+/// control the terminal.
 func printable(_ bytes: some Collection<UInt8>, limit: Int = 24) -> String {
   var text = ""
   for byte in bytes.prefix(limit) {

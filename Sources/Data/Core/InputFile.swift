@@ -1,19 +1,21 @@
 import Glibc
 import Kernels
 
-/// A regular file held open, or bytes that are read as if they were one. Its size is known, and compared again before
-/// mapped rows are trusted.
+/// An open regular file, or bytes in memory that are read like a file. The size is fixed at opening and is compared
+/// again before mapped rows are used.
 final class InputFile {
   let name: String
   let size: Int
-  /// When it was last written, in nanoseconds since 1970.
+  /// Time of the last modification in nanoseconds since 1970.
   let modified: Int
   let descriptor: Int32
   private var base: UnsafeRawPointer?
-  /// Bytes that were never in a file.
+  /// The content where it is not a file.
   private let memory: UnsafeMutablePointer<UInt8>?
 
-  /// - name: for messages. Fails with `badData` where there are no bytes.
+  /// Reads from memory. Throws `badData` for empty bytes.
+  ///
+  /// - name: used in messages.
   init(_ bytes: [UInt8], name: String) throws(Failure) {
     guard !bytes.isEmpty else { throw .malformed(name, "is empty") }
     let memory = Buffer.allocate(UInt8.self, count: bytes.count)
@@ -25,7 +27,8 @@ final class InputFile {
     (descriptor, modified) = (-1, 0)
   }
 
-  /// Fails with `missingInput` where there is no readable regular file, with `badData` where it is empty.
+  /// Opens a regular file. Throws `missingInput` where it is missing, unreadable or not a regular file, and `badData`
+  /// where it is empty.
   init(_ name: String) throws(Failure) {
     // O_NONBLOCK: opening a named pipe must not wait for its writer.
     let descriptor = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -55,7 +58,7 @@ final class InputFile {
     close(descriptor)
   }
 
-  /// The whole file, mapped.
+  /// Returns the whole file as mapped memory.
   func mapped() throws(Failure) -> UnsafeRawPointer {
     if let base { return base }
     guard let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
@@ -66,7 +69,7 @@ final class InputFile {
     return UnsafeRawPointer(address)
   }
 
-  /// Fails when the file has another size than when it was opened: mapped pages may be gone.
+  /// Throws if the size of the file has changed since it was opened, because mapped pages may no longer exist.
   func checkUnchanged() throws(Failure) {
     guard memory == nil else { return }
     var status = stat()
@@ -77,7 +80,7 @@ final class InputFile {
     }
   }
 
-  /// Up to `count` bytes from `offset`.
+  /// Returns up to `count` bytes from `offset`; fewer at the end of the file.
   func bytes(at offset: Int, count: Int) throws(Failure) -> [UInt8] {
     let length = max(0, min(count, size - offset))
     if let memory { return Array(UnsafeBufferPointer(start: memory + min(offset, size), count: length)) }
@@ -95,8 +98,9 @@ final class InputFile {
     return Array(result.prefix(done))
   }
 
-  /// SHA-256 of `salt`, the size and the content: all of it up to 256 MiB, beyond that 4,096 blocks of 64 KiB, evenly
-  /// spaced from the first to the last. Every rank computes it, so that files that differ between hosts are found.
+  /// Returns the SHA-256 of `salt`, the size and the content. Up to 256 MiB the whole content is hashed; of a larger
+  /// file, 4,096 evenly spaced blocks of 64 KiB from the first to the last. Every rank computes it, so that files that
+  /// differ between hosts are detected.
   func fingerprint(_ salt: String = "") throws(Failure) -> String {
     let digest = SHA256()
     digest.update("\(salt)\n\(size)\n")
@@ -117,7 +121,7 @@ final class InputFile {
 }
 
 extension Failure {
-  /// Why `name` could not be opened, from `errno`.
+  /// The failure for a file that could not be opened, from the value of `errno`.
   static func unopened(_ name: String, _ code: Int32) -> Failure {
     let hint: String? =
       switch code {
@@ -129,7 +133,7 @@ extension Failure {
   }
 }
 
-/// The system's words for an errno.
+/// The system's message for an errno value.
 func describe(_ code: Int32) -> String {
   String(cString: strerror(code))
 }

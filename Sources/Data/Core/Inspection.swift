@@ -1,8 +1,8 @@
 import Kernels
 
-/// What a data set holds, found by reading all of it once.
+/// Statistics of a data set, found by reading all of it once.
 package struct Inspection {
-  /// A value that is not finite: 1-based row, and where in it.
+  /// A value that is not finite, with its 1-based row and its place within the row.
   package struct Place: Sendable {
     package let row: Int
     package let place: String
@@ -16,25 +16,26 @@ package struct Inspection {
   package let columnNames: [String]?
   package let classNames: [String]?
   package let factorNames: [String]?
-  /// Of the rows that are finite.
+  /// Moments of the finite rows.
   package private(set) var moments: Moments
-  /// Rows with a value that is not finite, and the first such values.
+  /// Number of rows with a value that is not finite, and the first such values.
   package private(set) var brokenRows = 0
   package private(set) var notFinite: [Place] = []
-  /// Rows that cannot be read, and why the first of them cannot.
+  /// Number of rows that cannot be read, and the reason why the first cannot.
   package private(set) var unreadableRows = 0
   package private(set) var unreadable: [Failure] = []
-  /// Rows that are the same as one before, and the first pair.
+  /// Number of rows that repeat an earlier row, and the first such pair.
   package private(set) var duplicates = 0
   package private(set) var firstDuplicate: (row: Int, of: Int)?
   package private(set) var isBinary = true
   package private(set) var isWhole = true
-  /// Samples of each label, in their order; nil where there are no labels.
+  /// Number of samples of each label, in ascending order of labels; nil where there are no labels.
   package private(set) var classes: [(label: Int, count: Int)]?
 
-  /// Of samples spread over the whole set, columns of a table standardised; nil where samples are too few or too large.
+  /// Principal components of samples spread over the whole data set, with the columns of a table standardised; nil
+  /// where the samples are too few or too large.
   package private(set) var spectrum: PrincipalSpectrum?
-  /// Those samples as stored, row-major.
+  /// The stored values of those samples, row-major.
   package private(set) var sampled: [Float] = []
 
   private static let shown = 10
@@ -68,7 +69,7 @@ package struct Inspection {
         continue
       }
       add(row.base, index)
-      // The first of each part of the set.
+      // Keep the first row of each of `wanted` parts of the data set.
       if wanted > 0, index * wanted % count < wanted { keep(row.base) }
       let key = hash(row.base)
       if let first = seen[key] {
@@ -108,7 +109,7 @@ package struct Inspection {
     if isWhole { isWhole = isBinary || (0..<width).allSatisfy { row[$0] == row[$0].rounded() } }
   }
 
-  /// 64 bits of a row's values: two different rows that share them are rarer than a disk's mistakes.
+  /// 64-bit hash of a row's values. A collision of two different rows is less likely than a disk error.
   private func hash(_ row: UnsafePointer<Float>) -> UInt64 {
     var state: UInt64 = 0x9e37_79b9_7f4a_7c15
     for j in 0..<shape.elementCount {
@@ -120,12 +121,12 @@ package struct Inspection {
 
   package var isSound: Bool { brokenRows == 0 && unreadableRows == 0 }
 
-  /// Elements that never change.
+  /// Indices of the elements that have the same value in all samples.
   package var constants: [Int] {
     moments.count == 0 ? [] : (0..<moments.width).filter { moments.minimum[$0] == moments.maximum[$0] }
   }
 
-  /// Mean and standard deviation of all values of a channel, or, with nil, of all channels.
+  /// Mean and standard deviation of all values of a channel, or of all channels if `channel` is nil.
   package func overall(channel: Int? = nil) -> (mean: Double, deviation: Double) {
     let elements = (0..<moments.width).filter { channel == nil || $0 % shape.channels == channel }
     let n = Double(max(elements.count, 1))
@@ -137,7 +138,7 @@ package struct Inspection {
     return (mean, (variance / n).squareRoot())
   }
 
-  /// Whether all values lie in [0, 1] once `data.scale: auto` has scaled them.
+  /// Whether all values lie in [0, 1] after the scaling that `data.scale: auto` chooses.
   package var fitsUnitInterval: Bool {
     let scaling = defaultScaling(element: element, maximum: moments.largest)
     let ends = [moments.smallest, moments.largest].map { (Float($0) - scaling.offset[0]) * scaling.scale[0] }

@@ -1,14 +1,14 @@
-/// Running count, mean, sum of squared deviations, minimum and maximum of each element of a sample; NaN is a missing
-/// value.
+/// Running count, mean, sum of squared deviations, minimum and maximum of each element of a sample. NaN marks a missing
+/// value, which is not counted.
 ///
-/// Merging follows Chan, Golub and LeVeque (1983). The result depends on how rows were grouped: ranks that must agree
-/// on bits with another number of ranks merge fixed blocks in a fixed order.
+/// Merging follows Chan, Golub and LeVeque (1983). The result depends in its last bits on how rows were grouped. Ranks
+/// that need the same bits for every number of ranks must merge fixed blocks in a fixed order.
 package struct Moments: Sendable, Equatable {
   package private(set) var count = 0
-  /// Samples that had a value of each element.
+  /// Number of samples with a value, for each element.
   private var present: [Double]
   package private(set) var mean: [Double]
-  /// Sums of squared deviations from the mean.
+  /// Sum of squared deviations from the mean, for each element.
   private var squares: [Double]
   package private(set) var minimum: [Double]
   package private(set) var maximum: [Double]
@@ -50,7 +50,7 @@ package struct Moments: Sendable, Equatable {
     }
   }
 
-  /// Adds the samples that `other` has seen.
+  /// Adds the samples that `other` holds.
   package mutating func merge(_ other: Moments) {
     precondition(other.width == width, "moments of \(other.width) elements merged into \(width)")
     guard other.count > 0 else { return }
@@ -76,13 +76,13 @@ package struct Moments: Sendable, Equatable {
     present[j] == 0 ? 0 : Swift.max(0, squares[j] / present[j])
   }
 
-  /// The smallest value of all elements.
+  /// The smallest value over all elements.
   package var smallest: Double { minimum.min() ?? .infinity }
 
-  /// The largest value of all elements.
+  /// The largest value over all elements.
   package var largest: Double { maximum.max() ?? -.infinity }
 
-  /// count, then of each element: values, mean, squares, minimum, maximum.
+  /// All fields as one array: the count, then the numbers of values, means, squares, minima and maxima of all elements.
   package var serialized: [Double] {
     [Double(count)] + present + mean + squares + minimum + maximum
   }

@@ -5,10 +5,11 @@ package struct DataSplit {
   package var train: Dataset
   package var valid: Dataset
 
-  /// The first training samples as both. Two sets: scaling and checks belong to a set.
+  /// Returns the first `count` training samples as both sets. They are two objects, because each has its own scaling
+  /// and checks.
   package func first(_ count: Int) -> DataSplit { DataSplit(train: train.prefix(count), valid: train.prefix(count)) }
 
-  /// Prepares a share of each; a compressed file behind both is streamed once instead of twice.
+  /// Prepares a range of each set. A compressed file that holds both sets is streamed once instead of twice.
   package func prepare(train trainRange: Range<Int>, valid validRange: Range<Int>) throws(Failure) {
     if train.source === valid.source {
       try train.source.prepare([train.rows(trainRange), valid.rows(validRange)])
@@ -19,12 +20,12 @@ package struct DataSplit {
   }
 }
 
-/// Opens training data and what to validate on.
+/// Opens training and validation data.
 ///
 /// - spec: a word such as `digits`, or a path.
-/// - validation: nil (the source's own validation rows where it has some, else a fraction of 0.1), a fraction in (0, 1)
-///   of the training rows, or another SPEC, of which the validation rows are used where it has some, else all.
-/// - classes: of the rows that are shown; none for all.
+/// - validation: nil for the source's own validation rows or, where it has none, a fraction of 0.1; a fraction in (0,
+///   1) of the training rows; or another SPEC, whose validation rows are used where it has some and all rows otherwise.
+/// - classes: the labels of the rows to show; empty for all rows.
 package func openData(
   _ spec: String, validation: String?, images: ImageOptions = ImageOptions(), classes: [Int] = [],
   table: TableOptions = TableOptions(), schema: TableSchema? = nil
@@ -45,7 +46,7 @@ package func openData(
   return sets
 }
 
-/// The samples that lie in rows of a table: each is one itself, or they are windows over them.
+/// The samples in the rows of a table: each row is a sample, or samples are windows over the rows.
 private func sampled(_ part: Part, _ table: TableOptions) throws(Failure) -> RowMap {
   guard let windows = table.windows else { return part.rows }
   let samples = windows.samples(in: part.rows.rows)
@@ -60,7 +61,7 @@ private func sampled(_ part: Part, _ table: TableOptions) throws(Failure) -> Row
 
 private typealias Part = (source: Source, rows: RowMap)
 
-/// Validation rows spread evenly among the others.
+/// Takes validation rows that are evenly spaced among the training rows.
 private func evenly(_ all: RowMap, _ validation: Int) -> (train: RowMap, valid: RowMap) {
   (
     RowMap(rows: all.rows, part: .training(validation: validation), chosen: all.chosen),
@@ -68,13 +69,15 @@ private func evenly(_ all: RowMap, _ validation: Int) -> (train: RowMap, valid: 
   )
 }
 
-/// The last rows for validation: windows over rows between those of training would share rows with them.
+/// Takes the last rows for validation, because windows around interspersed validation rows would share rows with
+/// training.
 private func inTime(_ all: RowMap, _ validation: Int) -> (train: RowMap, valid: RowMap) {
   let end = all.rows.upperBound - validation
   return (RowMap(rows: all.rows.lowerBound..<end, part: .all), RowMap(rows: end..<all.rows.upperBound, part: .all))
 }
 
-/// - split: all rows and how many of them are for validation. - choose: which rows of a source are shown.
+/// - split: divides all rows, given the number of validation rows.
+/// - choose: selects the rows of a source to show.
 private func parts(
   of spec: String, validation: String?, images: ImageOptions,
   _ split: (RowMap, Int) -> (train: RowMap, valid: RowMap),
@@ -101,7 +104,7 @@ private func parts(
   return ((source, rows.train), (source, rows.valid))
 }
 
-/// The rows of some classes, or all where none is named.
+/// The rows of the given classes; all rows if `classes` is empty.
 private func choose(
   _ classes: [Int], of part: (source: Source, rows: Range<Int>), _ table: TableOptions
 ) throws(Failure) -> Part {
@@ -123,8 +126,8 @@ private func choose(
   return (part.source, RowMap(rows: 0..<rows.count, part: .all, chosen: rows))
 }
 
-/// Opens all samples of a source, and those that it holds out for validation itself. A table's columns are those of
-/// `schema`, or learned on all of its rows.
+/// Opens all samples of a source and its own validation samples, where it has some. The columns of a table are those of
+/// `schema`, or are learned from all of its rows.
 package func openWhole(
   _ spec: String, images: ImageOptions, table: TableOptions = TableOptions(), schema: TableSchema? = nil
 ) throws(Failure) -> (train: Dataset, valid: Dataset?) {

@@ -1,27 +1,29 @@
 import Kernels
 
-/// Variances of samples along their principal components, falling; of few samples with many values, along as many as
-/// there are samples.
+/// Variances of samples along their principal components, in descending order. For fewer samples than values per
+/// sample, there are as many components as samples.
 package struct PrincipalSpectrum: Sendable, Equatable {
-  /// Samples that it was estimated from.
+  /// Number of samples that the spectrum was estimated from.
   package let samples: Int
-  /// Values of a sample.
+  /// Number of values in a sample.
   package let width: Int
   package let variances: [Double]
 
-  /// The matrix of the smaller extent: beyond this, its eigenvalues take too long.
+  /// Largest order of the matrix whose eigenvalues are computed, to limit the computing time.
   private static let order = 512
   private static let elements = 1 << 21
-  /// Fewer samples tell nothing of 99 % of a variance.
+  /// Fewer samples than this cannot show where 99 % of a variance lies.
   private static let least = 30
 
-  /// How many samples of a set it is worth to look at: well under a second.
+  /// Number of samples of a data set to compute the spectrum from in well under a second; 0 where they would be too
+  /// few.
   package static func samples(of count: Int, width: Int) -> Int {
     let wanted = min(count, width <= order ? 8 * order : order, elements / max(width, 1))
     return wanted < least ? 0 : wanted
   }
 
-  /// nil for fewer than 30 samples, or samples of very many values. rows (count, width)
+  /// Computes the spectrum of `rows`, (count, width). Returns nil for fewer than 30 samples, or where both extents are
+  /// too large.
   package init?(_ rows: [Float], width: Int) {
     let count = width > 0 ? rows.count / width : 0
     guard count >= PrincipalSpectrum.least, min(count, width) <= PrincipalSpectrum.order else { return nil }
@@ -43,7 +45,7 @@ package struct PrincipalSpectrum: Sendable, Equatable {
 
   package var total: Double { variances.reduce(0, +) }
 
-  /// Components that together hold a share of the variance; nil where so few samples cannot tell.
+  /// Number of components that together hold a share of the variance; nil where the samples are too few to tell.
   package func components(holding share: Double) -> Int? {
     var sum = 0.0
     let wanted = share * total
@@ -53,7 +55,7 @@ package struct PrincipalSpectrum: Sendable, Equatable {
       + (variances.firstIndex {
         sum += $0; return sum >= wanted
       } ?? variances.count - 1)
-    // Half as many components as samples are fitted to these samples.
+    // With more than half as many components as samples, the components are fitted to these particular samples.
     return width <= samples / 2 || 2 * count <= samples ? count : nil
   }
 }

@@ -1,7 +1,7 @@
 import Kernels
 
 extension Format {
-  /// Uniformly random bytes of a given shape: what speed is measured on.
+  /// Uniformly random bytes of a given shape, for measuring speed.
   static let random = Format(
     summary: "random:HxW, random:HxWxC or random:N (noise, for measuring speed)",
     matches: { $0.spec.hasPrefix("random:") && $0.file == nil && !$0.isFolder },
@@ -22,7 +22,7 @@ extension Format {
     })
 }
 
-/// 4,096 samples of noise, keyed by row.
+/// 4,096 samples of random bytes. Each row is generated from its number.
 final class RandomReader: SampleReader {
   let name: String
   let shape: SampleShape

@@ -1,28 +1,30 @@
 import Kernels
 
-/// What rows are that did not come from a file.
+/// The encoding of rows that are received in a message and not read from a file.
 package enum ReceivedKind: Sendable, CaseIterable {
-  /// {"rows": [[1.5, null, "word"]]}
+  /// JSON such as {"rows": [[1.5, null, "word"]]}
   case json
   case npy
   case csv
-  /// One PNG or JPEG file.
+  /// A single PNG or JPEG file.
   case image
 }
 
-/// How a model wants its rows.
+/// The form in which a model expects its rows.
 package struct ReceivedForm: Sendable {
   package var shape: SampleShape
   package var images = ImageOptions()
   package var table = TableOptions()
-  /// Of a mixed table.
+  /// The schema of a mixed table.
   package var schema: TableSchema?
 
   package init(shape: SampleShape) { self.shape = shape }
 }
 
 extension Dataset {
-  /// The rows of a message, read as a file of such content is. - name: of the message, for its faults.
+  /// Reads the rows of a message in the same way as a file of the same content.
+  ///
+  /// - name: the name of the message in error messages.
   package static func received(
     _ bytes: [UInt8], as kind: ReceivedKind, _ form: ReceivedForm, name: String
   ) throws(Failure) -> Dataset {
@@ -58,7 +60,7 @@ extension Dataset {
   }
 }
 
-/// One image file, decoded once.
+/// A single image file, decoded once.
 private final class ReceivedImage: SampleReader {
   let name: String
   let count = 1
@@ -66,7 +68,7 @@ private final class ReceivedImage: SampleReader {
   let element = ElementType.u8
   let fingerprint = ""
   private let pixels: Pixels
-  /// Few bytes can claim many pixels, and decoding them keeps other requests waiting.
+  /// A small file can claim a large number of pixels, and decoding them would keep other requests waiting.
   private static let mostPixels = 1 << 24
 
   init(_ bytes: [UInt8], _ options: ImageOptions, name: String) throws(Failure) {

@@ -1,8 +1,8 @@
-/// Which rows of a source a data set shows, in order; without a table unless rows were chosen.
+/// The rows of a source that a data set shows, in order. It is computed without a table unless rows were chosen.
 ///
-/// A fraction split makes v of n rows validation rows, evenly spaced: row i is one iff
-/// floor((i + 1) v / n) > floor(i v / n). So validation row k is ceil((k + 1) n / v) - 1, and training row j is
-/// floor(j n / (n - v)).
+/// A split by a fraction makes v of n rows validation rows, evenly spaced: row i is a validation row if and only if
+/// floor((i + 1) v / n) > floor(i v / n). Validation row k is therefore row ceil((k + 1) n / v) - 1, and training row j
+/// is row floor(j n / (n - v)).
 struct RowMap: Equatable {
   enum Part: Equatable {
     case all
@@ -10,16 +10,16 @@ struct RowMap: Equatable {
     case validation(Int)
   }
 
-  /// The rows of the source that are shared out.
+  /// The rows of the source that the parts divide among them.
   let rows: Range<Int>
   let part: Part
-  /// At most so many are shown: the first, or evenly spaced.
+  /// The largest number of rows shown: the first rows, or evenly spaced ones if `isSpaced` is true.
   var limit = Int.max
   var isSpaced = false
-  /// The source's rows that `rows` counts, ascending, where those are not simply its rows.
+  /// The source rows that `rows` indexes, in ascending order; nil where `rows` are source rows themselves.
   var chosen: [Int]?
 
-  /// Rows shown.
+  /// Number of rows shown.
   var count: Int { min(limit, partCount) }
 
   private var partCount: Int {
@@ -30,7 +30,7 @@ struct RowMap: Equatable {
     }
   }
 
-  /// The source's row of data set index `index`.
+  /// The source row of sample `index`.
   func row(_ index: Int) -> Int {
     let place = place(isSpaced && limit < partCount ? quotient(index, partCount, limit).quotient : index)
     return chosen?[place] ?? place
@@ -47,7 +47,7 @@ struct RowMap: Equatable {
     }
   }
 
-  /// The smallest range of source rows that holds those of `indices`.
+  /// The smallest range of source rows that contains the rows of `indices`.
   func hull(_ indices: Range<Int>) -> Range<Int> {
     indices.isEmpty ? 0..<0 : row(indices.lowerBound)..<row(indices.upperBound - 1) + 1
   }
@@ -56,7 +56,7 @@ struct RowMap: Equatable {
     division.quotient + (division.remainder == 0 ? 0 : 1)
   }
 
-  /// a b / divisor, exact where the product needs more than 64 bits.
+  /// Returns a b / divisor, exact even where the product needs more than 64 bits.
   private func quotient(_ a: Int, _ b: Int, _ divisor: Int) -> (quotient: Int, remainder: Int) {
     let (product, overflow) = a.multipliedReportingOverflow(by: b)
     guard overflow else { return product.quotientAndRemainder(dividingBy: divisor) }
@@ -64,7 +64,7 @@ struct RowMap: Equatable {
   }
 }
 
-/// Validation rows for fraction `fraction` of `n` rows: at least one, and at least one row is left to train on.
+/// Number of validation rows for a fraction of `n` rows: at least one, with at least one row left for training.
 func validationCount(_ fraction: Double, of n: Int) -> Int {
   min(max(Int((fraction * Double(n)).rounded()), 1), n - 1)
 }

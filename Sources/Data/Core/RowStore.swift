@@ -1,9 +1,9 @@
 import Glibc
 import Kernels
 
-/// Rows of some ranges kept in memory as they are stored.
+/// Rows of some ranges, kept in memory in their stored encoding.
 final class RowStore {
-  /// Sorted and disjoint.
+  /// The ranges, sorted and disjoint.
   let ranges: [Range<Int>]
   let rowBytes: Int
   private let base: UnsafeMutableRawPointer
@@ -21,7 +21,7 @@ final class RowStore {
 
   deinit { free(base) }
 
-  /// The row's bytes; a row that was not prepared is the caller's mistake.
+  /// Returns the bytes of a row, which must have been prepared.
   func row(_ row: Int) -> UnsafeMutableRawPointer {
     var first = 0
     for range in ranges {
@@ -31,7 +31,7 @@ final class RowStore {
     preconditionFailure("row \(row) was not prepared; prepared are \(ranges)")
   }
 
-  /// Keeps the rows of a row-major stream that stands at its first row.
+  /// Keeps the prepared rows of a row-major stream that is positioned at its first row.
   func fill(from stream: any ByteStream, count: Int) throws(Failure) {
     var next = 0
     for range in ranges {
@@ -42,7 +42,7 @@ final class RowStore {
     try stream.skip((count - next) * rowBytes)
   }
 
-  /// Keeps the rows of a column-major stream, turned to row-major; needs one column's share beside them.
+  /// Keeps the prepared rows of a column-major stream in row-major order. It needs memory for one more column.
   func fill(fromColumns stream: any ByteStream, layout: ArrayLayout) throws(Failure) {
     let size = layout.encoding.type.byteCount
     let longest = ranges.map(\.count).max() ?? 0

@@ -2,36 +2,36 @@ import Kernels
 
 /// Rows that can be read by number.
 ///
-/// Each format has one file, with its own reader or a header parser for `ArrayReader`, and one line in `formats`.
+/// Each format has one file, with a reader of its own or a header parser for `ArrayReader`, and one line in `formats`.
 package protocol SampleReader: AnyObject {
   /// The path as the user wrote it, for messages.
   var name: String { get }
   var count: Int { get }
   var shape: SampleShape { get }
   var element: ElementType { get }
-  /// The header of a table.
+  /// Column names from the header of a table.
   var columnNames: [String]? { get }
-  /// What the columns of a mixed table are; its rows may hold NaN.
+  /// The columns of a mixed table, whose rows may hold NaN.
   var schema: TableSchema? { get }
-  /// SHA-256 of the source's content, or of evenly spaced parts of a large one.
+  /// SHA-256 of the content of the source, or of evenly spaced parts of a large source.
   var fingerprint: String { get }
-  /// Makes the rows of `ranges` (sorted, disjoint) readable; no other row needs to be.
+  /// Makes the rows of `ranges` (sorted, disjoint) readable. Other rows need not be readable.
   func prepare(_ ranges: [Range<Int>]) throws(Failure)
-  /// The stored values of a prepared row as float32, (elementCount).
+  /// Writes the stored values of a prepared row as float32, (elementCount).
   func read(row: Int, into target: UnsafeMutablePointer<Float>) throws(Failure)
-  /// A prepared row in place where values are stored as u8 next to each other, else nil.
+  /// The bytes of a prepared row in place where its values are contiguous bytes; nil otherwise.
   func bytes(ofRow row: Int) -> UnsafePointer<UInt8>?
-  /// The 1-based line of a row in a text file, else nil.
+  /// The 1-based line of a row in a text file; nil for other sources.
   func line(ofRow row: Int) -> Int?
-  /// Whether a row is decoded whenever it is read: some milliseconds.
+  /// Whether every read of a row decodes it, which takes some milliseconds.
   var isDecoded: Bool { get }
-  /// What each sample was made from, where that is known.
+  /// Names of the generative factors where they are known.
   var factorNames: [String]? { get }
-  /// A whole number from 0 for each of `factorNames`.
+  /// Returns the value of each factor of a row as an integer from 0.
   func factors(ofRow row: Int) -> [Int]
-  /// When each row of a table was, in its own words; nil where that is not known.
+  /// Returns the time of each row of a table as text; nil where there are no times.
   func times() throws(Failure) -> [String]?
-  /// The names of the labels 0, 1, ..., where they have some.
+  /// The names of the labels 0, 1, ..., where labels have names.
   var classNames: [String]? { get }
 }
 
@@ -47,7 +47,7 @@ extension SampleReader {
   package func times() throws(Failure) -> [String]? { nil }
 }
 
-/// Whole-number labels of a source's rows, read when first asked for.
+/// Integer labels of a source's rows. They are read on first use.
 final class Labels {
   private let read: () throws(Failure) -> [Int]
   private var values: [Int]?
@@ -65,13 +65,13 @@ final class Labels {
 }
 
 extension Failure {
-  /// Malformed content: the message names the file.
+  /// A failure for malformed content; the message begins with the file's name.
   static func malformed(_ name: String, _ what: String, hint: String? = nil) -> Failure {
     Failure(.badData, "\(name): \(what)", hint: hint)
   }
 }
 
-/// `ranges` sorted, merged where they touch, empty ones dropped.
+/// Returns `ranges` in ascending order, without empty ranges and with ranges that touch or overlap merged.
 func merged(_ ranges: [Range<Int>]) -> [Range<Int>] {
   var result: [Range<Int>] = []
   for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) where !range.isEmpty {

@@ -1,4 +1,4 @@
-/// The shape of one sample: an image, row-major with channels last, or a vector.
+/// The shape of one sample: an image, stored row-major with channels last, or a vector.
 package struct SampleShape: Sendable, Equatable, CustomStringConvertible {
   package let height, width, channels: Int
   package let isImage: Bool
@@ -11,25 +11,25 @@ package struct SampleShape: Sendable, Equatable, CustomStringConvertible {
     SampleShape(height: height, width: width, channels: channels, isImage: true)
   }
 
-  /// Values in one sample.
+  /// Number of values in one sample.
   package var elementCount: Int { height * width * channels }
 
-  /// Whether samples are pictures, grey or RGB.
+  /// Whether samples are images in grey or RGB.
   package var canBeDrawn: Bool { isImage && (channels == 1 || channels == 3) }
 
-  /// As arrays have it; a single channel is no axis.
+  /// The extents of a sample as an array. An image with a single channel has no channel axis.
   package var extents: [Int] {
     guard isImage else { return [width] }
     return channels == 1 ? [height, width] : [height, width, channels]
   }
 
-  /// "28x28", "32x32x3", "30".
+  /// Text such as "28x28", "32x32x3" or "30".
   package var description: String {
     guard isImage else { return "\(width)" }
     return channels == 1 ? "\(height)x\(width)" : "\(height)x\(width)x\(channels)"
   }
 
-  /// Where a value lies, 1-based, for messages: "pixel (3, 28)", "column 4 (pressure)".
+  /// The 1-based place of an element for messages, such as "pixel (3, 28)" or "column 4 (pressure)".
   package func place(of element: Int, columnNames: [String]?) -> String {
     if isImage {
       let pixel = element / channels

@@ -1,4 +1,4 @@
-/// y = (x - offset[j]) * scale[j]; one offset and scale mean the same for all elements.
+/// The map y = (x - offset[j]) * scale[j] of element j. A single offset and scale apply to all elements.
 package struct Scaling: Sendable, Equatable, Codable {
   package var offset: [Float]
   package var scale: [Float]
@@ -11,15 +11,16 @@ package struct Scaling: Sendable, Equatable, Codable {
     self.scale = scale
   }
 
-  /// What was scaled, as it was before. x (count, elements)
+  /// Inverts the scaling of samples x, (count, elements).
   package func undo(_ x: [Float]) -> [Float] {
     x.indices.map { x[$0] / scale[$0 % offset.count] + offset[$0 % offset.count] }
   }
 }
 
-/// Bytes that go beyond 1 are grey levels and become [0, 1]; everything else stays as it is.
+/// Returns the scaling of `data.scale: auto`: bytes with values above 1 are treated as grey levels and mapped to [0,
+/// 1]; all other values stay as they are.
 ///
-/// `maximum`: the largest stored value over all ranks.
+/// - maximum: the largest stored value over all ranks.
 package func defaultScaling(element: ElementType, maximum: Double) -> Scaling {
   element == .u8 && maximum > 1 ? Scaling(offset: [0], scale: [1 / 255]) : .identity
 }

@@ -5,24 +5,24 @@ import Kernels
 package struct ONNXFile: Sendable, Equatable {
   package var graph: PortableGraph
   package var name: String
-  /// What a reader should know: `doc_string`.
+  /// Information for readers of the file, stored as `doc_string`.
   package var description: String
   package var metadata: [String: String]
 
   static let irVersion = 8
   static let opset = 17
-  /// The first extent of whatever goes in and comes out.
+  /// The symbolic name of the first extent of all inputs and outputs.
   static let batch = "batch"
 
   package init(graph: PortableGraph, name: String, description: String, metadata: [String: String]) {
     (self.graph, self.name, self.description, self.metadata) = (graph, name, description, metadata)
   }
 
-  /// What `TensorProto.DataType` and `AttributeProto.AttributeType` call things.
+  /// Values of `TensorProto.DataType` and `AttributeProto.AttributeType`.
   enum ElementType: Int { case float = 1, integer = 7, flag = 9 }
   enum AttributeType: Int { case float = 1, integer = 2, text = 3, integers = 7 }
 
-  /// One message of Protocol Buffers, which has at most 2 GiB.
+  /// Encodes the file as a Protocol Buffers message. Throws if it exceeds the format's limit of 2 GiB.
   package func encoded(producer: String) throws(Failure) -> [UInt8] {
     let bytes = graph.constants.reduce(0) { $0 + 8 * $1.numbers.count }
     guard bytes < 1 << 31 else {

@@ -1,7 +1,7 @@
 import Autograd
 import Kernels
 
-/// Reads what `ONNXFile` writes, and of other files as much as they have in common with it.
+/// Reads files written by `ONNXFile`, and other files that use only the same features.
 extension ONNXFile {
   private static let limit = 1 << 31
 
@@ -42,7 +42,7 @@ extension ONNXFile {
     }
   }
 
-  /// The texts of a message, by field.
+  /// Returns the text fields of a message by field number.
   private static func texts(_ message: ArraySlice<UInt8>) throws(ProtocolBufferReader.Fault) -> [Int: [String]] {
     var texts: [Int: [String]] = [:]
     for (field, value) in try ProtocolBufferReader.fields(of: message) {
@@ -59,7 +59,7 @@ extension ONNXFile {
       switch field {
       case 1: node.inputs.append(text)
       case 2:
-        // An operator of several results is none of those that can be computed here.
+        // Operators with several results are not supported.
         guard node.output.isEmpty else { throw .init() }
         node.output = text
       case 4: node.operation = text

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A range of numbers with ticks at round places.
+/// A range of numbers with ticks at round values.
 package struct Axis: Sendable {
   package enum Kind: Sendable { case linear, integer, logarithmic }
   package struct Tick: Sendable, Equatable {
@@ -12,11 +12,13 @@ package struct Axis: Sendable {
   package let high: Double
   package let ticks: [Tick]
   private let isLogarithmic: Bool
-  /// Beyond these nothing can be drawn.
+  /// The range of values that can be drawn.
   static let drawable = -1e100...1e100
 
-  /// Of finite values from `low` to `high`. `isLoose`: the range ends at ticks. A logarithmic axis of what is not
-  /// positive, or within one power of ten, is linear.
+  /// Creates an axis for finite values from `low` to `high`. A logarithmic axis becomes linear if the values are not
+  /// positive or span less than a power of ten.
+  ///
+  /// - isLoose: whether the range is extended so that it ends at ticks.
   package init(_ low: Double, _ high: Double, kind: Kind = .linear, most: Int = 5, isLoose: Bool = true) {
     var (low, high) = (min(low, high), max(low, high))
     precondition(Axis.drawable.contains(low) && Axis.drawable.contains(high), "Axis: \(low)...\(high)")
@@ -25,7 +27,7 @@ package struct Axis: Sendable {
       (self.low, self.high, ticks) = Axis.logarithmic(low, high, most: most)
       return
     }
-    // What differs by rounding alone is one value.
+    // Values that differ by rounding only are treated as equal.
     if high - low <= max(abs(low), abs(high)) * 1e-9 {
       let room = kind == .integer ? 1 : max(abs(high) * 0.05, high == 0 ? 1 : 1e-99)
       (low, high) = (low - room, high + room)
@@ -41,7 +43,7 @@ package struct Axis: Sendable {
     (self.low, self.high) = (low, high)
   }
 
-  /// 1, 2 or 5 times a power of ten, so that a length has at most so many steps.
+  /// Returns 1, 2 or 5 times a power of ten, so that `length` has at most `most` steps of this size.
   static func step(_ length: Double, most: Int, isInteger: Bool = false) -> Double {
     let raw = length / Double(max(1, most)), power = pow(10, log10(raw).rounded(.down))
     let factors: [Double] = [1, 2, 5]
@@ -79,7 +81,7 @@ package struct Axis: Sendable {
       ? NumberText.scientific(value) : NumberText.ticks([value], step: value < 1 ? value : 1)[0]
   }
 
-  /// Where a value lies: 0 at the low end, 1 at the high one, beyond them outside.
+  /// Returns the position of a value: 0 at the low end, 1 at the high end, and outside 0...1 beyond them.
   package func position(_ value: Double) -> Double {
     guard isLogarithmic else { return (value - low) / (high - low) }
     return value > 0 ? log10(value / low) / log10(high / low) : -1

@@ -1,15 +1,15 @@
-/// Upright bars, each of one part or several on top of one another. Many bars become as many as a screen shows.
+/// Vertical bars, each of one part or of several stacked parts. If there are too many, groups of bars are merged.
 struct BarChart {
   struct Part {
     var value: Double
-    /// Class of its colour.
+    /// CSS class of the colour.
     var style: String
   }
 
   struct Bar {
     var label: String
     var parts: [Part]
-    /// For the pointer.
+    /// Text of the tooltip.
     var hint: String
 
     var height: Double { parts.reduce(0) { $0 + $1.value } }
@@ -25,10 +25,10 @@ struct BarChart {
 
   private static let most = 200
 
-  /// nil where nothing can be drawn. Bars of what is not finite or is below 0 have no height.
+  /// Returns nil if nothing can be drawn. Values that are not finite or are negative are drawn without height.
   func figure() -> Markup? {
     guard !bars.isEmpty else { return nil }
-    // The highest of each group stands for it.
+    // Each group is represented by its highest bar.
     let group = (bars.count + BarChart.most - 1) / BarChart.most
     let drawn = stride(from: 0, to: bars.count, by: group).compactMap { first in
       bars[first..<min(first + group, bars.count)].max { $0.height < $1.height }

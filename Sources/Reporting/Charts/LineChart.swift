@@ -1,43 +1,43 @@
-/// Lines over a common axis, such as nats over epochs. What is not finite leaves a gap; long series are thinned to what
-/// a screen shows, peaks kept.
+/// Lines over a common axis, such as nats over epochs. Values that are not finite leave a gap. Long series are thinned
+/// to the resolution of a screen, and peaks are kept.
 struct LineChart {
   struct Series {
     var name: String
-    /// Colour and dash, 0 to 7.
+    /// Colour and dash pattern, 0 to 7.
     var style: Int
-    /// In the order of x.
+    /// The points in ascending order of x.
     var points: [(x: Double, y: Double)]
   }
 
-  /// A line across, where something happened.
+  /// A vertical line where something happened.
   struct Mark {
     var x: Double
-    /// rollback or resume.
+    /// "rollback" or "resume".
     var kind: String
   }
 
   var title: String
-  /// Of y.
+  /// Unit of y.
   var unit: String
   var xName = "epoch"
   var kind = Axis.Kind.linear
-  /// Taken into the range of y, such as 0 and the number of units.
+  /// Values that the range of y must include, such as 0 and the number of units.
   var including: [Double] = []
-  /// Whether a beginning that would flatten the rest is cut off, which the chart then says.
+  /// Whether initial values that would flatten the rest may be cut off. The chart then says so.
   var isCut = false
   var marks: [Mark] = []
-  /// Whether the key says what each series has come to.
+  /// Whether the legend shows the last value of each series.
   var endsMatter = true
-  /// A point to look at.
+  /// A point to highlight.
   var best: (x: Double, y: Double)?
   var series: [Series]
 
   private static let buckets = 160
-  /// Epochs from which on a beginning may be cut off.
+  /// Number of epochs from which on initial values may be cut off.
   private static let leastCut = 10
   static let mostMarks = 40
 
-  /// nil where nothing can be drawn.
+  /// Returns nil if nothing can be drawn.
   func figure() -> Markup? {
     let all = series.flatMap { $0.points.filter(LineChart.isDrawable) }
     guard let first = all.map(\.x).min(), let last = all.map(\.x).max() else { return nil }
@@ -59,7 +59,7 @@ struct LineChart {
       plot.axes() + marksAcross(plot) + lines(plot) + points(plot))
   }
 
-  /// An axis that nearly reaches 0 has it, which is a rounder place to begin at than 1.
+  /// Begins the axis at 0 if it nearly does so, because 0 is rounder than 1.
   private static func beginning(_ first: Double, _ last: Double) -> Double {
     first > 0 && 5 * first <= last ? 0 : first
   }
@@ -78,7 +78,7 @@ struct LineChart {
     let low = (all.map(\.y) + including).min() ?? 0, high = (all.map(\.y) + including).max() ?? 1
     guard isCut, Set(all.map(\.x)).count >= LineChart.leastCut else { return (low, high, nil) }
     let late = all.filter { $0.x > first + 0.1 * (last - first) }.map(\.y)
-    // What differs by rounding alone does not count as a range.
+    // Values that differ by rounding only are not treated as a range.
     guard let lateLow = late.min(), let lateHigh = late.max(), lateHigh - lateLow > abs(lateLow) * 1e-6,
       high - low > 3 * (lateHigh - lateLow)
     else { return (low, high, nil) }
@@ -114,7 +114,7 @@ struct LineChart {
     for series in series {
       inside += "<path class=\"line s\(series.style)\" d=\"\(LineChart.path(series.points, plot))\"/>"
     }
-    // An svg within an svg cuts off what leaves it; half a line's width may.
+    // A nested svg element clips the lines at its border. Half the width of a line may extend beyond the plot.
     let (left, top) = (plot.left - 1, plot.top - 1)
     let corner: Markup = "\(at: left) \(at: top)"
     let width: Markup = "\(at: plot.right - left + 1)", height: Markup = "\(at: plot.bottom - top + 1)"
@@ -122,7 +122,7 @@ struct LineChart {
       + "viewBox=\"\(corner) \(width) \(height)\">\(inside)</svg>"
   }
 
-  /// Dots where there are few points, and the best one.
+  /// Draws dots if there are few points, and the best point.
   private func points(_ plot: Plot) -> Markup {
     func dot(_ point: (x: Double, y: Double), _ style: String, _ radius: Double) -> Markup {
       guard LineChart.isDrawable(point), (0...1).contains(plot.y.position(point.y)) else { return "" }
@@ -137,7 +137,8 @@ struct LineChart {
     return markup
   }
 
-  /// A subpath for each stretch without a gap; a point alone is drawn by its round cap.
+  /// Returns a subpath for each stretch without a gap. A single point is drawn as the round cap of a line without
+  /// length.
   private static func path(_ points: [(x: Double, y: Double)], _ plot: Plot) -> Markup {
     var path: Markup = ""
     for stretch in points.split(whereSeparator: { !isDrawable($0) }) {
@@ -151,7 +152,7 @@ struct LineChart {
     return path
   }
 
-  /// At most four points for each piece of the axis: the first, the lowest, the highest and the last.
+  /// Returns at most four points for each piece of the axis: the first, the lowest, the highest and the last.
   static func thinned(
     _ points: [(x: Double, y: Double)], position: (Double) -> Double
   ) -> [(x: Double, y: Double)] {

@@ -1,8 +1,8 @@
 import Foundation
 
-/// Numbers for people.
+/// Numbers formatted for people.
 package enum NumberText {
-  /// Four digits or so: 105.8, 19,870, 0.0123.
+  /// Returns a number with about four digits, such as 105.8, 19,870 or 0.0123.
   package static func figure(_ value: Double) -> String {
     guard value.isFinite else { return value.isNaN ? "–" : value > 0 ? "∞" : "−∞" }
     let size = abs(value)
@@ -25,7 +25,7 @@ package enum NumberText {
     share.isFinite ? String(format: share < 0.1 ? "%.1f %%" : "%.0f %%", share * 100) : "–"
   }
 
-  /// 41 s, 3 min 20 s, 2 h 5 min
+  /// Returns a duration such as 41 s, 3 min 20 s or 2 h 5 min.
   package static func time(_ seconds: Double) -> String {
     guard seconds.isFinite, seconds >= 0, seconds < 1e12 else { return "–" }
     if seconds < 10 { return String(format: "%.1f s", seconds) }
@@ -35,7 +35,7 @@ package enum NumberText {
     return "\(grouped(whole / 3_600)) h" + (whole / 60 % 60 > 0 ? " \(whole / 60 % 60) min" : "")
   }
 
-  /// Labels that share their decimals and their unit: 0, 20k, 40k.
+  /// Returns labels with the same number of decimals and the same unit, such as 0, 20k, 40k.
   static func ticks(_ values: [Double], step: Double) -> [String] {
     let largest = values.map(abs).max() ?? 0
     if largest >= 1e12 || (step > 0 && step < 1e-5) {
@@ -52,7 +52,7 @@ package enum NumberText {
     }
   }
 
-  /// 0.5 has one decimal, 0.25 two.
+  /// Returns the number of decimals of a step: one for 0.5, two for 0.25.
   private static func decimals(of step: Double) -> Int {
     (0...9).first { count in
       let shifted = step * pow(10, Double(count))

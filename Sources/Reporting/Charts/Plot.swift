@@ -1,7 +1,7 @@
-/// The frame of a chart in units of about a pixel: where the axes are, and room for their words.
+/// The frame of a chart in units of about a pixel: the position of the axes and the room for their labels.
 struct Plot {
   static let width = 360.0, height = 214.0
-  /// Wider than any system font's digits at the charts' size of 11.
+  /// Width of a digit. It is larger than that of any system font at the charts' font size of 11.
   static let letter = 6.7
 
   let x: Axis
@@ -10,7 +10,7 @@ struct Plot {
   let top = 24.0
   let right: Double
   let bottom: Double
-  /// Units stand above the axis that they belong to.
+  /// The unit is printed above the axis that it belongs to.
   private let unit: String
   private let xName: String
 
@@ -21,7 +21,7 @@ struct Plot {
     bottom = height - 36
   }
 
-  /// Of a label: M, G and the minus sign are wider than digits.
+  /// Width of a label. M, G and the minus sign are wider than digits.
   static func length(_ text: String) -> Double {
     text.reduce(0) { $0 + ("MG−".contains($1) ? 1.5 * letter : letter) }
   }
@@ -29,7 +29,9 @@ struct Plot {
   func place(_ x: Double) -> Double { left + self.x.position(x) * (right - left) }
   func level(_ y: Double) -> Double { bottom - self.y.position(y) * (bottom - top) }
 
-  /// Gridlines and labels. `xLabels`: where they are not the axis's own.
+  /// Draws gridlines and labels.
+  ///
+  /// - xLabels: replaces the labels of the horizontal axis.
   func axes(_ xLabels: [(place: Double, text: String)]? = nil) -> Markup {
     var markup: Markup = ""
     for tick in y.ticks {
@@ -53,7 +55,7 @@ struct Plot {
     var text: String
   }
 
-  /// Those labels that fit beside one another, evenly left out, and moved inside the limits.
+  /// Returns evenly spaced labels that fit side by side, and moves them inside the limits.
   static func apart(_ labels: [(place: Double, text: String)], from low: Double, to high: Double) -> [Label] {
     let all = labels.map { place, text in
       let half = length(text) / 2
@@ -72,15 +74,15 @@ struct Plot {
   }
 }
 
-/// A chart with its title, what its marks mean, and a word on it.
+/// A chart with its title, its legend and a note.
 struct Figure {
   struct Key {
     enum Shape { case line, box, ring }
-    /// Class of the swatch.
+    /// CSS class of the swatch.
     var style: String
     var shape = Shape.line
     var text: String
-    /// What the series has come to.
+    /// The last value of the series.
     var value: String?
   }
 
@@ -88,7 +90,7 @@ struct Figure {
   var keys: [Key] = []
   var note: String?
   var height = Plot.height
-  /// For those who cannot see it.
+  /// A text alternative for readers who cannot see the chart.
   var description: String
 
   func markup(_ drawing: Markup) -> Markup {

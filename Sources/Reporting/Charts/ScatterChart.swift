@@ -1,29 +1,29 @@
-/// Points in a plane, both axes to the same scale, coloured by group where there are groups.
+/// Points in a plane with equal scales on both axes, coloured by group if there are groups.
 struct ScatterChart {
   struct Point {
     var x: Double
     var y: Double
-    /// Its group's place in `groups`.
+    /// Index of the point's group in `groups`.
     var group = 0
   }
 
   var title: String
-  /// What the upright axis shows, and the other.
+  /// Names of the vertical and the horizontal axis.
   var unit: String
   var xName = ""
-  /// Names of the groups; empty where there are none.
+  /// Names of the groups; empty if there are none.
   var groups: [String] = []
   var points: [Point]
   var note: String?
 
   private static let most = 4_000
-  /// Points from which on they are drawn smaller.
+  /// Number of points from which on they are drawn smaller.
   private static let crowd = 600
-  /// As many as can be told apart.
+  /// The number of groups whose colours can be distinguished.
   static let mostGroups = 10
   private static let side = 340.0
 
-  /// nil where nothing can be drawn.
+  /// Returns nil if nothing can be drawn.
   func figure() -> Markup? {
     let all = points.filter { Axis.drawable.contains($0.x) && Axis.drawable.contains($0.y) }
     guard let left = all.map(\.x).min(), let right = all.map(\.x).max(), let low = all.map(\.y).min(),
@@ -36,7 +36,7 @@ struct ScatterChart {
         y: Axis(middle.1 - reach, middle.1 + reach, isLoose: false), unit: unit, xName: xName, height: ScatterChart.side
       )
     }
-    // Room for the labels decides on the width.
+    // The width depends on the room for the labels.
     let square = plot(1), plot = plot((square.right - square.left) / (square.bottom - square.top))
     let stride = (all.count + ScatterChart.most - 1) / ScatterChart.most
     let drawn = all.enumerated().filter { $0.offset % stride == 0 }.map(\.element)
@@ -44,7 +44,7 @@ struct ScatterChart {
     let size = drawn.count > ScatterChart.crowd ? "crowded" : "sparse"
     for group in 0..<max(1, min(groups.count, ScatterChart.mostGroups)) {
       var path: Markup = ""
-      // A subpath without length is a dot by its round cap: the least that a point can cost.
+      // A subpath without length is drawn as a dot by its round cap, which is the shortest markup for a point.
       for point in drawn where min(point.group, ScatterChart.mostGroups - 1) == group {
         path += "M\(at: plot.place(point.x)) \(at: plot.level(point.y))h0"
       }

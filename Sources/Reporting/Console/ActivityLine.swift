@@ -1,12 +1,12 @@
 import Foundation
 import Kernels
 
-/// What the process is at, once that has taken two seconds, with the time left: a line that is rewritten on a terminal,
-/// elsewhere one on standard error now and then.
+/// Shows the current activity and the remaining time once it has taken two seconds: on a terminal as a line that is
+/// rewritten, elsewhere as an occasional line on standard error.
 package enum ActivityLine {
   private static let patience = Swift.Duration.seconds(2)
 
-  /// From now on; where no thread can be had, nothing is shown.
+  /// Starts to show activities. If no thread can be created, nothing is shown.
   package static func start() {
     let begun = DispatchSemaphore(value: 0)
     Activity.listen { begun.signal() }

@@ -2,19 +2,20 @@ import Glibc
 import Kernels
 import Synchronization
 
-/// Text to the terminal's two streams.
+/// Writes text to standard output and standard error.
 package enum Output {
-  /// Progress on standard output; a reader that went away is no reason to stop training.
+  /// Writes progress to standard output. Errors are ignored, because a closed pipe is no reason to stop training.
   package static func say(_ text: String) { _ = write(text, to: 1) }
-  /// Messages: standard error.
+  /// Writes a message to standard error.
   package static func complain(_ text: String) { _ = write(text, to: 2) }
 
-  /// Where a line that is rewritten can be shown: standard output if that is a terminal, else standard error.
+  /// The stream for a line that is rewritten: standard output if that is a terminal, otherwise standard error if that
+  /// is one.
   private static let screen: Int32? = Terminal.size != nil ? 1 : isatty(2) == 1 ? 2 : nil
   private static let isLineShown = Atomic<Bool>(false)
   static var hasTerminal: Bool { screen != nil }
 
-  /// Shows a line that the next text takes the place of.
+  /// Shows a line that the next text replaces.
   static func showLine(_ text: String) {
     guard let screen else { return }
     let columns = Terminal.columns(of: screen)
@@ -27,8 +28,8 @@ package enum Output {
     _ = put("\r\u{1b}[K", to: screen)
   }
 
-  /// What a command was run for, on standard output: lost, the command has failed. A reader that has seen enough
-  /// (`| head`) has not lost it.
+  /// Writes the result of a command to standard output. Throws if it cannot be written, unless the reader has closed
+  /// the pipe (`| head`).
   package static func result(_ text: String) throws(Failure) {
     let code = write(text, to: 1)
     guard code == 0 || code == EPIPE else {
@@ -38,7 +39,7 @@ package enum Output {
     }
   }
 
-  /// 0, or the error that ended it.
+  /// Returns 0 or the errno value of the error.
   private static func write(_ text: String, to descriptor: Int32) -> Int32 {
     clearLine()
     return put(text, to: descriptor)

@@ -4,7 +4,7 @@ import Kernels
 import Settings
 import Training
 
-/// A run told on the terminal: one line that moves on a terminal, a plain line now and then elsewhere. Rank 0 only.
+/// Shows the progress of a run: on a terminal as a line that is rewritten, elsewhere as occasional lines. Rank 0 only.
 package final class ProgressConsole: TrainingObserver {
   private let style: ProgressStyle
   private let isVerbose: Bool
@@ -108,14 +108,14 @@ package final class ProgressConsole: TrainingObserver {
       last = now
       draw(text)
     } else {
-      // Short epochs: a line a second says enough.
+      // For short epochs, one line per second is enough.
       guard now - last >= .seconds(1) || report.step >= total || report.epoch == 1 else { return }
       last = now
       say(text)
     }
   }
 
-  /// Who keeps the others waiting, when it is worth a word.
+  /// Names the slowest rank if the waiting time is significant.
   private func waiting(_ report: EpochReport) -> String {
     guard report.ranks > 1, report.waitShare >= 0.03 else { return "" }
     return "  wait \(fixed(report.waitShare * 100, 0))% (slowest rank \(report.slowestRank) on \(report.slowestHost))"
@@ -181,19 +181,19 @@ package final class ProgressConsole: TrainingObserver {
   }
 }
 
-/// A number with so many decimals.
+/// Formats a number with `decimals` decimals.
 package func fixed(_ value: Double, _ decimals: Int) -> String {
   value.isFinite ? String(format: "%.\(decimals)f", value) : "\(value)"
 }
 
 private func rounded(_ value: Double) -> Double { Double(String(format: "%.3g", value)) ?? value }
 
-/// 12.4k, 3.1M
+/// Formats a number such as 12.4k or 3.1M.
 func short(_ value: Double) -> String {
   value >= 1e6 ? fixed(value / 1e6, 1) + "M" : value >= 1e3 ? fixed(value / 1e3, 1) + "k" : fixed(value, 0)
 }
 
-/// h:mm:ss
+/// Formats a duration as h:mm:ss.
 func clock(_ seconds: Double) -> String {
   guard seconds.isFinite, seconds >= 0, seconds < 1e8 else { return "-:--:--" }
   let whole = Int(seconds.rounded())

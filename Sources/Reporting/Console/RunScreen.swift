@@ -3,7 +3,7 @@ import Kernels
 import Persistence
 import Training
 
-/// A run as it stands, for a terminal: what it is, how far it is, and four curves.
+/// The state of a run for a terminal: its description, its progress and up to four curves.
 package struct RunScreen {
   private let run: RunRecord
   private let columns: Int
@@ -19,14 +19,14 @@ package struct RunScreen {
     self.now = now
   }
 
-  /// Lines that fill the screen at most.
+  /// The lines of the screen, at most as many as its rows.
   package var lines: [String] {
     let head = [title, progress, figures].compactMap { $0 }.map(cut)
     let tail = remarks.map(cut)
     let isWide = columns >= 80
     let charts = self.charts
     let chartRows = isWide ? 2 : 4
-    // Each has a title and an axis.
+    // Each chart has a title and an axis in addition to its plot.
     let free = rows - head.count - tail.count - 1
     let height = min(12, max(3, free / chartRows - 3))
     let width = isWide ? (columns - 3) / 2 : columns
@@ -39,7 +39,7 @@ package struct RunScreen {
     return head + body + (tail.isEmpty ? [] : [""] + tail)
   }
 
-  /// The same in one line.
+  /// The progress and figures of the run in a single line.
   package var line: String { cut([progress, figures].compactMap { $0 }.joined(separator: "  ")) }
 
   private func cut(_ line: String) -> String { line.count > columns ? line.prefix(columns - 1) + "…" : line }
@@ -51,7 +51,7 @@ package struct RunScreen {
     }
   }
 
-  /// Characters that are seen of a line: not the colours.
+  /// Number of visible characters of a line, without colour codes.
   private static func shown(_ line: String) -> Int {
     var count = 0, isHidden = false
     for character in line {
@@ -66,7 +66,7 @@ package struct RunScreen {
     return count
   }
 
-  // MARK: Words
+  // MARK: Text
 
   private var title: String {
     let start = run.metrics.start
@@ -74,7 +74,7 @@ package struct RunScreen {
     return [run.path, data].filter { !$0.isEmpty }.joined(separator: "  ").printable
   }
 
-  /// Steps done, as the newest of what tells of them says.
+  /// Number of steps done, according to the most recent source.
   private var step: Int { max(run.status?.step ?? 0, run.epochs.last?.step ?? 0, run.metrics.steps.last?.step ?? 0) }
 
   private var progress: String? {
@@ -103,7 +103,7 @@ package struct RunScreen {
     return parts.joined(separator: "  ")
   }
 
-  /// What happened that one should know, the newest last.
+  /// The last notable events, the newest last, and damaged files.
   private var remarks: [String] {
     let told = run.events.filter { !["start", "resume", "stop"].contains($0.kind) }.suffix(3)
     return told.map { "\($0.kind) at step \($0.step): \($0.message)".printable }
@@ -127,7 +127,7 @@ package struct RunScreen {
 
   private var charts: [Chart] {
     let epochs = run.epochs, steps = run.metrics.steps
-    // Before the second epoch there is no curve; lines of steps, where there are some, make one.
+    // Before the second epoch there is no curve over epochs, so the curves are over steps where they were recorded.
     if epochs.count < 2, steps.count > 1 {
       let ends = ("step \(steps[0].step)", "\(steps[steps.count - 1].step)")
       return [
@@ -159,7 +159,7 @@ package struct RunScreen {
   }
 }
 
-/// Words for what a run directory says.
+/// Texts about the state of a run.
 package enum RunText {
   package static func standing(_ run: RunRecord, now: Date = Date()) -> String {
     switch run.standing(now: now) {
@@ -174,7 +174,7 @@ package enum RunText {
     }
   }
 
-  /// 12 s, 3 min, 5 h, 2 d
+  /// Formats a duration as 12 s, 3 min, 5 h or 2 d.
   package static func age(_ seconds: Double) -> String {
     guard seconds.isFinite, seconds >= 0 else { return "0 s" }
     for (unit, length, limit) in [("s", 1.0, 120.0), ("min", 60, 7_200), ("h", 3_600, 172_800)] where seconds < limit {

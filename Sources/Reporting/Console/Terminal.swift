@@ -1,14 +1,15 @@
 import Foundation
 
-/// The terminal behind standard output.
+/// The terminal of standard output.
 package enum Terminal {
-  /// nil where standard output is none. mpirun gives every rank one, though without columns when its own goes elsewhere.
+  /// The size of the terminal; nil if standard output is none. Under mpirun every rank has a pseudo-terminal, which has
+  /// no columns if the output of mpirun is redirected.
   package static var size: (columns: Int, rows: Int)? {
     let size = window(of: 1)
     return size.ws_col > 0 ? (Int(size.ws_col), max(10, Int(size.ws_row))) : nil
   }
 
-  /// 80 where nobody knows.
+  /// Returns the number of columns; 80 if it is unknown.
   static func columns(of descriptor: Int32) -> Int {
     let columns = Int(window(of: descriptor).ws_col)
     return columns > 0 ? columns : 80
@@ -20,13 +21,13 @@ package enum Terminal {
     return size
   }
 
-  /// For text that goes elsewhere; COLUMNS says otherwise.
+  /// The size for text that is not written to a terminal. COLUMNS overrides the number of columns.
   package static var assumedSize: (columns: Int, rows: Int) {
     let columns = ProcessInfo.processInfo.environment["COLUMNS"].flatMap { Int($0) } ?? 100
     return (min(max(columns, 30), 1_000), 40)
   }
 
-  /// https://no-color.org
+  /// Whether to use colours (https://no-color.org).
   package static var wantsColor: Bool {
     let environment = ProcessInfo.processInfo.environment
     return environment["NO_COLOR", default: ""].isEmpty && environment["TERM"] != "dumb"

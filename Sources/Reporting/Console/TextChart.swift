@@ -1,25 +1,25 @@
 import Foundation
 
-/// Curves drawn in braille, each character two dots wide and four high.
+/// Curves drawn with braille characters, each of which is two dots wide and four dots high.
 struct TextChart {
   struct Curve {
-    /// Evenly spaced; what is not finite is left out.
+    /// Evenly spaced values. Values that are not finite are left out.
     let values: [Double]
-    /// The eye must tell two curves apart where there are no colours.
+    /// Whether the curve is dotted, so that two curves can be distinguished without colours.
     var isDotted = false
-    /// Of the terminal's own.
+    /// A colour of the terminal's palette.
     var color = 6
   }
 
   let curves: [Curve]
-  /// In characters, with the scale at the left.
+  /// Width in characters, including the scale on the left.
   let width: Int
   let height: Int
-  /// What the scale shows at least.
+  /// A range that the scale must include.
   var within: ClosedRange<Double>?
   var ends: (first: String, last: String) = ("", "")
 
-  /// `height` lines of the plot, and one for the ends of the horizontal axis. Nothing where no value is finite.
+  /// Returns `height` lines of the plot and one line with the ends of the horizontal axis; empty if no value is finite.
   func lines(isColored: Bool) -> [String] {
     guard let range, height > 0 else { return [] }
     let scale = [range.upperBound, range.lowerBound].map(axisText)
@@ -45,14 +45,14 @@ struct TextChart {
     let values = curves.flatMap(\.values).filter(\.isFinite)
     guard let low = values.min(), let high = values.max() else { return nil }
     let bottom = min(low, within?.lowerBound ?? low), top = max(high, within?.upperBound ?? high)
-    // A curve that does not move lies in the middle.
+    // A constant curve is drawn in the middle.
     let room = top > bottom ? 0 : max(abs(top) * 0.01, 1e-12)
     return bottom - room...top + room
   }
 
   private func draw(_ curve: Curve, _ number: Int, _ range: ClosedRange<Double>, into canvas: inout DotCanvas) {
     let wide = 2 * canvas.columns, high = 4 * canvas.rows
-    // Halves, because the difference of two numbers may be none.
+    // The ends are halved before the subtraction, because the difference of two finite numbers may overflow.
     let extent = range.upperBound / 2 - range.lowerBound / 2
     var last: Int?
     for x in 0..<wide {
@@ -63,7 +63,7 @@ struct TextChart {
       let part = (value / 2 - range.lowerBound / 2) / extent
       let y = high - 1 - Int((max(0, min(1, part)) * Double(high - 1)).rounded())
       if !curve.isDotted {
-        // From beside the dot before, so that a slope is as thin as a level.
+        // The line begins next to the previous dot, so that slopes are as thin as horizontal lines.
         let from = last.map { $0 == y ? y : $0 + (y - $0).signum() } ?? y
         for between in min(from, y)...max(from, y) { canvas.set(x, between, number) }
       } else if x % 3 == 0 {
@@ -73,7 +73,8 @@ struct TextChart {
     }
   }
 
-  /// The mean of the values that share a column of dots, or, where there are fewer values, the line between two.
+  /// Returns the mean of the values in a column of dots or, if there are fewer values than columns, an interpolated
+  /// value.
   private func value(of curve: Curve, at x: Int, of wide: Int) -> Double? {
     let values = curve.values
     guard values.count > 1 else { return values.first.flatMap { $0.isFinite ? $0 : nil } }
@@ -92,12 +93,12 @@ struct TextChart {
   private func axisText(_ value: Double) -> String { String(format: "%.4g", value) }
 }
 
-/// Dots in characters of braille (U+2800).
+/// Dots in braille characters (from U+2800).
 private struct DotCanvas {
   let columns: Int
   let rows: Int
   private var cells: [UInt32]
-  /// Whose dots a character shows: the curve's that was drawn first.
+  /// For each character, the curve that was drawn in it first and determines its colour.
   private var owners: [Int]
   private static let bits: [[UInt32]] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]]
 
@@ -114,7 +115,7 @@ private struct DotCanvas {
     if owners[cell] < 0 { owners[cell] = curve }
   }
 
-  /// A row of characters, blanks at its end left out.
+  /// Returns a row of characters without trailing blanks.
   func text(_ row: Int, colors: [Int]?) -> String {
     let line = row * columns..<(row + 1) * columns
     guard let last = line.last(where: { cells[$0] != 0 }) else { return "" }

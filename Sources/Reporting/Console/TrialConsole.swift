@@ -1,7 +1,7 @@
 import Kernels
 import Training
 
-/// Tells of a trial (`--fast-dev-run`) what was done and how long each part took. Rank 0 only.
+/// Shows what a trial (`--fast-dev-run`) has done and how long each part took. Rank 0 only.
 package final class TrialConsole: TrainingObserver {
   private let began = ContinuousClock.now
   private var last = ContinuousClock.now
@@ -21,7 +21,7 @@ package final class TrialConsole: TrainingObserver {
     case .pictures:
       hasPictures = true
     case .checkpoint(let step, _, let seconds):
-      // Another observer draws the pictures, and has done so when the next event comes.
+      // Another observer writes the pictures and has finished when the next event arrives.
       if hasPictures { say("pictures", "written", until: .now - .seconds(seconds)) }
       hasPictures = false
       say("checkpoint", "of step \(step)")
@@ -45,7 +45,7 @@ package final class TrialConsole: TrainingObserver {
   }
 
   private func warn(_ message: String) {
-    // Pictures that could not be written among them.
+    // The warning may be about pictures that could not be written.
     (hasPictures, hasWarned) = (false, true)
     Output.complain("vae-dist: warning: \(message)\n")
   }

@@ -6,7 +6,9 @@ struct Colour: Equatable {
 
   static func grey(_ level: UInt8) -> Colour { Colour(red: level, green: level, blue: level) }
 
-  /// - hue: 0 to 1, once around; saturation and value 0 to 1.
+  /// - hue: the angle as a fraction of the colour circle, 0 to 1.
+  /// - saturation: 0 to 1.
+  /// - value: 0 to 1.
   init(hue: Double, saturation: Double, value: Double) {
     func channel(_ n: Double) -> UInt8 {
       let k = (n + 6 * hue).truncatingRemainder(dividingBy: 6)
@@ -18,11 +20,11 @@ struct Colour: Equatable {
   init(red: UInt8, green: UInt8, blue: UInt8) { (self.red, self.green, self.blue) = (red, green, blue) }
 }
 
-/// A picture that is drawn on.
+/// A picture to draw on.
 struct Canvas {
   let width: Int
   let height: Int
-  /// (height, width, 3)
+  /// RGB values, (height, width, 3).
   private(set) var pixels: [UInt8]
 
   init(width: Int, height: Int, background: Colour) {
@@ -49,7 +51,7 @@ struct Canvas {
     }
   }
 
-  /// A disc with a soft edge.
+  /// Draws a disc with a smooth edge.
   mutating func dot(x: Double, y: Double, radius: Double, _ colour: Colour, opacity: Double = 1) {
     guard x.isFinite, y.isFinite else { return }
     for row in Int(y - radius - 1)...Int(y + radius + 1) {
@@ -71,7 +73,7 @@ struct Canvas {
     }
   }
 
-  /// - source: (height, width, channels), 1 channel is grey.
+  /// Copies an image of shape (height, width, channels) to the canvas. One channel is grey.
   mutating func paste(_ source: [UInt8], width: Int, height: Int, channels: Int, x: Int, y: Int) {
     precondition(x >= 0 && y >= 0 && x + width <= self.width && y + height <= self.height, "paste beyond the canvas")
     for row in 0..<height {

@@ -1,17 +1,17 @@
-/// Letters of 5x7 pixels for what must be read in a picture: printable ASCII, others become a question mark.
+/// A font of 5x7 pixels for text in pictures. It has printable ASCII characters; others become a question mark.
 enum Font {
   static let height = 7
-  /// From one letter to the next.
+  /// Horizontal distance of adjacent characters.
   static let advance = 6
 
-  /// Columns from the left, of each the top pixel in the lowest bit; five for each letter from the space on.
+  /// The columns of each character from the space on: five from left to right, with the top pixel in the lowest bit.
   private static let columns: [UInt8] = {
     let digits = Array(hexadecimal.utf8.filter { $0 != UInt8(ascii: "\n") })
     func value(_ digit: UInt8) -> UInt8 { digit < 65 ? digit - 48 : digit - 55 }
     return stride(from: 0, to: digits.count, by: 2).map { value(digits[$0]) << 4 | value(digits[$0 + 1]) }
   }()
 
-  /// The five columns of a letter.
+  /// Returns the five columns of a character.
   static func glyph(_ letter: Character) -> ArraySlice<UInt8> {
     let code = letter.asciiValue.map(Int.init) ?? 63
     let place = (0x20...0x7e).contains(code) ? code - 0x20 : 63 - 0x20

@@ -3,14 +3,14 @@ import Kernels
 import Persistence
 import Training
 
-/// Points of a plane as discs, coloured by label, with a legend.
+/// Points of a plane drawn as discs, coloured by label, with a legend.
 package struct ScatterPlot {
   private static let side = 800
   private static let margin = 40
   private static let legendWidth = 240
   private static let mostEntries = 30
   private static let ink = Colour.grey(60)
-  /// Ten colours that are told apart, by colour-blind readers too as far as ten can be (Tableau 10).
+  /// Ten colours that can be distinguished, as far as possible also by colour-blind readers (Tableau 10).
   private static let palette: [Colour] = [
     (31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189), (140, 86, 75), (227, 119, 194),
     (127, 127, 127), (188, 189, 34), (23, 190, 207),
@@ -21,14 +21,15 @@ package struct ScatterPlot {
   private let names: [String]?
   private let caption: String
 
-  /// - points: (count, 2). - names: of labels 0, 1, ...
+  /// - points: (count, 2).
+  /// - names: the names of labels 0, 1, ...
   package init(points: [Float], labels: [Int]?, names: [String]?, caption: String) {
     precondition(labels.map { 2 * $0.count == points.count } ?? true, "ScatterPlot: as many labels as points")
     (self.points, self.labels, self.names, self.caption) = (points, labels, names, caption)
   }
 
   private static func colour(_ place: Int, of count: Int) -> Colour {
-    // Beyond ten, hues by the golden ratio: neighbours differ most.
+    // For more than ten labels, hues advance by the golden ratio, which gives adjacent labels very different hues.
     count <= palette.count
       ? palette[place]
       : Colour(
@@ -68,7 +69,7 @@ package struct ScatterPlot {
     return name.count > most ? name.prefix(most - 2) + ".." : name
   }
 
-  /// The same as text: what it shows, then a row for each point. The report draws it anew.
+  /// The plot as text: a caption, then a row for each point. The report draws its own chart from it.
   var table: String {
     var text = "# \(caption)\nx,y\(labels == nil ? "" : ",label")\n"
     for i in 0..<points.count / 2 {
@@ -82,7 +83,7 @@ package struct ScatterPlot {
     names.flatMap { $0.indices.contains(label) ? $0[label] : nil } ?? "\(label)"
   }
 
-  /// Both axes in one scale, so that distances can be compared; y upwards.
+  /// Maps points to pixels. Both axes have the same scale, so that distances are comparable; y points upwards.
   private struct Frame {
     let centre: (Double, Double)
     let scale: Double

@@ -3,14 +3,14 @@ import Foundation
 import Kernels
 import Training
 
-/// Where anomalous pictures differ from what the model makes of them: original, reconstruction, heat map.
+/// Shows where anomalous pictures differ from their reconstructions: original, reconstruction and heat map.
 package struct AnomalyMaps {
   private static let cells = 3
   private let report: ScoreReport
 
   package init(_ report: ScoreReport) { self.report = report }
 
-  /// A picture of each, and one of all of them, the highest score first.
+  /// Writes a picture for each anomalous row, and one of all of them in descending order of score.
   package func write(to folder: String) throws(Failure) {
     try RunDirectory.make(folder)
     for row in report.top {
@@ -30,12 +30,13 @@ package struct AnomalyMaps {
       columns: Self.cells)
   }
 
-  /// As red, green and blue.
+  /// Returns the image with three channels.
   private func coloured(_ x: [Float]) -> [Float] {
     report.data.shape.channels == 3 ? x : x.flatMap { [$0, $0, $0] }
   }
 
-  /// The error of a pixel, summed over its channels: black, red, yellow, and white for the largest of the picture.
+  /// Returns a heat map of the errors, summed over channels: from black over red and yellow to white for the largest
+  /// error.
   private func heat(_ errors: [Float]) -> [Float] {
     let channels = report.data.shape.channels
     let pixels = stride(from: 0, to: errors.count, by: channels).map { errors[$0..<$0 + channels].reduce(0, +) }

@@ -3,14 +3,16 @@ import Evaluation
 import Training
 
 extension PictureGrid {
-  /// - images: (count, elements)
+  /// - images: (count, elements).
   package init(_ images: [Float], _ shape: SampleShape, columns: Int, gap: Int = 2) {
     self.init(
       images: images, count: images.count / shape.elementCount, height: shape.height, width: shape.width,
       channels: shape.channels, columns: columns, gap: gap)
   }
 
-  /// A row for each unit, named with its KL. images: (units, steps, elements)
+  /// Returns a grid with a row for each unit, labelled with the unit's KL.
+  ///
+  /// - images: (units, steps, elements).
   package static func traversals(
     _ images: [Float], _ shape: SampleShape, units: [Int], klPerUnit: [Double]
   ) -> PictureGrid {
@@ -26,7 +28,7 @@ extension LatentSpaceReport {
 }
 
 extension ScatterPlot {
-  /// Two units as they are, or codes along the two directions in which they vary most.
+  /// Plots the codes of two units or, of more units, their two principal components.
   package init(principal codes: LatentCodes) {
     if codes.latent == 2 {
       self.init(

@@ -2,9 +2,12 @@ import CPNG
 import Kernels
 import Persistence
 
-/// 8-bit PNG files by libpng's simplified API, which reports errors without setjmp (libpng-manual.txt, section V).
+/// Writes 8-bit PNG files with libpng's simplified API, which reports errors without setjmp (libpng-manual.txt, section
+/// V).
 package enum PNG {
-  /// The bytes of a PNG file. pixels: (height, width, channels), rows without padding; 1 channel is grey, 3 are RGB.
+  /// Returns the bytes of a PNG file.
+  ///
+  /// - pixels: (height, width, channels), in rows without padding. 1 channel is grey, 3 channels are RGB.
   package static func encode(
     pixels: [UInt8], width: Int, height: Int, channels: Int
   ) throws(Failure) -> [UInt8] {
@@ -20,19 +23,19 @@ package enum PNG {
     image.width = columns
     image.height = rows
     image.format = channels == 3 ? UInt32(PNG_FORMAT_FLAG_COLOR) : 0
-    // Without filters, which do little for magnified pixels and take most of the time.
+    // Row filters are turned off: they compress magnified pixels only a little and take most of the time.
     image.flags = UInt32(PNG_IMAGE_FLAG_FAST)
-    // The stride is in components and positive: rows from the top.
+    // The stride is in components. It is positive, because rows are stored from the top.
     let rowStride = stride.multipliedReportingOverflow(by: Int32(channels))
     guard !rowStride.overflow else { throw tooLarge(width, height) }
-    // What does not compress grows by less than this (compressBound, and a chunk's frame for each 8 KiB).
+    // Upper bound of the size of incompressible data (compressBound, and the frame of a chunk for every 8 KiB).
     var count = pixels.count + height + (pixels.count + height) / 512 + 1024
     var file = [UInt8](repeating: 0, count: count)
     try check(png_image_write_to_memory(&image, &file, &count, 0, pixels, rowStride.partialValue, nil), image)
     return Array(file.prefix(count))
   }
 
-  /// Writes the file whole or not at all.
+  /// Writes a PNG file atomically.
   package static func write(
     pixels: [UInt8], width: Int, height: Int, channels: Int, to path: String
   ) throws(Failure) {
@@ -46,7 +49,7 @@ package enum PNG {
   }
 
   private static func check(_ result: Int32, _ image: png_image) throws(Failure) {
-    // The macro PNG_IMAGE_FAILED, which Swift does not see; a warning alone is no failure.
+    // Equals the macro PNG_IMAGE_FAILED, which Swift does not import. Warnings are ignored.
     if result != 0 && image.warning_or_error & 3 <= UInt32(PNG_IMAGE_WARNING) { return }
     let message = withUnsafeBytes(of: image.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     throw Failure(.inputOutput, "libpng: \(message.isEmpty ? "unknown error" : message)")

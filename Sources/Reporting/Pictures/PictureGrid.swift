@@ -1,32 +1,34 @@
 import Kernels
 import Persistence
 
-/// Images side by side in one picture.
+/// A picture made of a grid of images.
 package struct PictureGrid {
-  /// Magenta, which no grey picture contains and few others do: a value that is not a number must be seen.
+  /// The colour of pixels that are NaN: magenta, which does not occur in grey images and is rare in others.
   private static let notANumber: [UInt8] = [255, 0, 255]
-  /// Cells are magnified until they are about so high. pixels
+  /// Cells are magnified to about this height in pixels.
   private static let cellHeight = 56
-  /// More than any screen shows, and less than any memory lacks. pixels
+  /// Largest number of pixels of a picture: more than any screen shows, and little enough for any machine's memory.
   private static let mostPixels = 100_000_000
 
   private let images: [Float]
   private let height: Int
   private let width: Int
   private let channels: Int
-  /// The images in reading order; nil leaves a cell empty.
+  /// The index of the image in each cell, in reading order; nil for an empty cell.
   private let cells: [Int?]
   private let columns: Int
   private let scale: Int
   private let gap: Int
-  /// So many rows belong together; the gap after them is wider.
+  /// Number of rows that form a group. The gap between groups is wider.
   private let band: Int
   private let background: UInt8
-  /// Beside the rows, in reading order.
+  /// Labels of the rows, from top to bottom.
   private var rowLabels: [String] = []
 
-  /// images: (count, height, width, channels) in [0, 1], others are clamped; 1 channel is grey, 3 are RGB.
-  /// `scale`: whole magnification, by default such that a cell is at least about 56 pixels high.
+  /// Creates a grid.
+  ///
+  /// - images: (count, height, width, channels), clamped to [0, 1]. 1 channel is grey, 3 channels are RGB.
+  /// - scale: integer magnification; by default, cells are at least about 56 pixels high.
   package init(
     images: [Float], count: Int, height: Int, width: Int, channels: Int, columns: Int, scale: Int? = nil,
     gap: Int = 2, background: UInt8 = 64
@@ -36,7 +38,8 @@ package struct PictureGrid {
       columns: columns, scale: scale, gap: gap, band: 1, background: background)
   }
 
-  /// Pairs of rows: `columns` inputs and below them their reconstructions, both (count, height, width, channels).
+  /// Returns a grid of row pairs: `columns` inputs, and their reconstructions below them. Both are of shape (count,
+  /// height, width, channels).
   package static func reconstructions(
     inputs: [Float], reconstructions: [Float], count: Int, height: Int, width: Int, channels: Int, columns: Int,
     scale: Int? = nil, gap: Int = 2, background: UInt8 = 64
@@ -66,7 +69,7 @@ package struct PictureGrid {
     self.channels = channels
     self.cells = cells
     self.columns = min(max(1, columns), max(1, cells.count))
-    // A very wide image is not magnified to a poster for being low.
+    // Very wide images are magnified less, because the picture would be too wide.
     let fitting = min((Self.cellHeight + height - 1) / height, max(1, 8 * Self.cellHeight / width))
     self.scale = max(1, scale ?? fitting)
     self.gap = max(0, gap)
@@ -74,7 +77,7 @@ package struct PictureGrid {
     self.background = background
   }
 
-  /// With a word to the left of each row.
+  /// Returns the grid with a label to the left of each row.
   package func labelled(_ rowLabels: [String]) -> PictureGrid {
     var grid = self
     grid.rowLabels = rowLabels
@@ -85,12 +88,12 @@ package struct PictureGrid {
 
   private var rows: Int { max(1, (cells.count + columns - 1) / columns) }
 
-  /// Where a row begins: every row has a gap above it, the first of a later band three more.
+  /// Returns the top of a row. Every row has a gap above it, and the first row of each later group has three more.
   private func top(_ row: Int) -> Int {
     gap + row * (height * scale + gap) + (band > 1 ? row / band * 3 * gap : 0)
   }
 
-  /// The picture's size in pixels; nil where it is beyond reason.
+  /// The picture's size in pixels; nil if it exceeds the limit.
   private var size: (width: Int, height: Int)? {
     func extent(_ cells: Int, _ length: Int) -> Int? {
       guard let cell = Picture.elements([length, scale]), cell <= Self.mostPixels, gap <= Self.mostPixels,
@@ -104,7 +107,7 @@ package struct PictureGrid {
     return (wide, high)
   }
 
-  /// The picture, rows from the top; 3 channels where the images have them or a value is not a number, else 1.
+  /// Returns the picture in rows from the top. It has 3 channels if the images do or a value is NaN, and 1 otherwise.
   package func render() -> (pixels: [UInt8], width: Int, height: Int, channels: Int) {
     guard let size else { preconditionFailure("PictureGrid: \(cells.count) images make too large a picture") }
     let depth = channels == 3 || images.contains { $0.isNaN } ? 3 : 1
@@ -126,7 +129,7 @@ package struct PictureGrid {
       ? (pixels, size.width, size.height, depth) : beside(pixels, size.width, size.height, depth)
   }
 
-  /// The grid with its labels to the left of it.
+  /// Returns the grid with the labels to its left.
   private func beside(
     _ grid: [UInt8], _ width: Int, _ height: Int, _ depth: Int
   ) -> (pixels: [UInt8], width: Int, height: Int, channels: Int) {
@@ -140,7 +143,7 @@ package struct PictureGrid {
     return (canvas.pixels, canvas.width, canvas.height, 3)
   }
 
-  /// One row of an image, magnified along it.
+  /// Draws one row of an image, magnified horizontally.
   private func draw(row: Int, at start: Int, depth: Int, into pixels: inout [UInt8]) {
     var target = start
     for x in 0..<width {
@@ -156,7 +159,7 @@ package struct PictureGrid {
     }
   }
 
-  /// The picture as a PNG file's bytes.
+  /// Returns the picture as a PNG file in memory.
   package func encoded() throws(Failure) -> EncodedPicture {
     guard size != nil else {
       throw Failure(
@@ -170,7 +173,7 @@ package struct PictureGrid {
     return EncodedPicture(png: png, width: picture.width, height: picture.height, channels: picture.channels)
   }
 
-  /// Writes the picture as PNG, whole or not at all.
+  /// Writes the picture as a PNG file, atomically.
   package func write(to path: String) throws(Failure) {
     let picture: EncodedPicture
     do throws(Failure) { picture = try encoded() } catch {
@@ -180,7 +183,7 @@ package struct PictureGrid {
   }
 }
 
-/// A PNG file and what is in it.
+/// A PNG file in memory and its extents.
 package struct EncodedPicture {
   package let png: [UInt8]
   package let width: Int
@@ -189,7 +192,7 @@ package struct EncodedPicture {
 }
 
 enum Picture {
-  /// The product of extents; nil where one is negative or the product overflows.
+  /// Returns the product of extents; nil if an extent is negative or the product overflows.
   static func elements(_ extents: [Int]) -> Int? {
     extents.reduce(1) { product, extent in
       guard let product, extent >= 0 else { return nil }

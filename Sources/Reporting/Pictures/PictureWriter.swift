@@ -4,17 +4,18 @@ import Kernels
 import Persistence
 import Training
 
-/// What a run's model makes at the moment, as PNG in its directory: a folder for each kind. Rank 0 only.
+/// Writes pictures of what the model generates during training to the run directory, in a folder for each kind. Rank 0
+/// only.
 package final class PictureWriter: TrainingObserver {
   private let path: String
   private let tensorBoard: TensorBoardWriter?
 
-  /// - tensorBoard: shows some of them, too.
+  /// - tensorBoard: also receives some of the pictures.
   package init(runDirectory path: String, tensorBoard: TensorBoardWriter? = nil) {
     (self.path, self.tensorBoard) = (path, tensorBoard)
   }
 
-  /// Each kind by itself: the first failure is told when all have been tried.
+  /// Writes each kind of picture independently. The first failure is thrown after all have been tried.
   package func observe(_ event: TrainingEvent) throws(Failure) {
     guard case .pictures(let report) = event else { return }
     let name = String(format: "epoch-%05d.png", report.epoch)
@@ -43,7 +44,7 @@ package final class PictureWriter: TrainingObserver {
 }
 
 extension PictureReport {
-  /// By the names of their folders.
+  /// The grids with the names of their folders.
   fileprivate var grids: [(folder: String, grid: PictureGrid)] {
     let reconstructions = PictureGrid.reconstructions(
       inputs: originals, reconstructions: reconstructions, count: originals.count / shape.elementCount,

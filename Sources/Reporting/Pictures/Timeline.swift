@@ -2,7 +2,7 @@ import Evaluation
 import Foundation
 import Kernels
 
-/// A sequence in time: a panel for each column, one for the scores of the windows, and alarms across them.
+/// A sequence over time: a panel for each column, a panel for the scores of the windows, and alarms across all panels.
 package struct Timeline {
   private static let width = 1_400
   private static let panel = 130
@@ -17,7 +17,7 @@ package struct Timeline {
 
   private let report: ScoreReport
   private let sequence: ScoredSequence
-  /// Of the source, from the first to the last that windows cover.
+  /// The rows of the source from the first to the last that the windows cover.
   private let rows: Range<Int>
   private let values: [Float]
   private let names: [String]
@@ -50,8 +50,9 @@ package struct Timeline {
     try canvas.write(to: path)
   }
 
-  /// A window's score stands at its last row, when it is known. The scale is logarithmic in what a score is above the
-  /// lowest, in units of what the threshold is: alarms of any size are seen beside what is normal.
+  /// Draws the score of each window at its last row, the time at which it is known. The scale is logarithmic in the
+  /// excess over the lowest score, in units of the threshold's excess, so that both normal scores and alarms of any
+  /// size are visible.
   private func scores(_ canvas: inout Canvas, _ top: Int) {
     alarms(&canvas, top)
     let threshold = report.calibration.threshold.value
@@ -81,12 +82,12 @@ package struct Timeline {
     }
   }
 
-  /// Where a row stands across.
+  /// Returns the horizontal position of a row.
   private func place(_ row: Int) -> Int {
     Self.left + (row - rows.lowerBound) * (Self.width - 2 * Self.left) / max(1, rows.count - 1)
   }
 
-  /// From lowest to highest of each pixel's points, joined to the pixel before.
+  /// Draws each column of pixels from the lowest to the highest of its points, connected to the previous column.
   private func draw(
     _ canvas: inout Canvas, _ top: Int, _ title: String, _ points: [(row: Int, value: Double)],
     across threshold: Double? = nil

@@ -5,17 +5,17 @@ import Kernels
 import Persistence
 import Training
 
-/// What became of synthetic rows, as a page of its own: whether to use them, and what each check saw.
+/// The report on synthetic rows as an HTML page: whether to use them, and the result of each check.
 package struct AugmentationPage {
   private let report: AugmentationReport
-  /// What was written; nil where nothing was.
+  /// The path of the rows that were written; nil if none were.
   private let output: String?
   private static let pictured = 10
   private static let bins = 32
 
   package init(_ report: AugmentationReport, output: String?) { (self.report, self.output) = (report, output) }
 
-  /// Writes the page whole or not at all.
+  /// Writes the page atomically.
   package func write(to path: String) throws(Failure) {
     let name = URL(fileURLWithPath: report.model.path).lastPathComponent
     try DurableFile.write(ReportPage.text(title: "Synthetic rows of \(name)", try body()), to: path)
@@ -27,7 +27,7 @@ package struct AugmentationPage {
       + ReportPage.section("Train on synthetic, test on real", classifier)
   }
 
-  // MARK: What it comes to
+  // MARK: Summary
 
   private var header: Markup {
     let options = report.options, rows = report.rows.count
@@ -91,11 +91,11 @@ package struct AugmentationPage {
       + ReportPage.table(header, rows)
   }
 
-  /// Scores of real rows and of candidates, as shares.
+  /// Draws the distributions of the scores of real rows and of candidates.
   private func histogram(_ place: Int) -> Markup? {
     let criterion = report.gate.criteria[place], candidates = report.synthesis.scores[place].filter(\.isFinite)
     guard let low = (candidates + criterion.reference).min(), !candidates.isEmpty else { return nil }
-    // What lies far above the threshold is drawn at the end.
+    // Scores far above the threshold are counted in the last bin.
     let high = max(quantile(0.99, ofSorted: candidates.sorted()), criterion.reference.last ?? low)
     guard high > low else { return nil }
     func shares(_ values: [Double]) -> [(x: Double, y: Double)] {
@@ -118,7 +118,7 @@ package struct AugmentationPage {
     ).figure()
   }
 
-  /// Kept rows beside those turned away, a row for each reason.
+  /// Draws rows that were kept and, for each reason, rows that were rejected.
   private func examples() throws(Failure) -> Markup {
     guard report.shape.canBeDrawn else { return "" }
     let kept = report.rows.spaced(Self.pictured)
@@ -133,11 +133,11 @@ package struct AugmentationPage {
       [("real", real.x)] + strips, "real rows, rows that were kept, and rows that were turned away, by reason")
   }
 
-  /// A row of pictures for each name.
+  /// Draws a row of pictures for each strip.
   private func pictures(_ strips: [(name: String, x: [Float])], _ caption: String) throws(Failure) -> Markup {
     let shape = report.shape, size = shape.elementCount, columns = Self.pictured
     guard strips.count * columns * size <= 1 << 22 else { return note("Pictures are too large for this page.") }
-    // Where a strip is short, its end stays dark.
+    // The end of a short strip is dark.
     let images = strips.flatMap { strip in
       strip.x.prefix(columns * size) + [Float](repeating: 0.25, count: max(0, columns * size - strip.x.count))
     }
@@ -220,7 +220,7 @@ package struct AugmentationPage {
     return note(words) + ReportPage.charts(chart.figure() ?? "") + (try nearest()) + table
   }
 
-  /// The rows most tied to a training row, above those.
+  /// Draws the rows that are closest to a training row, above those training rows.
   private func nearest() throws(Failure) -> Markup {
     guard report.shape.canBeDrawn else { return "" }
     let found = report.synthesis.judgements
@@ -233,7 +233,7 @@ package struct AugmentationPage {
       ], "the kept rows that are most like a single training row, and those training rows")
   }
 
-  // MARK: Use
+  // MARK: Classifier
 
   private var classifier: Markup {
     guard let found = report.classifier else { return "" }

@@ -1,13 +1,13 @@
 import Foundation
 import Training
 
-/// Several runs side by side: what differs in their settings, what they came to, their curves in one chart.
+/// Compares several runs: the differences of their settings, their results, and their curves in common charts.
 struct Comparison {
   let runs: [RunRecord]
-  /// Colours and dashes there are.
+  /// Number of distinct colours and dash patterns.
   private static let mostDrawn = 8
 
-  /// A letter for each run, and its name, or its path where names are alike.
+  /// The name of each run, or its path if names are not unique.
   private var names: [String] {
     let isAmbiguous = Set(runs.map(\.name)).count < runs.count
     return runs.map { isAmbiguous ? $0.path : $0.name }
@@ -43,7 +43,8 @@ struct Comparison {
       + "<p class=\"soft\">\(caution)</p>\n<ul class=\"findings\">\n\(items)</ul></header>\n"
   }
 
-  /// Which runs are no worse but by chance: the lowest of many epochs is a matter of luck, too.
+  /// Returns a sentence that names the runs that are worse by no more than chance, because the lowest of many epochs is
+  /// partly a matter of luck.
   private func equals(of index: Int) -> String {
     let equals = runs.indices.filter { other in
       guard other != index, let ours = runs[index].lowest, let theirs = runs[other].lowest,
@@ -56,14 +57,14 @@ struct Comparison {
     return " \(names) \(equals.count == 1 ? "differs" : "differ") from it by less than epochs do by chance."
   }
 
-  /// Nats of other data or of another likelihood do not compare.
+  /// Returns a note on whether the nats of the runs can be compared, which requires the same data and likelihood.
   private var caution: String {
     let keys = [
       "data.source", "data.validation", "data.scale", "data.binarize", "data.image_size", "data.channels",
       "train.overfit_batches", "model.likelihood",
     ]
     var differing = keys.filter { key in Set(runs.map { $0[setting: key] }).count > 1 }
-    // The same path may have held other data.
+    // The data under the same path may have changed.
     if Set(runs.map(\.metrics.start?.shape)).count > 1 { differing.append("the shape of a sample") }
     if Set(runs.map(\.metrics.start?.validSamples)).count > 1 { differing.append("the number of validation samples") }
     return differing.isEmpty

@@ -2,7 +2,7 @@ import Kernels
 import Persistence
 import Training
 
-/// What can be said of a run from its record alone. Each says nothing where it has nothing to go by.
+/// Examinations of a run's record. Each returns no finding if it has no data to judge by.
 extension Verdict {
   @Sendable static func examineEnd(_ run: RunRecord) -> [Finding] {
     switch run.standing() {
@@ -43,7 +43,7 @@ extension Verdict {
     }
   }
 
-  /// What makes a run that ended too soon go on.
+  /// Advice on how to continue a run that ended too soon; nil for a run that has not finished.
   private static func wayOn(_ run: RunRecord) -> String? {
     guard case .finished(let isEarly) = run.standing() else { return nil }
     guard isEarly else { return "train longer: raise train.max_epochs and run the same command" }
@@ -71,7 +71,8 @@ extension Verdict {
     return [Finding(.ok, "units", "\(active) of \(units) units are active")]
   }
 
-  /// What training itself said of its settings and its epochs, where nothing here judges it by the whole of them.
+  /// Findings from warnings that training gave about its settings and epochs, unless another examiner judges the same
+  /// matter.
   @Sendable static func examineSigns(_ run: RunRecord) -> [Finding] {
     let collapses = ["dead from the start", "collapsing"], others = ["overfitting", "slow rank", "warm-up"]
     let hasCollapsed = run.events.contains { $0.kind == "collapse" }
@@ -81,7 +82,7 @@ extension Verdict {
         !(hasCollapsed && collapses.contains(finding.check))
       else { continue }
       if let epoch = event.epoch, epoch > 0 {
-        // What passed long ago stands among the events.
+        // An old warning is only listed among the events.
         guard epoch + 10 >= run.epochs.last?.epoch ?? epoch else { continue }
         finding = Finding(finding.level, finding.check, "at epoch \(epoch), \(finding.message)", advice: finding.advice)
       }
@@ -119,7 +120,7 @@ extension Verdict {
     guard share > 0.1, let named else {
       return [Finding(.ok, "ranks", "ranks waited for one another \(NumberText.percent(share)) of their time")]
     }
-    // Ranks as fast as each other take turns at being the slowest, and wait for what all of them wait for.
+    // Ranks of equal speed take turns at being the slowest, and wait for something that slows all of them.
     let busy = run.metrics.rankSeconds?.busy ?? [], mean = busy.reduce(0, +) / Double(max(1, busy.count))
     let standsOut = busy.count < 2 || (busy.max() ?? 0) > 1.2 * mean
     guard standsOut, 3 * named.value.count >= 2 * rows.count else {

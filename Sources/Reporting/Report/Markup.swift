@@ -1,7 +1,7 @@
 import Foundation
 
-/// XML text that cannot be broken out of: literals are markup, and whatever is interpolated is escaped unless it is
-/// markup itself. `"<p>\(name)</p>"` is safe for any name.
+/// XML text that is safe from injection: literals are markup, and interpolated values are escaped unless they are
+/// markup themselves. For example, `"<p>\(name)</p>"` is safe for any name.
 package struct Markup: ExpressibleByStringInterpolation, Sendable {
   package private(set) var text: String
 
@@ -18,14 +18,14 @@ package struct Markup: ExpressibleByStringInterpolation, Sendable {
     package mutating func appendInterpolation(_ parts: [Markup]) { for part in parts { text += part.text } }
     package mutating func appendInterpolation(_ string: String) { text += Markup.escaped(string) }
     package mutating func appendInterpolation(_ number: Int) { text += String(number) }
-    /// A coordinate.
+    /// Appends a coordinate.
     package mutating func appendInterpolation(at number: Double) { text += Markup.coordinate(number) }
   }
 
   static func += (markup: inout Markup, more: Markup) { markup.text += more.text }
   static func + (first: Markup, second: Markup) -> Markup { Markup(trusted: first.text + second.text) }
 
-  /// Text and quoted attributes alike; characters that XML 1.0 does not have become a replacement character.
+  /// Escapes a string for use in text and in quoted attributes. Characters that XML 1.0 does not allow are replaced.
   package static func escaped(_ string: String) -> String {
     var text = ""
     text.reserveCapacity(string.utf8.count)
@@ -37,7 +37,7 @@ package struct Markup: ExpressibleByStringInterpolation, Sendable {
       case "\"": text += "&quot;"
       case "'": text += "&#39;"
       case "\t", "\n", "\r": text.unicodeScalars.append(scalar)
-      // Controls, noncharacters, and what would turn the direction of the text that follows.
+      // Control characters, noncharacters, and characters that change the direction of the text after them.
       case _ where scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value): text += "\u{fffd}"
       case "\u{202a}"..."\u{202e}", "\u{2066}"..."\u{2069}", "\u{fffe}", "\u{ffff}": text += "\u{fffd}"
       default: text.unicodeScalars.append(scalar)
@@ -46,7 +46,7 @@ package struct Markup: ExpressibleByStringInterpolation, Sendable {
     return text
   }
 
-  /// Two decimals at most; charts are small, and what lies far outside of them need not be exact.
+  /// Formats a coordinate with at most two decimals. Coordinates far outside a chart are clamped.
   static func coordinate(_ value: Double) -> String {
     guard value.isFinite else { return "0" }
     let hundredths = Int((max(-1e6, min(1e6, value)) * 100).rounded())

@@ -3,9 +3,9 @@ import Kernels
 import Persistence
 import Training
 
-/// `report.html`: one file that needs nothing else, without scripts, well-formed as XML.
+/// Produces `report.html`, a self-contained file without scripts that is well-formed XML.
 package enum ReportPage {
-  /// Of one run, or of several side by side.
+  /// Returns the page of one run, or of several runs side by side.
   package static func text(_ runs: [RunRecord], now: Date = Date()) -> String {
     precondition(!runs.isEmpty, "ReportPage: no run")
     let title = runs.count == 1 ? runs[0].name : "\(runs.count) runs"
@@ -13,10 +13,10 @@ package enum ReportPage {
     return self.text(title: title, body, now: now)
   }
 
-  /// A page around its body.
+  /// Returns a page with the given title and body.
   static func text(title: String, _ body: Markup, now: Date = Date()) -> String {
     let made = "Made by vae-dist \(programVersion), \(ISO8601DateFormatter().string(from: now))."
-    // Nothing is loaded from elsewhere and no script runs, whatever a name in a run contains.
+    // The policy forbids loading and scripts, whatever the names in a run contain.
     let policy: Markup = "default-src &#39;none&#39;; style-src &#39;unsafe-inline&#39;; img-src data:"
     let head: Markup = """
       <head>
@@ -43,19 +43,19 @@ package enum ReportPage {
     return page.text
   }
 
-  /// Writes the page whole or not at all.
+  /// Writes the page atomically.
   package static func write(_ runs: [RunRecord], to path: String) throws(Failure) {
     try DurableFile.write(text(runs), to: path)
   }
 
-  /// The page of a run that has ended, in its directory.
+  /// Writes the page of a run that has ended to the run's directory.
   package static func write(ofRun path: String) throws(Failure) {
     do throws(Failure) { try write([try RunRecord(path)], to: path + "/report.html") } catch {
       throw Failure(error.status, "no report: \(error.message)", hint: "vae-dist report \(path) writes it again")
     }
   }
 
-  /// Nothing where there is nothing in it.
+  /// Returns a section; empty if its body is empty.
   static func section(_ title: String, _ body: Markup) -> Markup {
     body.text.isEmpty ? "" : "<section><h2>\(title)</h2>\n\(body)</section>\n"
   }
@@ -64,8 +64,8 @@ package enum ReportPage {
     figures.text.isEmpty ? "" : "<div class=\"charts\">\n\(figures)</div>\n"
   }
 
-  /// A table that scrolls by itself where it is wider than the page. The first `words` columns are text, the others
-  /// numbers.
+  /// Returns a table that scrolls horizontally if it is wider than the page. The first `words` columns are text, the
+  /// others numbers.
   static func table(_ header: [String], _ rows: [[String]], words: Int = 1) -> Markup {
     func cells(_ row: [String], _ open: (String) -> Markup, _ close: Markup) -> [Markup] {
       row.enumerated().map { open($0.offset < words ? "name" : "number") + "\($0.element)" + close }

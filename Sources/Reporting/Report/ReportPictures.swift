@@ -2,14 +2,14 @@ import Kernels
 import Persistence
 import Training
 
-/// A run's PNG files as figures, within a page's budget of bytes.
+/// Embeds a run's PNG files as figures, up to a total number of bytes per page.
 struct ReportPictures {
-  /// Bytes that are left.
+  /// Number of bytes that may still be embedded.
   private(set) var budget = 3 << 20
   private static let largest = 1 << 20
   private static let columns = 4
 
-  /// Pictures of a folder, a few epochs evenly chosen.
+  /// Returns the pictures of a folder for up to `most` evenly spaced epochs.
   mutating func figures(_ run: RunRecord, in folder: String, _ what: String, most: Int = columns) -> Markup {
     var figures: Markup = ""
     for picture in ReportPictures.chosen(run.pictures(in: folder), most: most) {
@@ -19,7 +19,7 @@ struct ReportPictures {
     return figures.text.isEmpty ? "" : "<div class=\"pictures\">\(figures)</div>\n"
   }
 
-  /// The last of each folder, side by side.
+  /// Returns the last picture of each folder, side by side.
   mutating func latest(_ run: RunRecord, in folders: [String]) -> Markup {
     var figures: Markup = ""
     for folder in folders {
@@ -29,7 +29,7 @@ struct ReportPictures {
     return figures.text.isEmpty ? "" : "<div class=\"pictures wide\">\(figures)</div>\n"
   }
 
-  /// nil for what is no PNG.
+  /// Returns nil if the file is not a PNG file.
   mutating func figure(_ picture: RunPicture, _ caption: String) -> Markup? {
     guard let bytes = try? DurableFile.read(picture.path), let size = ReportPictures.size(of: bytes) else { return nil }
     guard bytes.count <= min(budget, ReportPictures.largest) else {
@@ -42,13 +42,13 @@ struct ReportPictures {
       + "src=\"data:image/png;base64,\(Markup.base64(bytes))\"/></figure>"
   }
 
-  /// The first, the last and as many as may be between them, evenly.
+  /// Returns at most `most` evenly spaced items, including the first and the last.
   static func chosen<Item>(_ all: [Item], most: Int) -> [Item] {
     guard all.count > most, most > 1 else { return Array(all.suffix(most)) }
     return (0..<most).map { all[($0 * (all.count - 1) + (most - 1) / 2) / (most - 1)] }
   }
 
-  /// Width and height as the header has them.
+  /// Returns the width and height in the header of a PNG file.
   static func size(of png: [UInt8]) -> (width: Int, height: Int)? {
     guard png.count > 24, png[..<8] == [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a],
       png[12..<16] == [0x49, 0x48, 0x44, 0x52]

@@ -1,8 +1,8 @@
-/// The page's looks: one column on a phone, three on a desk, ink on paper; light or dark as the reader's system is.
-/// Colours of series keep 3:1 against their ground and are told apart by the colour-blind (after Okabe and Ito); each
-/// has a dash of its own, too.
+/// The style sheet of the page: one column on a phone and three on a desktop, light or dark as the reader's system is.
+/// Colours of series have a contrast of 3:1 to their background and can be distinguished by colour-blind readers (after
+/// Okabe and Ito). Each also has its own dash pattern.
 enum ReportStyle {
-  /// No markup in it: neither < nor &.
+  /// The sheet must not contain < or &.
   static let sheet: Markup = """
     :root { color-scheme: light dark; --page: #fff; --card: #f5f6f8; --ink: #1d232a; --soft: #58626d; --rule: #d5dae0;
       --grid: #e6e9ed; --good: #00694b; --warning: #875400; --problem: #b3261e;

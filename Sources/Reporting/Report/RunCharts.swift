@@ -30,7 +30,7 @@ struct RunCharts {
     .figure() ?? ""
   }
 
-  /// Where the run went back or was taken up again, in epochs.
+  /// The rollbacks and resumptions of the run, at their position in epochs.
   var marks: [LineChart.Mark] {
     run.events.filter { ["rollback", "resume"].contains($0.kind) }.prefix(LineChart.mostMarks).map { event in
       LineChart.Mark(x: epochs(at: event.step), kind: event.kind)
@@ -63,7 +63,7 @@ struct RunCharts {
     return markup
   }
 
-  /// Of a run that has not finished two epochs.
+  /// Curves over steps, for a run that has not finished two epochs.
   private var stepCurves: Markup {
     func chart(
       _ title: String, _ unit: String, including: [Double] = [], _ value: (RunStep) -> Double
@@ -89,7 +89,7 @@ struct RunCharts {
     }
   }
 
-  /// KL of each unit after the last epoch, sorted.
+  /// The KL of each unit after the last epoch, in descending order.
   var units: Markup {
     let kl = run.metrics.klPerUnit, variance = run.metrics.variancePerUnit
     let threshold = run.number("monitor.active_variance") ?? 0.01
@@ -119,7 +119,7 @@ struct RunCharts {
 
   private func sum(_ values: [Double]) -> String { NumberText.figure(values.filter(\.isFinite).reduce(0, +)) }
 
-  /// `latent/map.csv`: words on it behind a #, a header x,y or x,y,label, and rows.
+  /// A chart of `latent/map.csv`: comment lines that begin with #, a header x,y or x,y,label, and rows.
   var map: Markup {
     guard let bytes = try? DurableFile.read(run.path + "/latent/map.csv") else { return "" }
     let lines = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)

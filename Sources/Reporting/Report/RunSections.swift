@@ -2,7 +2,7 @@ import RunConfiguration
 import Foundation
 import Training
 
-/// The report on one run, from the verdict down to the environment. A section is there where its data is.
+/// The report on one run, from the verdict to the environment. Sections without data are left out.
 struct RunSections {
   let run: RunRecord
   private static let mostRows = 40, mostEvents = 200
@@ -25,7 +25,7 @@ struct RunSections {
       + ReportPage.section("Configuration", configuration) + ReportPage.section("Environment", environment)
   }
 
-  // MARK: What it comes to
+  // MARK: Summary
 
   private func header(_ verdict: Verdict) -> Markup {
     var words: [String] = []
@@ -42,7 +42,7 @@ struct RunSections {
       + "<p class=\"next\"><b>Next:</b> \(verdict.next).</p>\n\(tiles)</header>\n"
   }
 
-  /// ISO 8601 in a more readable form; anything else as it is.
+  /// Formats an ISO 8601 time for people. Any other text is returned as it is.
   private static func time(_ text: String) -> String {
     guard text.wholeMatch(of: /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/) != nil else { return text.printable }
     return text.prefix(16).replacingOccurrences(of: "T", with: " ") + " UTC"
@@ -74,7 +74,7 @@ struct RunSections {
     return items.isEmpty ? "" : "<ul class=\"findings\">\n\(items)</ul>\n"
   }
 
-  // MARK: What happened
+  // MARK: Epochs and events
 
   private var epochTable: Markup {
     let rows = ReportPictures.chosen(run.epochs, most: RunSections.mostRows).map { row in
@@ -123,7 +123,7 @@ struct RunSections {
     return ReportPage.table(["event", "step", "what"], cells, words: 3) + more
   }
 
-  // MARK: What it was
+  // MARK: Configuration and environment
 
   private var configuration: Markup {
     guard !run.settings.isEmpty else { return "" }
@@ -146,7 +146,7 @@ struct RunSections {
     return note + "<div class=\"settings\">\(lists)</div>\n"
   }
 
-  /// What the run's preset says by itself.
+  /// The settings of the run's preset without changes.
   private var usualTexts: [String: String] {
     guard let configuration = run.configuration else { return [:] }
     var usual = Configuration()

@@ -1,16 +1,16 @@
 import Foundation
 import Training
 
-/// What a run comes to: how it ended, how its validation went, and what there is to say about it.
+/// The assessment of a run: how it ended, how its validation went, and the findings.
 package struct Verdict: Sendable {
-  /// Two or three sentences in plain words: what happened, and how good it is.
+  /// Two or three sentences that say what happened and how good it is.
   package var sentence: String
   /// What to do next.
   package var next: String
-  /// The gravest first.
+  /// The findings, the most severe first.
   package var findings: [Finding]
 
-  /// Looks at a run and says what it finds. Another examination is one more in `examiners`.
+  /// Examines a run and returns its findings. A new examination is added to `examiners`.
   package typealias Examiner = @Sendable (RunRecord) -> [Finding]
 
   package static let examiners: [Examiner] = [
@@ -20,7 +20,7 @@ package struct Verdict: Sendable {
   package init(_ run: RunRecord) {
     var found = Verdict.examiners.flatMap { $0(run) }
     let hasCollapsed = found.contains { $0.level == .problem && $0.check == "collapse" }
-    // That nothing gets better is no good news then.
+    // In a collapsed run, convergence is not good news.
     if hasCollapsed { found.removeAll { $0.check == "convergence" } }
     findings = found.enumerated().sorted { ($1.element.level, $0.offset) < ($0.element.level, $1.offset) }.map(
       \.element)
@@ -44,7 +44,7 @@ package struct Verdict: Sendable {
     next = advice.isEmpty ? "nothing calls for a change" : advice.joined(separator: "; then ")
   }
 
-  /// How it stands, in a word.
+  /// The state of the run as a short phrase.
   static func word(_ run: RunRecord) -> String {
     switch run.standing() {
     case .finished(let isEarly): isEarly ? "finished early" : "finished"
@@ -55,7 +55,7 @@ package struct Verdict: Sendable {
     }
   }
 
-  /// How it stands, as the beginning of a sentence.
+  /// The state of the run as the beginning of a sentence.
   static func state(_ run: RunRecord) -> String {
     let reached = run.epochs.last?.epoch ?? run.status?.epoch ?? 0
     let planned = run[setting: "train.max_epochs"].flatMap(Int.init)
@@ -80,17 +80,17 @@ package struct Verdict: Sendable {
   }
 }
 
-/// Where validation is heading.
+/// The trend of the validation loss.
 enum Trend: Equatable {
   case unknown
-  /// By so many nats over the last so many epochs.
+  /// The loss fell by `by` nats over the last `over` epochs.
   case falling(by: Double, over: Int)
   case settled
-  /// `isLearned`: while the training samples' went on falling.
+  /// The loss has been rising since an epoch. `isLearned`: the loss of the training samples continued to fall.
   case rising(since: Int, by: Double, isLearned: Bool)
 
-  /// Judged by means over a fifth of the epochs. What counts is more than 1 % of all that has been gained, and more than
-  /// three standard errors, which chance alone seldom makes.
+  /// Judges by means over a fifth of the epochs. A change counts if it exceeds both 1 % of the total improvement and
+  /// three standard errors, which chance alone rarely does.
   init(_ run: RunRecord) {
     let rows = run.epochs.filter { $0.valid.negativeELBO.isFinite }, values = rows.map(\.valid.negativeELBO)
     guard values.count >= 5, let lowest = values.min() else {
@@ -106,7 +106,7 @@ enum Trend: Equatable {
     if best + window < means.count, last - means[best] > least {
       let valley = (best..<best + window).min { values[$0] < values[$1] } ?? best
       let train = rows.map(\.train.negativeELBO), then = train[best..<best + window], now = train.suffix(window)
-      // What is not finite says nothing.
+      // If a training loss is not finite, this is false.
       let isWorse = now.reduce(0, +) > then.reduce(0, +)
       self = .rising(since: rows[valley].epoch, by: last - means[best], isLearned: !isWorse)
     } else if before - last > least {
@@ -116,7 +116,7 @@ enum Trend: Equatable {
     }
   }
 
-  /// Standard deviation of values about a line that may bend slowly, by their second differences.
+  /// Returns the standard deviation of values about a slowly varying curve, estimated from their second differences.
   private static func scatter(_ values: ArraySlice<Double>) -> Double {
     var squares = 0.0
     for i in values.indices.dropFirst().dropLast() {
@@ -126,7 +126,7 @@ enum Trend: Equatable {
     return (squares / (6 * Double(values.count - 2))).squareRoot()
   }
 
-  /// By how much the last epochs of a run differ by chance; nil where they are too few to tell.
+  /// Returns the random variation of the loss in the last epochs of a run; nil if there are too few.
   static func scatter(_ run: RunRecord) -> Double? {
     let values = run.epochs.map(\.valid.negativeELBO).filter(\.isFinite)
     return values.count < 5 ? nil : scatter(values.suffix(max(6, 2 * values.count / 5)))
@@ -143,7 +143,7 @@ enum Trend: Equatable {
 }
 
 extension RunRecord {
-  /// Units of the latent space, by what was measured or else configured.
+  /// Number of latent units, as measured or else as configured.
   var units: Int? {
     metrics.klPerUnit.isEmpty ? self[setting: "model.latent"].flatMap(Int.init) : metrics.klPerUnit.count
   }

@@ -2,7 +2,7 @@ import Kernels
 import Persistence
 import Training
 
-/// An embedding for TensorBoard's projector: vectors, what is known of them, and their pictures. Written anew each time.
+/// An embedding for TensorBoard's projector: vectors, metadata and pictures. All files are rewritten each time.
 struct Projector {
   private let directory: String
 
@@ -13,7 +13,7 @@ struct Projector {
       report.mu[first..<first + report.units].map { "\($0)" }.joined(separator: "\t")
     }
     try DurableFile.write(lines(tensor), to: directory + "/mu.tsv")
-    // A single column has no header.
+    // A metadata file with a single column has no header.
     let header = report.columns.count > 1 ? [report.columns] : []
     let rows = (header + report.rows).map { row in row.map(\.printable).joined(separator: "\t") }
     try DurableFile.write(lines(rows), to: directory + "/metadata.tsv")
@@ -43,7 +43,7 @@ struct Projector {
   }
 }
 
-/// Small pictures in rows, as many as fit in a square.
+/// Small pictures in rows, in a grid that is as square as possible.
 private struct Sprite {
   private let report: EmbeddingReport
   private let columns: Int

@@ -2,8 +2,8 @@ import Foundation
 import Persistence
 import Training
 
-/// TensorBoard's Event message, as much of it as is written here (tensorflow/core/util/event.proto and
-/// core/framework/summary.proto): a time, a step, and one of several contents.
+/// The parts of TensorBoard's Event message that are used here: a time, a step and one of several contents
+/// (tensorflow/core/util/event.proto and core/framework/summary.proto).
 struct TensorBoardEvent {
   private static let stepField = 2
   private var message = ProtocolBuffer()
@@ -14,14 +14,14 @@ struct TensorBoardEvent {
     message.add(TensorBoardEvent.stepField, step)
   }
 
-  /// What a file begins with.
+  /// The first event of every file.
   static var version: TensorBoardEvent {
     var event = TensorBoardEvent(step: 0)
     event.message.add(3, "brain.Event:2")
     return event
   }
 
-  /// From here on everything is new: a reader forgets what it has of this step and of later ones.
+  /// Begins a new session: readers discard what they have of this step and of later steps.
   static func start(at step: Int) -> TensorBoardEvent {
     var event = TensorBoardEvent(step: step), log = ProtocolBuffer()
     log.add(1, 1)  // SessionLog.START
@@ -38,7 +38,7 @@ struct TensorBoardEvent {
 
   static func step(of record: [UInt8]) -> Int? { ProtocolBuffer.integer(stepField, of: record) }
 
-  /// Something under a name.
+  /// A named value.
   struct Value {
     fileprivate var message = ProtocolBuffer()
 
@@ -60,7 +60,7 @@ struct TensorBoardEvent {
       return result
     }
 
-    /// Bins without counts at either end are left out. Sums take a value for the middle of its bin.
+    /// Empty bins at both ends are left out. For the sums, values are taken to be at the middle of their bins.
     static func histogram(_ tag: String, _ histogram: Histogram) -> Value? {
       let counts = histogram.counts
       guard let first = counts.firstIndex(where: { $0 > 0 }), let last = counts.lastIndex(where: { $0 > 0 })

@@ -6,25 +6,27 @@ import Synchronization
 import Training
 import VAE
 
-/// A run's curves, pictures, histograms and embedding for TensorBoard, in `tensorboard/` of its directory. Rank 0 only.
+/// Writes a run's curves, pictures, histograms and embedding for TensorBoard to `tensorboard/` in its directory. Rank 0
+/// only.
 ///
-/// Every start of the run writes a file of its own; what files before it say of later steps is cut off, and readers that
-/// have seen it are told. A queue writes, and only what a step has to say is not waited for; `troubles` and `backlog`
-/// are anybody's, everything else that changes is the queue's.
+/// Every start of a run creates a new file. Records of later steps are removed from earlier files, and readers that
+/// have seen them are told to discard them. A queue does the writing, and the training loop does not wait for the
+/// values of a step. `troubles` and `backlog` may be used from any thread; all other mutable state belongs to the
+/// queue.
 package final class TensorBoardWriter: TrainingObserver, @unchecked Sendable {
   private let directory: String
   private let everySteps: Int
   private let queue = DispatchQueue(label: "tensorboard")
   private let backlog = Atomic<Int>(0)
   private static let longestBacklog = 1 << 16
-  /// What went wrong beside the steps, until the next event tells it.
+  /// The first failure of an asynchronous write, which is reported with the next event.
   private let troubles = Mutex<Failure?>(nil)
   private var log: RecordLog?
-  /// The last step that was told of.
+  /// The last step that was written.
   private var step = 0
   private static let prefix = "events.out.tfevents."
 
-  /// - everySteps: as of metrics.jsonl; 0: epochs only.
+  /// - everySteps: the interval of steps, as in metrics.jsonl; 0 writes epochs only.
   package init(runDirectory path: String, everySteps: Int) {
     directory = path + "/tensorboard"
     self.everySteps = everySteps
@@ -46,7 +48,7 @@ package final class TensorBoardWriter: TrainingObserver, @unchecked Sendable {
     try result.get()
   }
 
-  /// Nothing is allocated for a step without an event.
+  /// Writes the values of a step. Allocates nothing for steps that are not written.
   private func note(_ report: StepReport) {
     guard everySteps > 0, report.step % everySteps == 0 else { return }
     if backlog.add(1, ordering: .relaxed).newValue > TensorBoardWriter.longestBacklog { queue.sync {} }
@@ -72,20 +74,20 @@ package final class TensorBoardWriter: TrainingObserver, @unchecked Sendable {
   }
 
   private func write(_ step: Int, _ values: [TensorBoardEvent.Value]) throws(Failure) {
-    // A directory that has vanished takes the file with it.
+    // If the directory was removed, the open file is gone too, and a new one is begun.
     if log?.isInPlace != true { try begin() }
     try log?.append(TensorBoardEvent(step: step, values).bytes)
     self.step = step
   }
 
-  /// A new file for what comes after `step`.
+  /// Begins a new file for the steps after `step`.
   private func begin() throws(Failure) {
     log = nil
     try RunDirectory.make(directory)
     let old = try files()
     for path in old.map({ directory + "/" + $0 }) {
       let kept = try RecordLog.cut(path) { record in (TensorBoardEvent.step(of: record) ?? .max) <= step }
-      // No more than the version.
+      // The file contains only its version event.
       if kept < 2 { unlink(path) }
     }
     let path = directory + "/" + name(after: old)
@@ -107,8 +109,8 @@ package final class TensorBoardWriter: TrainingObserver, @unchecked Sendable {
     } catch { throw Failure(.inputOutput, "\(directory): cannot be read: \(error.localizedDescription)") }
   }
 
-  /// TensorBoard reads files in the order of their names, which begin with a time: later than those that are there,
-  /// whatever the clock says.
+  /// Returns a name for a new file. TensorBoard reads files in the order of their names, which begin with a time. The
+  /// time is therefore later than those of existing files, whatever the clock says.
   private func name(after old: [String]) -> String {
     let times = old.compactMap { Int($0.dropFirst(TensorBoardWriter.prefix.count).prefix { $0 != "." }) }
     let now = max(Int(Date().timeIntervalSince1970), (times.max() ?? 0) + 1)
@@ -137,7 +139,7 @@ extension EpochReport {
     return curves
       + [
         .histogram("latent/mu", valid.mu), .histogram("latent/sigma", valid.sigma),
-        // Not how many units have so much: how much each has, from the first to the last.
+        // This is not a distribution over units: each bin is a unit, and its count is the KL of that unit.
         .histogram("latent/kl_by_unit", units),
       ].compactMap { $0 }
   }

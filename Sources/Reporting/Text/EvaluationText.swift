@@ -3,7 +3,7 @@ import Foundation
 import Training
 
 extension EvaluationReport {
-  /// For people: a figure a line, with its unit and what it means.
+  /// Returns the evaluation as text: one figure per line, with its unit and its meaning.
   package func text(_ file: ModelFile) -> String {
     var lines = [
       "model      \(file.path), step \(file.step)", "data       \(data), \(samples) samples", "",

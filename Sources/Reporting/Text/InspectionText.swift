@@ -4,7 +4,7 @@ import Kernels
 import Persistence
 import Training
 
-/// What `data inspect` found, for people and for programs.
+/// The results of `data inspect` as text and JSON.
 package struct InspectionReport {
   private let parts: [(name: String, inspection: Inspection)]
   private let advice: LikelihoodAdvice
@@ -14,10 +14,10 @@ package struct InspectionReport {
     advice = LikelihoodAdvice(train)
   }
 
-  /// Whether every row can be read and is finite.
+  /// Whether every row is readable and finite.
   package var isSound: Bool { parts.allSatisfy(\.inspection.isSound) }
 
-  // MARK: For people
+  // MARK: Text
 
   private static let columnsShown = 40, constantsShown = 5
 
@@ -117,12 +117,12 @@ package struct InspectionReport {
     return lines
   }
 
-  /// Six digits, as many as float32 has.
+  /// Formats a number with six digits, about the precision of float32.
   private static func short(_ value: Double) -> String {
     value == value.rounded() && abs(value) < 1e6 ? "\(Int(value))" : String(format: "%.6g", value)
   }
 
-  // MARK: For programs
+  // MARK: JSON
 
   package var json: JSON {
     let settings = JSON.object([

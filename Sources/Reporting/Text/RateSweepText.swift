@@ -3,7 +3,7 @@ import Foundation
 import Persistence
 import Training
 
-/// A search for the learning rate as a table, a plot in characters and JSON.
+/// The results of a learning rate search as a table, a plot of characters and JSON.
 package struct RateSweepText {
   private let sweep: RateSweep
   package init(_ sweep: RateSweep) { self.sweep = sweep }
@@ -37,7 +37,8 @@ package struct RateSweepText {
       .joined(separator: "\n")
   }
 
-  /// The smoothed loss over the logarithm of the rate: the fall fills the height, what lies above its beginning is cut.
+  /// The smoothed loss over the logarithm of the rate. The plot's height covers the decrease of the loss; values far
+  /// above the initial loss are cut off.
   private var plot: String {
     let width = 64, height = 12
     guard let first = sweep.points.first, let lowest = sweep.lowest else { return "(no finite step)" }
@@ -76,6 +77,6 @@ package struct RateSweepText {
     return lines.joined(separator: "\n")
   }
 
-  /// Two digits, as a number that configuration reads.
+  /// Formats a rate with two digits, in a form that the configuration accepts.
   private func short(_ value: Double) -> String { String(format: "%.1e", value) }
 }

@@ -3,7 +3,7 @@ import Foundation
 import Kernels
 
 extension Calibration {
-  /// For people, a line each.
+  /// The calibration as lines of text.
   package var lines: [String] {
     let limits = [threshold.low, threshold.high].map { $0.map(shown) ?? "unknown" }
     let part = available > scores.count ? " of \(available), evenly spaced" : ""
@@ -16,7 +16,7 @@ extension Calibration {
 }
 
 extension ScoreReport {
-  /// For people.
+  /// The scores as text.
   package var text: String {
     let count = Double(max(scores.count, 1))
     var lines = calibration.lines
@@ -76,5 +76,5 @@ extension ScoreReport {
   private func percent(_ share: Double) -> String { "\(shown(100 * share)) %" }
 }
 
-/// Four digits that count.
+/// Formats a number with four significant digits.
 private func shown(_ value: Double) -> String { String(format: "%.4g", value) }

@@ -22,7 +22,7 @@ struct Doctor: ParsableCommand {
   @Option(help: .hidden) var sharedMemory = "/dev/shm"
 
   func run() throws {
-    // Before MPI starts: it may write a rank of its own into the environment.
+    // Determined before MPI starts, because MPI may set rank variables in the environment.
     let speaks = Launcher.expectedRank == 0
     do throws(Failure) {
       try VaeDist.withRanks { communicator throws(Failure) in
@@ -46,17 +46,18 @@ struct Doctor: ParsableCommand {
   {
     let (configuration, model) = try options.model(communicator)
     let train = configuration.train
-    // With enough samples for a batch.
+    // The examination assumes a data set with enough samples for one batch.
     let plan = BatchPlan(count: train.batchSize, batchSize: train.batchSize, microbatch: train.microbatch)
     let facts = try RankFacts.gather(
       communicator, library: train.products, threads: train.threads,
       need: try MemoryNeed(configuration, model, plan, communicator), sharedMemory: sharedMemory, startSeconds: started)
     guard communicator.isRoot else { return ([], []) }
-    // "Open MPI v4.1.4", without the packager's words.
+    // Keeps the name and version, such as "Open MPI v4.1.4", without the packager's information.
     let library = Communicator.library.split(separator: ",").first.map(String.init) ?? ""
     let examination = Examination(
       facts: facts, launcher: Launcher.kind, library: library, threads: train.threads)
-    // A checkpoint is parameters and two moments; one more is written before the oldest goes, and the best stays.
+    // A checkpoint holds parameters and two moments. Besides `keep` checkpoints, the best one is kept, and one more
+    // exists while it is written.
     let bytes = 3 * model.store.count * MemoryLayout<Float>.stride
     let place = RunPlace.findings(directory, checkpointBytes: bytes * (configuration.checkpoint.keep + 2))
     return (examination.findings + place, facts.map(\.placement))

@@ -71,7 +71,8 @@ struct Slurm: ParsableCommand {
       arguments: arguments)
   }
 
-  /// What would be refused after hours in the queue is refused here.
+  /// Checks the arguments of the training run now, because the job would otherwise fail only after waiting in the
+  /// queue.
   private func checkTraining(ranks: Int) throws -> Train {
     let train: Train
     do {

@@ -3,7 +3,7 @@ import Foundation
 import Kernels
 import Training
 
-/// A batch script for Slurm: what `vae-dist slurm` prints, and what the files in cluster/ hold.
+/// A batch script for Slurm, as printed by `vae-dist slurm` and stored in cluster/.
 struct SlurmScript {
   enum Launcher: String, ExpressibleByArgument, CaseIterable {
     case srun, mpirun
@@ -21,7 +21,7 @@ struct SlurmScript {
   var program: String
   var options: [String]
   var arguments: [String]
-  /// The run that `arguments` name, if they do.
+  /// The name of the run if `arguments` contain one.
   var namedRun: String?
 
   var text: String {
@@ -105,7 +105,7 @@ struct SlurmScript {
       }.joined()
   }
 
-  /// Whatever else needs the run's name has it from `run`, so `--run` leaves the arguments.
+  /// Sets `run` to the name of the run, which other parts of the script use. `--run` is removed from the arguments.
   private var naming: String {
     let arrayGuard = #"""
       if [[ -n $named ]] && ((${SLURM_ARRAY_TASK_COUNT:-1} > 1)); then
@@ -217,7 +217,7 @@ struct SlurmScript {
       """#
   }
 
-  // MARK: Words
+  // MARK: Arguments and times
 
   private var clock: String {
     let (days, hours, minutes, rest) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)
@@ -227,7 +227,7 @@ struct SlurmScript {
 
   private func count(_ number: Int, _ thing: String) -> String { "\(number) \(thing)\(number == 1 ? "" : "s")" }
 
-  /// Arguments of train without the run's name.
+  /// The arguments of `train` without the name of the run.
   private var trainWords: [String] {
     var words = [String](), isName = false
     for argument in arguments where !argument.hasPrefix("--run=") {
@@ -239,7 +239,7 @@ struct SlurmScript {
 
   // MARK: Checks
 
-  /// Seconds of a time such as 3h50m, 08:00:00 or 1-12:00:00; nil for other texts.
+  /// Returns the seconds of a time such as 3h50m, 08:00:00 or 1-12:00:00; nil for other texts.
   static func seconds(_ text: String) -> Int? {
     if let match = text.wholeMatch(of: /(?:(\d{1,4})-)?(\d{1,4}):([0-5]\d):([0-5]\d)/),
       let hours = Int(match.2), let minutes = Int(match.3), let rest = Int(match.4)
@@ -263,7 +263,7 @@ struct SlurmScript {
     }
   }
 
-  /// A line of a script ends where its text does.
+  /// Throws if a value is empty or contains control characters, because a line break would add a line to the script.
   static func checkLine(_ name: String, _ value: String) throws(Failure) {
     guard !value.isEmpty, !value.unicodeScalars.contains(where: { $0.value < 32 || $0.value == 127 }) else {
       throw Failure(
@@ -271,7 +271,7 @@ struct SlurmScript {
     }
   }
 
-  /// `name=value`, for a line of its own.
+  /// Throws unless an option of sbatch has the form `name` or `name=value`.
   static func checkOption(_ option: String) throws(Failure) {
     try checkLine("--sbatch", option)
     let name = option.prefix { $0 != "=" }

@@ -86,10 +86,10 @@ struct Runs: ParsableCommand {
   }
 }
 
-/// What tells runs apart.
+/// The settings and facts in which runs differ.
 private struct RunComparison {
   let runs: [RunRecord]
-  /// A setting or a fact, and what each run has of it.
+  /// The name of each setting or fact, and its value in each run.
   private let settings: [(key: String, values: [String?])]
   private let environment: [(key: String, values: [String?])]
 
@@ -99,7 +99,7 @@ private struct RunComparison {
     environment = RunComparison.differing(runs.map(\.environment))
   }
 
-  /// Keys in the order in which they first appear, of those whose values are not all the same.
+  /// Returns the keys whose values are not the same in all runs, in the order in which they first appear.
   private static func differing(_ all: [[(key: String, value: String)]]) -> [(String, [String?])] {
     let tables = all.map { Dictionary($0.map { ($0.key, $0.value) }) { first, _ in first } }
     var seen = Set<String>()
@@ -167,7 +167,7 @@ extension RunRecord {
   fileprivate var epoch: Int { max(status?.epoch ?? 0, epochs.last?.epoch ?? 0) }
   fileprivate var data: String? { metrics.start?.data ?? self[setting: "data.source"] }
 
-  /// One word.
+  /// The state of the run as a single word.
   fileprivate func state(_ now: Date) -> String {
     switch standing(now: now) {
     case .finished: "finished"
@@ -178,7 +178,7 @@ extension RunRecord {
     }
   }
 
-  /// Seconds since it last wrote its status.
+  /// Seconds since the run last wrote its status.
   fileprivate func age(_ now: Date) -> Double? {
     status?.heartbeat.flatMap { ISO8601DateFormatter().date(from: $0) }.map { max(0, now.timeIntervalSince($0)) }
   }

@@ -106,7 +106,7 @@ struct ScoreCommand: ParsableCommand {
       hint: "--contributions FILE.csv says what each column adds")
   }
 
-  /// What was stored where it serves, else made now. Collective.
+  /// Returns the stored calibration if it is suitable, or a new one. Collective.
   private func calibration(
     _ model: TrainedModel, _ communicator: Communicator, _ warnings: inout [String]
   ) throws(Failure) -> (AnomalyScorer, Calibration) {
@@ -131,7 +131,7 @@ struct ScoreCommand: ParsableCommand {
     return (scorer, made)
   }
 
-  /// The lines of all rows, and a summary where there is room for one: rank 0.
+  /// Prints the scores of all rows, with a summary where the output format allows one. Rank 0 only.
   private func tell(_ report: ScoreReport?, _ calibration: Calibration, _ file: ModelFile) throws(Failure) {
     guard let report else {
       let facts = JSON.object([

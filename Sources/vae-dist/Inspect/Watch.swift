@@ -41,7 +41,7 @@ struct Watch: ParsableCommand {
         lastEpoch = epoch
         try Output.result(RunScreen(record, columns: .max, rows: 0, isColored: false).line + "\n")
       }
-      // A run that begins has a lock before it has a status.
+      // A run that is starting has a lock before it has a status.
       let begins = record.status == nil && isLocked && ContinuousClock.now - began < .seconds(RunRecord.patience)
       guard begins || record.standing() == .going else { break }
       usleep(UInt32(interval * 1e6))
@@ -58,7 +58,7 @@ struct Watch: ParsableCommand {
     while true {
       do throws(Failure) { return try RunRecord(place) } catch {
         guard error.status == .missingInput else { throw error }
-        // Training makes the directory, and a moment later the first file in it.
+        // Training creates the directory shortly before its first file.
         guard wait || isLocked else {
           throw Failure(
             .missingInput, error.message,
@@ -81,7 +81,7 @@ struct Watch: ParsableCommand {
     try Output.result(screen.lines.map { $0 + "\n" }.joined())
   }
 
-  /// Over what was drawn before, without a flicker.
+  /// Draws over the previous screen without clearing it, which avoids flicker.
   private func draw(_ record: RunRecord) throws(Failure) {
     let size = Terminal.size ?? Terminal.assumedSize
     let screen = RunScreen(record, columns: size.columns, rows: size.rows - 1, isColored: Terminal.wantsColor)

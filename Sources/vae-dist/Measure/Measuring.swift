@@ -8,7 +8,7 @@ import Reporting
 import Training
 import VAE
 
-/// What all measuring commands take.
+/// The options of all measuring commands.
 struct MeasuringOptions: ParsableArguments {
   @Option(help: "Which model: \(ConfigurationSchema.presetNames).") var preset = "mnist-mlp"
   @Option(help: "BLAS threads per rank.") var threads: String?
@@ -18,7 +18,7 @@ struct MeasuringOptions: ParsableArguments {
   @Flag(help: "One JSON object.") var json = false
   @OptionGroup var progress: ProgressOption
 
-  /// The preset on random data.
+  /// Returns the configuration of the preset with random data.
   func configuration(_ more: [(String, String?)] = []) throws(Failure) -> Configuration {
     try Configuration.random(
       preset: preset, flags: ([("train.threads", threads)] + more).compactMap { path, text in text.map { (path, $0) } },
@@ -31,7 +31,7 @@ struct MeasuringOptions: ParsableArguments {
     return try TrainingSetup(configuration, communicator, checkpointDirectory: nil, resume: .none)
   }
 
-  /// The model alone: no data, no batch, so that any number of ranks will do.
+  /// Returns the model alone, without data or a batch, so that any number of ranks may be used. Collective.
   func model(_ communicator: Communicator) throws(Failure) -> (Configuration, VariationalAutoencoder) {
     progress.show(communicator)
     let configuration = try communicator.together { () throws(Failure) in try self.configuration() }
@@ -40,7 +40,7 @@ struct MeasuringOptions: ParsableArguments {
   }
 }
 
-/// Columns of text, the first to the left, the others to the right.
+/// Formats rows of text as columns, the first left-aligned and the others right-aligned.
 
 func columns(_ rows: [[String]]) -> String {
   let widths = (0..<(rows.map(\.count).max() ?? 0)).map { column in
@@ -56,5 +56,5 @@ func columns(_ rows: [[String]]) -> String {
 
 func milliseconds(_ seconds: Double) -> String { fixed(seconds * 1_000, 3) }
 func microseconds(_ seconds: Double) -> String { fixed(seconds * 1e6, 2) }
-/// GB/s of so many seconds per byte.
+/// Formats a time in seconds per byte as GB/s.
 func gigabytes(_ secondsPerByte: Double) -> String { fixed(1e-9 / max(secondsPerByte, 1e-15), 2) }

@@ -51,7 +51,7 @@ struct Scale: ParsableCommand {
         failure.isCollective = true
         throw failure
       }
-      // Eight microbatches a rank are enough to measure one, and a whole step.
+      // Eight microbatches per rank are enough to measure the time of one microbatch and of a whole step.
       let batch = microbatch * communicator.size * 8
       let setup = try options.setup(
         communicator, [("train.batch_size", "\(batch)"), ("train.microbatch", "\(microbatch)")])
@@ -68,7 +68,7 @@ struct Scale: ParsableCommand {
     }
   }
 
-  /// As it was started; the launcher's own options cannot be known.
+  /// The command line as it was started. The launcher's own options are unknown.
   private func command(_ communicator: Communicator) -> String {
     let words = ["vae-dist"] + CommandLine.arguments.dropFirst()
     return (communicator.size > 1 ? "mpirun -np \(communicator.size) " : "") + words.joined(separator: " ")
@@ -85,7 +85,7 @@ struct Scale: ParsableCommand {
     }
   }
 
-  /// By name; nil stands for the network at hand, which is yet to be measured.
+  /// Returns the networks by name. nil stands for the present network, which has yet to be measured.
   private func networks() throws(Failure) -> [Network?] {
     var found: [Network?] = []
     for name in network.split(separator: ",").map(String.init) {

@@ -3,7 +3,7 @@ import Persistence
 import Reporting
 import Training
 
-/// What `scale` found, for people, for programs and for a page.
+/// The results of `scale` as text, JSON and a Markdown page.
 struct ScaleReport {
   let preset: String
   let microbatch: Int
@@ -17,7 +17,7 @@ struct ScaleReport {
     "ranks", "batch", "ms", "efficiency", "compute", "serial", "node", "latency", "bandwidth", "jitter",
   ]
 
-  // MARK: For programs
+  // MARK: JSON
 
   var json: JSON {
     .object([
@@ -76,7 +76,7 @@ struct ScaleReport {
     ])
   }
 
-  // MARK: For people
+  // MARK: Text
 
   var text: String {
     var lines = summary
@@ -86,7 +86,9 @@ struct ScaleReport {
     return lines.joined(separator: "\n")
   }
 
-  /// A whole page; `command` is what made it.
+  /// Returns a whole Markdown page.
+  ///
+  /// - command: the command line that produced the results.
   func page(command: String) -> String {
     var lines = [
       "# Scaling, predicted", "",

@@ -70,7 +70,7 @@ struct Embed: ParsableCommand {
     if file.format == .png { try plot.write(to: file.path) } else { try write(points, 2, codes, ["x", "y"], to: file) }
   }
 
-  /// values (count, width)
+  /// Writes values of shape (count, width).
   private func write(
     _ values: [Float], _ width: Int, _ codes: LatentCodes, _ columns: [String], to file: ResultFile
   ) throws(Failure) {

@@ -19,7 +19,7 @@ struct Interpolate: ParsableCommand {
   @Option(help: "linear, or spherical: along the great circle.") var path = InterpolationPath.linear
   @Option(help: "Data to take samples from (default: the run's validation data).") var data: String?
 
-  /// Samples that pairs are chosen from.
+  /// Number of samples from which pairs are chosen.
   private static let choice = 1_000
 
   func validate() throws {

@@ -44,7 +44,7 @@ struct Manifold: ParsableCommand {
     }
   }
 
-  /// Of every picture alike. Collective.
+  /// Returns the vector y that all pictures are conditioned on; empty for an unconditional model. Collective.
   private func told(_ session: PictureSession) throws(Failure) -> [Float] {
     guard let condition = session.model.condition else { return [] }
     if let index = try session.classes(chosen)?.first { return condition.oneHot(index) }

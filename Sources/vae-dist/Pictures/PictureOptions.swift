@@ -8,7 +8,7 @@ import Persistence
 import Reporting
 import Training
 
-/// What all commands take that show what a model makes.
+/// The options of all commands that draw what a model generates.
 struct PictureOptions: ParsableArguments {
   @Argument(help: ArgumentHelp("Run directory, checkpoint directory or .safetensors file.", valueName: "run"))
   var place: String
@@ -21,14 +21,14 @@ struct PictureOptions: ParsableArguments {
   @OptionGroup var progress: ProgressOption
 }
 
-/// A model opened for a command, and where its result goes.
+/// A model opened for a command, and the destination of the command's result.
 struct PictureSession {
   let model: TrainedModel
   let communicator: Communicator
   let seed: UInt64
   private let options: PictureOptions
 
-  /// Collective.
+  /// Opens the model. Collective.
   init(_ options: PictureOptions, _ communicator: Communicator) throws(Failure) {
     options.progress.show(communicator)
     model = try TrainedModel(options.place, communicator)
@@ -42,7 +42,7 @@ struct PictureSession {
 
   var latent: Int { model.autoencoder.latent }
 
-  /// Collective: what is encoded, and the encoder.
+  /// Opens the data to encode and creates the encoder. Collective.
   func open(_ spec: String?) throws(Failure) -> (data: Dataset, encoder: Encoder) {
     let data = try communicator.together { () throws(Failure) in try model.open(spec) }
     try communicator.agree(
@@ -51,7 +51,8 @@ struct PictureSession {
     return (data, Encoder(model, data, communicator))
   }
 
-  /// Which classes are meant: that of this name or label, or all; nil of a model that is told none. All ranks agree.
+  /// Returns the index of the class with this name or label, or of all classes if `chosen` is nil; nil for a model that
+  /// is not conditioned on classes. Every rank returns the same.
   func classes(_ chosen: String?) throws(Failure) -> [Int]? {
     guard let condition = model.condition, condition.classes > 0 else {
       if chosen == nil { return nil }
@@ -69,20 +70,22 @@ struct PictureSession {
     return failure
   }
 
-  /// `count` different samples in ascending order, drawn at random.
+  /// Draws `count` distinct samples at random and returns their indices in ascending order.
   func draw(_ count: Int, of data: Dataset) -> [Int] {
     let order = KeyedPermutation(
       count: data.count, generator: KeyedGenerator(seed: seed, stream: "choice"), epoch: 0, part: 0)
     return (0..<min(count, data.count)).map { order[$0] }.sorted()
   }
 
-  /// Does on rank 0 what only one can do, and tells all how it went.
+  /// Runs `body` on rank 0 only. Throws on every rank if it fails. Collective.
   func onRoot(_ body: () throws(Failure) -> Void) throws(Failure) -> Int32 {
     try communicator.together { () throws(Failure) in if communicator.isRoot { try body() } }
     return 0
   }
 
-  /// Where the result goes: as asked, or into a folder of the run, named after the step. - name: such as "-linear".
+  /// Returns the file for the result: the one that the user named, or one in a folder of the run, named after the step.
+  ///
+  /// - name: a suffix of the file name, such as "-linear".
   func target(_ folder: String, _ name: String = "", otherwise suffix: String? = nil) throws(Failure) -> ResultFile {
     if let output = options.output { return try ResultFile(output) }
     let directory = "\(RunDirectory.of(model.file.path))/\(folder)"
@@ -91,7 +94,7 @@ struct PictureSession {
     return try ResultFile("\(directory)/\(step)\(name).\(suffix ?? (model.shape.canBeDrawn ? "png" : "csv"))")
   }
 
-  /// Says what was done.
+  /// Prints what was done.
   func tell(_ file: ResultFile, _ facts: [(name: String, value: JSON, text: String)] = []) throws(Failure) {
     if options.json {
       let pairs = [("output", JSON.text(file.path))] + facts.map { ($0.name, $0.value) }

@@ -42,7 +42,7 @@ struct Reconstruct: ParsableCommand {
   }
 }
 
-/// Of samples, pairs or units.
+/// Throws unless a number of samples, pairs or units is in the valid range.
 func requireCount(_ n: Int) throws {
   guard (1...1_000_000).contains(n) else { throw ValidationError("-n \(n): write 1 to 1000000") }
 }

@@ -4,7 +4,7 @@ import Kernels
 import Persistence
 import Reporting
 
-/// A file to be written, its format told by its name.
+/// A file to be written, in the format of its suffix.
 struct ResultFile {
   enum Format: String, CaseIterable { case png, npy, csv }
   let path: String
@@ -20,7 +20,10 @@ struct ResultFile {
     (self.path, self.format) = (path, format)
   }
 
-  /// Samples as a picture or, in the units of the data, as numbers. x (count, elements), its extents `leading`.
+  /// Writes samples as a picture or as numbers in the units of the data.
+  ///
+  /// - x: the samples, (count, elements).
+  /// - leading: the extents into which `count` is divided.
   func write(
     _ x: [Float], _ leading: [Int], of model: TrainedModel, labels: [Int]? = nil, picture: () -> PictureGrid
   ) throws(Failure) {
@@ -44,7 +47,7 @@ struct ResultFile {
     }
   }
 
-  /// The columns of the table that the model was trained on. values (count, width)
+  /// Writes values, (count, width), as the columns of the table that the model was trained on.
   private func writeRows(_ values: [Float], _ schema: TableSchema) throws(Failure) {
     let width = schema.width
     let rows = stride(from: 0, to: values.count, by: width).map { schema.cells(of: values[$0..<$0 + width]) }
@@ -52,7 +55,7 @@ struct ResultFile {
     try DurableFile.write(lines.joined(separator: "\n") + "\n", to: path)
   }
 
-  /// CSV. values (count, columns); labels are a last column.
+  /// Writes values, (count, columns), as CSV. Labels become the last column.
   func writeTable(_ values: [Float], columns: [String], labels: [String]? = nil) throws(Failure) {
     var text = (columns + (labels == nil ? [] : ["label"])).joined(separator: ",") + "\n"
     for (row, first) in stride(from: 0, to: values.count, by: columns.count).enumerated() {
@@ -64,7 +67,7 @@ struct ResultFile {
   }
 }
 
-/// A cell of a .csv that may hold anything.
+/// Quotes a cell of a .csv file where necessary.
 func csvCell(_ cell: String) -> String {
   let isPlain =
     cell.allSatisfy { $0.isLetter || $0.isNumber || "-+._ ".contains($0) } && cell.first != " " && cell.last != " "

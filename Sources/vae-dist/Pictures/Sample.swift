@@ -54,7 +54,8 @@ struct Sample: ParsableCommand {
     }
   }
 
-  /// Collective: attributes are those of data.
+  /// Returns the latent noise and the vectors y. For a model conditioned on attributes, these are taken from samples of
+  /// the data. Collective.
   private func drawn(_ session: PictureSession, _ classes: [Int]?) throws(Failure) -> PriorSamples {
     let noise = PriorNoise(
       columns: session.model.autoencoder.latents.noiseColumns, seed: session.seed, temperature: Float(temperature))

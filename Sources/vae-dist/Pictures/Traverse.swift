@@ -22,7 +22,7 @@ struct Traverse: ParsableCommand {
   var sample: Int?
   @Option(help: "Data to take samples from (default: the run's validation data).") var data: String?
 
-  /// Samples that the KL of units is the mean of.
+  /// Number of samples over which the KL of each unit is averaged.
   private static let choice = 2_048
 
   func validate() throws {
@@ -41,7 +41,7 @@ struct Traverse: ParsableCommand {
         let units = Array(kl.descending.prefix(n ?? .max))
         let y = repeated(data.conditions(of: [sample ?? 0]), units.count * steps)
         let way = LatentPaths.traverse(base, units: units, steps: steps)
-        // Without a sample the way is one of the prior's noise, which is z of N(0, I).
+        // Without a sample the path is in the space of the prior's noise, which equals z if the prior is N(0, I).
         let z = sample == nil ? PriorSampler(model.autoencoder).draw(way, given: y) : way
         let x = LatentDecoder(model.autoencoder).decode(z, given: y)
         let file = try session.target("traversals", sample.map { "-sample-\($0)" } ?? "")
@@ -61,7 +61,7 @@ struct Traverse: ParsableCommand {
     }
   }
 
-  /// Where the units that do not move are. Collective.
+  /// Returns the position of the units that do not move. Collective.
   private func base(_ session: PictureSession, _ encoder: Encoder, of count: Int) throws(Failure) -> [Float] {
     guard let sample else { return [Float](repeating: 0, count: session.latent) }
     guard (0..<count).contains(sample) else {

@@ -4,7 +4,7 @@ import Kernels
 import Reporting
 import Training
 
-/// `train --find-learning-rate`: no run directory, no checkpoint, nothing left behind.
+/// Implements `train --find-learning-rate`, which creates no run directory, checkpoint or other file.
 enum RateSearch {
   static func run(_ configuration: Configuration, _ communicator: Communicator) throws(Failure) -> Int32 {
     let clock = PhaseClock()

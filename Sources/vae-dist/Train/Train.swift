@@ -107,10 +107,10 @@ struct Train: ParsableCommand {
     guard slowRank == nil || faults.delay != nil else {
       throw Failure(.usage, "--slow-rank \(slowRank ?? ""): write RANK:MILLISECONDS")
     }
-    // Asked to stop while it starts, a run stops after its first step, with a checkpoint.
+    // A run that is asked to stop while it starts stops after its first step and writes a checkpoint.
     StopSignals.install([SIGUSR1])
     try VaeDist.withRanks { communicator throws(Failure) in
-      // Together: what is wrong on one host only must be said, too.
+      // The ranks resolve the configuration together, so that an error on a single host is reported, too.
       let configuration = try communicator.together { () throws(Failure) in try resolve() }
       if communicator.isRoot, ![.none, .json].contains(configuration.log.progress) { ActivityLine.start() }
       try communicator.agree(
@@ -128,7 +128,7 @@ struct Train: ParsableCommand {
   }
 }
 
-/// A training, wired: directory, observers, setup, trainer.
+/// A training run with its directory, observers, setup and trainer.
 private struct TrainingRun {
   let configuration: Configuration
   let communicator: Communicator
@@ -149,7 +149,7 @@ private struct TrainingRun {
     directory = try communicator.broadcast(TrainingRun.directory(run, resume, configuration))
   }
 
-  /// Runs a trial in a directory that is gone afterwards.
+  /// Runs a trial in a temporary directory, which is removed afterwards.
   static func tryOut(_ configuration: Configuration, _ communicator: Communicator) throws(Failure) -> Int32 {
     let place = FileManager.default.temporaryDirectory.path + "/vae-dist-trial-\(UUID().uuidString)"
     let run = try TrainingRun(
@@ -203,7 +203,8 @@ private struct TrainingRun {
       if communicator.isRoot, configuration.log.progress != .none, configuration.log.progress != .json {
         Output.say("run directory: \(directory)\n")
       }
-      // Nobody waits for the report; but with another status, the first rank to leave ends all others.
+      // Only with exit status 0 may the other ranks exit before rank 0 has written the report. With any other status
+      // the first rank to exit makes the launcher end the job.
       if reason.isFinish {
         communicator.finish()
         clock.finish()
@@ -243,7 +244,7 @@ private struct TrainingRun {
 
   private var checkpoints: String { directory + "/checkpoints" }
 
-  /// What keeps pictures and curves.
+  /// The observers that write pictures and curves.
   private var writers: [any TrainingObserver] {
     let tensorBoard =
       configuration.log.tensorboard
@@ -254,7 +255,7 @@ private struct TrainingRun {
     return writers.compactMap { $0 }
   }
 
-  /// On rank 0: the lock of a run directory that exists, before anything in it is looked at.
+  /// Locks the run directory if it exists, before anything in it is read. Rank 0 only.
   private func lockIfThere() throws(Failure) -> RunLock? {
     guard communicator.isRoot else { return nil }
     if resume == .none, FileManager.default.fileExists(atPath: checkpoints) {
@@ -271,7 +272,7 @@ private struct TrainingRun {
     return lock
   }
 
-  /// On rank 0: the run directory, made now that nothing is in the way of a training.
+  /// Creates the run directory, once nothing can prevent the training any more. Rank 0 only.
   private func openRecord(_ setup: TrainingSetup, _ early: RunLock?) throws(Failure) -> RunDirectory? {
     guard communicator.isRoot else { return nil }
     if early == nil { try RunDirectory.make(directory) }
@@ -291,8 +292,9 @@ private struct TrainingRun {
     return record
   }
 
-  /// A run that has finished says so, which is no failure: a job may be started again after its last checkpoint. One
-  /// that was killed before it could say so goes on to its end. Another's run with nothing left to do is no beginning.
+  /// Whether there are steps left to train. A finished run prints a message and is not a failure, because a job may be
+  /// started again after its last checkpoint. A run that was killed before it recorded its end is completed. Throws if
+  /// the checkpoint that a new run starts from leaves nothing to train.
   private func hasWork(_ setup: TrainingSetup) throws(Failure) -> Bool {
     let total = configuration.totalSteps(setup.plan), isSpent = setup.coordinator.isExhausted
     guard let step = setup.resumedFrom, step >= total || isSpent else { return true }

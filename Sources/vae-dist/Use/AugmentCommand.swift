@@ -67,12 +67,12 @@ struct AugmentCommand: ParsableCommand {
       seed: seed ?? model.seed, data: data)
   }
 
-  /// The report in any case, the rows if they are good or forced: rank 0.
+  /// Writes the report, and the rows if they passed the checks or are forced. Rank 0 only.
   private func hand(
     out report: AugmentationReport, to target: AugmentedData, warnings: [String]
   ) throws(Failure) {
     for warning in warnings + report.warnings { Output.complain("vae-dist: warning: \(warning.printable)\n") }
-    // Of nothing there is nothing to force.
+    // An empty result is not written, not even when forced.
     let isWritten = (!report.isRefused || force) && report.rows.count > 0
     if isWritten { try target.write(report) }
     try AugmentationPage(report, output: isWritten ? target.path : nil).write(to: target.page)

@@ -6,7 +6,7 @@ import Persistence
 import Reporting
 import Training
 
-/// Where synthetic rows go, in a format that `--data` takes.
+/// The destination of synthetic rows, in a format that `--data` accepts.
 struct AugmentedData {
   enum Format { case npz, csv, folder }
 
@@ -40,7 +40,7 @@ struct AugmentedData {
     }
   }
 
-  /// The report's file: beside the data.
+  /// The path of the report, which is next to the data.
   var page: String {
     let stem = format == .folder ? path : String(path.dropLast(4))
     return stem + "-report.html"
@@ -54,7 +54,7 @@ struct AugmentedData {
     }
   }
 
-  /// As the data stores them: (count, elements).
+  /// The rows in the units of the data, (count, elements).
   private func stored(_ report: AugmentationReport) -> [Float] { report.real.grid.stored(report.rows.x) }
 
   private func writeArrays(_ report: AugmentationReport) throws(Failure) {
@@ -81,17 +81,18 @@ struct AugmentedData {
     return stride(from: 0, to: values.count, by: width).map { schema.cells(of: values[$0..<$0 + width]) }
   }
 
-  /// The columns of the training table, the labels last.
+  /// Writes the columns of the training table, followed by the labels.
   private func writeTable(_ report: AugmentationReport) throws(Failure) {
     let values = stored(report), width = model.shape.elementCount
     var names = model.schema?.sampleColumns.map(\.name) ?? report.data.columnNames ?? (0..<width).map { "x\($0)" }
     var rows =
       model.schema.map { Self.cells(values, $0) }
       ?? stride(from: 0, to: values.count, by: width).map { values[$0..<$0 + width].map { "\($0)" } }
-    // Whole numbers as people write them; words stay as they are.
+    // Integers are written without a decimal point. Words stay as they are.
     let isNumber = model.schema?.sampleColumns.map { $0.categories == nil } ?? names.map { _ in true }
     rows = rows.map { zip($0, isNumber).map { $1 && $0.hasSuffix(".0") ? String($0.dropLast(2)) : $0 } }
-    // A configuration that names columns to leave out, or the time, finds them.
+    // Columns that the configuration drops or names as the time are written empty, so that the configuration stays
+    // valid.
     for other in model.configuration.data.drop + [model.configuration.data.time] where !other.isEmpty {
       names.append(other)
       for row in rows.indices { rows[row].append("") }
@@ -103,10 +104,10 @@ struct AugmentedData {
     try DurableFile.write(([names] + rows).lazy.map { $0.map(csvCell).joined(separator: ",") + "\n" }, to: path)
   }
 
-  /// A folder for each class.
+  /// Writes a folder of pictures for each class.
   private func writePictures(_ report: AugmentationReport) throws(Failure) {
     let shape = model.shape, size = shape.elementCount
-    // Bytes are stored as they are, other pictures lie between 0 and 1.
+    // Byte data are written as stored. Other pictures have values between 0 and 1.
     let pixels =
       report.data.element == .u8 ? stored(report) : report.rows.x.map { $0 * 255 }
     try RunDirectory.make(path)

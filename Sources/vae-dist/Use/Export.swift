@@ -37,7 +37,7 @@ struct Export: ParsableCommand {
   @Flag(help: "Print the result as one JSON object.") var json = false
   @OptionGroup var progress: ProgressOption
 
-  /// Samples that a check looks at.
+  /// Number of samples that `--check` compares.
   private static let checkedSamples = 64
 
   func validate() throws {

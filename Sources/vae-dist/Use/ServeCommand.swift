@@ -103,7 +103,7 @@ struct ServeCommand: ParsableCommand {
     return settings
   }
 
-  /// The scorer that `score` would take, and the calibration where one that suits is stored.
+  /// Returns the scorer that `score` would use, and its calibration if a suitable one is stored.
   private func scorer(
     _ model: TrainedModel, _ communicator: Communicator
   ) throws(Failure) -> (RowScorer, Calibration?) {
@@ -125,7 +125,7 @@ struct ServeCommand: ParsableCommand {
 import ArgumentParser
 import Kernels
 
-/// Stands in for the service in a build without it, so that whoever asks for it reads how to get it.
+/// Replaces the service in a build without it, and tells the user how to build it.
 struct ServeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "serve",

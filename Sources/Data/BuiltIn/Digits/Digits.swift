@@ -2,7 +2,7 @@ import CZlib
 import Kernels
 
 extension Format {
-  /// The embedded UCI digits; rows 1-1500 train, 1501-1797 validate.
+  /// The embedded UCI digits. Rows 1-1500 are for training and rows 1501-1797 for validation.
   static let digits = Format(
     summary: "digits (embedded, needs no file)",
     matches: { $0.spec == "digits" && $0.file == nil && !$0.isFolder },
@@ -16,7 +16,7 @@ extension Format {
     })
 }
 
-/// 1,797 images of 8x8, grey levels 0-16 as round(level * 255 / 16), and their labels.
+/// 1,797 images of 8x8 pixels and their labels. Grey levels 0-16 are stored as round(level * 255 / 16).
 final class DigitsReader: SampleReader {
   static let imageCount = 1797
   private static let pixels = 64
@@ -56,7 +56,7 @@ final class DigitsReader: SampleReader {
     UnsafePointer(images.baseAddress.map { $0 + row * Self.pixels })
   }
 
-  /// Levels pixel by pixel, then labels; see generate.py.
+  /// Decompresses the data: the grey levels of all pixels, then the labels (see generate.py).
   private static func unpack() -> [UInt8] {
     let packed = packedDigits.withUTF8Buffer(base64Decoded)
     var plain = [UInt8](repeating: 0, count: imageCount * (pixels + 1))
@@ -67,7 +67,7 @@ final class DigitsReader: SampleReader {
   }
 }
 
-/// The bytes of base64 text; line ends are skipped, padding ends it.
+/// Decodes base64 text. Line ends are skipped, and padding ends the text.
 private func base64Decoded(_ text: UnsafeBufferPointer<UInt8>) -> [UInt8] {
   var bytes: [UInt8] = []
   bytes.reserveCapacity(text.count * 3 / 4)

@@ -1,5 +1,5 @@
-/// The UCI digits, packed by generate.py: base64 of zlib of levels (64 pixels, 1797 images), labels (1797).
-/// E. Alpaydin and C. Kaynak, 1998, CC BY 4.0; see ATTRIBUTION.md.
+/// The UCI digits as written by generate.py: base64 of the zlib-compressed grey levels (64 pixels of 1797 images) and
+/// labels (1797). Source: E. Alpaydin and C. Kaynak, 1998, CC BY 4.0; see ATTRIBUTION.md.
 let packedDigits: StaticString = """
   eAHs4QmiJFpuXVlu3L4DcOY/2jR77h4NGaQolUrFLP21+Mtf/vKXv/zlLx+Fzi/Gb2VQAeOH8Q8MqPxiGFR+FONH48MofDT+UeGflErjl0HjF6Pwow8Kf9
   jkw/ilFazwS4HGb4Uv40cBKn9TKNTGf874B8Y/KfwoFCjGPyr8o8IP428KX7UCjd+Mf2b8G2Z8Gf/LClD4YYBh/NcY/zOM/0mVvyv8A+MP43/IwPj3rPBl

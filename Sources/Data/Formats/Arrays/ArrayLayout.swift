@@ -1,18 +1,18 @@
 import Kernels
 
-/// Where the rows of an n-dimensional array lie in a file or stream; every size is checked for overflow.
+/// Where the rows of an n-dimensional array are in a file or stream. All sizes are checked for overflow.
 struct ArrayLayout {
   let count: Int
   let shape: SampleShape
   let encoding: Encoding
   /// Fortran order: the row number varies fastest.
   let columnMajor: Bool
-  /// Bytes before the first value.
+  /// Number of bytes before the first value.
   let dataOffset: Int
   let rowBytes: Int
   let dataBytes: Int
 
-  /// What the array is for: (n, d), (n, h, w) or (n, h, w, c) samples, or (n) labels.
+  /// The purpose of the array: samples of shape (n, d), (n, h, w) or (n, h, w, c), or labels of shape (n).
   enum Use { case samples, labels }
 
   init(
@@ -55,13 +55,13 @@ struct ArrayLayout {
     self.dataBytes = dataBytes
   }
 
-  /// Values in one sample that any format may have: a sample is 1 GiB of float32 then.
+  /// Largest number of values in a sample of any format, which is 1 GiB of float32.
   static let maximumElementCount = 1 << 28
 
-  /// "60000 x 28x28 u8 = 47040000 bytes", for messages.
+  /// Text for messages, such as "60000 x 28x28 u8 = 47040000 bytes".
   var summary: String { "\(count) x \(shape) \(encoding.type.rawValue) = \(dataBytes) bytes" }
 
-  /// Where value `column` of a column-major sample stands in the row-major sample.
+  /// The row-major index of element `column` of a column-major sample.
   func rowMajorElement(_ column: Int) -> Int {
     let (y, rest) = (column % shape.height, column / shape.height)
     let (x, channel) = (rest % shape.width, rest / shape.width)
@@ -69,7 +69,7 @@ struct ArrayLayout {
   }
 }
 
-/// The product of sizes, or nil where it overflows.
+/// Returns the product of sizes, or nil where it overflows.
 func product(_ sizes: [Int]) -> Int? {
   var result = 1
   for size in sizes {

@@ -1,13 +1,13 @@
 import Glibc
 import Kernels
 
-/// Rows of an array whose layout a header told: IDX, NPY and NPZ members.
+/// Rows of an array whose layout is known from a header: IDX files, NPY files and NPZ members.
 ///
-/// A row-major file is mapped and read in place; everything else is streamed once, keeping the prepared rows.
+/// A row-major file is mapped and read in place. Any other array is streamed once, and the prepared rows are kept.
 final class ArrayReader: SampleReader {
   enum Backing {
     case file(InputFile)
-    /// A new stream that stands at the first value.
+    /// A function that returns a new stream, positioned at the first value.
     case stream(() throws(Failure) -> any ByteStream)
   }
 
@@ -87,7 +87,7 @@ final class ArrayReader: SampleReader {
     element == .u8 ? storedRow(row).assumingMemoryBound(to: UInt8.self) : nil
   }
 
-  /// Every row of an array of labels.
+  /// Returns all rows of an array of labels.
   func wholeNumbers() throws(Failure) -> [Int] {
     try prepare([0..<count])
     var values: [Int] = []

@@ -2,7 +2,7 @@ import Glibc
 import Kernels
 
 extension Format {
-  /// CIFAR-10's binary format: records of a label byte and 32x32 bytes each of red, green and blue.
+  /// CIFAR-10's binary format: records of a label byte and three planes (red, green, blue) of 32x32 bytes.
   static let cifar = Format(
     summary: "CIFAR-10 .bin",
     suffixes: [".bin"],
@@ -12,7 +12,7 @@ extension Format {
       return Opened(try CIFARReader.source(candidate.spec, [file]))
     })
 
-  /// A folder with CIFAR-10's file names: training batches, and the test batch to validate on.
+  /// A folder with CIFAR-10's file names. The training batches are for training and the test batch is for validation.
   static let cifarFolder = Format(
     summary: "a folder with CIFAR-10's data_batch_*.bin",
     matches: { candidate in candidate.isFolder && !batches(in: candidate.spec).isEmpty },
@@ -28,15 +28,15 @@ extension Format {
     })
 }
 
-/// data_batch_1.bin and those that follow it without a gap.
+/// The paths of data_batch_1.bin, data_batch_2.bin, ... up to the first that is missing.
 private func batches(in folder: String) -> [String] {
   Array((1...99).lazy.map { inside(folder, "data_batch_\($0).bin") }.prefix { access($0, F_OK) == 0 })
 }
 
-/// A name in a folder that may have been written with a slash at its end.
+/// Joins a folder and a file name; the folder may end in a slash.
 func inside(_ folder: String, _ name: String) -> String { folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)" }
 
-/// Records of one or more files, one after the other; colour planes on disk, channels last in memory.
+/// The records of one or more files, in order. Colour planes on disk become channels-last samples in memory.
 final class CIFARReader: SampleReader {
   private static let pixels = 32 * 32
   private static let recordBytes = 1 + 3 * pixels
@@ -50,7 +50,7 @@ final class CIFARReader: SampleReader {
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
   ]
   private let files: [InputFile]
-  /// The first record of each file, and the number of all.
+  /// The index of the first record of each file, followed by the total number of records.
   private let starts: [Int]
   private var mapped: [UnsafeRawPointer] = []
 

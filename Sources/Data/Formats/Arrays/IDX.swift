@@ -1,7 +1,7 @@
 import Kernels
 
 extension Format {
-  /// MNIST's format: two zero bytes, a type, the number of dimensions, big-endian sizes, values in C order.
+  /// The format of MNIST: two zero bytes, a type, the number of dimensions, big-endian sizes, and values in C order.
   static let idx = Format(
     summary: "IDX (-ubyte, .idx, either with .gz)",
     suffixes: ["ubyte", ".idx", ".gz"],
@@ -19,7 +19,7 @@ private let gzipMagic: [UInt8] = [0x1f, 0x8b]
 
 private let idxTypes: [UInt8: ElementType] = [0x08: .u8, 0x09: .i1, 0x0B: .i2, 0x0C: .i4, 0x0D: .f4, 0x0E: .f8]
 
-/// Opens an IDX file, compressed or not.
+/// Opens an IDX file, which may be compressed with gzip.
 func openIDX(_ file: InputFile, use: ArrayLayout.Use) throws(Failure) -> ArrayReader {
   let compressed = try file.bytes(at: 0, count: 2) == gzipMagic
   let stream: any ByteStream = compressed ? try GzipStream(file) : try MappedStream(file)

@@ -2,7 +2,7 @@ import Glibc
 import Kernels
 
 extension Format {
-  /// A folder with MNIST's file names: its training images, and the validation or else the test images.
+  /// A folder with MNIST's file names: training images, and the validation images or, without them, the test images.
   static let mnistFolder = Format(
     summary: "a folder with MNIST's file names",
     matches: { candidate in
@@ -12,7 +12,8 @@ extension Format {
     open: { candidate throws(Failure) in try openFolder(candidate.spec) })
 }
 
-/// Sets that hold out validation rows beside test rows (binarized MNIST) call them "valid".
+/// File name prefixes of the validation set. Data sets with both validation and test rows, such as binarized MNIST, use
+/// "valid" for the former.
 private let validationPrefixes = ["valid", "t10k"]
 
 private func openFolder(_ folder: String) throws(Failure) -> Opened {

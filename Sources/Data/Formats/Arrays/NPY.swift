@@ -2,8 +2,8 @@ import Glibc
 import Kernels
 
 extension Format {
-  /// One NumPy array: (rows, columns), (rows, height, width) or (rows, height, width, channels); with x.npy go the
-  /// labels of x-labels.npy, where there is one.
+  /// A NumPy array of shape (rows, columns), (rows, height, width) or (rows, height, width, channels). The labels of
+  /// x.npy are read from x-labels.npy if that file exists.
   static let npy = Format(
     summary: "NumPy .npy",
     suffixes: [".npy"],

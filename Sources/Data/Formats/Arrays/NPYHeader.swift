@@ -1,19 +1,19 @@
 import Kernels
 
-/// What an NPY header says: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4)}.
+/// The contents of an NPY header such as {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4)}.
 struct NPYHeader {
   let encoding: Encoding
   let columnMajor: Bool
   let dimensions: [Int]
-  /// Bytes before the first value.
+  /// Number of bytes before the first value.
   let dataOffset: Int
 
   static let magic: [UInt8] = [0x93] + Array("NUMPY".utf8)
 
-  /// NumPy itself refuses headers beyond 10,000 bytes unless told otherwise.
+  /// Longest header that is read. NumPy's own default limit is 10,000 bytes.
   private static let maximumHeaderBytes = 1 << 16
 
-  /// Reads the header of a stream, which stands at the first value then.
+  /// Reads the header of a stream and leaves the stream at the first value.
   init(_ stream: any ByteStream) throws(Failure) {
     let name = stream.name
     let preamble = try stream.bytes(8)
@@ -39,7 +39,7 @@ struct NPYHeader {
     dataOffset = preamble.count + lengthBytes.count + length
   }
 
-  /// The layout of an array that ends where a file or member of `length` bytes ends.
+  /// Returns the layout of the array. Throws unless the array ends at the end of its file or member of `length` bytes.
   func layout(use: ArrayLayout.Use, length: Int, name: String) throws(Failure) -> ArrayLayout {
     let layout = try ArrayLayout(
       dimensions, use: use, encoding: encoding, columnMajor: columnMajor, dataOffset: dataOffset, name: name)
@@ -57,7 +57,7 @@ private let npyTypes: [String: ElementType] = [
   "f2": .f2, "f4": .f4, "f8": .f8,
 ]
 
-/// The encoding of a NumPy type string such as "<f4".
+/// Returns the encoding of a NumPy type string such as "<f4".
 private func npyEncoding(_ text: String, _ name: String) throws(Failure) -> Encoding {
   if let type = npyTypes[String(text.dropFirst())], let order = text.first, "<>|=".contains(order) {
     guard order != "|" || type.byteCount == 1 else {
@@ -74,7 +74,8 @@ private func npyEncoding(_ text: String, _ name: String) throws(Failure) -> Enco
     name, "its type '\(printable(text.utf8))' is not read", hint: "save numbers: array.astype(np.float32)")
 }
 
-/// A parser for the one Python dictionary that NPY allows; strict, because the header decides what memory means.
+/// A parser for the Python dictionary of an NPY header. It is strict, because the header determines how bytes are
+/// interpreted.
 private struct HeaderParser {
   let name: String
   let text: [UInt8]
@@ -115,7 +116,7 @@ private struct HeaderParser {
     guard peek() == nil else { throw malformed("something follows the dictionary") }
   }
 
-  /// The next byte that is not white space.
+  /// Skips white space and returns the next byte without consuming it.
   private mutating func peek() -> UInt8? {
     while at < text.count, [0x20, 0x0a, 0x0d, 0x09].contains(text[at]) { at += 1 }
     return at < text.count ? text[at] : nil
@@ -164,7 +165,7 @@ private struct HeaderParser {
     return sizes
   }
 
-  /// A size; Python 2 wrote an L behind large ones.
+  /// Parses a size. Python 2 appended an L to large integers.
   private mutating func size() throws(Failure) -> Int {
     _ = peek()
     var value = 0

@@ -3,7 +3,8 @@ import Glibc
 import Kernels
 
 extension Format {
-  /// A zip of NumPy arrays: X (or the only other array), labels y and attributes; x_train and x_test are a split.
+  /// A zip archive of NumPy arrays: X (or the only other array), labels y, and attributes. x_train and x_test form a
+  /// split.
   static let npz = Format(
     summary: "NumPy .npz (arrays X and y)",
     suffixes: [".npz"],
@@ -40,7 +41,8 @@ extension Format {
     })
 }
 
-/// Opens one array; nothing is kept before its size is known to fit both its header and its compressed bytes.
+/// Opens one array. Memory is allocated only after the array's size is known to match its header and to be possible for
+/// its compressed bytes.
 private func openMember(_ member: String, of file: InputFile, use: ArrayLayout.Use) throws(Failure) -> ArrayReader {
   let name = "\(file.name)[\(printable(member.utf8))]"
   let stream = try MemberStream(file, member: member, name: name)
@@ -60,7 +62,7 @@ private func openMember(_ member: String, of file: InputFile, use: ArrayLayout.U
     })
 }
 
-/// A zip archive opened for reading.
+/// A zip archive that is open for reading.
 private final class Archive {
   let handle: OpaquePointer
   private let name: String
@@ -98,7 +100,7 @@ private final class Archive {
   }
 }
 
-/// A member of an archive, inflated as it is read; libzip checks its CRC at the end.
+/// A member of an archive, inflated while it is read. libzip checks its CRC at the end.
 private final class MemberStream: ByteStream {
   let name: String
   let size: Int

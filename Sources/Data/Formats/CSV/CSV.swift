@@ -2,12 +2,13 @@ import Glibc
 import Kernels
 
 extension Format {
-  /// Numbers separated by commas, semicolons or tabs, with or without a header.
+  /// Numbers separated by commas, semicolons or tabs, with an optional header.
   static let csv = Format(
     summary: "numeric .csv, .tsv or .txt",
     suffixes: [".csv", ".tsv", ".txt"],
     matches: { candidate in
-      // The first line may be a header; a line cut off by the end of the head is still made of the same characters.
+      // The first line may be a header, so the second is examined. It may be cut off, which does not change its
+      // characters.
       candidate.head.split(separator: UInt8(ascii: "\n")).prefix(2).last.map(isNumeric) == true
     },
     open: { candidate throws(Failure) in
@@ -15,14 +16,14 @@ extension Format {
       return Opened(Source(try CSVReader(file)))
     })
 
-  /// Whether a line could be one of numbers.
+  /// Whether a line may consist of numbers.
   private static func isNumeric(_ line: ArraySlice<UInt8>) -> Bool {
     let allowed = Set("0123456789+-.eE,;\t \r\"".utf8)
     return line.allSatisfy(allowed.contains) && line.contains { (0x30...0x39).contains($0) }
   }
 }
 
-/// A table of numbers as text: rows are parsed when prepared and kept as float32.
+/// A table of numbers in text. Rows are parsed when they are prepared, and are kept as float32.
 final class CSVReader: SampleReader {
   var name: String { lines.text.name }
   var count: Int { lines.count }

@@ -1,18 +1,18 @@
 import Glibc
 import Kernels
 
-/// Where the rows of a table of text are: its lines are found once, without reading what they say.
+/// Locates the rows of a text table. The lines are found once, without parsing their cells.
 final class CSVLines {
   let text: CSVText
   let fingerprint: String
   let count: Int
-  /// Cells of a line.
+  /// Number of cells in a line.
   let width: Int
   let columnNames: [String]?
-  /// 1-based line of the first data row.
+  /// The 1-based number of the line that holds the first data row.
   let firstLine: Int
   private let file: InputFile
-  /// The offset of every 256th row: finding a row scans at most that many lines.
+  /// The offset of every 256th row, so that finding a row scans at most that many lines.
   private let marks: [Int]
   private static let markSpacing = 256
 
@@ -44,7 +44,7 @@ final class CSVLines {
     self.marks = marks
   }
 
-  /// Calls with each row of a range and its line.
+  /// Calls `body` with each row number of a range and the byte range of its line.
   func eachLine(
     in rows: Range<Int>, _ body: (Int, Range<Int>) throws(Failure) -> Void
   ) throws(Failure) {

@@ -1,10 +1,10 @@
 import Glibc
 import Kernels
 
-/// The mapped text of a table, and the rules of its cells.
+/// The mapped text of a table, and the rules for parsing its cells.
 struct CSVText {
   let name: String
-  /// The first byte behind a byte order mark, and the end of the last line that is not blank.
+  /// The offset after a byte order mark, and the end of the last line that is not blank.
   let start, end: Int
   private let text: UnsafePointer<UInt8>
   private let separator: UInt8
@@ -30,7 +30,8 @@ struct CSVText {
     separator = CSVText.sniff(UnsafeBufferPointer(start: text + start, count: end - start))
   }
 
-  /// Tabs before semicolons before commas: names hold commas more often than tabs.
+  /// Determines the separator from the first line. Tabs take precedence over semicolons, and semicolons over commas,
+  /// because names contain commas more often than tabs.
   private static func sniff(_ text: UnsafeBufferPointer<UInt8>) -> UInt8 {
     var (tab, semicolon, quoted) = (false, false, false)
     for character in text {
@@ -43,20 +44,20 @@ struct CSVText {
     return tab ? UInt8(ascii: "\t") : semicolon ? UInt8(ascii: ";") : UInt8(ascii: ",")
   }
 
-  /// The line that begins at `offset`, without its line feed.
+  /// Returns the range of the line that begins at `offset`, without its line feed.
   func line(at offset: Int) -> Range<Int> {
     guard let feed = memchr(text + offset, Int32(Self.newline), end - offset) else { return offset..<end }
     return offset..<offset + (UnsafeRawPointer(feed) - UnsafeRawPointer(text + offset))
   }
 
-  /// Cells of the first line.
+  /// Returns the number of cells in the first line.
   func width(_ line: Range<Int>) throws(Failure) -> Int {
     let width = cells(line).count
     guard width <= ArrayLayout.maximumElementCount else { throw .malformed(name, "line 1 has \(width) cells") }
     return width
   }
 
-  /// The names in the first line, or nil where it holds numbers.
+  /// Returns the names in the first line, or nil if the line holds numbers.
   func header(_ line: Range<Int>) throws(Failure) -> [String]? {
     let cells = cells(line)
     if cells.contains(where: { text[$0].contains(0) }) {
@@ -65,7 +66,7 @@ struct CSVText {
     let numeric = cells.map { isNumber($0) }
     guard let name = numeric.firstIndex(of: false) else { return nil }
     let blank = cells.allSatisfy { trimmed($0).isEmpty }
-    // A row of missing values is no list of names; one column may be called NA among others.
+    // A line of missing values only is not a header, but a single column may be called NA.
     if blank || numeric.contains(true) || cells.allSatisfy({ isMissing(text[unquoted($0)]) }) {
       throw cellFailure(cells[name], line: 1, row: nil, column: name, columnNames: nil)
     }
@@ -82,7 +83,8 @@ struct CSVText {
     for column in 0..<width {
       let start = at
       guard let value = cell(&at, end: end), value.isFinite else {
-        // A line of another length is the better explanation of an empty or odd cell.
+        // If the line has the wrong number of cells, report that and not the empty or malformed cell that results from
+        // it.
         try checkWidth(line, number: number, row: row, width: width)
         let cells = cells(line)
         let cell = column < cells.count ? cells[column] : start..<end
@@ -97,7 +99,8 @@ struct CSVText {
     }
   }
 
-  /// The number of the cell at `at`, which moves to the separator or the line's end; nil where it is none.
+  /// Returns the number in the cell at `at`, or nil if the cell holds none. Moves `at` to the separator or the end of
+  /// the line.
   @inline(__always)
   private func cell(_ at: inout Int, end: Int) -> Float? {
     while at < end, text[at] == Self.space { at += 1 }
@@ -116,13 +119,13 @@ struct CSVText {
     return at == end || text[at] == separator ? value : nil
   }
 
-  /// The cells of a line, whatever they hold.
+  /// Returns the cells of a line, whatever they contain.
   func row(_ line: Range<Int>, number: Int, row: Int, width: Int) throws(Failure) -> CSVRow {
     try checkWidth(line, number: number, row: row, width: width)
     return CSVRow(text: self, cells: cells(line).map(unquoted))
   }
 
-  /// See `TableRow`; a cell without its quotes.
+  /// Returns the number in an unquoted cell as `TableRow.number` does.
   func number(in cell: Range<Int>) -> Float? {
     if cell.isEmpty || isMissing(text[cell], but: infinities) { return .nan }
     if isMissing(text[cell]) { return .infinity }
@@ -131,7 +134,7 @@ struct CSVText {
     return value
   }
 
-  /// A cell's characters; two quotes in a quoted cell are one.
+  /// Returns the characters of a cell. Two consecutive quotes in a quoted cell stand for one.
   func word(in cell: Range<Int>) -> String {
     let word = String(decoding: text[cell], as: UTF8.self)
     return word.contains("\"\"") ? word.replacing("\"\"", with: "\"") : word
@@ -177,14 +180,14 @@ struct CSVText {
           : "drop columns of text, or turn them into numbers")
   }
 
-  /// Whether a cell says in a word that it holds no finite number.
+  /// Whether a cell holds a word for a missing, infinite or undefined number.
   private func isMissing(_ content: some Collection<UInt8>, but exceptions: Set<String> = []) -> Bool {
     guard content.count <= 9 else { return false }
     let word = String(decoding: content, as: UTF8.self).lowercased()
     return missingWords.contains(word) && !exceptions.contains(word)
   }
 
-  /// The cells of a line, with their quotes and spaces; slow, for headers and messages.
+  /// Returns the cells of a line with their quotes and spaces. It is slow and is meant for headers and messages.
   private func cells(_ line: Range<Int>) -> [Range<Int>] {
     var (cells, start, quoted): ([Range<Int>], Int, Bool) = ([], line.lowerBound, false)
     for at in line {
@@ -223,7 +226,7 @@ struct CSVText {
 private let infinities: Set<String> = ["inf", "-inf", "+inf", "infinity", "-infinity"]
 private let missingWords = infinities.union(["nan", "-nan", "na", "n/a", "null", "none", "?"])
 
-/// A line's cells.
+/// The cells of one line.
 struct CSVRow: TableRow {
   fileprivate let text: CSVText
   fileprivate let cells: [Range<Int>]

@@ -1,14 +1,15 @@
-/// Decimal numbers in text as the nearest float32, without copies or allocation for nearly all of them.
+/// Converts decimal numbers in text to the nearest float32, in nearly all cases without copying or allocation.
 struct NumberParser {
-  /// 10^0...10^22: the powers that a Double holds exactly.
+  /// 10^0...10^22: the powers of ten that a Double represents exactly.
   private static let powers: [Double] = (0...22).map { exponent in (0..<exponent).reduce(1.0) { ten, _ in ten * 10 } }
 
-  /// A number longer than this is not one.
+  /// Longest text that is accepted as a number.
   private static let maximumLength = 512
 
   private let powers = NumberParser.powers
 
-  /// The number that begins at `at`, which moves behind it; nil where there is none. Overflow gives infinity.
+  /// Parses the number that begins at `at` and moves `at` behind it. Returns nil if there is none, and infinity on
+  /// overflow.
   @inline(__always)
   func number(_ text: UnsafePointer<UInt8>, _ at: inout Int, end: Int) -> Float? {
     let start = at
@@ -17,7 +18,7 @@ struct NumberParser {
       negative = text[at] == UInt8(ascii: "-")
       at += 1
     }
-    // 19 digits fit into 64 bits; the rest cannot change a float32 except next to a tie, which is noticed below.
+    // 19 digits fit into 64 bits. Further digits can change a float32 only next to a tie, which is detected below.
     var (mantissa, digits, exponent): (UInt64, Int, Int) = (0, 0, 0)
     let whole = at
     while at < end, let digit = digit(text[at]) {
@@ -51,7 +52,8 @@ struct NumberParser {
     if mantissa == 0 { return negative ? -0.0 : 0 }
     guard abs(exponent) <= 22 else { return exact(text, start, at) }
     let value = exponent < 0 ? Double(mantissa) / powers[-exponent] : Double(mantissa) * powers[exponent]
-    // The Double is off by at most a few units; where that could tip the rounding to float32, look closer.
+    // The Double is wrong by at most a few units in the last place. If that could change the rounding to float32, parse
+    // exactly.
     let tail = Int(value.bitPattern & 0x1fff_ffff) - 0x1000_0000
     guard abs(tail) > 8 else { return exact(text, start, at) }
     return Float(negative ? -value : value)
@@ -79,7 +81,7 @@ struct NumberParser {
     return at > start ? (negative ? -value : value) : nil
   }
 
-  /// Ties and extreme exponents: the standard library's parser.
+  /// Parses ties and extreme exponents with the standard library's parser.
   private func exact(_ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> Float? {
     Float(String(decoding: UnsafeBufferPointer(start: text + start, count: end - start), as: UTF8.self))
   }

@@ -2,10 +2,11 @@ import CPNG
 import CTurboJPEG
 import Kernels
 
-/// Decoders of image files: libpng's simplified API and TurboJPEG's, which report errors without setjmp. Nothing is
-/// kept between two images, so threads need not know of each other.
+/// Decodes image files with libpng's simplified API and TurboJPEG, which report errors without setjmp. No state is kept
+/// between images, so any thread may decode.
 enum ImageDecoder {
-  /// An upright sample of `channels` channels: the middle square of `size` pixels, or all of it where that is 0.
+  /// Returns an upright image with `channels` channels: the central square resized to `size` pixels, or the whole image
+  /// if `size` is 0.
   static func decode(
     _ bytes: [UInt8], _ header: ImageHeader, size: Int, channels: Int, name: String
   ) throws(Failure) -> Pixels {
@@ -18,12 +19,12 @@ enum ImageDecoder {
     return sized.upright(header.orientation).with(channels: channels)
   }
 
-  /// Any PNG as 8 bits a channel; what is transparent shows white.
+  /// Decodes any PNG to 8 bits per channel. Transparent pixels are blended with white.
   private static func png(_ bytes: [UInt8], _ header: ImageHeader, _ name: String) throws(Failure) -> Pixels {
     var image = png_image()
     defer { png_image_free(&image) }
     image.version = UInt32(PNG_IMAGE_VERSION)
-    // Swift does not see the macro PNG_IMAGE_FAILED; what is only a warning is none of ours.
+    // Swift does not import the macro PNG_IMAGE_FAILED. Warnings are ignored.
     func check(_ result: Int32) throws(Failure) {
       if result != 0, image.warning_or_error & 3 <= UInt32(PNG_IMAGE_WARNING) { return }
       let message = withUnsafeBytes(of: image.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
@@ -34,20 +35,21 @@ enum ImageDecoder {
     try check(png_image_begin_read_from_memory(&image, bytes, bytes.count))
     guard Int(image.width) == header.width, Int(image.height) == header.height else { throw changed(name) }
     image.format = header.channels == 3 ? UInt32(PNG_FORMAT_FLAG_COLOR) : 0
-    // 16 bits are taken to be what 8 would be, only finer.
+    // 16-bit values are assumed to have the same transfer function (sRGB) as 8-bit values.
     image.flags |= UInt32(PNG_IMAGE_FLAG_16BIT_sRGB)
     var white = png_color(red: 255, green: 255, blue: 255)
     var result: Int32 = 0
     let pixels = [UInt8](unsafeUninitializedCapacity: header.width * header.height * header.channels) { pixels, count in
       result = png_image_finish_read(&image, &white, pixels.baseAddress, 0, nil)
-      // A failure leaves rows unwritten, and nobody sees them.
+      // After a failure some rows are uninitialised, but `check` below then throws before they are used.
       count = pixels.count
     }
     try check(result)
     return Pixels(width: header.width, height: header.height, channels: header.channels, bytes: pixels)
   }
 
-  /// - smallest: what the shorter side must keep; the discrete cosine transform does most of the shrinking.
+  /// - smallest: the least size that the shorter side must keep. The discrete cosine transform does most of the
+  ///   shrinking.
   private static func jpeg(
     _ bytes: [UInt8], _ header: ImageHeader, smallest: Int, _ name: String
   ) throws(Failure) -> Pixels {
@@ -68,7 +70,7 @@ enum ImageDecoder {
     let divisor = smallest == 0 ? 1 : [8, 4, 2].first { (short + $0 - 1) / $0 >= smallest } ?? 1
     let (columns, rows) = ((header.width + divisor - 1) / divisor, (header.height + divisor - 1) / divisor)
     let (format, stored) = header.isCMYK ? (TJPF_CMYK, 4) : header.channels == 1 ? (TJPF_GRAY, 1) : (TJPF_RGB, 3)
-    // A warning is an error: what a decoder makes up for bytes that are missing is not data.
+    // Warnings are treated as errors, because a decoder fills in missing bytes with invented data.
     let flags = TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS
     var result: Int32 = 0
     var pixels = [UInt8](unsafeUninitializedCapacity: columns * rows * stored) { pixels, count in
@@ -82,7 +84,8 @@ enum ImageDecoder {
     return Pixels(width: columns, height: rows, channels: header.channels, bytes: pixels)
   }
 
-  /// RGB of cyan, magenta, yellow and black, without a colour profile: light that each ink lets through.
+  /// Converts cyan, magenta, yellow and black to RGB without a colour profile: the product of the light that each ink
+  /// lets through.
   private static func coloured(_ inks: [UInt8], isInverted: Bool) -> [UInt8] {
     func light(_ ink: UInt8) -> Int { isInverted ? Int(ink) : 255 - Int(ink) }
     return [UInt8](unsafeUninitializedCapacity: inks.count / 4 * 3) { colours, count in

@@ -1,8 +1,8 @@
 import Kernels
 
 extension Format {
-  /// PNG and JPEG files: each sub-folder is a class, or all lie in one folder and have none. Sub-folders called train
-  /// and valid (or val, test) are a split.
+  /// A folder of PNG and JPEG files. Each sub-folder is a class, or all files are in the folder itself and have no
+  /// class. Sub-folders called train and valid (or val, test) form a split.
   static let imageFolder = Format(
     summary: "a folder of PNG and JPEG images (sub-folders are classes)",
     matches: { $0.isFolder },
@@ -25,9 +25,9 @@ extension Format {
     })
 }
 
-/// Image files of a folder, decoded whenever one is read; all headers are read when it is opened.
+/// Image files of a folder. All headers are read at opening, and an image is decoded each time it is read.
 final class ImageReader: SampleReader {
-  /// A file as it was when the folder was opened.
+  /// An image file as it was when the folder was opened.
   private struct Entry {
     let path: String
     let size, modified: Int
@@ -49,7 +49,8 @@ final class ImageReader: SampleReader {
     name = listing.folder
     classNames = listing.classes.isEmpty ? nil : listing.classes
     self.options = options
-    // Names, classes, sizes and headers: what two hosts must agree on without reading everything.
+    // The fingerprint covers names, classes, sizes and headers, on which two hosts can be compared without reading all
+    // files.
     let digest = SHA256()
     digest.update("images \(options.size) \(options.channels)\n")
     var entries: [Entry] = []
@@ -75,7 +76,7 @@ final class ImageReader: SampleReader {
     return Source(reader, labels: Labels { () throws(Failure) in labels })
   }
 
-  /// What all files have in common, or become.
+  /// Returns the common shape of all files, or the shape that the options give them.
   private static func shape(_ entries: [Entry], _ options: ImageOptions) throws(Failure) -> SampleShape {
     let first = entries[0], size = first.header.shownSize
     if options.size == 0, let other = entries.first(where: { $0.header.shownSize != size }) {

@@ -1,26 +1,26 @@
 import Kernels
 
-/// What a PNG or JPEG file says of itself, read before anything is decoded or allocated for it.
+/// The header of a PNG or JPEG file. It is read before anything is allocated or decoded.
 struct ImageHeader: Equatable {
   enum Kind { case png, jpeg }
 
   let kind: Kind
-  /// As it is stored: an orientation of 5 to 8 swaps them.
+  /// The stored extents. An orientation of 5 to 8 swaps them.
   let width, height: Int
-  /// As they become: 1 or 3.
+  /// Number of channels after decoding: 1 or 3.
   let channels: Int
-  /// EXIF's: 1 is upright.
+  /// The EXIF orientation; 1 is upright.
   var orientation = 1
-  /// Four inks, and whether 255 means none, as Adobe's programs write it.
+  /// Whether the image has four inks, and whether 255 means no ink, as in files written by Adobe's programs.
   var isCMYK = false
   var isInverted = false
 
-  /// As it is shown.
+  /// The extents of the upright image.
   var shownSize: (width: Int, height: Int) { orientation > 4 ? (height, width) : (width, height) }
 
-  /// Pixels of an image that is decoded: 200 MB of RGB.
+  /// Largest number of pixels of an image that is decoded: 200 MB of RGB.
   static let maximumPixels = 1 << 26
-  /// Bytes of its file.
+  /// Largest size of an image file in bytes.
   static let maximumBytes = 1 << 28
 
   init(_ file: InputFile) throws(Failure) {
@@ -58,7 +58,7 @@ struct ImageHeader: Equatable {
     self.channels = channels
   }
 
-  /// The header chunk that every PNG begins with.
+  /// Reads the header chunk that every PNG begins with.
   private static func png(_ start: [UInt8], _ file: InputFile) throws(Failure) -> ImageHeader {
     guard start.count >= 33, Array(start[12..<16]) == Array("IHDR".utf8) else {
       throw .malformed(file.name, "a PNG without its header", hint: "copy or download it again")
@@ -71,7 +71,7 @@ struct ImageHeader: Equatable {
         hint: "copy or download it again")
     }
     let header = ImageHeader(kind: .png, width: width, height: height, channels: colour & 2 == 0 ? 1 : 3)
-    // Compressed, it can be so much smaller and no more.
+    // Deflate's greatest compression ratio limits the number of pixels that a file can hold.
     guard let bits = product([width, height, samples, depth]), couldInflate(file.size, to: bits / 8) else {
       throw .malformed(
         file.name, "claims \(width) x \(height) pixels, more than its \(file.size) bytes can hold",
@@ -86,7 +86,7 @@ private let jpegMagic: [UInt8] = [0xff, 0xd8, 0xff]
 
 private func bigEndian(_ bytes: some Collection<UInt8>) -> Int { bytes.reduce(0) { $0 << 8 | Int($1) } }
 
-/// Walks a JPEG's segments to its frame header, past EXIF and Adobe's mark.
+/// Walks through the segments of a JPEG, including EXIF and Adobe's marker, up to the frame header.
 private struct JPEGHeader {
   private let file: InputFile
   private let start: [UInt8]
@@ -108,7 +108,7 @@ private struct JPEGHeader {
     return try file.bytes(at: offset, count: count)[...]
   }
 
-  /// Longer than any file that a camera or a program writes before its frame.
+  /// Largest number of segments before the frame header. No camera or program writes as many.
   private static let maximumSegments = 4096
 
   mutating func read() throws(Failure) -> ImageHeader {
@@ -155,7 +155,7 @@ private struct JPEGHeader {
   }
 }
 
-/// The orientation that an EXIF segment tells, or nil where it tells none that there is.
+/// Returns the orientation in an EXIF segment, or nil if the segment holds no valid one.
 private func exifOrientation(_ segment: ArraySlice<UInt8>) -> Int? {
   let identifier = Array("Exif\0\0".utf8)
   guard segment.starts(with: identifier) else { return nil }

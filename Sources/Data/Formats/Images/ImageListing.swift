@@ -1,16 +1,17 @@
 import Glibc
 import Kernels
 
-/// The image files of a folder or of its sub-folders, by class and name. Names with a dot first are not looked at;
-/// links are followed.
+/// The image files of a folder or of its sub-folders, in order of class and name. Names that begin with a dot are
+/// ignored; symbolic links are followed.
 struct ImageListing {
   let folder: String
-  /// Sub-folders that hold an image, in order; empty where the images lie in the folder itself.
+  /// Names of the sub-folders that contain an image, in order; empty if the images are in the folder itself.
   private(set) var classes: [String] = []
   private(set) var images: [(path: String, label: Int?)] = []
 
   private static let suffixes = [".png", ".jpg", ".jpeg", ".jpe", ".jfif"]
-  /// Images, too, and not read: to leave them out without a word would be to lose data.
+  /// Suffixes of image formats that are not supported. Such files are reported, because skipping them silently would
+  /// lose data.
   private static let foreign = [".bmp", ".gif", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2"]
 
   init(_ folder: String) throws(Failure) {
@@ -45,7 +46,7 @@ struct ImageListing {
 
   static func subfolders(of folder: String) throws(Failure) -> [String] { try Level(folder).folders }
 
-  /// One folder's own images and sub-folders, in the order of their names' bytes.
+  /// The images and sub-folders directly in a folder, sorted by the bytes of their names.
   private struct Level {
     private(set) var images: [String] = []
     private(set) var folders: [String] = []
@@ -71,7 +72,7 @@ struct ImageListing {
       let file: Int32 = 8, folder: Int32 = 4  // DT_REG, DT_DIR
       var isFolder = kind == folder
       if kind != file, kind != folder {
-        // A link that leads nowhere is found when the image is opened, and named then.
+        // A broken link is reported later, when the image is opened.
         var status = stat()
         isFolder = stat(inside(path, name), &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
       }

@@ -1,10 +1,10 @@
 import Kernels
 
-/// How image files become samples of one shape.
+/// How image files are converted to samples of one shape.
 package struct ImageOptions: Sendable, Equatable {
-  /// Side of the square that each becomes; 0: all have one size already.
+  /// Side of the square that each image is resized to; 0 means that all images already have the same size.
   package var size: Int
-  /// 1 (grey) or 3 (RGB); 0: as they are stored.
+  /// Number of channels: 1 (grey) or 3 (RGB); 0 means as stored.
   package var channels: Int
 
   package init(size: Int = 0, channels: Int = 0) {
@@ -12,7 +12,8 @@ package struct ImageOptions: Sendable, Equatable {
     self.channels = channels
   }
 
-  /// Only image files are resized and recoloured; of other data it can only be asked that they are so already.
+  /// Throws unless a data set meets these options. Only image files are converted; other data must already have the
+  /// size and the channels.
   func requireMet(by reader: any SampleReader) throws(Failure) {
     let shape = reader.shape
     guard size == 0 || shape.isImage && shape.height == size && shape.width == size else {

@@ -1,12 +1,13 @@
 import Kernels
 
-/// A decoded image: (height, width, channels), 1 channel or 3.
+/// A decoded image, (height, width, channels), with 1 or 3 channels.
 struct Pixels {
   var width, height, channels: Int
   var bytes: [UInt8]
 
-  /// The middle square, resized: each pixel the mean of those below it, weighted by a triangle that is two pixels wide
-  /// (bilinear), or two of the smaller image's pixels where it shrinks.
+  /// Returns the central square resized to `size` pixels. Each pixel is a weighted mean of the source pixels that it
+  /// covers. The weights are a triangle that is two source pixels wide (bilinear) for enlarging, and two target pixels
+  /// wide for shrinking.
   func square(_ size: Int) -> Pixels {
     let side = min(width, height)
     let corner = ((height - side) / 2 * width + (width - side) / 2) * channels
@@ -31,7 +32,7 @@ struct Pixels {
     return Pixels(width: size, height: size, channels: channels, bytes: result)
   }
 
-  /// Turned and mirrored as EXIF's orientation asks.
+  /// Returns the image rotated and mirrored as its EXIF orientation demands.
   func upright(_ orientation: Int) -> Pixels {
     guard orientation > 1 else { return self }
     var turned = self
@@ -56,7 +57,7 @@ struct Pixels {
     return turned
   }
 
-  /// Grey as ITU-R BT.601 weighs the colours, or three times the same.
+  /// Converts RGB to grey with the weights of ITU-R BT.601, or grey to three equal channels.
   func with(channels wanted: Int) -> Pixels {
     guard wanted != channels else { return self }
     let count = width * height
@@ -74,7 +75,7 @@ struct Pixels {
   }
 }
 
-/// What each pixel of a resized axis is made of.
+/// The source pixels and weights of each pixel of a resized axis.
 private struct Taps {
   private var first: [Int32] = []
   private var weights: [Int32] = []
@@ -93,7 +94,7 @@ private struct Taps {
       let shares = (low..<high).map { max(0, 1 - abs(Double($0) + 0.5 - centre) / reach) }
       let total = shares.reduce(0, +)
       var row = shares.map { Int32(($0 / total * Double(Self.whole)).rounded()) }
-      // A grey stays the same grey: what rounding left goes to the heaviest.
+      // Weights add up to exactly one, so that a uniform grey is preserved: the heaviest takes the rounding error.
       let heaviest = row.indices.max { row[$0] < row[$1] } ?? 0
       row[heaviest] += Int32(Self.whole) - row.reduce(0, +)
       let skipped = row.prefix { $0 == 0 }.count

@@ -1,17 +1,17 @@
 import Kernels
 
-/// The rows of {"rows": [[1.5, null, "word"]], "columns": ["a", "b", "c"]}, read once and without a tree.
+/// The rows of {"rows": [[1.5, null, "word"]], "columns": ["a", "b", "c"]}, parsed in one pass without a syntax tree.
 struct JSONRows {
   let name: String
   private(set) var count = 0
   private(set) var width = 0
-  /// NaN where null or a word stands, infinite where a number is too large. (count, width)
+  /// The numbers, (count, width). They are NaN for null and words, and infinite for numbers that are too large.
   private(set) var values: [Float] = []
-  /// Cells that are words, by their place in `values`.
+  /// The cells that are words, by their index in `values`.
   private(set) var words: [Int: String] = [:]
-  /// Of each cell that is a number, as it was written; empty unless that was asked for.
+  /// The source text of each cell that is a number; empty unless it was requested.
   private(set) var texts: [String] = []
-  /// Names of the columns, where the message says them.
+  /// Names of the columns if the message gives them.
   private(set) var columns: [String]?
 
   init(_ bytes: [UInt8], name: String, keepsText: Bool) throws(Failure) {
@@ -66,7 +66,7 @@ struct JSONRows {
   }
 }
 
-/// Rows of numbers, each a sample of a model.
+/// Rows of numbers, each of which is a sample of a model.
 final class JSONReader: SampleReader {
   let name: String
   let count: Int
@@ -111,7 +111,7 @@ final class JSONReader: SampleReader {
   }
 }
 
-/// Rows of a mixed table: null is a missing value.
+/// Rows of a mixed table. null is a missing value.
 final class JSONCells: TableCells {
   let name: String
   let count: Int
@@ -119,7 +119,7 @@ final class JSONCells: TableCells {
   let fingerprint = ""
   private let rows: JSONRows
 
-  /// Columns stand in the order of training unless the message names them.
+  /// The columns are in the order of training unless the message names them.
   init(_ rows: JSONRows, _ schema: TableSchema) throws(Failure) {
     let known = schema.columns.map(\.name)
     guard rows.columns != nil || rows.width == known.count else {

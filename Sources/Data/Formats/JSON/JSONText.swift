@@ -1,6 +1,6 @@
 import Kernels
 
-/// A walk through JSON text (RFC 8259) by somebody who knows what it should say; numbers become the nearest float32.
+/// A pull parser for JSON text (RFC 8259), for callers that know what to expect. Numbers become the nearest float32.
 struct JSONText {
   enum Scalar {
     case null
@@ -9,7 +9,7 @@ struct JSONText {
     case string(String)
   }
 
-  /// The last number as it was written; empty after any other scalar.
+  /// The source text of the last number; empty after any other scalar.
   var lastNumber: String { String(decoding: bytes[number], as: UTF8.self) }
 
   private let bytes: [UInt8]
@@ -34,7 +34,7 @@ struct JSONText {
 
   // MARK: Structure
 
-  /// Calls with each key of an object, to read its value.
+  /// Parses an object. `member` is called with each key and must parse its value.
   mutating func object(_ member: (inout JSONText, String) throws(Failure) -> Void) throws(Failure) {
     try list(UInt8(ascii: "{"), UInt8(ascii: "}")) { (text, _) throws(Failure) in
       let key = try text.string()
@@ -43,7 +43,7 @@ struct JSONText {
     }
   }
 
-  /// Calls with the place of each element of an array, to read it.
+  /// Parses an array. `element` is called with the index of each element and must parse it.
   mutating func array(_ element: (inout JSONText, Int) throws(Failure) -> Void) throws(Failure) {
     try list(UInt8(ascii: "["), UInt8(ascii: "]"), element)
   }
@@ -61,7 +61,7 @@ struct JSONText {
     guard take(close) else { throw unexpected("',' or '\(Unicode.Scalar(close))'") }
   }
 
-  /// Nothing follows.
+  /// Throws if anything but white space follows.
   mutating func end() throws(Failure) {
     skipBlanks()
     guard at == bytes.count else { throw unexpected("the end") }
@@ -113,7 +113,7 @@ struct JSONText {
     return at - start
   }
 
-  /// By JSON's grammar, which is narrower than the parser's.
+  /// Parses a number by the grammar of JSON, which is narrower than that of `NumberParser`.
   private mutating func float() throws(Failure) -> Float {
     let start = at
     if bytes[at] == UInt8(ascii: "-") { at += 1 }
@@ -179,7 +179,7 @@ struct JSONText {
     return result
   }
 
-  /// What follows \u, with its second half where it has one.
+  /// Parses the digits after \u, and the second half of a surrogate pair if there is one.
   private func scalar(_ rest: inout ArraySlice<UInt8>) throws(Failure) -> Unicode.Scalar {
     func unit() throws(Failure) -> UInt32 {
       let digits = rest.prefix(4)

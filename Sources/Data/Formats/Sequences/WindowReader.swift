@@ -1,6 +1,6 @@
 import Kernels
 
-/// Windows over the rows of a table, one behind the other in a sample.
+/// Samples that are windows over the rows of a table. The rows of a window are concatenated.
 final class WindowReader: SampleReader {
   let name: String
   let count: Int
@@ -13,7 +13,7 @@ final class WindowReader: SampleReader {
   private let rows: TableReader
   private let windows: Windows
 
-  /// - schema: of the windows.
+  /// - schema: the schema of the windows.
   init(_ rows: TableReader, _ schema: TableSchema, _ windows: Windows) throws(Failure) {
     (self.rows, self.windows, self.schema) = (rows, windows, schema)
     name = rows.name
@@ -49,7 +49,8 @@ final class WindowReader: SampleReader {
 
   func line(ofRow row: Int) -> Int? { rows.line(ofRow: windows.rows(row).lowerBound) }
 
-  /// The highest of its rows: where 1 is an anomaly, a window with one is one.
+  /// The label of a window is the highest label of its rows. Where 1 marks an anomaly, a window that contains one is
+  /// anomalous.
   var labels: Labels? {
     guard let labels = rows.labels else { return nil }
     return Labels { [name, windows, count, rows] () throws(Failure) in
@@ -67,7 +68,7 @@ final class WindowReader: SampleReader {
 }
 
 extension TableReader {
-  /// Windows over these rows, where a schema wants them.
+  /// Returns windows over these rows if the schema asks for windows.
   func windows(_ schema: TableSchema) throws(Failure) -> WindowReader? {
     guard let windows = schema.windows else { return nil }
     return try WindowReader(self, schema, windows)

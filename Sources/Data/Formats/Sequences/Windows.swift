@@ -1,10 +1,11 @@
-/// Samples of a sequence: so many rows that follow one another, each sample some rows further on.
+/// Samples of a sequence: windows of `length` consecutive rows, each of which begins `stride` rows after the one
+/// before.
 package struct Windows: Sendable, Equatable, Codable {
   package static let mostRows = 1 << 16
 
-  /// Rows of a sample.
+  /// Number of rows in a sample.
   package var length: Int
-  /// From the beginning of a sample to that of the next.
+  /// Number of rows from the beginning of a sample to the beginning of the next.
   package var stride: Int
 
   package init(length: Int, stride: Int) {
@@ -16,7 +17,7 @@ package struct Windows: Sendable, Equatable, Codable {
   /// The rows of sample `index`.
   package func rows(_ index: Int) -> Range<Int> { index * stride..<index * stride + length }
 
-  /// The samples that lie wholly in a range of rows.
+  /// The samples that are completely inside a range of rows.
   package func samples(in rows: Range<Int>) -> Range<Int> {
     let first = (rows.lowerBound + stride - 1) / stride
     guard rows.upperBound - length >= first * stride else { return first..<first }

@@ -1,6 +1,6 @@
 import Kernels
 
-/// A table as text, its cells numbers, words or empty.
+/// The cells of a text table, which are numbers, words or empty.
 final class CSVCells: TableCells {
   private let lines: CSVLines
   var name: String { lines.text.name }

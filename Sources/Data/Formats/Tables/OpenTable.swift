@@ -1,14 +1,14 @@
 import Kernels
 
 extension Source {
-  /// The cells of what was opened; nil for images and the like.
+  /// The cells of this source; nil if it is not a table, such as a set of images.
   private var cells: (any TableCells)? {
     if let text = reader as? CSVReader { return CSVCells(text.lines) }
     guard let array = reader as? ArrayReader, !array.shape.isImage else { return nil }
     return ArrayCells(array)
   }
 
-  /// The same rows with columns as `schema` has them; without one it is learned on the rows of `training`.
+  /// Returns the same rows with the columns of `schema`. Without a schema, one is learned from the rows of `training`.
   func table(
     _ options: TableOptions, _ schema: TableSchema? = nil, training rows: RowMap
   ) throws(Failure) -> (source: Source, schema: TableSchema) {
@@ -26,7 +26,7 @@ extension Source {
     var sampled = schema
     sampled.windows = options.windows
     if let windows = try table.windows(sampled) { return (Source(windows, labels: windows.labels), sampled) }
-    // An archive has its labels beside the samples.
+    // The labels of an archive are an array of their own.
     return (Source(table, labels: schema.label == nil ? labels : table.labels), schema)
   }
 }

@@ -1,24 +1,24 @@
 import Kernels
 
-/// A table's cells as they are in its file, before anyone decided what its columns are.
+/// The cells of a table as they are in the file, before the columns have been given types.
 protocol TableCells: AnyObject {
   var name: String { get }
   var count: Int { get }
   var columnNames: [String] { get }
-  /// Whether columns have names of their own, by which they are found in any order.
+  /// Whether the columns have names, so that they can be found in any order.
   var hasNames: Bool { get }
   var fingerprint: String { get }
-  /// Calls with each row of a range and its cells.
+  /// Calls `body` with each row number of a range and the cells of the row.
   func eachRow(in rows: Range<Int>, _ body: (Int, any TableRow) throws(Failure) -> Void) throws(Failure)
-  /// The 1-based line of a row in a text file, else nil.
+  /// The 1-based line of a row in a text file; nil for other sources.
   func line(ofRow row: Int) -> Int?
 }
 
 /// The cells of one row.
 protocol TableRow {
-  /// NaN where the value is missing, infinite where it is no 32-bit number, nil where it is a word.
+  /// Returns NaN for a missing value, infinity for a number outside the range of float32, and nil for a word.
   func number(_ column: Int) -> Float?
-  /// The cell as the name of a category; empty where the value is missing.
+  /// Returns the cell as the name of a category; empty for a missing value.
   func text(_ column: Int) -> String
 }
 
@@ -31,7 +31,7 @@ extension TableCells {
   }
 }
 
-/// Rows of an array as a table: columns have the names x0, x1, ..., and NaN is a missing value.
+/// The rows of an array as a table. The columns are called x0, x1, ..., and NaN is a missing value.
 final class ArrayCells: TableCells {
   private let reader: any SampleReader
   var name: String { reader.name }

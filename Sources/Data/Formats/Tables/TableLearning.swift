@@ -1,7 +1,7 @@
 import Kernels
 
 extension TableSchema {
-  /// What the rows of a set say of a table's columns: all of them are read, and no others.
+  /// Learns the columns of a table from `rows` alone. All of them are read.
   static func learn(_ cells: any TableCells, _ rows: RowMap, _ options: TableOptions) throws(Failure) -> TableSchema {
     let names = cells.columnNames
     try requireKnown(options, names, cells.name)
@@ -31,7 +31,8 @@ extension TableSchema {
       label: label.map { names[$0] }, labelNames: label.flatMap { found[$0] })
   }
 
-  /// The same columns of x with labels from another column, whose words are those of these rows.
+  /// Returns the same sample columns with the labels of another column. Words are numbered in the order found in
+  /// `rows`.
   func labelled(_ name: String, in cells: any TableCells, _ rows: RowMap) throws(Failure) -> TableSchema {
     guard !columns.contains(where: { $0.name == name }) else {
       throw Failure(
@@ -52,7 +53,7 @@ extension TableSchema {
     return labelled
   }
 
-  /// Names that the options give are columns, each of its own name.
+  /// Throws unless all column names are unique and the options name existing columns.
   private static func requireKnown(_ options: TableOptions, _ names: [String], _ table: String) throws(Failure) {
     if let twice = Dictionary(grouping: names, by: { $0 }).filter({ $0.value.count > 1 }).keys.sorted().first {
       throw .malformed(
@@ -70,7 +71,7 @@ extension TableSchema {
     }
   }
 
-  /// The values of columns by their number, in the order of their bytes.
+  /// Returns the distinct values of each of the given columns, sorted by their bytes.
   private static func vocabularies(
     _ cells: any TableCells, _ rows: RowMap, of columns: [Int]
   ) throws(Failure) -> [Int: [String]] {

@@ -1,7 +1,7 @@
 import Kernels
 
-/// A table seen through a schema. Rows are kept as one float32 a column, a category by its number, and spread out into
-/// elements as they are read.
+/// The rows of a table in the form of a schema. A row is stored as one float32 per column (for a category, its index)
+/// and is expanded to its elements when it is read.
 final class TableReader: SampleReader {
   let name: String
   let count: Int
@@ -18,15 +18,15 @@ final class TableReader: SampleReader {
 
   private let cells: any TableCells
   private let columns: [TableSchema.Column]
-  /// Where each column stands in the file.
+  /// The index of each column in the file.
   private let places: [Int]
   private let codes: [[String: Int]]
-  /// Where the column of times stands, if the file has it.
+  /// The index of the time column if the file has one.
   private let timePlace: Int?
   private var store: RowStore?
 
-  /// Columns are found by name, in any order; the label's may be missing. Those of an array, which have no names, stand
-  /// in the order of training.
+  /// Finds the columns by name, in any order; the label column may be absent. The columns of an array have no names and
+  /// must be in the order of training.
   init(_ cells: any TableCells, _ schema: TableSchema, dropped: [String], time: String = "") throws(Failure) {
     precondition(schema.windows == nil, "TableReader: reads rows, and a WindowReader windows over them")
     self.cells = cells
@@ -115,7 +115,7 @@ final class TableReader: SampleReader {
 
   func line(ofRow row: Int) -> Int? { cells.line(ofRow: row) }
 
-  /// When each row was, as the table has it; nil without a column of times.
+  /// Returns the time of each row as text; nil without a time column.
   func times() throws(Failure) -> [String]? {
     guard let timePlace else { return nil }
     var values: [String] = []
@@ -124,7 +124,8 @@ final class TableReader: SampleReader {
     return values
   }
 
-  /// Whole numbers, or the numbers of words, one more than there are for any other; nil without a column of labels.
+  /// The labels of the rows, nil without a label column. They are integers, or indices into the schema's label names; a
+  /// word that is not among those names gets the next index.
   var labels: Labels? {
     guard let label = schema?.label, let place = cells.columnNames.firstIndex(of: label) else { return nil }
     let names = schema?.labelNames

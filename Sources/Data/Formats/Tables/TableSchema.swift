@@ -1,14 +1,15 @@
 import Foundation
 import Kernels
 
-/// The columns of a table as a model sees them, learned on training rows and kept with the model.
+/// The columns of a table as a model sees them. They are learned from training rows and are saved with the model.
 ///
-/// A number is one element of a sample. A column of k categories is k + 1 elements, of which one is 1: the last stands
-/// for any value that training never saw. A missing value is NaN in all elements of its column.
+/// A number is one element of a sample. A column of k categories is a one-hot vector of k + 1 elements, the last of
+/// which stands for any value that did not occur in training. A missing value is NaN in all elements of its column.
 package struct TableSchema: Sendable, Equatable, Codable {
+  /// A column of numbers or of categories.
   package struct Column: Sendable, Equatable, Codable {
     package var name: String
-    /// Values of a categorical column in the order of their bytes; nil for one of numbers.
+    /// The values of a categorical column, sorted by their bytes; nil for a column of numbers.
     package var categories: [String]?
 
     package init(name: String, categories: [String]? = nil) {
@@ -16,20 +17,20 @@ package struct TableSchema: Sendable, Equatable, Codable {
       self.categories = categories
     }
 
-    /// Elements of a sample.
+    /// Number of elements that the column has in a sample.
     package var size: Int { categories.map { $0.count + 1 } ?? 1 }
   }
 
   package var columns: [Column]
-  /// Rows that it was learned on.
+  /// Number of rows that the schema was learned from.
   package var rows: Int
   /// Whether any training row lacks a value.
   package var hasMissing: Bool
-  /// The column of labels, which is no part of a sample.
+  /// The column of labels, which is not part of a sample.
   package var label: String?
-  /// Labels that are words, by their number; nil where labels are whole numbers themselves.
+  /// The words that labels 0, 1, ... stand for; nil if the labels are integers themselves.
   package var labelNames: [String]?
-  /// How rows in order of time make samples; nil where every row is one by itself.
+  /// How rows in order of time form windows; nil if each row is a sample.
   package var windows: Windows?
 
   package init(columns: [Column], rows: Int, hasMissing: Bool, label: String? = nil, labelNames: [String]? = nil) {
@@ -40,11 +41,12 @@ package struct TableSchema: Sendable, Equatable, Codable {
     self.labelNames = labelNames
   }
 
-  /// n^(-1 / (d + 4)) for n training rows of d columns: the width, in standard deviations, that a Gaussian kernel
-  /// density has by Scott, "Multivariate density estimation", 1992.
+  /// The bandwidth n^(-1 / (d + 4)), in standard deviations, of a Gaussian kernel density for n training rows with d
+  /// columns (Scott, "Multivariate Density Estimation", 1992).
   package var kernelWidth: Double { pow(Double(rows), -1 / Double(sampleColumns.count + 4)) }
 
-  /// The columns of a sample, which are those of each row of a window: "flow[t-1]", "heat[t-1]", "flow[t]", "heat[t]".
+  /// The columns of a sample. For windows they are repeated for each row: "flow[t-1]", "heat[t-1]", "flow[t]",
+  /// "heat[t]".
   package var sampleColumns: [Column] {
     guard let windows else { return columns }
     return (0..<windows.length).flatMap { row in
@@ -55,25 +57,25 @@ package struct TableSchema: Sendable, Equatable, Codable {
     }
   }
 
-  /// The same without windows.
+  /// The same schema without windows.
   var ofRows: TableSchema {
     var schema = self
     schema.windows = nil
     return schema
   }
 
-  /// Elements of each column of a sample.
+  /// Number of elements of each column of a sample.
   package var sizes: [Int] { sampleColumns.map(\.size) }
 
-  /// Elements of a sample.
+  /// Number of elements in a sample.
   package var width: Int { columns.reduce(0) { $0 + $1.size } * (windows?.length ?? 1) }
 
-  /// Whether each element is a number, and not part of a category.
+  /// Whether each element is a number, as opposed to a part of a category.
   package var isNumber: [Bool] {
     sampleColumns.flatMap { column in [Bool](repeating: column.categories == nil, count: column.size) }
   }
 
-  /// A name for each element: "age", "colour=red", "colour=(other)".
+  /// A name for each element of a sample, such as "age", "colour=red" or "colour=(other)".
   package var elementNames: [String] {
     sampleColumns.flatMap { column -> [String] in
       guard let categories = column.categories else { return [column.name] }
@@ -81,10 +83,11 @@ package struct TableSchema: Sendable, Equatable, Codable {
     }
   }
 
-  /// The same of one row.
+  /// A name for each element of one row.
   package var rowElementNames: [String] { ofRows.elementNames }
 
-  /// A sample's values as cells of a table: numbers, the likeliest category, or nothing. row (width), not scaled.
+  /// Converts an unscaled sample, (width), to the cells of a table: numbers, the most likely category, or an empty cell
+  /// for a missing value.
   package func cells(of row: some RandomAccessCollection<Float>) -> [String] {
     var at = row.startIndex
     return sampleColumns.map { column in
@@ -97,7 +100,7 @@ package struct TableSchema: Sendable, Equatable, Codable {
     }
   }
 
-  /// What no training leaves, in words; nil for a sound one. For files that may hold anything.
+  /// A description of what is wrong with the schema; nil if it is valid. Used for schemas that were read from a file.
   package var fault: String? {
     guard rows > 0 else { return "learned on \(rows) rows" }
     guard !columns.isEmpty, columns.count <= TableSchema.mostColumns else { return "\(columns.count) columns" }
@@ -114,19 +117,19 @@ package struct TableSchema: Sendable, Equatable, Codable {
   package static let mostCategories = 1_000
 }
 
-/// How a table's columns are read.
+/// How the columns of a table are read.
 package struct TableOptions: Sendable, Equatable {
-  /// Words are categories and empty cells are missing values; otherwise every cell must be a number.
+  /// If true, words are categories and empty cells are missing values. Otherwise every cell must be a number.
   package var isMixed = false
   /// The column of labels; empty for none.
   package var label = ""
-  /// Columns that are left out.
+  /// Columns to leave out.
   package var dropped: [String] = []
-  /// Columns of numbers that are names of categories.
+  /// Columns of numbers to treat as categories.
   package var categorical: [String] = []
-  /// The column that says when each row was, which no sample holds; empty for none.
+  /// The column with the time of each row, which is not part of a sample; empty for none.
   package var time = ""
-  /// For rows in order of time.
+  /// How rows in order of time form windows.
   package var windows: Windows?
 
   package init() {}
