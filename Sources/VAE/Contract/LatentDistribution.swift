@@ -40,5 +40,11 @@ package protocol LatentDistribution: AnyObject {
 extension LatentDistribution {
   package var gaussian: DiagonalGaussian? { nil }
   package var noiseColumns: Int { code.columns }
+
+  /// log q(z) - log p(z) at the draw z, in nats: an estimate of the KL divergence whose parts stand side by side.
+  func sampledRate(against prior: any LatentDistribution, at z: Tensor, in graph: Graph) -> Tensor {
+    graph.weightedSum([(graph.constant(1), logDensity(z)), (graph.constant(-1), prior.logDensity(z))])
+  }
+
   package func hasExactRate(against prior: any LatentDistribution) -> Bool { false }
 }

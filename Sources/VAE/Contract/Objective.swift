@@ -65,13 +65,13 @@ package struct Objective: Sendable, Equatable {
     _ = trace.rates
     let reconstruction = likelihood.negativeLogLikelihood(
       x, location: location, channels: image.channels, in: trace.scope)
+    let scale: Float = reduction == .sum ? 1 : 1 / Float(x.columns)
     let bound = EvidenceLowerBound(
-      floor: freeBits > 0 || raisesFreeBits ? freeBits : nil, scale: reduction == .sum ? 1 : 1 / Float(x.columns)
+      floor: freeBits > 0 || raisesFreeBits ? freeBits : nil, scale: scale
     ).record(reconstruction, trace)
     var weighted = bound.weighted
     if perceptual > 0 {
       let mean = likelihood.mean(location: location, channels: image.channels, in: graph)
-      let scale: Float = reduction == .sum ? 1 : 1 / Float(x.columns)
       let weight = graph.constant(perceptual * scale * Float(x.columns))
       weighted.append((weight, graph.dissimilarity(x, mean, image: image)))
     }

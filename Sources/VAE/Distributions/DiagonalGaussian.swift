@@ -46,6 +46,6 @@ package final class DiagonalGaussian: LatentDistribution {
     if let prior = prior.gaussian {
       return graph.gaussianDivergence(mu: mu, logvar: logvar, from: prior.mu, prior.logvar)
     }
-    return graph.weightedSum([(graph.constant(1), logDensity(z)), (graph.constant(-1), prior.logDensity(z))])
+    return sampledRate(against: prior, at: z, in: graph)
   }
 }

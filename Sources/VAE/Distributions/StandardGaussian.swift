@@ -22,6 +22,6 @@ package final class StandardGaussian: LatentDistribution {
 
   package func rate(against prior: any LatentDistribution, at z: Tensor) -> Tensor {
     if prior is StandardGaussian { return graph.constant(0, z.shape) }
-    return graph.weightedSum([(graph.constant(1), logDensity(z)), (graph.constant(-1), prior.logDensity(z))])
+    return sampledRate(against: prior, at: z, in: graph)
   }
 }

@@ -61,7 +61,7 @@ struct FlowPrior: Prior {
     }
 
     func rate(against prior: any LatentDistribution, at z: Tensor) -> Tensor {
-      graph.weightedSum([(graph.constant(1), logDensity(z)), (graph.constant(-1), prior.logDensity(z))])
+      sampledRate(against: prior, at: z, in: graph)
     }
 
     private func draw(_ u: Tensor) -> Tensor {
