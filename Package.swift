@@ -59,8 +59,11 @@ let package = Package(
       name: "Training",
       dependencies: ["RunConfiguration", "VAE", "Optimizers", "Data", "Communication", "Persistence"],
       swiftSettings: swift),
+    // These three do not need each other, so that they are built side by side.
     .target(name: "Evaluation", dependencies: ["Training"], swiftSettings: swift),
-    .target(name: "Reporting", dependencies: ["Evaluation", "CPNG"], swiftSettings: swift),
+    .target(name: "Measurement", dependencies: ["Training"], swiftSettings: swift),
+    .target(name: "Reporting", dependencies: ["Training", "CPNG"], swiftSettings: swift),
+    .target(name: "Results", dependencies: ["Evaluation", "Reporting"], swiftSettings: swift),
     .target(
       name: "Service",
       dependencies: [
@@ -76,7 +79,7 @@ let package = Package(
     .executableTarget(
       name: "vae-dist",
       dependencies: [
-        "Evaluation", "Reporting", .target(name: "Service", condition: .when(traits: ["Service"])),
+        "Results", "Measurement", .target(name: "Service", condition: .when(traits: ["Service"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swift),
@@ -96,7 +99,7 @@ let package = Package(
     .target(name: "CSlowDisk", path: "Tests/CSlowDisk", cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra"])]),
     .executableTarget(
       name: "RankProbe",
-      dependencies: ["Reporting", "CMPIShim", "CAllocationCounter", "CMessageRecorder", "CSlowDisk"],
+      dependencies: ["Results", "CMPIShim", "CAllocationCounter", "CMessageRecorder", "CSlowDisk"],
       path: "Tests/RankProbe",
       swiftSettings: swift),
     .testTarget(name: "CommandTests", dependencies: ["vae-dist", "TestSupport"], swiftSettings: swift),
@@ -109,10 +112,10 @@ let package = Package(
     .testTarget(
       name: "PersistenceTests", dependencies: ["Persistence"], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
-      name: "TrainingTests", dependencies: ["Training", "Persistence", "TestSupport"], swiftSettings: swift),
+      name: "TrainingTests", dependencies: ["Measurement", "Persistence", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "ExtensionTests", dependencies: ["RunConfiguration", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "ServiceTests", dependencies: ["Service", "TestSupport"], swiftSettings: swift),
-    .testTarget(name: "ReportingTests", dependencies: ["Reporting", "TestSupport"], swiftSettings: swift),
+    .testTarget(name: "ReportingTests", dependencies: ["Results", "TestSupport"], swiftSettings: swift),
   ]
 )

@@ -1,3 +1,4 @@
+import Measurement
 import CMPIShim
 import CMessageRecorder
 import Communication

@@ -5,6 +5,7 @@ import Kernels
 import Testing
 
 @testable import Reporting
+@testable import Results
 @testable import Training
 
 private let scratch = FileManager.default.temporaryDirectory.path + "/vae-dist-picture-\(UUID().uuidString)"

@@ -1,16 +1,22 @@
 /// Vertical bars, each of one part or of several stacked parts. If there are too many, groups of bars are merged.
-struct BarChart {
-  struct Part {
+package struct BarChart {
+  package struct Part {
     var value: Double
     /// CSS class of the colour.
     var style: String
+
+    package init(value: Double, style: String) { (self.value, self.style) = (value, style) }
   }
 
-  struct Bar {
+  package struct Bar {
     var label: String
     var parts: [Part]
     /// Text of the tooltip.
     var hint: String
+
+    package init(label: String, parts: [Part], hint: String) {
+      (self.label, self.parts, self.hint) = (label, parts, hint)
+    }
 
     var height: Double { parts.reduce(0) { $0 + $1.value } }
   }
@@ -23,10 +29,18 @@ struct BarChart {
   var description: String
   var bars: [Bar]
 
+  package init(
+    title: String, unit: String, xName: String, keys: [Figure.Key] = [], note: String? = nil, description: String,
+    bars: [Bar]
+  ) {
+    (self.title, self.unit, self.xName, self.keys, self.note) = (title, unit, xName, keys, note)
+    (self.description, self.bars) = (description, bars)
+  }
+
   private static let most = 200
 
   /// Returns nil if nothing can be drawn. Values that are not finite or are negative are drawn without height.
-  func figure() -> Markup? {
+  package func figure() -> Markup? {
     guard !bars.isEmpty else { return nil }
     // Each group is represented by its highest bar.
     let group = (bars.count + BarChart.most - 1) / BarChart.most

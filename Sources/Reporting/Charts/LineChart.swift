@@ -1,16 +1,20 @@
 /// Lines over a common axis, such as nats over epochs. Values that are not finite leave a gap. Long series are thinned
 /// to the resolution of a screen, and peaks are kept.
-struct LineChart {
-  struct Series {
+package struct LineChart {
+  package struct Series {
     var name: String
     /// Colour and dash pattern, 0 to 7.
     var style: Int
     /// The points in ascending order of x.
     var points: [(x: Double, y: Double)]
+
+    package init(name: String, style: Int, points: [(x: Double, y: Double)]) {
+      (self.name, self.style, self.points) = (name, style, points)
+    }
   }
 
   /// A vertical line where something happened.
-  struct Mark {
+  package struct Mark {
     var x: Double
     /// "rollback" or "resume".
     var kind: String
@@ -19,18 +23,27 @@ struct LineChart {
   var title: String
   /// Unit of y.
   var unit: String
-  var xName = "epoch"
-  var kind = Axis.Kind.linear
+  var xName: String
+  var kind: Axis.Kind
   /// Values that the range of y must include, such as 0 and the number of units.
-  var including: [Double] = []
+  var including: [Double]
   /// Whether initial values that would flatten the rest may be cut off. The chart then says so.
-  var isCut = false
-  var marks: [Mark] = []
+  var isCut: Bool
+  var marks: [Mark]
   /// Whether the legend shows the last value of each series.
-  var endsMatter = true
+  var endsMatter: Bool
   /// A point to highlight.
   var best: (x: Double, y: Double)?
   var series: [Series]
+
+  package init(
+    title: String, unit: String, xName: String = "epoch", kind: Axis.Kind = .linear, including: [Double] = [],
+    isCut: Bool = false, marks: [Mark] = [], endsMatter: Bool = true, best: (x: Double, y: Double)? = nil,
+    series: [Series]
+  ) {
+    (self.title, self.unit, self.xName, self.kind, self.including) = (title, unit, xName, kind, including)
+    (self.isCut, self.marks, self.endsMatter, self.best, self.series) = (isCut, marks, endsMatter, best, series)
+  }
 
   private static let buckets = 160
   /// Number of epochs from which on initial values may be cut off.
@@ -38,7 +51,7 @@ struct LineChart {
   static let mostMarks = 40
 
   /// Returns nil if nothing can be drawn.
-  func figure() -> Markup? {
+  package func figure() -> Markup? {
     let all = series.flatMap { $0.points.filter(LineChart.isDrawable) }
     guard let first = all.map(\.x).min(), let last = all.map(\.x).max() else { return nil }
     let range = yRange(all, first, last)

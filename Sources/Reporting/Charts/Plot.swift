@@ -75,8 +75,8 @@ struct Plot {
 }
 
 /// A chart with its title, its legend and a note.
-struct Figure {
-  struct Key {
+package struct Figure {
+  package struct Key {
     enum Shape { case line, box, ring }
     /// CSS class of the swatch.
     var style: String

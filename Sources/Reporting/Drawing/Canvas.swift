@@ -1,15 +1,15 @@
 import Foundation
 import Kernels
 
-struct Colour: Equatable {
+package struct Colour: Equatable {
   let red, green, blue: UInt8
 
-  static func grey(_ level: UInt8) -> Colour { Colour(red: level, green: level, blue: level) }
+  package static func grey(_ level: UInt8) -> Colour { Colour(red: level, green: level, blue: level) }
 
   /// - hue: the angle as a fraction of the colour circle, 0 to 1.
   /// - saturation: 0 to 1.
   /// - value: 0 to 1.
-  init(hue: Double, saturation: Double, value: Double) {
+  package init(hue: Double, saturation: Double, value: Double) {
     func channel(_ n: Double) -> UInt8 {
       let k = (n + 6 * hue).truncatingRemainder(dividingBy: 6)
       return UInt8((value - value * saturation * max(0, min(k, 4 - k, 1))) * 255)
@@ -17,17 +17,17 @@ struct Colour: Equatable {
     self.init(red: channel(5), green: channel(3), blue: channel(1))
   }
 
-  init(red: UInt8, green: UInt8, blue: UInt8) { (self.red, self.green, self.blue) = (red, green, blue) }
+  package init(red: UInt8, green: UInt8, blue: UInt8) { (self.red, self.green, self.blue) = (red, green, blue) }
 }
 
 /// A picture to draw on.
-struct Canvas {
-  let width: Int
-  let height: Int
+package struct Canvas {
+  package let width: Int
+  package let height: Int
   /// RGB values, (height, width, 3).
   private(set) var pixels: [UInt8]
 
-  init(width: Int, height: Int, background: Colour) {
+  package init(width: Int, height: Int, background: Colour) {
     (self.width, self.height) = (width, height)
     pixels = [UInt8](repeating: background.red, count: 3 * width * height)
     fill(x: 0, y: 0, width: width, height: height, background)
@@ -42,7 +42,7 @@ struct Canvas {
     }
   }
 
-  mutating func fill(x: Int, y: Int, width: Int, height: Int, _ colour: Colour) {
+  package mutating func fill(x: Int, y: Int, width: Int, height: Int, _ colour: Colour) {
     for row in max(0, y)..<max(0, y, min(self.height, y + height)) {
       for column in max(0, x)..<max(0, x, min(self.width, x + width)) {
         let at = 3 * (row * self.width + column)
@@ -52,7 +52,7 @@ struct Canvas {
   }
 
   /// Draws a disc with a smooth edge.
-  mutating func dot(x: Double, y: Double, radius: Double, _ colour: Colour, opacity: Double = 1) {
+  package mutating func dot(x: Double, y: Double, radius: Double, _ colour: Colour, opacity: Double = 1) {
     guard x.isFinite, y.isFinite else { return }
     for row in Int(y - radius - 1)...Int(y + radius + 1) {
       for column in Int(x - radius - 1)...Int(x + radius + 1) {
@@ -62,7 +62,7 @@ struct Canvas {
     }
   }
 
-  mutating func text(_ text: String, x: Int, y: Int, scale: Int = 2, _ colour: Colour) {
+  package mutating func text(_ text: String, x: Int, y: Int, scale: Int = 2, _ colour: Colour) {
     for (place, letter) in text.enumerated() {
       for (column, bits) in Font.glyph(letter).enumerated() {
         for row in 0..<Font.height where bits >> row & 1 == 1 {
@@ -74,7 +74,7 @@ struct Canvas {
   }
 
   /// Copies an image of shape (height, width, channels) to the canvas. One channel is grey.
-  mutating func paste(_ source: [UInt8], width: Int, height: Int, channels: Int, x: Int, y: Int) {
+  package mutating func paste(_ source: [UInt8], width: Int, height: Int, channels: Int, x: Int, y: Int) {
     precondition(x >= 0 && y >= 0 && x + width <= self.width && y + height <= self.height, "paste beyond the canvas")
     for row in 0..<height {
       for column in 0..<width {
@@ -84,7 +84,7 @@ struct Canvas {
     }
   }
 
-  func write(to path: String) throws(Failure) {
+  package func write(to path: String) throws(Failure) {
     try PNG.write(pixels: pixels, width: width, height: height, channels: 3, to: path)
   }
 }

@@ -1,5 +1,5 @@
 /// A font of 5x7 pixels for text in pictures. It has printable ASCII characters; others become a question mark.
-enum Font {
+package enum Font {
   static let height = 7
   /// Horizontal distance of adjacent characters.
   static let advance = 6
@@ -18,7 +18,7 @@ enum Font {
     return columns[5 * place..<5 * place + 5]
   }
 
-  static func width(_ text: String, scale: Int) -> Int { text.count * advance * scale }
+  package static func width(_ text: String, scale: Int) -> Int { text.count * advance * scale }
 
   private static let hexadecimal = """
     000000000000005F00000007000700147F147F14242A7F2A12231308646236495522500005030000

@@ -1,5 +1,5 @@
 import Data
-import Evaluation
+import Kernels
 import Training
 
 extension PictureGrid {

@@ -22,8 +22,8 @@ package struct Markup: ExpressibleByStringInterpolation, Sendable {
     package mutating func appendInterpolation(at number: Double) { text += Markup.coordinate(number) }
   }
 
-  static func += (markup: inout Markup, more: Markup) { markup.text += more.text }
-  static func + (first: Markup, second: Markup) -> Markup { Markup(trusted: first.text + second.text) }
+  package static func += (markup: inout Markup, more: Markup) { markup.text += more.text }
+  package static func + (first: Markup, second: Markup) -> Markup { Markup(trusted: first.text + second.text) }
 
   /// Escapes a string for use in text and in quoted attributes. Characters that XML 1.0 does not allow are replaced.
   package static func escaped(_ string: String) -> String {
@@ -56,5 +56,5 @@ package struct Markup: ExpressibleByStringInterpolation, Sendable {
     return part % 10 == 0 ? "\(sign)\(whole).\(part / 10)" : "\(sign)\(whole).\(part < 10 ? "0" : "")\(part)"
   }
 
-  static func base64(_ bytes: [UInt8]) -> Markup { Markup(trusted: Data(bytes).base64EncodedString()) }
+  package static func base64(_ bytes: [UInt8]) -> Markup { Markup(trusted: Data(bytes).base64EncodedString()) }
 }

@@ -14,7 +14,7 @@ package enum ReportPage {
   }
 
   /// Returns a page with the given title and body.
-  static func text(title: String, _ body: Markup, now: Date = Date()) -> String {
+  package static func text(title: String, _ body: Markup, now: Date = Date()) -> String {
     let made = "Made by vae-dist \(programVersion), \(ISO8601DateFormatter().string(from: now))."
     // The policy forbids loading and scripts, whatever the names in a run contain.
     let policy: Markup = "default-src &#39;none&#39;; style-src &#39;unsafe-inline&#39;; img-src data:"
@@ -56,17 +56,17 @@ package enum ReportPage {
   }
 
   /// Returns a section; empty if its body is empty.
-  static func section(_ title: String, _ body: Markup) -> Markup {
+  package static func section(_ title: String, _ body: Markup) -> Markup {
     body.text.isEmpty ? "" : "<section><h2>\(title)</h2>\n\(body)</section>\n"
   }
 
-  static func charts(_ figures: Markup) -> Markup {
+  package static func charts(_ figures: Markup) -> Markup {
     figures.text.isEmpty ? "" : "<div class=\"charts\">\n\(figures)</div>\n"
   }
 
   /// Returns a table that scrolls horizontally if it is wider than the page. The first `words` columns are text, the
   /// others numbers.
-  static func table(_ header: [String], _ rows: [[String]], words: Int = 1) -> Markup {
+  package static func table(_ header: [String], _ rows: [[String]], words: Int = 1) -> Markup {
     func cells(_ row: [String], _ open: (String) -> Markup, _ close: Markup) -> [Markup] {
       row.enumerated().map { open($0.offset < words ? "name" : "number") + "\($0.element)" + close }
     }

@@ -3,7 +3,7 @@ import Foundation
 import Training
 
 /// The report on one run, from the verdict to the environment. Sections without data are left out.
-struct RunSections {
+package struct RunSections {
   let run: RunRecord
   private static let mostRows = 40, mostEvents = 200
 
@@ -65,7 +65,7 @@ struct RunSections {
     return "<ul class=\"tiles\">\(tiles.map { value, what in "<li><b>\(value)</b><span>\(what)</span></li>\n" })</ul>\n"
   }
 
-  static func findings(_ findings: [Finding]) -> Markup {
+  package static func findings(_ findings: [Finding]) -> Markup {
     let items = findings.map { finding -> Markup in
       let advice: Markup = finding.advice.map { "<br/><b>What to do:</b> \($0)." } ?? ""
       return "<li class=\"\(finding.level.rawValue)\"><span class=\"level\">\(finding.level.rawValue)</span> "

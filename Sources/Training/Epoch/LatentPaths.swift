@@ -126,11 +126,3 @@ extension LatentCodes {
     return differing.isEmpty ? (0..<min(n, count / 2)).map { ($0, $0 + count / 2) } : differing
   }
 }
-
-extension Sequence<Double> {
-  /// Indices in descending order of the values.
-  package var descending: [Int] {
-    let values = Array(self)
-    return values.indices.sorted { (values[$0], $1) > (values[$1], $0) }
-  }
-}

@@ -37,7 +37,7 @@ package struct Finding: Equatable, Sendable {
     Finding(.problem, check, "\(message): \(words)", settings: settings, advice: note)
   }
 
-  static func ok(_ check: String, _ message: String) -> Finding { Finding(.ok, check, message) }
+  package static func ok(_ check: String, _ message: String) -> Finding { Finding(.ok, check, message) }
 }
 
 extension Finding {

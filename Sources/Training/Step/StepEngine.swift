@@ -47,11 +47,11 @@ package final class StepEngine {
   package let plan: BatchPlan
   /// Records how this rank spends its time.
   package let clock: PhaseClock
-  let autoencoder: VariationalAutoencoder
+  package let autoencoder: VariationalAutoencoder
   let optimizer: Optimizer
   private let statistics: StatisticUpdate
-  let exchange: GradientExchange
-  let training: ELBOGraph
+  package let exchange: GradientExchange
+  package let training: ELBOGraph
   let seed: UInt64
   private let prefetcher: Prefetcher
   private let shared: NodeMemory?
@@ -102,7 +102,7 @@ package final class StepEngine {
   package var routeName: String { exchange.routeName }
 
   /// Whether a background thread loads the next microbatch.
-  var isPrefetching: Bool { prefetcher.isAhead }
+  package var isPrefetching: Bool { prefetcher.isAhead }
 
   /// Samples and weights of the microbatch that was loaded last.
   var batch: BatchAssembler { prefetcher.loader }

@@ -3,8 +3,10 @@ import Kernels
 import VAE
 
 /// Layout of the row of values that each microbatch adds to the sums of a step.
-enum StepRow {
-  static let weight = 0, reconstruction = 1, kl = 2, loss = 3, bad = 4, stop = 5, width = 6
+package enum StepRow {
+  static let weight = 0, reconstruction = 1, kl = 2, loss = 3, bad = 4, stop = 5
+  /// Number of values in a row.
+  package static let width = 6
 
   /// Means per sample, computed from the summed rows.
   static func means(_ sums: UnsafePointer<Double>) -> ELBOMeans {

@@ -1,3 +1,4 @@
+import Measurement
 import ArgumentParser
 import Communication
 import Data

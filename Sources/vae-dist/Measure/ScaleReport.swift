@@ -1,3 +1,4 @@
+import Measurement
 import Kernels
 import Persistence
 import Reporting

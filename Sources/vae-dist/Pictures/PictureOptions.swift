@@ -6,6 +6,7 @@ import Foundation
 import Kernels
 import Persistence
 import Reporting
+import Results
 import Training
 
 /// The options of all commands that draw what a model generates.

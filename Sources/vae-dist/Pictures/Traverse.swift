@@ -3,6 +3,7 @@ import Evaluation
 import Kernels
 import Persistence
 import Reporting
+import Results
 import Training
 
 struct Traverse: ParsableCommand {

@@ -2,6 +2,7 @@ import Communication
 import RunConfiguration
 import Kernels
 import Reporting
+import Results
 import Training
 
 /// Implements `train --find-learning-rate`, which creates no run directory, checkpoint or other file.

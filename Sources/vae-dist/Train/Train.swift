@@ -5,6 +5,7 @@ import Foundation
 import Kernels
 import Persistence
 import Reporting
+import Results
 import Training
 
 let versionText = programVersion

@@ -5,6 +5,7 @@ import Evaluation
 import Kernels
 import Persistence
 import Reporting
+import Results
 import Training
 
 struct AugmentCommand: ParsableCommand {

@@ -1,3 +1,4 @@
+import Kernels
 import Foundation
 
 /// Disentanglement scores that test whether the factor that was held fixed in a batch of samples can be recognized.

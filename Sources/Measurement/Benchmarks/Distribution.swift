@@ -1,3 +1,5 @@
+import Training
+
 /// Statistics of a set of measured times.
 package struct Distribution: Sendable {
   private let sorted: [Double]

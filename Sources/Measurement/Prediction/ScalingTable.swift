@@ -1,3 +1,4 @@
+import Training
 import Kernels
 
 /// Predicted steps of a model on 8, 16, ... ranks.

@@ -1,3 +1,5 @@
+import Training
+
 /// Model of the network between nodes, after LogGP (Alexandrov et al., 1995).
 package struct Network: Equatable, Sendable {
   package var name: String

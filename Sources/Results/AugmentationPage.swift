@@ -1,6 +1,7 @@
 import Data
 import Evaluation
 import Foundation
+import Reporting
 import Kernels
 import Persistence
 import Training

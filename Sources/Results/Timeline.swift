@@ -1,5 +1,6 @@
 import Evaluation
 import Foundation
+import Reporting
 import Kernels
 
 /// A sequence over time: a panel for each column, a panel for the scores of the windows, and alarms across all panels.

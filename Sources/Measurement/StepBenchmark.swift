@@ -1,3 +1,4 @@
+import Training
 import Autograd
 import Communication
 import Kernels

@@ -1,6 +1,3 @@
-import Kernels
-import Training
-
 /// A principal component analysis of points.
 package struct PrincipalComponents {
   /// Maximum number of dimensions. Of points with more, only the dimensions with the largest variance are used, because
@@ -39,7 +36,7 @@ package func varying(_ points: [Float], dimensions: Int, most: Int) -> [Int] {
 }
 
 /// The points restricted to the dimensions with the largest variance. -> (count, dimensions)
-func mostVarying(_ points: [Float], dimensions: Int, most: Int) -> (points: [Float], dimensions: Int) {
+package func mostVarying(_ points: [Float], dimensions: Int, most: Int) -> (points: [Float], dimensions: Int) {
   guard dimensions > most else { return (points, dimensions) }
   let kept = varying(points, dimensions: dimensions, most: most)
   let rows = stride(from: 0, to: points.count, by: dimensions)
@@ -47,12 +44,12 @@ func mostVarying(_ points: [Float], dimensions: Int, most: Int) -> (points: [Flo
 }
 
 /// Mean and variance of each dimension. The variance is divided by the number of points.
-struct CodeVariances {
-  private(set) var mean: [Double]
-  private(set) var variance: [Double]
+package struct CodeVariances {
+  package private(set) var mean: [Double]
+  package private(set) var variance: [Double]
 
   /// - points: The points. (count, d)
-  init(_ points: [Float], dimensions d: Int) {
+  package init(_ points: [Float], dimensions d: Int) {
     let n = points.count / d, share = 1 / Double(max(1, n))
     mean = [Double](repeating: 0, count: d)
     variance = mean
@@ -91,7 +88,7 @@ package struct CodeMoments: Sendable {
   }
 
   /// The largest absolute correlation between two dimensions that are not constant.
-  var largestCorrelation: Double {
+  package var largestCorrelation: Double {
     let d = mean.count
     func variance(_ k: Int) -> Double { covariance[k * d + k] }
     var largest = 0.0
@@ -105,10 +102,18 @@ package struct CodeMoments: Sendable {
 
   /// Computes the moments from sums over `count` points: of each dimension, and of the product of each pair of
   /// dimensions.
-  init(count: Double, sums: ArraySlice<Double>, products: ArraySlice<Double>) {
+  package init(count: Double, sums: ArraySlice<Double>, products: ArraySlice<Double>) {
     let mean = sums.map { $0 / max(1, count) }, d = mean.count
     self.mean = mean
     let base = products.startIndex
     covariance = (0..<d * d).map { products[base + $0] / max(1, count) - mean[$0 / d] * mean[$0 % d] }
+  }
+}
+
+extension Sequence<Double> {
+  /// Indices in descending order of the values.
+  package var descending: [Int] {
+    let values = Array(self)
+    return values.indices.sorted { (values[$0], $1) > (values[$1], $0) }
   }
 }
