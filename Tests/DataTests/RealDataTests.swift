@@ -71,10 +71,11 @@ struct RealDataTests {
   func speed() throws {
     let clock = ContinuousClock()
     var opened: DataSplit?
-    let preparing = try clock.measure {
-      opened = try openData(path("mnist"), validation: nil)
-      try opened?.train.prepare(0..<30_000)
-    }
+    // The time of this thread alone: other tests run beside it.
+    let began = threadTime()
+    opened = try openData(path("mnist"), validation: nil)
+    try opened?.train.prepare(0..<30_000)
+    let preparing = threadTime() - began
     let data = try #require(opened).train
     data.scaling = defaultScaling(element: .u8, maximum: 255)
     var generator = SplitMix(state: 1)
@@ -84,7 +85,14 @@ struct RealDataTests {
     let best = try (0..<200).map { _ in
       try clock.measure { try indices.withUnsafeBufferPointer { try data.fill($0, into: batch) } }
     }.min()
-    print("MNIST: half prepared in \(preparing), 128 rows filled in \(try #require(best))")
+    print("MNIST: half prepared in \(preparing) of this thread, 128 rows filled in \(try #require(best))")
     #expect(preparing < .seconds(2))
   }
+}
+
+/// The time that this thread has computed for.
+private func threadTime() -> Duration {
+  var time = timespec()
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+  return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
 }

