@@ -65,9 +65,9 @@ package enum DurableFile {
     }
   }
 
-  /// Reads a regular file of at most 16 MiB, which is more than any text file of a run has.
-  package static func read(_ path: String) throws(Failure) -> [UInt8] {
-    try OpenFile(reading: path).contents(limit: 16 << 20)
+  /// Reads a regular file of at most `limit` bytes. 16 MiB are more than any text file of a run has.
+  package static func read(_ path: String, limit: Int = 16 << 20) throws(Failure) -> [UInt8] {
+    try OpenFile(reading: path).contents(limit: limit)
   }
 
   /// Returns a random token that no other process or host will choose.

@@ -42,7 +42,7 @@ package enum Safetensors {
   }
 
   /// Returns the product of the extents, 1 for a scalar; nil if an extent is negative or the product overflows.
-  static func elementCount(_ shape: [Int]) -> Int? {
+  package static func elementCount(_ shape: [Int]) -> Int? {
     // An extent of zero makes the product zero, but the other extents must still be valid.
     shape.reduce(1) { product, extent in
       guard let product, extent >= 0 else { return nil }

@@ -1,5 +1,6 @@
 import Autograd
 import Kernels
+import ONNX
 import Testing
 
 @testable import Persistence

@@ -2,6 +2,7 @@ import Autograd
 import Data
 import Foundation
 import Kernels
+import ONNX
 import Persistence
 import Training
 

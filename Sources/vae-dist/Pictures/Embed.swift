@@ -4,6 +4,7 @@ import Evaluation
 import Kernels
 import Persistence
 import Reporting
+import Results
 import Training
 
 struct Embed: ParsableCommand {

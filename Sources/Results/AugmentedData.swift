@@ -7,14 +7,14 @@ import Reporting
 import Training
 
 /// The destination of synthetic rows, in a format that `--data` accepts.
-struct AugmentedData {
-  enum Format { case npz, csv, folder }
+package struct AugmentedData {
+  package enum Format { case npz, csv, folder }
 
-  let path: String
+  package let path: String
   private let format: Format
   private let model: TrainedModel
 
-  init(_ path: String, of model: TrainedModel) throws(Failure) {
+  package init(_ path: String, of model: TrainedModel) throws(Failure) {
     var path = path
     while path.count > 1, path.hasSuffix("/") { path.removeLast() }
     let name = URL(fileURLWithPath: path).lastPathComponent
@@ -41,12 +41,12 @@ struct AugmentedData {
   }
 
   /// The path of the report, which is next to the data.
-  var page: String {
+  package var page: String {
     let stem = format == .folder ? path : String(path.dropLast(4))
     return stem + "-report.html"
   }
 
-  func write(_ report: AugmentationReport) throws(Failure) {
+  package func write(_ report: AugmentationReport) throws(Failure) {
     switch format {
     case .npz: try writeArrays(report)
     case .csv: try writeTable(report)

@@ -1,12 +1,13 @@
 import Autograd
 import Kernels
+import Persistence
 
 /// Reads files written by `ONNXFile`, and other files that use only the same features.
 extension ONNXFile {
   private static let limit = 1 << 31
 
   package init(path: String) throws(Failure) {
-    let bytes = try OpenFile(reading: path).contents(limit: Self.limit)
+    let bytes = try DurableFile.read(path, limit: Self.limit)
     do throws(ProtocolBufferReader.Fault) {
       self = try ONNXFile(bytes[...])
     } catch {

@@ -5,12 +5,12 @@ import Persistence
 import Reporting
 
 /// A file to be written, in the format of its suffix.
-struct ResultFile {
-  enum Format: String, CaseIterable { case png, npy, csv }
-  let path: String
-  let format: Format
+package struct ResultFile {
+  package enum Format: String, CaseIterable { case png, npy, csv }
+  package let path: String
+  package let format: Format
 
-  init(_ path: String) throws(Failure) {
+  package init(_ path: String) throws(Failure) {
     let suffix = path.split(separator: ".").last.map(String.init) ?? ""
     guard let format = Format(rawValue: suffix), path.count > 4 else {
       throw Failure(
@@ -24,7 +24,7 @@ struct ResultFile {
   ///
   /// - x: the samples, (count, elements).
   /// - leading: the extents into which `count` is divided.
-  func write(
+  package func write(
     _ x: [Float], _ leading: [Int], of model: TrainedModel, labels: [Int]? = nil, picture: () -> PictureGrid
   ) throws(Failure) {
     let shape = model.shape
@@ -56,7 +56,7 @@ struct ResultFile {
   }
 
   /// Writes values, (count, columns), as CSV. Labels become the last column.
-  func writeTable(_ values: [Float], columns: [String], labels: [String]? = nil) throws(Failure) {
+  package func writeTable(_ values: [Float], columns: [String], labels: [String]? = nil) throws(Failure) {
     var text = (columns + (labels == nil ? [] : ["label"])).joined(separator: ",") + "\n"
     for (row, first) in stride(from: 0, to: values.count, by: columns.count).enumerated() {
       text += values[first..<first + columns.count].map { "\($0)" }.joined(separator: ",")
@@ -68,7 +68,7 @@ struct ResultFile {
 }
 
 /// Quotes a cell of a .csv file where necessary.
-func csvCell(_ cell: String) -> String {
+package func csvCell(_ cell: String) -> String {
   let isPlain =
     cell.allSatisfy { $0.isLetter || $0.isNumber || "-+._ ".contains($0) } && cell.first != " " && cell.last != " "
   return isPlain ? cell : "\"" + cell.replacing("\"", with: "\"\"") + "\""

@@ -1,5 +1,6 @@
 import Autograd
 import Kernels
+import Persistence
 
 /// A portable graph as an ONNX file: IR version 8, opset 17 (onnx/onnx.proto3).
 package struct ONNXFile: Sendable, Equatable {
