@@ -62,7 +62,7 @@ let package = Package(
       swiftSettings: swift),
     // These three do not need each other, so that they are built side by side.
     .target(name: "Evaluation", dependencies: ["Training", "ONNX"], swiftSettings: swift),
-    .target(name: "Measurement", dependencies: ["Training"], swiftSettings: swift),
+    .target(name: "Benchmarks", dependencies: ["Training"], swiftSettings: swift),
     .target(name: "Reporting", dependencies: ["Training", "CPNG"], swiftSettings: swift),
     .target(name: "Results", dependencies: ["Evaluation", "Reporting"], swiftSettings: swift),
     .target(
@@ -81,7 +81,7 @@ let package = Package(
     .executableTarget(
       name: "vae-dist",
       dependencies: [
-        "Results", "Measurement", .target(name: "Service", condition: .when(traits: ["Service"])),
+        "Results", "Benchmarks", .target(name: "Service", condition: .when(traits: ["Service"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swift + [.unsafeFlags(["-Onone"])]),
@@ -101,7 +101,7 @@ let package = Package(
     .target(name: "CSlowDisk", path: "Tests/CSlowDisk", cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra"])]),
     .executableTarget(
       name: "RankProbe",
-      dependencies: ["Results", "CMPIShim", "CAllocationCounter", "CMessageRecorder", "CSlowDisk"],
+      dependencies: ["Results", "Benchmarks", "CMPIShim", "CAllocationCounter", "CMessageRecorder", "CSlowDisk"],
       path: "Tests/RankProbe",
       swiftSettings: swift),
     .testTarget(name: "CommandTests", dependencies: ["vae-dist", "TestSupport"], swiftSettings: swift),
@@ -114,7 +114,7 @@ let package = Package(
     .testTarget(
       name: "PersistenceTests", dependencies: ["ONNX"], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
-      name: "TrainingTests", dependencies: ["Measurement", "Persistence", "TestSupport"], swiftSettings: swift),
+      name: "TrainingTests", dependencies: ["Benchmarks", "Persistence", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "ExtensionTests", dependencies: ["RunConfiguration", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "ServiceTests", dependencies: ["Service", "TestSupport"], swiftSettings: swift),

@@ -1,3 +1,4 @@
+import Kernels
 import Data
 import Foundation
 import Testing

@@ -1,6 +1,6 @@
 import Autograd
 import Kernels
-import ONNX
+@testable import ONNX
 import Testing
 
 @testable import Persistence

@@ -1,4 +1,4 @@
-import Measurement
+import Benchmarks
 import CMPIShim
 import CMessageRecorder
 import Communication

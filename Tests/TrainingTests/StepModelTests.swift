@@ -1,4 +1,4 @@
-import Measurement
+@testable import Benchmarks
 import Foundation
 import Testing
 

@@ -265,7 +265,10 @@ extension PortableOperator {
     let (outer, own, inner) = x.around(axes[0])
     var extents = x.extents
     extents[axes[0]] = to[0] - from[0]
-    let numbers = (0..<outer).flatMap { x.numbers[($0 * own + from[0]) * inner..<($0 * own + to[0]) * inner] }
+    let numbers: [Double] = (0..<outer).flatMap { row in
+      let start = (row * own + from[0]) * inner, end = (row * own + to[0]) * inner
+      return x.numbers[start..<end]
+    }
     return PortableArray(extents, numbers)
   }
 

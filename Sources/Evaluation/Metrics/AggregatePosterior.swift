@@ -39,8 +39,9 @@ package struct AggregatePosterior: Sendable, Equatable {
     let moments = CodeVariances(posteriors.mu, dimensions: d)
     mean = moments.mean
     variance = (0..<d).map { unit in
-      moments.variance[unit]
-        + stride(from: unit, to: n * d, by: d).reduce(0) { $0 + exp(Double(posteriors.logvar[$1])) / Double(n) }
+      var mean = 0.0
+      for place in stride(from: unit, to: n * d, by: d) { mean += exp(Double(posteriors.logvar[place])) / Double(n) }
+      return moments.variance[unit] + mean
     }
     let (codes, units) = mostVarying(posteriors.mu, dimensions: d, most: PrincipalComponents.mostDimensions)
     largestCorrelation = CodeMoments(codes, dimensions: units).largestCorrelation

@@ -5,15 +5,19 @@ extension AugmentationReport {
   /// The report as JSON. The names are stable because other programs rely on them.
   /// - output: Path of the written rows, or nil if none were written.
   package func json(output: String?, page: String, isForced: Bool) -> JSON {
-    .object([
+    let written = output.map(JSON.text) ?? .null
+    let diversity = self.diversity.map(\.json) ?? .null
+    let memorisation = self.memorisation.map(memorisationJSON) ?? .null
+    let classifier = self.classifier.map(\.json) ?? .null
+    return .object([
       ("model", .text(model.path)), ("digest", .text(model.digest)), ("data", .text(data.name)),
-      ("output", output.map(JSON.text) ?? .null), ("report", .text(page)), ("refused", .flag(isRefused)),
+      ("output", written), ("report", .text(page)), ("refused", .flag(isRefused)),
       ("forced", .flag(isRefused && isForced)), ("rows", .integer(rows.count)),
       ("seed", .integer(Int(clamping: options.seed))),
       ("around", .flag(options.width != nil)), ("width", .optional(options.width)), ("mean", .flag(options.usesMean)),
       ("gate", gateJSON), ("classes", .array(synthesis.outcomes.indices.map(classJSON))),
-      ("diversity", diversity.map(\.json) ?? .null), ("memorisation", memorisation.map(memorisationJSON) ?? .null),
-      ("classifier", classifier.map(\.json) ?? .null), ("findings", .array(findings.map { .object($0.entries) })),
+      ("diversity", diversity), ("memorisation", memorisation),
+      ("classifier", classifier), ("findings", .array(findings.map { .object($0.entries) })),
       ("warnings", .array(warnings.map(JSON.text))),
     ])
   }

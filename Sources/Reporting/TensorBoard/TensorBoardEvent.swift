@@ -72,8 +72,13 @@ struct TensorBoardEvent {
       message.add(1, edges[first])
       message.add(2, edges[last + 1])
       message.add(3, shown.reduce(0, +))
-      message.add(4, zip(shown, middles).reduce(0.0) { $0 + $1.0 * $1.1 })
-      message.add(5, zip(shown, middles).reduce(0.0) { $0 + $1.0 * $1.1 * $1.1 })
+      var sum = 0.0, squares = 0.0
+      for (count, middle) in zip(shown, middles) {
+        sum += count * middle
+        squares += count * middle * middle
+      }
+      message.add(4, sum)
+      message.add(5, squares)
       message.add(6, Array(edges[first + 1...last + 1]))
       message.add(7, shown)
       result.message.add(5, message)

@@ -1,4 +1,4 @@
-import Measurement
+import Benchmarks
 import ArgumentParser
 import Communication
 import RunConfiguration
@@ -44,15 +44,18 @@ struct MeasuringOptions: ParsableArguments {
 /// Formats rows of text as columns, the first left-aligned and the others right-aligned.
 
 func columns(_ rows: [[String]]) -> String {
-  let widths = (0..<(rows.map(\.count).max() ?? 0)).map { column in
+  let count = rows.map(\.count).max() ?? 0
+  let widths: [Int] = (0..<count).map { column in
     rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
   }
-  return rows.map { row in
-    row.enumerated().map { index, text in
+  let lines: [String] = rows.map { row in
+    let cells: [String] = row.enumerated().map { index, text in
       let space = String(repeating: " ", count: widths[index] - text.count)
       return index == 0 ? text + space : space + text
-    }.joined(separator: "  ")
-  }.joined(separator: "\n")
+    }
+    return cells.joined(separator: "  ")
+  }
+  return lines.joined(separator: "\n")
 }
 
 func milliseconds(_ seconds: Double) -> String { fixed(seconds * 1_000, 3) }

@@ -1,4 +1,4 @@
-import Measurement
+import Benchmarks
 import ArgumentParser
 import Communication
 import RunConfiguration

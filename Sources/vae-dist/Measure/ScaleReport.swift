@@ -1,4 +1,4 @@
-import Measurement
+import Benchmarks
 import Kernels
 import Persistence
 import Reporting

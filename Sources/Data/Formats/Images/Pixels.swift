@@ -91,9 +91,9 @@ private struct Taps {
       let centre = (Double(i) + 0.5) * ratio
       let low = max(0, Int((centre - reach + 0.5).rounded(.down)))
       let high = max(low + 1, min(from, Int((centre + reach + 0.5).rounded(.down))))
-      let shares = (low..<high).map { max(0, 1 - abs(Double($0) + 0.5 - centre) / reach) }
+      let shares: [Double] = (low..<high).map { max(0, 1 - abs(Double($0) + 0.5 - centre) / reach) }
       let total = shares.reduce(0, +)
-      var row = shares.map { Int32(($0 / total * Double(Self.whole)).rounded()) }
+      var row: [Int32] = shares.map { Int32(($0 / total * Double(Self.whole)).rounded()) }
       // Weights add up to exactly one, so that a uniform grey is preserved: the heaviest takes the rounding error.
       let heaviest = row.indices.max { row[$0] < row[$1] } ?? 0
       row[heaviest] += Int32(Self.whole) - row.reduce(0, +)

@@ -104,10 +104,8 @@ package struct Examination: Sendable {
   /// smallest margin.
   private var memory: Finding {
     let machines = Dictionary(grouping: facts, by: \.placement.machine).values.map { ranks in
-      (
-        host: ranks[0].placement.host, need: ranks.reduce(0) { $0 + $1.memoryNeed },
-        available: ranks.map(\.memoryAvailable).min() ?? 0
-      )
+      let need: Int = ranks.map(\.memoryNeed).reduce(0, +), available: Int = ranks.map(\.memoryAvailable).min() ?? 0
+      return (host: ranks[0].placement.host, need: need, available: available)
     }
     guard let machine = machines.min(by: { $0.available - $0.need < $1.available - $1.need }) else {
       return .ok("memory", "no ranks")
