@@ -113,7 +113,7 @@ package final class Graph {
   /// gradient buffer. Like gradients, the sums are then added over all microbatches of a step.
   package func sums(of statistic: Tensor) -> Tensor {
     guard case .statistic(let offset) = entries[statistic.index].place, let known = statistics[offset] else {
-      preconditionFailure("sums of \(statistic.shape), which is no statistic")
+      preconditionFailure("sums of \(statistic.shape), which is not a statistic")
     }
     return known.sums
   }
@@ -134,7 +134,7 @@ package final class Graph {
 
   /// Returns a view with another shape. It shares values and gradient with `tensor`.
   package func view(_ tensor: Tensor, _ shape: Shape) -> Tensor {
-    precondition(shape.count == tensor.count, "\(tensor.shape) seen as \(shape)")
+    precondition(shape.count == tensor.count, "\(tensor.shape) cannot be viewed as \(shape)")
     return Tensor(index: tensor.index, shape: shape)
   }
 
@@ -208,10 +208,10 @@ package final class Graph {
 
   /// Ends the recording. Places all tensors in the arena, and makes parameters refer to `parameters`.
   package func finalize(parameters: UnsafeMutablePointer<Float>) {
-    precondition(valueTable == nil, "graph finalized twice")
+    precondition(valueTable == nil, "the graph was finalized twice")
     for operation in operations { operation.prepare() }
     if redraws {
-      precondition(!recordsGradients, "a graph with gradients draws once")
+      precondition(!recordsGradients, "a graph with gradients cannot make further draws")
       drawn = drawnOperations
       keep(drawFrontier)
     }
@@ -262,7 +262,7 @@ package final class Graph {
   /// Makes an input refer to the caller's memory, so that its values need not be copied.
   package func point(_ input: Tensor, to values: UnsafeMutablePointer<Float>) {
     guard let valueTable, inputs.contains(input.index) else {
-      preconditionFailure("tensor \(input.shape) is no input of a finalized graph")
+      preconditionFailure("tensor \(input.shape) is not an input of a finalized graph")
     }
     valueTable[input.index] = values
   }
@@ -301,7 +301,9 @@ package final class Graph {
   // MARK: Replay
 
   var memory: Memory {
-    guard let valueTable, let gradientTable else { preconditionFailure("graph replayed before it was finalized") }
+    guard let valueTable, let gradientTable else {
+      preconditionFailure("the graph was replayed before it was finalized")
+    }
     return Memory(values: valueTable, gradients: gradientTable, replay: replay)
   }
 
@@ -337,7 +339,7 @@ package final class Graph {
     from root: Tensor, seed: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>,
     finished: (_ from: Int) -> Void = { _ in }
   ) {
-    guard let gradientTable else { preconditionFailure("graph replayed before it was finalized") }
+    guard let gradientTable else { preconditionFailure("the graph was replayed before it was finalized") }
     for index in entries.indices { gradientTable[index].isWritten = false }
     for (index, offset) in parameterIndices { gradientTable[index].base = gradients + offset }
     let memory = memory

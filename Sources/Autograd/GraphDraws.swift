@@ -34,7 +34,7 @@ extension Graph {
 
   /// Makes another draw for the same inputs. Computes only the values that depend on noise; call `forward` first.
   package func redraw(_ replay: Replay) {
-    precondition(redraws, "a graph that keeps nothing for other draws")
+    precondition(redraws, "the graph was not recorded for further draws")
     self.replay = replay
     let memory = memory
     for index in drawn { operations[index].forward(memory) }

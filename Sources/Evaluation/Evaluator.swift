@@ -92,7 +92,7 @@ package final class Evaluator {
     try communicator.together { () throws(Failure) in
       try MemoryNeed.requireRoom(
         for: graphs, what: "this evaluation", ranks: communicator.topology.machineSize, details: "its graphs",
-        hint: "fewer ranks on the machine need less")
+        hint: "start fewer ranks on the machine")
     }
   }
 

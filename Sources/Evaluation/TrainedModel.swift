@@ -52,8 +52,8 @@ package final class TrainedModel {
     guard label == nil || condition?.kind != .label else {
       throw Failure(
         .usage,
-        "--label: the model is told the labels that it was trained with (model.condition), which are of another column",
-        hint: "leave --label out")
+        "--label: the model is conditioned on the labels of the column that it was trained with (model.condition)",
+        hint: "omit --label")
     }
     let data = if let spec { try held(spec, label) } else { try validation() }
     guard data.shape == shape else {
@@ -85,7 +85,7 @@ package final class TrainedModel {
     do { return try configuration.openSets(schema: file.metadata.schema).valid } catch {
       guard error.status == .missingInput else { throw error }
       var failure = error
-      failure.hint = "the run's own data is not where it was: give --data SPEC"
+      failure.hint = "the run's own data has been moved or removed: give its new place with --data SPEC"
       throw failure
     }
   }

@@ -48,7 +48,7 @@ package enum Products {
       throw Failure(
         .failure,
         "no room for the buffers of the matrix products: OpenBLAS needs \(bytes >> 20) MiB of address space",
-        hint: "raise the limit (ulimit -v), or its threads (OPENBLAS_NUM_THREADS=1)")
+        hint: "raise the limit (ulimit -v), or set OPENBLAS_NUM_THREADS=1")
     }
     munmap(room, bytes)
   }

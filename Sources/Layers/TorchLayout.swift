@@ -15,7 +15,7 @@ package struct TorchLayout: Equatable, Sendable {
   package let shape: [Int]
 
   package init(extents: [Int], order: [Int], tail: Int = 0, shape: [Int]) {
-    precondition(order.sorted() == Array(extents.indices), "\(order) is no order of \(extents.count) axes")
+    precondition(order.sorted() == Array(extents.indices), "\(order) is not an order of \(extents.count) axes")
     precondition(tail == 0 || order[0] == 0, "a tail of \(tail) behind axes in the order \(order)")
     precondition(
       shape.reduce(1, *) == extents.reduce(1, *) + extents[0] * tail,

@@ -11,7 +11,7 @@ extension ONNXFile {
     do throws(ProtocolBufferReader.Fault) {
       self = try ONNXFile(bytes[...])
     } catch {
-      throw Failure(.badData, "\(path.printable) is no ONNX file that can be read", hint: "export the model again")
+      throw Failure(.badData, "\(path.printable) is not a readable ONNX file", hint: "export the model again")
     }
   }
 

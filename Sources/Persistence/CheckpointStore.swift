@@ -54,7 +54,8 @@ package final class CheckpointStore {
   /// previous checkpoints remain.
   package func save(step: Int, files: [CheckpointFile], best: Bool, protecting: Set<Int>) throws(Failure) {
     precondition(step >= 0 && files.allSatisfy { Checksums.isPlain($0.name) }, "a step or a file name is impossible")
-    precondition(!files.isEmpty && Set(files.map(\.name)).count == files.count, "files must be named apart")
+    precondition(
+      !files.isEmpty && Set(files.map(\.name)).count == files.count, "two files of a checkpoint have the same name")
     let activity = Activity("writing the checkpoint of step \(step)")
     defer { activity.end() }
     try Posix.makeDirectory(directory)

@@ -40,7 +40,7 @@ enum Checksums {
       }
       let name = String(rest.dropFirst(2))
       guard isPlain(name) else {
-        throw damaged(path, "\"\(name.printable)\" is no name of a file beside it")
+        throw damaged(path, "\"\(name.printable)\" is not the name of a file in its directory")
       }
       entries.append(Entry(digest: digest.lowercased(), name: name))
     }

@@ -23,14 +23,14 @@ enum Posix {
     case EROFS, EACCES, EPERM:
       return Failure(status, message, hint: "check the permissions, or choose another directory")
     case ENOENT, ENOTDIR:
-      let hint = status == .cannotCreate ? "make the directory it belongs in first" : "check the path"
+      let hint = status == .cannotCreate ? "create its parent directory first" : "check the path"
       return Failure(status == .inputOutput ? .missingInput : status, message, hint: hint)
     case EFBIG:
       return Failure(.inputOutput, message, hint: "raise the file size limit (ulimit -f)")
-    case ENXIO:  // a FIFO that nobody reads, or a socket
+    case ENXIO:  // a FIFO without a reader, or a socket
       return Failure(status, "\(path.printable) is not a regular file", hint: "remove it, or choose another directory")
     case ELOOP:
-      return Failure(status, message, hint: "it is a link, or a loop of links; put the real file there")
+      return Failure(status, message, hint: "it is a symbolic link or a loop of links; replace it with the real file")
     default:
       return Failure(status, message)
     }
@@ -166,7 +166,7 @@ final class OpenFile {
   deinit { if descriptor >= 0 { Glibc.close(descriptor) } }
 
   private func requireRegular(
-    _ status: Failure.Status = .badData, hint: String = "name a file, no directory or device"
+    _ status: Failure.Status = .badData, hint: String = "name a regular file, not a directory or a device"
   ) throws(Failure) {
     guard try self.status().st_mode & S_IFMT == S_IFREG else {
       throw Failure(status, "\(path.printable) is not a regular file", hint: hint)

@@ -84,7 +84,7 @@ package final class RunLock: @unchecked Sendable {
   package func takenOver(by other: String) -> Failure {
     Failure(
       .cannotCreate, "\(directory.printable): another training has taken over the run directory: \(other)",
-      hint: "this one was silent for too long, or its lock was removed; let the other one go on")
+      hint: "this one was silent for too long, or its lock was removed; let the other one continue")
   }
 
   // MARK: Acquiring the lock
@@ -104,7 +104,7 @@ package final class RunLock: @unchecked Sendable {
     }
     throw Failure(
       .cannotCreate, "\(path.printable): another process is taking it over",
-      hint: "start again; if none is, remove it and the files lock.after-* beside it")
+      hint: "start again; if there is no such process, remove the file and the files lock.after-* next to it")
   }
 
   /// Links the temporary to a name. Returns false if the name exists.

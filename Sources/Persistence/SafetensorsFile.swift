@@ -51,10 +51,10 @@ package final class SafetensorsFile {
         HeaderScanner.Fault(text: "tensor \"\(entry.name.printable)\" \(text)", offset: nil)
       }
       guard entry.begin == end, entry.end >= entry.begin else {
-        throw fault("is at bytes \(entry.begin) to \(entry.end), where byte \(end) should begin it")
+        throw fault("is at bytes \(entry.begin) to \(entry.end), but should begin at byte \(end)")
       }
       guard entry.end <= dataBytes else {
-        throw fault("ends at byte \(entry.end) of the data, of which the file has \(dataBytes)")
+        throw fault("ends at byte \(entry.end) of the data, but the file has \(dataBytes) bytes of data")
       }
       guard let bits = bitsPerElement[entry.dtype] else { throw fault("has the type \"\(entry.dtype.printable)\"") }
       guard let count = Safetensors.elementCount(entry.shape), let size = Safetensors.checkedProduct(count, bits),

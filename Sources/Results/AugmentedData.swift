@@ -31,12 +31,12 @@ package struct AugmentedData {
       throw Failure(
         .usage,
         "-o \(path.printable): "
-          + (name.contains(".") ? "in no format that is written" : "samples of \(model.shape) are no pictures"),
-        hint: "give NAME.npz, NAME.csv, or of pictures a folder")
+          + (name.contains(".") ? "this format is not supported" : "samples of \(model.shape) are not pictures"),
+        hint: "give NAME.npz, NAME.csv, or a folder for pictures")
     }
     let files = try? FileManager.default.contentsOfDirectory(atPath: path)
     guard files?.isEmpty ?? !FileManager.default.fileExists(atPath: path) else {
-      throw Failure(.cannotCreate, "\(path.printable) is there already, and not empty", hint: "choose another folder")
+      throw Failure(.cannotCreate, "\(path.printable) exists already and is not empty", hint: "choose another folder")
     }
   }
 

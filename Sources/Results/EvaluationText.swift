@@ -57,9 +57,9 @@ extension EvaluationReport {
         + "\(decimals(100 * use.varianceRatio)) % of the data's variance",
     ]
     if use.samples < Diagnosis.leastSamples {
-      lines.append("  \(use.samples) samples are too few to tell more")
+      lines.append("  \(use.samples) samples are too few for further findings")
     } else if findings.isEmpty {
-      lines.append("  none of the known causes shows: the decoder uses z, and z is worth its KL")
+      lines.append("  none of the known problems was found: the decoder uses z, and z is worth its KL")
     }
     for (number, finding) in findings.enumerated() {
       lines.append("\(number + 1). \(finding.level.rawValue)  \(finding.check): \(finding.message)")
@@ -74,7 +74,7 @@ extension EvaluationReport {
     add(
       "sharpness, recon", ratio(generation.sharpnessOfReconstructions), "E[x | z = mu] over the data's: below 1 blurs")
     add("sharpness, samples", ratio(generation.sharpnessOfSamples), "\(drawn) over the data's")
-    add("variance of samples", ratio(generation.varianceRatio), "\(drawn) over the data's: below 1 they are more alike")
+    add("variance of samples", ratio(generation.varianceRatio), "\(drawn) over the data's: below 1 they vary less")
     add(
       "Frechet distance", ratio(generation.frechetDistance),
       "of mu, data against samples, on the model's own features: compare within one model")
@@ -87,8 +87,8 @@ extension EvaluationReport {
     add(
       "MIG", decimals(report.gap.mean),
       zip(report.factors, report.gap.gaps).map { "\($0) \(decimals($1))" }.joined(separator: ", "))
-    add("DCI disentanglement", decimals(report.dci.disentanglement), "1: each unit says something of one factor only")
-    add("DCI completeness", decimals(report.dci.completeness), "1: each factor is said by one unit only")
+    add("DCI disentanglement", decimals(report.dci.disentanglement), "1: each unit describes one factor only")
+    add("DCI completeness", decimals(report.dci.completeness), "1: each factor is described by one unit only")
     add("DCI informativeness", decimals(report.dci.informativeness), "share of right answers from mu, by a forest")
     add("beta-VAE score", decimals(report.scores.betaVAE), "a linear classifier names the factor held fixed")
     add("FactorVAE score", decimals(report.scores.factorVAE), "the unit that varies least names it")

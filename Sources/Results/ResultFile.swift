@@ -14,7 +14,7 @@ package struct ResultFile {
     let suffix = path.split(separator: ".").last.map(String.init) ?? ""
     guard let format = Format(rawValue: suffix), path.count > 4 else {
       throw Failure(
-        .usage, "-o \(path.printable): in no format that is written",
+        .usage, "-o \(path.printable): this format is not supported",
         hint: "give a name that ends in .png, .npy or .csv")
     }
     (self.path, self.format) = (path, format)
@@ -32,7 +32,7 @@ package struct ResultFile {
     case .png:
       guard model.shape.canBeDrawn else {
         throw Failure(
-          .usage, "\(path.printable): samples of \(shape) are no pictures",
+          .usage, "\(path.printable): samples of \(shape) are not pictures",
           hint: "give a name that ends in .csv or .npy")
       }
       try picture().write(to: path)

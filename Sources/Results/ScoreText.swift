@@ -54,12 +54,12 @@ extension ScoreReport {
     let highest = alarms.sorted { $0.score > $1.score }.prefix(Self.mostAlarms).sorted {
       $0.rows.lowerBound < $1.rows.lowerBound
     }
-    var lines = ["alarms     \(alarms.count): windows above the threshold that share rows are one"]
+    var lines = ["alarms     \(alarms.count): windows above the threshold that share rows count once"]
     for alarm in highest {
       let first = sequence.time(ofRow: alarm.rows.lowerBound), last = sequence.time(ofRow: alarm.rows.upperBound - 1)
       lines.append("           \(first) to \(last), highest score \(shown(alarm.score))".printable)
     }
-    if alarms.count > highest.count { lines.append("           and \(alarms.count - highest.count) of lower scores") }
+    if alarms.count > highest.count { lines.append("           and \(alarms.count - highest.count) with lower scores") }
     return lines
   }
 

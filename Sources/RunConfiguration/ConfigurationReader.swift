@@ -49,14 +49,14 @@ extension Configuration {
       throw Failure(
         .badConfiguration,
         "monitor.on_collapse is restart-annealing, and objective.beta.schedule is \(objective.betaSchedule.rawValue), which "
-          + "answers to what training does", hint: "set monitor.on_collapse to free-bits, warn or stop")
+          + "responds to training", hint: "set monitor.on_collapse to free-bits, warn or stop")
     }
     guard optimizer.sharding != .node || train.exchange != .messages else {
       throw Failure(
         .badConfiguration,
-        "optimizer.sharding is node, and train.exchange is messages: ranks that share parameters must see when "
-          + "the others are done with a step, and messages alone do not tell",
-        hint: "leave optimizer.sharding at auto, or train.exchange")
+        "optimizer.sharding is node, and train.exchange is messages: ranks that share parameters must know when "
+          + "the others have finished a step, which messages do not show",
+        hint: "leave optimizer.sharding or train.exchange at auto")
     }
   }
 
@@ -66,13 +66,13 @@ extension Configuration {
     if self[.sigma] == 0, model.likelihood == "gaussian" || model.likelihood == "columns" && data.columns == .numbers {
       throw Failure(
         .badConfiguration,
-        "model.sigma is 0, which a mixed table has a rule for, and \(model.likelihood) here has none",
+        "model.sigma is 0, which chooses sigma by a rule for mixed tables, and there is none for \(model.likelihood) here",
         hint: "set model.sigma above 0, or model.likelihood to gaussian_learned")
     }
     if data.columns == .mixed, !isOfColumns {
       throw Failure(
         .badConfiguration,
-        "data.columns is mixed, and model.likelihood is \(model.likelihood): it has no word for "
+        "data.columns is mixed, and model.likelihood is \(model.likelihood), which does not support "
           + "categories and missing values", hint: "set model.likelihood to columns, as the preset tabular does")
     }
     if data.columns == .mixed, model.kind != "mlp" {
@@ -81,18 +81,19 @@ extension Configuration {
     }
     guard data.stride == 1 || data.window > 0 else {
       throw Failure(
-        .badConfiguration, "data.stride is of windows, and data.window is 0", hint: "set data.window, or leave it out")
+        .badConfiguration, "data.stride applies to windows, but data.window is 0",
+        hint: "set data.window, or remove data.stride")
     }
     guard data.window == 0 || data.classes.isEmpty else {
       throw Failure(
-        .badConfiguration, "data.classes chooses rows, and windows (data.window) are of rows that follow one another",
-        hint: "leave one of them out")
+        .badConfiguration, "data.classes selects rows, but windows (data.window) need consecutive rows",
+        hint: "remove one of them")
     }
     let isPlain = data.table == TableOptions()
     guard data.columns == .numbers, !isPlain else { return }
     throw Failure(
       .badConfiguration,
-      "data.label, data.drop, data.categorical, data.window and data.time are of mixed tables, and data.columns is "
+      "data.label, data.drop, data.categorical, data.window and data.time are for mixed tables, but data.columns is "
         + "numbers", hint: "add --set data.columns=mixed --set model.likelihood=columns")
   }
 
@@ -111,14 +112,15 @@ extension Configuration {
         "set objective.beta.target to the reconstruction wanted, in nats per sample, as `recon` of a run shows it")
     }
     if shape != .geco, objective.betaTarget <= 0 {
-      try refuse("\(target): no KL to hold", "set objective.beta.target to the KL wanted, in nats per sample")
+      try refuse(
+        "\(target), which is not a KL to aim for", "set objective.beta.target to the KL wanted, in nats per sample")
     }
     if objective.betaLow >= objective.betaHigh {
-      try refuse("objective.beta.low is not below objective.beta.high", "leave one of them out")
+      try refuse("objective.beta.low is not below objective.beta.high", "change one of them")
     }
     if monitor.metric == .loss {
       try refuse(
-        "monitor.metric is loss: with a beta that never comes to an end, no two epochs have the same",
+        "monitor.metric is loss: beta changes until the end, so losses of different epochs cannot be compared",
         "set monitor.metric to neg_elbo, or to recon or kl")
     }
   }

@@ -25,13 +25,13 @@ package enum ModelTask: String, CaseIterable, Sendable {
 
   package var reason: String {
     switch self {
-    case .none: "with less, a model is an autoencoder; with more, most data collapses"
+    case .none: "with a smaller beta, a model is an autoencoder; with a larger one, it collapses on most data"
     case .generation:
-      "with less, q(z) strays from the prior that samples are drawn from; with more, they lose detail"
+      "with a smaller beta, q(z) strays from the prior that samples are drawn from; with a larger one, samples lose detail"
     case .anomaly:
-      "at 1 -ELBO bounds -log p(x), and is a score; with more, the reconstruction no longer tells samples apart"
+      "at 1, -ELBO bounds -log p(x) and is a score; with a larger beta, the reconstruction does not distinguish samples"
     case .disentanglement:
-      "units are pressed to be independent at the cost of detail (Higgins et al., 2017, use 4)"
+      "units become more independent at the cost of detail (Higgins et al., 2017, use 4)"
     }
   }
 }
@@ -42,7 +42,8 @@ extension Configuration {
     let task = objective.task
     guard let beta = task.beta else { return nil }
     if objective.betaSchedule.isControlled {
-      return "\(task.rawValue): beta answers to training, by objective.beta.schedule \(objective.betaSchedule.rawValue)"
+      return
+        "\(task.rawValue): beta responds to training, as objective.beta.schedule is \(objective.betaSchedule.rawValue)"
     }
     let isOwn = objective.betaEnd == beta
     return "\(task.rawValue): objective.beta.end is \(decimalText(objective.betaEnd))"

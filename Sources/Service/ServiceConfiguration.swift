@@ -43,8 +43,8 @@ package struct ServiceConfiguration: Sendable {
   package func requireGuard(isOpen: Bool) throws(Failure) {
     guard !isLoopback, token == nil, !isOpen else { return }
     throw Failure(
-      .usage, "--host \(host): anybody who reaches this address could use the model",
-      hint: "name a file with a token (--token-file FILE), or say --no-token")
+      .usage, "--host \(host): anybody who can reach this address could use the model",
+      hint: "name a file with a token (--token-file FILE), or give --no-token")
   }
 }
 #endif

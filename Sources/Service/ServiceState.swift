@@ -39,7 +39,7 @@ final class ServiceState: Sendable {
     let (_, sum) = bytesAtWork.add(bytes, ordering: .relaxed)
     guard sum > configuration.bytesAtWork else { return }
     release(bytes)
-    throw HTTPError.busy("\(sum - bytes) bytes of other requests are at work")
+    throw HTTPError.busy("\(sum - bytes) bytes of other requests are being processed")
   }
 
   func release(_ bytes: Int) { bytesAtWork.subtract(bytes, ordering: .relaxed) }

@@ -128,7 +128,7 @@ package struct Coordinator: Sendable {
   func warnings(totalSteps: Int) -> [String] {
     guard epochs.patience > 0, epochs.warmup >= Double(totalSteps) else { return [] }
     return [
-      "monitor.patience counts epochs after beta's warm-up, which lasts as long as the training: it will not stop early"
+      "monitor.patience counts epochs after beta's warm-up, which lasts as long as the training: the run will not stop early"
     ]
   }
 
@@ -199,7 +199,7 @@ package struct Coordinator: Sendable {
         "diverged: step \(step + 1) was not finite again after \(configuration.monitor.maxRollbacks) rollbacks: \(cause)",
         hint:
           "lower optimizer.learning_rate (now effectively \(decimalText(configuration.optimizer.learningRate * state.learningRateFactor))) "
-          + "or optimizer.clip_norm, and look at the samples named; do not requeue this run unchanged")
+          + "or optimizer.clip_norm, and check the samples that are named; do not requeue this run unchanged")
     }
     state.rollbacks += 1
     state.skipped += step + 1 - restored

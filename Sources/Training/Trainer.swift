@@ -216,7 +216,8 @@ package final class Trainer {
       let hint = error.hint.map { " (\($0))" } ?? ""
       emit(
         .warning(
-          "no checkpoint at step \(step): \(error.message)\(hint); training goes on, and the next one is another try"))
+          "no checkpoint was written at step \(step): \(error.message)\(hint); training continues, and the next checkpoint is tried"
+        ))
     }
   }
 

@@ -104,7 +104,7 @@ extension CommandTests {
       ),
       (
         convolutions("[8]", "data.source=random:30", "model.kernel=1", "model.padding=0"), 78,
-        ["the samples are rows of 30 values, not images", "model.kind mlp is for them"]
+        ["the samples are rows of 30 values, not images", "set model.kind to mlp"]
       ),
       (
         convolutions(

@@ -69,7 +69,7 @@ import Testing
     #expect(refusal { _ = try plain.learnCondition(.attributes) }?.contains("has no attributes") == true)
     let labelled = try arrays(scratch, labels: [0, 1, 4, 1, 0, 1], rows: 6)
     let unknown = refusal { try labelled.adopt(.classes(labels: [0, 1], names: ["a", "b"])) }
-    #expect(unknown?.contains("sample 2 has the label 4, and the model knows a, b") == true, "\(unknown ?? "")")
+    #expect(unknown?.contains("sample 2 has the label 4, but the model knows only a, b") == true, "\(unknown ?? "")")
     #expect(labelled.condition == nil)
     let shapes = try openWhole("shapes:10", images: ImageOptions()).train
     let other = refusal { try shapes.adopt(.attributes(names: ["a0"], scaling: .identity)) }

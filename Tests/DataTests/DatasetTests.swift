@@ -52,7 +52,7 @@ import Testing
     #expect {
       try data.check(0..<3)
     } throws: {
-      "\($0)".contains("u.npy: row 3, column 2: the value 2.0 becomes 2.0 after scaling, outside [0, 1]")
+      "\($0)".contains("u.npy: row 3, column 2: the value 2.0 becomes 2.0 after scaling, which is outside [0, 1]")
     }
     #expect(throws: Failure.self) { try filled(data, [2]) }
     #expect(try filled(data, [1]) == [1, 0])

@@ -90,15 +90,15 @@ struct Hostile: Sendable, CustomTestStringConvertible {
   ]
 
   static let places = [
-    Hostile("overlap", "{\(a(0, 8)),\(b(4, 12))}", 12, "\"b\" is at bytes 4 to 12, where byte 8"),
-    Hostile("the same bytes twice", "{\(a(0, 8)),\(b(0, 8))}", 8, "where byte 8"),
-    Hostile("gap", "{\(a(0, 8)),\(b(12, 20))}", 20, "where byte 8"),
-    Hostile("gap at the start", "{\(a(8, 16))}", 16, "where byte 0"),
+    Hostile("overlap", "{\(a(0, 8)),\(b(4, 12))}", 12, "\"b\" is at bytes 4 to 12, but should begin at byte 8"),
+    Hostile("the same bytes twice", "{\(a(0, 8)),\(b(0, 8))}", 8, "but should begin at byte 8"),
+    Hostile("gap", "{\(a(0, 8)),\(b(12, 20))}", 20, "but should begin at byte 8"),
+    Hostile("gap at the start", "{\(a(8, 16))}", 16, "but should begin at byte 0"),
     Hostile("begin after end", "{\(tensor("a", "[2]", "[8,0]"))}", "should begin"),
     Hostile("data missing", "{\(a(0, 8))}", 7, "has 7"), Hostile("no data", "{\(a(0, 8))}", 0, "has 0"),
     Hostile("data left over", "{\(a(0, 8))}", 9, "have 9 bytes and the tensors 8"),
     Hostile("data without tensors", "{}", 8, "have 8 bytes and the tensors 0"),
-    Hostile("end of 2^63 - 1", "{\(tensor("a", "[2]", "[0,9223372036854775807]"))}", "of which the file has 8"),
+    Hostile("end of 2^63 - 1", "{\(tensor("a", "[2]", "[0,9223372036854775807]"))}", "but the file has 8 bytes"),
     Hostile("shape larger than its bytes", "{\(tensor("a", "[3]", "[0,8]"))}", "[3]"),
     Hostile("shape smaller than its bytes", "{\(tensor("a", "[1]", "[0,8]"))}", "[1]"),
     Hostile("scalar of 8 bytes", "{\(tensor("a", "[]", "[0,8]"))}", "of shape []"),

@@ -113,7 +113,7 @@ private func make(_ settings: ModelSettings) throws -> VariationalAutoencoder {
     let cases: [(change: @Sendable (inout ModelSettings) -> Void, message: String, hint: String)] = [
       (
         { $0[.channels] = [4, 8, 8, 8] },
-        "the image cannot be halved so often: 8x12x3 -> 8x12x4 -> 4x6x8 -> 2x3x8, and then 2x3 has an odd side",
+        "the image cannot be halved that often: 8x12x3 -> 8x12x4 -> 4x6x8 -> 2x3x8, and then 2x3 has an odd side",
         "give 3 channels, or images whose sides are multiples of 8"
       ),
       (
@@ -125,7 +125,10 @@ private func make(_ settings: ModelSettings) throws -> VariationalAutoencoder {
         { $0.image = ImageShape(rows: 1, columns: 20, channels: 3) }, "1x20x3 -> 1x20x4, and then 1x20 has",
         "give 1 channels"
       ),
-      ({ $0.image = ImageShape(rows: 1, columns: 20, channels: 1) }, "rows of 20 values, not images", "model.kind mlp"),
+      (
+        { $0.image = ImageShape(rows: 1, columns: 20, channels: 1) }, "rows of 20 values, not images",
+        "set model.kind to mlp"
+      ),
       (
         { ($0.image, $0[.channels]) = (ImageShape(rows: 20_000, columns: 20_000, channels: 1), [4]) },
         "stage 1 of model.channels, from 20000x20000x4 to 20000x20000x4", "data.image_size"

@@ -48,7 +48,7 @@ package struct PortableInterpreter {
       var arguments: [PortableArray?] = []
       for name in node.inputs {
         guard name.isEmpty || values[name] ?? constants[name] != nil else {
-          throw Failure(.badData, "the graph's \(node.operation) reads \"\(name)\", which nothing before it makes")
+          throw Failure(.badData, "the graph's \(node.operation) reads \"\(name)\", which no node before it computes")
         }
         arguments.append(values[name] ?? constants[name])
       }
@@ -71,7 +71,7 @@ struct PortableOperator {
       return PortableArray(x.extents, x.numbers.map(f))
     }
     if let f = Self.pairs[node.operation] { return try combine(input(0), input(1), f) }
-    guard let f = Self.others[node.operation] else { throw fault("is an operator that is not known here") }
+    guard let f = Self.others[node.operation] else { throw fault("is not an operator that this program knows") }
     return try f(self)()
   }
 
@@ -214,13 +214,13 @@ extension PortableOperator {
     }
     let known = extents.filter { $0 >= 0 }.reduce(1, *)
     if let open = extents.firstIndex(of: -1), known > 0 { extents[open] = x.numbers.count / known }
-    guard extents.reduce(1, *) == x.numbers.count else { throw fault("makes \(extents) of \(x.extents)") }
+    guard extents.reduce(1, *) == x.numbers.count else { throw fault("cannot reshape \(x.extents) to \(extents)") }
     return PortableArray(extents, x.numbers)
   }
 
   func transpose() throws(Failure) -> PortableArray {
     let x = try input(0), order = try integers("perm")
-    guard order.sorted() == Array(x.extents.indices) else { throw fault("turns \(x.extents) by \(order)") }
+    guard order.sorted() == Array(x.extents.indices) else { throw fault("cannot transpose \(x.extents) by \(order)") }
     let extents = order.map { x.extents[$0] }, strides = order.map { x.strides[$0] }
     var at = [Int](repeating: 0, count: extents.count), place = 0
     let numbers = x.numbers.indices.map { _ in
@@ -261,7 +261,7 @@ extension PortableOperator {
     let x = try input(0), from = try list(1), to = try list(2), axes = try list(3)
     guard axes.count == 1, x.extents.indices.contains(axes[0]), 0 <= from[0], from[0] < to[0],
       to[0] <= x.extents[axes[0]]
-    else { throw fault("takes \(from) to \(to) of axis \(axes) of \(x.extents)") }
+    else { throw fault("cannot take \(from) to \(to) of axis \(axes) of \(x.extents)") }
     let (outer, own, inner) = x.around(axes[0])
     var extents = x.extents
     extents[axes[0]] = to[0] - from[0]
@@ -276,7 +276,7 @@ extension PortableOperator {
   func gather() throws(Failure) -> PortableArray {
     let x = try input(0), places = try list(1), axis = integer("axis", 0)
     guard x.extents.indices.contains(axis), places.allSatisfy((0..<x.extents[axis]).contains) else {
-      throw fault("takes \(places) of axis \(axis) of \(x.extents)")
+      throw fault("cannot take \(places) of axis \(axis) of \(x.extents)")
     }
     let (outer, own, inner) = x.around(axis)
     var extents = x.extents
@@ -301,7 +301,7 @@ extension PortableOperator {
   private func reduce(_ axes: [Int], _ f: ([Double]) -> Double) throws(Failure) -> PortableArray {
     let x = try input(0)
     guard let low = axes.min(), let high = axes.max(), high - low == axes.count - 1, low >= 0, high < x.extents.count
-    else { throw fault("reduces \(x.extents) over \(axes)") }
+    else { throw fault("cannot reduce \(x.extents) over \(axes)") }
     let outer = x.extents[..<low].reduce(1, *), own = x.extents[low...high].reduce(1, *)
     let inner = x.extents[(high + 1)...].reduce(1, *)
     let numbers = (0..<outer * inner).map { i in

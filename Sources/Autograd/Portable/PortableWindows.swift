@@ -165,7 +165,7 @@ extension PortableOperator {
     let x = try image(0), scales = try list(2)
     guard scales.count == 4, scales[0] == 1, scales[1] == 1, scales[2] > 0, scales[3] > 0,
       node.attributes["mode"] == .text("nearest")
-    else { throw fault("resizes \(x.extents) by \(scales)") }
+    else { throw fault("cannot resize \(x.extents) by \(scales)") }
     let (rows, columns) = (x.extents[2] * scales[2], x.extents[3] * scales[3])
     let numbers = (0..<x.extents[0] * x.extents[1] * rows * columns).map { i in
       let (column, row, plane) = (i % columns, i / columns % rows, i / (columns * rows))

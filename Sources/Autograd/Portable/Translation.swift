@@ -53,15 +53,15 @@ package final class Translation {
       guard let operation = operation as? any PortableOperation else {
         throw Failure(
           .badConfiguration, "the operation \"\(graph.label(i))\" has no translation to ONNX",
-          hint: "--format safetensors needs none")
+          hint: "use --format safetensors, which needs no translation")
       }
       let read = operation.translated(by: self).filter { places[$0.index] == nil }
       let missing = read.first { if case .input = graph.origin(of: $0) { true } else { false } }
       if let missing {
         throw Failure(
           .badConfiguration,
-          "\"\(graph.label(i))\" reads something beside the sample, \(missing.shape), which no export has",
-          hint: "--format safetensors has the weights")
+          "\"\(graph.label(i))\" needs an input \(missing.shape) besides the sample, which an export does not have",
+          hint: "use --format safetensors, which has the weights")
       }
       chosen.append(operation)
       wanted.formUnion(read.map(\.index))
@@ -85,7 +85,9 @@ package final class Translation {
         return seen
       }
       if let rows = known[at].rows { return rows }
-      guard let rows = known[at].images?.transposed([0, 2, 3, 1]) else { preconditionFailure("a place of nothing") }
+      guard let rows = known[at].images?.transposed([0, 2, 3, 1]) else {
+        preconditionFailure("a place without rows or images")
+      }
       places[tensor.index]?[at].rows = rows
       return rows
     }
@@ -151,7 +153,7 @@ package final class Translation {
     case .parameter: return weights(tensor)
     case .constant(let value): return writer.list([value])
     case .input, .recorded:
-      preconditionFailure("a value \(tensor.shape) that nothing wrote and nobody gave, in the translation of a graph")
+      preconditionFailure("the translation of a graph reads a value \(tensor.shape) that is neither computed nor given")
     }
   }
 }

@@ -38,7 +38,7 @@ package struct StepMeasurement: Sendable {
       Network(
         name: "measured", latency: $0.latency, overhead: $0.overhead,
         secondsPerByte: link.nodeSecondsPerByte ?? $0.secondsPerByte,
-        source: "measured between the nodes at hand")
+        source: "measured between the current nodes")
     }
     (ranks, nodes, microbatches) = (communicator.size, link.nodes, setup.plan.slots)
 

@@ -47,20 +47,21 @@ package struct Examination: Sendable {
   private var kernels: Finding {
     let check = "kernels"
     guard let held = facts.first(where: { Examination.isLesser($0.openBLAS, cpuLevel: $0.cpuLevel) }) else {
-      return .ok(check, "\(facts[0].openBLAS), as the CPU can (level \(facts[0].cpuLevel))")
+      return .ok(check, "\(facts[0].openBLAS), the best kernels for this CPU (level \(facts[0].cpuLevel))")
     }
     let isUsed = held.products.hasPrefix("OpenBLAS")
-    let effect = isUsed ? "about half of the speed" : "oneDNN computes the products here, so it costs nothing yet"
+    let effect =
+      isUsed ? "about half of the speed" : "oneDNN computes the products here, so this costs nothing at present"
     guard let name = held.forcedCore else {
       return Finding(
         isUsed ? .warning : .ok, check,
-        "rank \(held.placement.rank): \(held.openBLAS) has kernels below what the CPU can "
+        "rank \(held.placement.rank): \(held.openBLAS) has slower kernels than the CPU supports "
           + "(level \(held.cpuLevel)): \(effect)",
         advice: "install a newer OpenBLAS, or oneDNN")
     }
     return Finding(
       .warning, check,
-      "rank \(held.placement.rank): OPENBLAS_CORETYPE=\(name) holds OpenBLAS to kernels below what the CPU can "
+      "rank \(held.placement.rank): OPENBLAS_CORETYPE=\(name) limits OpenBLAS to slower kernels than the CPU supports "
         + "(level \(held.cpuLevel)): \(effect)",
       advice: "unset OPENBLAS_CORETYPE")
   }
@@ -112,7 +113,7 @@ package struct Examination: Sendable {
     }
     let text =
       "\(machine.host): \(bytes(UInt64(machine.available))) available, training needs "
-      + "\(bytes(UInt64(machine.need))) beside the data"
+      + "\(bytes(UInt64(machine.need))) besides the data"
     guard machine.need > machine.available else { return .ok("memory", text) }
     return Finding(
       .problem, "memory", text,
@@ -144,10 +145,11 @@ package struct Examination: Sendable {
   private var lockedMemory: Finding {
     let smallest = facts.compactMap(\.lockedMemory).min()
     guard let smallest, smallest < 1 << 30, facts.contains(where: \.hasInfiniBand) else {
-      return .ok("locked-memory", smallest.map { "\(bytes($0)), and no InfiniBand that wants more" } ?? "no limit")
+      return .ok(
+        "locked-memory", smallest.map { "\(bytes($0)), and there is no InfiniBand that needs more" } ?? "no limit")
     }
     return Finding(
-      .warning, "locked-memory", "the limit is \(bytes(smallest)), but InfiniBand wants to lock its buffers",
+      .warning, "locked-memory", "the limit is \(bytes(smallest)), but InfiniBand needs to lock its buffers",
       advice: "`ulimit -l unlimited` in the shell or in /etc/security/limits.conf of every node")
   }
 
@@ -155,7 +157,7 @@ package struct Examination: Sendable {
     guard let smallest = facts.compactMap(\.addressSpace).min() else { return .ok("address-space", "no limit") }
     let isSmall = smallest < UInt64(8 << 30) + UInt64(facts.map(\.memoryNeed).max() ?? 0)
     return Finding(
-      isSmall ? .warning : .ok, "address-space", "ulimit -v is \(bytes(smallest)) a process",
+      isSmall ? .warning : .ok, "address-space", "ulimit -v is \(bytes(smallest)) per process",
       advice: isSmall
         ? "lift it (`ulimit -v unlimited`): MPI and BLAS reserve far more than they use" : nil)
   }
@@ -170,7 +172,8 @@ package struct Examination: Sendable {
     let text = "the clocks of \(counted(machines, "machine")) differ by \(Int((high - low) * 1_000)) ms at most"
     guard high - low > 1 else { return .ok("clocks", text) }
     return Finding(
-      .warning, "clocks", text, advice: "keep them with NTP or chrony: times in logs and job limits do not fit together"
+      .warning, "clocks", text,
+      advice: "synchronise them with NTP or chrony, so that times in logs and job limits match"
     )
   }
 

@@ -28,7 +28,7 @@ package enum RunPlace {
   private static func kind(_ system: FileSystem, _ name: String) -> Finding {
     if system.kind == "tmpfs" || system.kind == "ramfs" {
       return Finding(
-        .warning, "file-system", "\(name) is on \(system.kind): gone when the machine stops",
+        .warning, "file-system", "\(name) is on \(system.kind), so its files are lost when the machine stops",
         advice: "keep runs on a disk")
     }
     guard system.isNetwork else { return .ok("file-system", "\(name) is on \(system.kind)") }
@@ -55,7 +55,8 @@ package enum RunPlace {
       "\(name): writing, flushing and renaming a small file takes \(String(format: "%.1f", typical * 1_000)) ms"
     guard typical > 0.25 else { return .ok("writing", text) }
     return Finding(
-      .warning, "writing", text, advice: "a checkpoint is about six such files: write fewer, or choose a faster disk")
+      .warning, "writing", text,
+      advice: "a checkpoint is about six such files: write fewer checkpoints, or choose a faster disk")
   }
 
   /// The path or its nearest parent directory that exists.

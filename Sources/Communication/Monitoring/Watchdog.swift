@@ -64,7 +64,7 @@ package struct Watchdog: Sendable {
         + (ranks.count > 16 ? " and \(ranks.count - 16) more" : "")
     var text =
       "vae-dist: error: rank \(rank) on \(Launcher.hostName) stalled: step \(clock.stepUnderWay), phase \(phase), nothing moved for "
-      + "\(Int(seconds.rounded())) s\(waiting) (if it was only slow: a longer train.watchdog)\n"
+      + "\(Int(seconds.rounded())) s\(waiting) (if it was only slow, raise train.watchdog)\n"
     // The message must not block if the launcher has stopped reading.
     var stream = pollfd(fd: 2, events: Int16(POLLOUT), revents: 0)
     if poll(&stream, 1, 1_000) > 0 { text.withUTF8 { _ = write(2, $0.baseAddress, $0.count) } }

@@ -73,7 +73,8 @@ extension Communicator {
     } catch let failure as Failure {
       throw failure
     } catch {
-      throw Failure(.failure, "ranks do not understand each other: \(error)", hint: "give all the same program")
+      throw Failure(
+        .failure, "ranks cannot read each other's data: \(error)", hint: "start the same program on every host")
     }
   }
 }
@@ -114,8 +115,8 @@ package struct Binding: Equatable, Sendable {
         return Binding(
           fault: .oversubscribed,
           message: "\(count(ranks.count, "rank"))\(each) share the \(count(cores, "core")) of \(hosts)",
-          advice: "a step takes as long as all that run on one core; start at most "
-            + "\(count(max(1, cores / threads), "rank")) a machine")
+          advice: "ranks on the same core take turns, which slows down every step; start at most "
+            + "\(count(max(1, cores / threads), "rank")) per machine")
       }
       let who = list(crowd.ranks.map { ranks[$0].rank })
       return Binding(
@@ -130,7 +131,7 @@ package struct Binding: Equatable, Sendable {
       message:
         "ranks \(list(pair.ranks.map { ranks[$0].rank })) share "
         + "\(count(pair.cores.count, "physical core")) of \(hosts)",
-      advice: "hardware threads of one core share its arithmetic; start one rank a physical core "
+      advice: "hardware threads of one core share its arithmetic units; start one rank per physical core "
         + "(\(launcher.binding(threads: threads)))")
   }
 
@@ -192,7 +193,7 @@ extension Launcher {
       case .mpiexec: "`mpiexec -bind-to core`"
       case .mpirun, .none:
         threads == 1
-          ? "`mpirun --bind-to core`, and without a taskset or container around it that takes cores away"
+          ? "`mpirun --bind-to core`, and without a taskset or container that limits the cores"
           : "`mpirun --map-by slot:PE=\(threads) --bind-to core`"
       }
     }

@@ -185,7 +185,7 @@ package final class Communicator {
   /// after epochs. Collective.
   package func agree(
     on items: [(label: String, value: String)], when: String = "before the first step",
-    status: Failure.Status = .failure, hint: String = "look at the memory and the CPUs of these hosts"
+    status: Failure.Status = .failure, hint: String = "check the memory and the CPUs of these hosts"
   ) throws(Failure) {
     let all = try gather(Array(items.map(\.value).joined(separator: "\u{1}").utf8))
     guard let first = all.first, let other = all.firstIndex(where: { $0 != first }) else { return }

@@ -16,7 +16,7 @@ extension Dataset {
         most = max(most, UInt8(min(255, max(0, high))))
       }
       Activity.advance()
-      if most > 1 { break }  // that it is not binary is all that anyone asks
+      if most > 1 { break }  // callers only need to know that the values are not binary
     }
     return Int(most)
   }

@@ -68,8 +68,8 @@ extension Dataset {
       if let label = label(at: index) { found.insert(label) }
       guard found.count <= Condition.mostClasses else {
         throw .malformed(
-          name, "has more than \(Condition.mostClasses) different labels: they are no classes",
-          hint: "model.condition: attributes takes numbers; or give model.condition: none")
+          name, "has more than \(Condition.mostClasses) different labels, which is too many for classes",
+          hint: "set model.condition to attributes, which takes numbers, or to none")
       }
     }
     let labels = found.sorted()
@@ -96,10 +96,10 @@ extension Dataset {
 
   private func lacks(_ what: String) -> Failure {
     .malformed(
-      name, "has no \(what), which the model is to be told (model.condition)",
+      name, "has no \(what), which the model needs (model.condition)",
       hint: what == "labels"
-        ? "give images in one folder a class, MNIST's files, or an .npz with X and y; or model.condition: none"
-        : "give shapes, or an .npz with X and attributes; or model.condition: none")
+        ? "give images in a folder for each class, MNIST's files, or an .npz with X and y; or set model.condition to none"
+        : "give shapes, or an .npz with X and attributes; or set model.condition to none")
   }
 
   /// Takes over a condition, which `fillConditions` then applies to the samples of this data set.
@@ -117,14 +117,14 @@ extension Dataset {
           guard let own, own.indices.contains(label), own[label] != names[place] else { continue }
           throw .malformed(
             name,
-            "calls label \(label) '\(printable(own[label].utf8))', and the model knows it as '\(printable(names[place].utf8))'",
+            "calls label \(label) '\(printable(own[label].utf8))', but the model knows it as '\(printable(names[place].utf8))'",
             hint:
-              "give all classes of training, with the same names; a class may have no samples in a table, and one in "
-              + "a folder of images")
+              "give all classes of the training data with the same names; in a table or in "
+              + "a folder of images, a class may have no samples")
         }
         throw .malformed(
           name,
-          "sample \(index) has the label \(label), and the model knows \(names.prefix(12).joined(separator: ", "))"
+          "sample \(index) has the label \(label), but the model knows only \(names.prefix(12).joined(separator: ", "))"
             + (names.count > 12 ? ", ..." : ""),
           hint: "the model can only be conditioned on classes of its training samples")
       }
@@ -133,7 +133,7 @@ extension Dataset {
       guard own == names else {
         throw .malformed(
           name,
-          "has the attributes \(own.joined(separator: ", ")), and the model was trained with "
+          "has the attributes \(own.joined(separator: ", ")), but the model was trained with "
             + names.joined(separator: ", "), hint: "give the same attributes in the same order")
       }
       if count > 0 { _ = try attributes(at: 0) }

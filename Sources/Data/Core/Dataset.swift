@@ -294,11 +294,11 @@ package final class Dataset {
     let value = "\(place): the value \(stored[bad]) becomes \(scaled[bad]) after scaling"
     if requirement == .levels {
       return .malformed(
-        name, "\(value), no multiple of 1/255 from 0 to 1",
+        name, "\(value), which is not a multiple of 1/255 from 0 to 1",
         hint: "the likelihood counts 256 levels: give 8-bit images (data.scale: unit), or choose another likelihood")
     }
     return .malformed(
-      name, "\(value), outside [0, 1]",
+      name, "\(value), which is outside [0, 1]",
       hint: "the likelihood or the objective needs values from 0 to 1: rescale the data, or choose another likelihood")
   }
 }

@@ -53,7 +53,7 @@ private func sampled(_ part: Part, _ table: TableOptions) throws(Failure) -> Row
   guard !samples.isEmpty else {
     throw .malformed(
       part.source.reader.name,
-      "\(part.rows.rows.count) of its rows are a part for training or validation, and a sample is a window of "
+      "the rows for training or validation are \(part.rows.rows.count), and a sample is a window of "
         + "\(windows.length)", hint: "give more rows, a shorter window (data.window) or another validation set")
   }
   return RowMap(rows: samples, part: .all)
@@ -92,7 +92,8 @@ private func parts(
   let fraction = validation.flatMap(Double.init) ?? 0.1
   guard fraction > 0, fraction < 1 else {
     throw Failure(
-      .usage, "validation \(fraction): a fraction lies between 0 and 1", hint: "give 0.1, say, or a second data set")
+      .usage, "validation \(fraction): a fraction lies between 0 and 1",
+      hint: "give a fraction such as 0.1, or a second data set")
   }
   let (source, all) = try choose(opened.train)
   guard all.count > 1 else {
@@ -116,7 +117,7 @@ private func choose(
   }
   guard let labels = try known?.load() else {
     throw .malformed(
-      name, "has no labels, and data.classes names some", hint: "give labelled data, or data.classes: []")
+      name, "has no labels, but data.classes names classes", hint: "give labelled data, or data.classes: []")
   }
   let rows = part.rows.filter { $0 < labels.count && classes.contains(labels[$0]) }
   guard !rows.isEmpty else {
@@ -157,6 +158,8 @@ private func checkMatch(_ train: Dataset, _ valid: Dataset) throws(Failure) {
   }
   guard let names = train.columnNames, let others = valid.columnNames, names != others else { return }
   let first = zip(names, others).enumerated().first { $1.0 != $1.1 }
-  let detail = first.map { "column \($0 + 1) is \($1.1), but \($1.0) in \(train.name)" } ?? "other columns"
+  let detail =
+    first.map { "column \($0 + 1) is \($1.1), but \($1.0) in \(train.name)" }
+    ?? "its columns differ from those of \(train.name)"
   throw .malformed(valid.name, detail, hint: "give both files the same columns in the same order")
 }

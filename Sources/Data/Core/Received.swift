@@ -38,8 +38,8 @@ extension Dataset {
       } else {
         guard rows.columns == nil else {
           throw .malformed(
-            name, "names its columns, and the model knows none by name",
-            hint: "leave columns out: values stand in the order of training")
+            name, "names its columns, but the model's columns have no names",
+            hint: "omit the names, and give the values in the order used in training")
         }
         source = Source(try JSONReader(rows, form.shape))
       }
@@ -76,8 +76,8 @@ private final class ReceivedImage: SampleReader {
     guard header.width * header.height <= ReceivedImage.mostPixels else {
       throw .malformed(
         name,
-        "a picture of \(header.width) x \(header.height) pixels, and \(ReceivedImage.mostPixels) are decoded at most",
-        hint: "send it smaller")
+        "a picture of \(header.width) x \(header.height) pixels is too large: at most \(ReceivedImage.mostPixels) pixels are decoded",
+        hint: "send a smaller picture")
     }
     let channels = options.channels == 0 ? header.channels : options.channels
     pixels = try ImageDecoder.decode(bytes, header, size: options.size, channels: channels, name: name)

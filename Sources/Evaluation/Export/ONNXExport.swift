@@ -24,11 +24,11 @@ package struct ONNXExport {
   package init(_ model: TrainedModel, _ calibration: Calibration?) throws(Failure) {
     self.model = model
     self.calibration = calibration
-    let portable = PortableModel(model), told = model.condition == nil ? "" : ", y"
+    let portable = PortableModel(model), given = model.condition == nil ? "" : ", y"
     let scorer = try calibration.map { calibration throws(Failure) in
       Part(
         name: "scorer", graph: try portable.scorer(calibration, seed: model.seed),
-        purpose: "x\(told) -> score, \(calibration.score.meaning); anomalous, whether it is above the threshold "
+        purpose: "x\(given) -> score, \(calibration.score.meaning); anomalous, whether it is above the threshold "
           + "\(calibration.threshold.value)")
     }
     // A standard normal prior needs no file for sampling.
@@ -37,13 +37,13 @@ package struct ONNXExport {
       ? nil
       : Part(
         name: "sampler", graph: try portable.sampler(),
-        purpose: "noise\(told) -> z, a draw from the prior for standard normal noise; reconstruction, E[x | z]")
+        purpose: "noise\(given) -> z, a draw from the prior for standard normal noise; reconstruction, E[x | z]")
     parts =
       [
         Part(
           name: "encoder", graph: try portable.encoder(),
-          purpose: "x\(told) -> mu, logvar: the posterior of a sample, N(mu, diag(exp(logvar)))"),
-        Part(name: "decoder", graph: try portable.decoder(), purpose: "z\(told) -> reconstruction, E[x | z]"),
+          purpose: "x\(given) -> mu, logvar: the posterior of a sample, N(mu, diag(exp(logvar)))"),
+        Part(name: "decoder", graph: try portable.decoder(), purpose: "z\(given) -> reconstruction, E[x | z]"),
       ] + [sampler, scorer].compactMap { $0 }
   }
 
@@ -103,8 +103,8 @@ package struct ExportAgreement: Sendable {
       return
     }
     let largest = zip(found.numbers, expected.numbers).reduce(0) { worst, pair in
-      let distance = pair.0 == pair.1 ? 0 : abs(pair.0 - pair.1)  // infinite ones are alike
-      return distance <= worst ? worst : distance  // a NaN is the worst there is
+      let distance = pair.0 == pair.1 ? 0 : abs(pair.0 - pair.1)  // equal infinities do not differ
+      return distance <= worst ? worst : distance  // a NaN counts as the largest difference
     }
     difference = largest == 0 ? 0 : largest / size
   }

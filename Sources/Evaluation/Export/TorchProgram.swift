@@ -65,7 +65,7 @@ final class TorchProgram {
       }
       guard let text = TorchOperator.texts[node.operation]?(operation) else {
         throw Failure(
-          .badConfiguration, "the operator \(node.operation) has no word in PyTorch", hint: "--format onnx has it")
+          .badConfiguration, "the operator \(node.operation) has no translation to PyTorch", hint: "use --format onnx")
       }
       let variable = "v\(lines.count)"
       lines.append("\(variable) = \(text)")
@@ -89,8 +89,8 @@ final class TorchProgram {
         numbers.indices.allSatisfy({ numbers[$0].bitPattern == inMemory[$0].bitPattern })
       else {
         throw Failure(
-          .badConfiguration, "the parameter \(name) is read in an order that PyTorch's module cannot be told of",
-          hint: "--format onnx has it")
+          .badConfiguration, "the parameter \(name) is read in an order that a PyTorch module cannot express",
+          hint: "use --format onnx")
       }
       return layout.inMemory(text) + ".reshape(\(constant.extents))"
     }

@@ -64,7 +64,7 @@ package final class AnomalyScorer {
     throw Failure(
       .usage,
       "\(data.name): the model was trained on these rows, whose scores are lower than those of other normal rows",
-      hint: "calibrate on rows that were kept aside: --calibrate --data SPEC")
+      hint: "calibrate on held-out rows: --calibrate --data SPEC")
   }
 
   /// Whether `spec` is the source of the training rows. It is opened as in training, so this also holds if the model
@@ -115,7 +115,7 @@ package struct AnomalyLabels: Sendable {
   init(_ data: Dataset, normal: String?) throws(Failure) {
     guard try data.loadLabels() else {
       guard normal == nil else {
-        throw Failure(.usage, "\(data.name) has no labels, so --normal says nothing", hint: "leave it out")
+        throw Failure(.usage, "\(data.name) has no labels, so --normal has no effect", hint: "omit --normal")
       }
       (isAnomaly, warning) = (nil, nil)
       return
@@ -135,14 +135,14 @@ package struct AnomalyLabels: Sendable {
     } else if data.condition?.kind == .label {
       isAnomaly = nil
       warning =
-        "the model is told the labels of \(data.name), so they do not say which rows are anomalies; name the normal "
+        "the model is conditioned on the labels of \(data.name), so they do not mark anomalies; name the normal "
         + "class with --normal"
     } else if known.allSatisfy([0, 1].contains), data.classNames ?? ["0", "1"] == ["0", "1"] {
       (isAnomaly, warning) = (labels.map { $0 == 1 }, nil)
     } else {
       isAnomaly = nil
       warning =
-        "the labels of \(data.name) are not used: they are other than 0 (normal) and 1 (anomaly); name the "
+        "the labels of \(data.name) are not used, because some are neither 0 (normal) nor 1 (anomaly); name the "
         + "normal class with --normal"
     }
   }

@@ -71,10 +71,10 @@ package struct Calibration: Sendable, Equatable, Codable {
   package var warnings: [String] {
     let least = QuantileInterval.leastCount(threshold.quantile, overlap: overlap ?? 1)
     guard threshold.high == nil else { return [] }
-    let rows = overlap.map { "calibration windows, of which one in \($0) counts because they share rows," }
+    let rows = overlap.map { "calibration windows (one in \($0) counts, because they share rows)" }
     return [
       "\(scores.count) \(rows ?? "calibration rows") are too few for the \(threshold.quantile) quantile: how far the true threshold "
-        + "may lie above \(threshold.value) is not known; it takes \(least), or a smaller --quantile"
+        + "may lie above \(threshold.value) is not known; give at least \(least), or a smaller --quantile"
     ]
   }
 }
@@ -99,7 +99,7 @@ extension Calibration {
       guard let bytes = try? encoder.encode(self) else {
         throw Failure(
           .badData, "\(data): some of its scores are not finite, so there is no threshold",
-          hint: "look at these rows with `vae-dist data inspect`; calibrate on rows that are normal")
+          hint: "look at these rows with `vae-dist data inspect`, and calibrate on normal rows")
       }
       return String(decoding: bytes, as: UTF8.self)
     }
@@ -132,7 +132,7 @@ extension Calibration {
     guard let found = try? JSONDecoder().decode(Calibration.self, from: Foundation.Data(bytes)), found.isSound,
       found.columns?.columns.count ?? model.metadata.shape.elementCount == model.metadata.shape.elementCount
     else {
-      throw Failure(.badData, "\(place.printable) is no calibration that can be read", hint: hint)
+      throw Failure(.badData, "\(place.printable) is not a readable calibration", hint: hint)
     }
     guard found.model == model.digest else {
       throw Failure(.badData, "\(place.printable) was made for another model than \(model.path.printable)", hint: hint)

@@ -44,8 +44,8 @@ package struct ScoreReport {
     var warnings = calibration.warnings + [labels.warning].compactMap { $0 }
     if let normCorrelation, normCorrelation > Self.normLike {
       warnings.append(
-        "the ranking is that of the norm of x (Spearman \((1000 * normCorrelation).rounded() / 1000)): the model adds "
-          + "nothing to it; see `vae-dist evaluate` for whether the latent is used, or choose another --score")
+        "rows are ranked as by the norm of x (Spearman \((1000 * normCorrelation).rounded() / 1000)), so the model adds "
+          + "nothing; check with `vae-dist evaluate` whether the latent is used, or choose another --score")
     }
     self.warnings = warnings
   }

@@ -28,14 +28,14 @@ struct AugmentationFindings {
     let counts = QualityGate.Reason.allCases.map { ($0, synthesis.rejected(for: $0)) }.filter { $0.1 > 0 }
     let words = counts.map { "\($0.1) because \($0.0.meaning)" }.joined(separator: ", ")
     let passed = "\(synthesis.rows.count) of \(synthesis.drawn) candidates passed (\(percent(synthesis.acceptance)))"
-    let message = passed + (words.isEmpty ? "" : "; turned away: " + words)
+    let message = passed + (words.isEmpty ? "" : "; rejected: " + words)
     let advice = counts.max { $0.1 < $1.1 }.map { self.advice($0.0) }
     if let place = synthesis.outcomes.firstIndex(where: { !$0.isFull }) {
       let outcome = synthesis.outcomes[place]
       return Finding(
         .problem, check,
-        "of \(outcome.drawn) candidates for \(report.name(place)) \(outcome.kept) passed, \(outcome.wanted) were asked "
-          + "for; in all " + message, advice: advice)
+        "\(outcome.kept) of \(outcome.drawn) candidates for \(report.name(place)) passed, but \(outcome.wanted) were "
+          + "requested; in total " + message, advice: advice)
     }
     return Finding(
       synthesis.acceptance < Self.lowAcceptance ? .warning : .ok, check, message,
@@ -46,11 +46,11 @@ struct AugmentationFindings {
     switch reason {
     case .reconstruction:
       report.options.usesMean
-        ? "a model that reconstructs better" + narrower
-        : "--mean, a model.likelihood whose draws look like the data, such as discretized_logistic for pictures "
+        ? "use a model that reconstructs better" + narrower
+        : "use --mean, a model.likelihood whose draws look like the data, such as discretized_logistic for pictures "
           + "(docs/reference/likelihoods.md), or a model that overfits less" + narrower
-    case .density: "a model that fits held-out rows better" + narrower
-    case .copy: "a model that has learned its rows less well (fewer epochs, or smaller)" + wider
+    case .density: "use a model that fits held-out rows better" + narrower
+    case .copy: "use a model that memorises less (fewer epochs, or a smaller one)" + wider
     }
   }
 
@@ -62,8 +62,8 @@ struct AugmentationFindings {
     return [
       Finding(
         .warning, "number of rows",
-        "\(report.rows.count) rows are too few to tell whether they are varied, copies or of use: nothing but the gate "
-          + "has looked at them", advice: "-n \(AugmentationReport.leastRows) or more")
+        "\(report.rows.count) rows are too few to check for variety, copies and usefulness: only the gate "
+          + "has judged them", advice: "use -n \(AugmentationReport.leastRows) or more")
     ]
   }
 
@@ -73,15 +73,15 @@ struct AugmentationFindings {
     let check = "variety"
     let known = diversity.variances.enumerated().compactMap { place, ratio in ratio.map { (place, $0) } }
     guard let least = known.min(by: { $0.1 < $1.1 }), let most = known.max(by: { $0.1 < $1.1 }) else {
-      return Finding(.ok, check, "no class has rows enough to tell")
+      return Finding(.ok, check, "no class has enough rows for this check")
     }
     let message =
       "synthetic rows of a class have \(number(least.1)) (\(report.name(least.0))) to \(number(most.1)) "
       + "(\(report.name(most.0))) times the variance of real ones"
-    let narrow = "draws instead of --mean, or a model that uses its latent (vae-dist evaluate)" + wider
+    let narrow = "use draws instead of --mean, or a model that uses its latent (vae-dist evaluate)" + wider
     if least.1 < Self.leastVariance { return Finding(.problem, check, "collapsed: " + message, advice: narrow) }
     if least.1 < Self.lowVariance { return Finding(.warning, check, message, advice: narrow) }
-    let wide = "a likelihood that is less noisy" + narrower
+    let wide = "use a likelihood that is less noisy" + narrower
     return Finding(
       most.1 > Self.highVariance ? .warning : .ok, check, message, advice: most.1 > Self.highVariance ? wide : nil)
   }
@@ -90,16 +90,16 @@ struct AugmentationFindings {
     let overlap = diversity.overlap, usual = diversity.usual
     let message =
       "precision \(number(overlap.precision)), recall \(number(overlap.recall)), coverage \(number(overlap.coverage)); "
-      + "real rows among themselves \(number(usual.precision)), \(number(usual.recall)), \(number(usual.coverage))"
+      + "real rows compared with each other \(number(usual.precision)), \(number(usual.recall)), \(number(usual.coverage))"
     let shares = [
       overlap.precision / max(usual.precision, 1e-9), overlap.recall / max(usual.recall, 1e-9),
       overlap.coverage / max(usual.coverage, 1e-9),
     ]
     let least = shares.indices.min { shares[$0] < shares[$1] } ?? 0
     let advice = [
-      "rows lie where no real ones do: a smaller --quantile, or --mean" + narrower,
-      "real rows lie where no synthetic ones do: draws instead of --mean" + wider,
-      "few real rows have a synthetic one beside them: a likelihood whose draws look like the data",
+      "some rows lie where no real ones do: use a smaller --quantile, or --mean" + narrower,
+      "some real rows lie where no synthetic ones do: use draws instead of --mean" + wider,
+      "few real rows have a synthetic row near them: use a likelihood whose draws look like the data",
     ][least]
     let level =
       shares[least] < Self.leastOverlap ? Finding.Level.problem : shares[least] < Self.lowOverlap ? .warning : .ok
@@ -111,8 +111,9 @@ struct AugmentationFindings {
     let missing = Double(covered) < Self.leastModes * Double(count)
     return Finding(
       missing ? .problem : covered < count ? .warning : .ok, "modes",
-      "\(covered) of \(count) clusters of real rows have a tenth of their share of synthetic rows, or more",
-      advice: covered < count ? "more rows, or a model that knows all kinds of them: some are missing" + wider : nil)
+      "\(covered) of \(count) clusters of real rows have at least a tenth of their share of synthetic rows",
+      advice: covered < count
+        ? "some kinds of rows are missing: make more rows, or use a model that covers all kinds" + wider : nil)
   }
 
   // MARK: Copies
@@ -120,16 +121,16 @@ struct AugmentationFindings {
   private func memorised(_ verdict: MemorisationVerdict) -> Finding {
     let check = "memorisation"
     let shares =
-      "a synthetic row is nearer to a training row than a real one is in \(percent(verdict.distances.share)) of pairs, "
-      + "and more tied to a single one in \(percent(verdict.ratios.share))"
-    let copies = "\(verdict.copies) of \(verdict.rows) rows are as near as a copy"
+      "a synthetic row is nearer to a training row than a real one in \(percent(verdict.distances.share)) of pairs, "
+      + "and more closely tied to a single training row in \(percent(verdict.ratios.share))"
+    let copies = "\(verdict.copies) of \(verdict.rows) rows are as near to a training row as a copy"
     let message = "\(copies); \(shares)"
     guard verdict.isMemorised else { return Finding(.ok, check, message) }
     return Finding(
       .problem, check, message,
       advice: report.options.width == nil
-        ? "a model that has learned its rows less well: fewer epochs, a smaller one, or more rows"
-        : "a larger --width: rows are hardly changed from those that they were made around")
+        ? "use a model that memorises less: fewer epochs, a smaller model, or more training rows"
+        : "use a larger --width: rows hardly differ from those that they were made around")
   }
 
   // MARK: Usefulness

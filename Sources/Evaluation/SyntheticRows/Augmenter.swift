@@ -52,19 +52,19 @@ package struct Augmenter {
       guard let known, known != sets.train.fingerprint else { return }
       throw Failure(
         .badData,
-        "\(sets.train.name): these are not the rows that the model was trained on, with which its rows are compared",
+        "\(sets.train.name): these are not the rows that the model was trained on, which its rows must be compared with",
         hint: "name the run's own data: --data SPEC")
     }
     self.sets = sets
     warnings =
       known == nil
-      ? ["the model file does not say what it was trained on: \(sets.train.name) is taken for it"] : []
+      ? ["the model file does not name its training data, so \(sets.train.name) is assumed"] : []
   }
 
   private static func open(_ model: TrainedModel, _ spec: String?) throws(Failure) -> DataSplit {
     guard model.schema?.windows == nil else {
       throw Failure(
-        .usage, "samples of this model are windows over the rows of a table, which made one by one are no sequence",
+        .usage, "samples of this model are windows of a sequence, and separately made windows do not form a sequence",
         hint: "train on the rows themselves, or draw windows with `vae-dist sample`")
     }
     var configuration = model.configuration
@@ -74,7 +74,9 @@ package struct Augmenter {
     let sets: DataSplit
     do { sets = try configuration.openSets(schema: model.schema) } catch {
       guard error.status == .missingInput, spec == nil else { throw error }
-      throw Failure(error.status, error.message, hint: "the run's own data is not where it was: give --data SPEC")
+      throw Failure(
+        error.status, error.message,
+        hint: "the run's own data has been moved or removed: give its new place with --data SPEC")
     }
     guard sets.train.shape == model.shape else {
       throw Failure(
@@ -136,10 +138,10 @@ package struct Augmenter {
       guard isAround || real.classes.count < 2 else {
         throw Failure(
           .usage,
-          "the model is told no class: of what it draws from its prior nobody knows which of \(real.classes.count) "
-            + "classes it is of",
+          "the model is not conditioned on a class, so it is unknown which of the \(real.classes.count) classes a draw "
+            + "from its prior belongs to",
           hint:
-            "--around draws around training rows of each class; or train with model.condition=label, or a model for "
+            "use --around, which draws around training rows of each class; or train with model.condition=label, or a model for "
             + "each class (data.classes: [3])")
       }
       return .nothing
@@ -150,7 +152,8 @@ package struct Augmenter {
   private func wanted(_ real: RealRows) throws(Failure) -> [Int] {
     guard !real.classes.isEmpty else {
       guard !options.isPerClass else {
-        throw Failure(.usage, "\(sets.train.name) has no labels, so --per-class says nothing", hint: "leave it out")
+        throw Failure(
+          .usage, "\(sets.train.name) has no labels, so --per-class has no effect", hint: "omit --per-class")
       }
       return [options.count]
     }

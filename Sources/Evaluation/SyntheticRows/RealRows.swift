@@ -49,7 +49,7 @@ package struct RealRows {
     let known = Set(labels).sorted()
     guard known.count <= 1_000 else {
       throw Failure(
-        .badData, "\(sets.train.name) has \(known.count) different labels: they are no classes",
+        .badData, "\(sets.train.name) has \(known.count) different labels, which is too many for classes",
         hint: "give data whose labels are classes")
     }
     classes = known.map { label in
@@ -81,7 +81,7 @@ package struct RealRows {
         .badData,
         "\(held.count) held-out rows are too few: the gate's thresholds come from half of them, at least "
           + "\(RealRows.leastHeldOut)",
-        hint: "train with more rows kept aside (data.validation: 0.2)")
+        hint: "train with more held-out rows (data.validation: 0.2)")
     }
     gateSeen = heldSeen.rows(one).x
     gateTold = sets.valid.conditions(of: one.map { held[$0] })

@@ -129,10 +129,10 @@ package final class ProgressConsole: TrainingObserver {
     case .finished: say("done: \(epoch) epochs, \(step) steps in \(time)")
     case .stoppedEarly:
       say(
-        "done: \(monitor.metric.rawValue) of validation did not get better for \(monitor.patience) epochs: \(epoch) "
+        "done: \(monitor.metric.rawValue) of validation did not improve for \(monitor.patience) epochs: \(epoch) "
           + "epochs, \(step) steps in \(time); checkpoints/best has the weights to use")
-    case .signalled: say("stopped by a signal at step \(step) with a checkpoint; run the same command to go on")
-    case .maxTime: say("stopped after its time at step \(step) with a checkpoint; run the same command to go on")
+    case .signalled: say("stopped by a signal at step \(step) with a checkpoint; run the same command to resume")
+    case .maxTime: say("stopped at its time limit at step \(step) with a checkpoint; run the same command to resume")
     case .collapsed: say("stopped at step \(step): the posterior has collapsed")
     }
   }

@@ -105,8 +105,8 @@ package struct RunScreen {
 
   /// The last notable events, the newest last, and damaged files.
   private var remarks: [String] {
-    let told = run.events.filter { !["start", "resume", "stop"].contains($0.kind) }.suffix(3)
-    return told.map { "\($0.kind) at step \($0.step): \($0.message)".printable }
+    let events = run.events.filter { !["start", "resume", "stop"].contains($0.kind) }.suffix(3)
+    return events.map { "\($0.kind) at step \($0.step): \($0.message)".printable }
       + run.damage.prefix(2).map { "damaged: " + $0.printable }
   }
 
@@ -168,7 +168,7 @@ package enum RunText {
     case .failed(let message): return "failed: \(message.printable)"
     case .going: return run.status?.state == "starting" ? "starting" : "training"
     case .cutOff(let since):
-      guard let since else { return "unknown: no status.json that says how it stands" }
+      guard let since else { return "unknown: there is no status.json" }
       guard let time = ISO8601DateFormatter().date(from: since) else { return "died" }
       return "died: no sign of life for \(age(now.timeIntervalSince(time)))"
     }

@@ -31,7 +31,7 @@ package struct InspectionReport {
     let settings = advice.settings.isEmpty ? "" : " with \(advice.settings)"
     line("advised", "model.likelihood=\(advice.advised)\(settings) (\(advice.reason))")
     if let components = parts[0].inspection.components {
-      line("", "model.latent=\(components) at most: so many principal components hold 99 % of the variance")
+      line("", "model.latent=\(components) at most: this number of principal components explains 99 % of the variance")
     }
     return lines.joined(separator: "\n")
   }
@@ -63,7 +63,8 @@ package struct InspectionReport {
     if let pair = found.firstDuplicate {
       lines.append(
         line(
-          "duplicates", "\(found.duplicates) rows equal one before; the first: row \(pair.row) equals row \(pair.of)"))
+          "duplicates",
+          "\(found.duplicates) rows equal an earlier row; the first: row \(pair.row) equals row \(pair.of)"))
     } else {
       lines.append(line("duplicates", "none"))
     }

@@ -26,23 +26,24 @@ extension ConfigurationSchema {
       "between 0 and 4096"
     ) { (0...4096).contains($0) },
     key(
-      "data.binarize", \.data.binarize, "none, or dynamic: draw 0 or 1 with the value as probability, anew each epoch"),
+      "data.binarize", \.data.binarize,
+      "none, or dynamic: draw 0 or 1 with the value as probability, again in each epoch"),
     key(
       "data.prefetch", \.data.prefetch,
       "load the next microbatch in a thread: auto (if slow and a core is free), on, off"),
     key(
       "data.columns", \.data.columns, "of a table: numbers, or mixed: words are categories, empty cells missing values"),
-    key("data.label", \.data.label, "column of a mixed table that holds labels, and is no part of a sample"),
+    key("data.label", \.data.label, "column of a mixed table that contains labels and is not part of a sample"),
     key("data.drop", \.data.drop, "columns of a mixed table that are left out"),
     key("data.categorical", \.data.categorical, "columns of a mixed table whose numbers are names of categories"),
     key(
-      "data.window", \.data.window, "rows in order of time that make a sample; 0: every row is one",
+      "data.window", \.data.window, "consecutive rows that make a sample; 0: every row is a sample",
       "0 to \(Windows.mostRows)"
     ) { (0...Windows.mostRows).contains($0) },
     key(
       "data.stride", \.data.stride, "rows from the beginning of a window to that of the next",
       "1 to \(Windows.mostRows)"
     ) { (1...Windows.mostRows).contains($0) },
-    key("data.time", \.data.time, "column of a mixed table that says when, and is no part of a sample"),
+    key("data.time", \.data.time, "column of a mixed table that contains the time and is not part of a sample"),
   ]
 }

@@ -3,7 +3,7 @@ extension ConfigurationSchema {
     key("monitor.collapse_kl", \.monitor.collapseKL, "KL below this is collapsed, nats", "0 or more") { $0 >= 0 },
     key(
       "monitor.collapse_epochs", \.monitor.collapseEpochs,
-      "epochs in a row before it is reported (dead units: 500 steps, too)", "1 or more"
+      "epochs in a row before a collapse is reported (dead units: also 500 steps)", "1 or more"
     ) {
       $0 >= 1
     },
@@ -15,7 +15,7 @@ extension ConfigurationSchema {
     key("monitor.fail_on_collapse", \.monitor.failOnCollapse, "exit 3 when the posterior collapses"),
     key(
       "monitor.on_collapse", \.monitor.onCollapse,
-      "warn, stop (exit 3), restart-annealing (beta rises anew), free-bits (0.125 nats a unit and more)"),
+      "warn, stop (exit 3), restart-annealing (beta rises again), free-bits (0.125 nats per unit or more)"),
     key(
       "monitor.max_treatments", \.monitor.maxTreatments,
       "largest number of treatments by on_collapse; after that it warns, or exits 3",
@@ -30,12 +30,15 @@ extension ConfigurationSchema {
     },
     key(
       "monitor.metric", \.monitor.metric,
-      "what makes an epoch the best, of validation: neg_elbo, recon, recon_of_mean, kl, loss"),
+      "validation metric that determines the best epoch: neg_elbo, recon, recon_of_mean, kl, loss"),
     key(
       "monitor.patience", \.monitor.patience,
       "stop after this many epochs without improvement after the warm-up of beta; 0: never", "0 or more"
     ) { $0 >= 0 },
-    key("monitor.min_delta", \.monitor.minimumDelta, "what counts as better for monitor.patience, nats", "0 or more") {
+    key(
+      "monitor.min_delta", \.monitor.minimumDelta, "smallest improvement that counts for monitor.patience, nats",
+      "0 or more"
+    ) {
       $0 >= 0
     },
   ]

@@ -8,7 +8,7 @@ extension ConfigurationSchema {
       "purpose, which chooses beta unless it is set: generation or anomaly (1), disentanglement (4), none"),
     key(
       "objective.beta.schedule", \.objective.betaSchedule,
-      "constant (at end), linear, cyclical, sigmoid; by what training does: geco, controlvae, capacity"),
+      "constant (at end), linear, cyclical, sigmoid; responding to training: geco, controlvae, capacity"),
     key("objective.beta.start", \.objective.betaStart, "weight of the KL at the start", "between 0 and 1e9") {
       moderate.contains($0)
     },
@@ -45,7 +45,7 @@ extension ConfigurationSchema {
     key("objective.beta.integral", \.objective.betaIntegral, "integral gain of controlvae", "between 0 and 1e9") {
       moderate.contains($0)
     },
-    key("objective.beta.low", \.objective.betaLow, "least beta of geco and controlvae", "between 1e-9 and 1e9") {
+    key("objective.beta.low", \.objective.betaLow, "smallest beta of geco and controlvae", "between 1e-9 and 1e9") {
       (1e-9...1e9).contains($0)
     },
     key("objective.beta.high", \.objective.betaHigh, "largest beta of geco and controlvae", "between 1e-9 and 1e9") {

@@ -25,7 +25,7 @@ extension ConfigurationSchema {
       "checkpoint and stop (exit 75) after this time: 3h50m, 90s (a bare number is seconds), none"),
     key(
       "train.watchdog", \.train.watchdog,
-      "end the job (exit 86) when nothing moves for so long: auto (ranks: 60 s or 20 steps), 5m, none",
+      "end the job (exit 86) when nothing moves for this long: auto (ranks: 60 s or 20 steps), 5m, none",
       "1s or longer"
     ) { if case .seconds(let seconds) = $0 { seconds >= 1 } else { true } },
     key("train.threads", \.train.threads, "threads of the matrix products, per rank", "between 1 and 256") {
@@ -39,7 +39,7 @@ extension ConfigurationSchema {
       "sums of gradients: auto (shared memory on a node, messages between), window, messages"),
     key(
       "train.buckets", \.train.buckets,
-      "pieces of the gradient that travel between nodes during backward; 0: by a trial", "between 0 and 16"
+      "pieces of the gradient that travel between nodes during backward; 0: chosen by a trial", "between 0 and 16"
     ) { (0...16).contains($0) },
     key(
       "train.init_from", \.train.initFrom,

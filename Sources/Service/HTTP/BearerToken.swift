@@ -25,7 +25,7 @@ package struct BearerToken: Sendable {
     let line = try DurableFile.read(path).prefix { $0 != 0x0a && $0 != 0x0d }
     guard line.count >= Self.least, line.allSatisfy({ (0x21...0x7e).contains($0) }) else {
       throw Failure(
-        .badData, "--token-file \(path.printable): its first line is no token",
+        .badData, "--token-file \(path.printable): its first line is not a token",
         hint: "write \(Self.least) characters or more, without spaces: openssl rand -hex 32")
     }
     bytes = Array(line)

@@ -94,11 +94,11 @@ enum Page {
     function show(s) {
       known = s;
       $("model").textContent = s.model + ", " + s.score;
-      $("state").textContent = "Answering for " + Math.round(s.seconds) + " s.";
+      $("state").textContent = "Running for " + Math.round(s.seconds) + " s.";
       const threshold = s.calibration ? s.calibration.threshold : null, drift = s.window.drift;
       const rate = last ? (s.requests - last.requests) / Math.max(.1, s.seconds - last.seconds) : 0;
       last = s;
-      const tiles = [["requests", s.requests], ["a second", rate.toFixed(1)], ["rows scored", s.rows],
+      const tiles = [["requests", s.requests], ["per second", rate.toFixed(1)], ["rows scored", s.rows],
         ["above threshold", s.window.share_above === null ? "-" : (100 * s.window.share_above).toFixed(2) + " %"],
         ["drift", drift ? drift.verdict : "-"]];
       $("tiles").replaceChildren(...tiles.map(([name, value]) => {
@@ -133,7 +133,7 @@ enum Page {
             s.anomalous && s.anomalous[i] ? {text: "anomalous", kind: "hot"} : ""]))];
         if (type.startsWith("image/") && known && known.image) {
           const r = await ask("/reconstruct", {method: "POST", headers: {"Content-Type": type}, body});
-          parts.push(make("p", "What the model makes of it:"), picture(r.rows[0]));
+          parts.push(make("p", "Reconstruction:"), picture(r.rows[0]));
         }
         $("result").replaceChildren(...parts);
       } catch (e) { $("result").replaceChildren(make("p", e.message, "hot")); }

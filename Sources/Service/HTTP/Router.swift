@@ -56,12 +56,13 @@ struct Router: Sendable {
     guard let route = found.first(where: { $0.method == method }) else {
       let allowed = found.map(\.method.rawValue).joined(separator: ", ")
       throw HTTPError(
-        405, "\(path.printable) is not asked by \(head.method.rawValue.printable)", hint: "use \(allowed)",
+        405, "\(path.printable) does not accept the method \(head.method.rawValue.printable)", hint: "use \(allowed)",
         allowed: allowed)
     }
     try requireOwnSite(head)
     if let token = configuration.token, !route.isOpen, !token.admits(head.headerFields[.authorization]) {
-      throw HTTPError(401, "this needs the token of the service", hint: "send the header Authorization: Bearer TOKEN")
+      throw HTTPError(
+        401, "this request needs the token of the service", hint: "send the header Authorization: Bearer TOKEN")
     }
     return route
   }
@@ -74,7 +75,7 @@ struct Router: Sendable {
     if configuration.isLoopback, !authority.isEmpty, !Self.isOwn(Self.host(authority)) {
       throw HTTPError(
         403, "\(authority.printable) is not a name of this machine",
-        hint: "ask http://127.0.0.1:PORT; a proxy before it should set Host so")
+        hint: "use http://127.0.0.1:PORT; a proxy in front of the service should set Host to that")
     }
     if let origin = head.headerFields[.origin], origin != "http://" + authority, origin != "https://" + authority {
       throw HTTPError(403, "requests from pages of \(origin.printable) are not answered")

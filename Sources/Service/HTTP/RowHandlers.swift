@@ -53,7 +53,7 @@ struct RowHandlers: Sendable {
     guard !inquiry.body.isEmpty else { return work }
     guard let asked = try? JSONDecoder().decode([String: Double].self, from: Data(inquiry.body)) else {
       throw HTTPError(
-        400, "the request: no JSON object of numbers", hint: #"write {"n": 16, "seed": 7, "temperature": 1.0}"#)
+        400, "the request is not a JSON object of numbers", hint: #"write {"n": 16, "seed": 7, "temperature": 1.0}"#)
     }
     func number<T>(_ key: String, _ value: T?, _ range: ClosedRange<T>) throws -> T {
       guard let value, range.contains(value) else {
@@ -68,7 +68,7 @@ struct RowHandlers: Sendable {
       case "temperature": work.temperature = try number(key, Float(value), 0...1_000)
       default:
         throw HTTPError(
-          400, "the request: the key '\(key.printable)' is not known", hint: "n, seed and temperature are")
+          400, "the request: the key '\(key.printable)' is not known", hint: "the keys are n, seed and temperature")
       }
     }
     return work

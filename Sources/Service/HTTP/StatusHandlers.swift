@@ -18,7 +18,9 @@ struct StatusHandlers: Sendable {
   @Sendable func metrics(_: Inquiry) -> Answer {
     let now = state.metrics.now, model = state.model, verdict = model?.monitor.verdict
     var text = MetricsText()
-    text.add("process_start_time_seconds", "gauge", "When it was started.", state.began.timeIntervalSince1970)
+    text.add(
+      "process_start_time_seconds", "gauge", "Time at which the service was started.", state.began.timeIntervalSince1970
+    )
     text.add("vae_dist_ready", "gauge", "1 when the model is loaded.", state.isReady ? 1 : 0)
     let requests = now.requests.sorted { ($0.key.path, $0.key.status) < ($1.key.path, $1.key.status) }
     text.add(
@@ -29,10 +31,11 @@ struct StatusHandlers: Sendable {
       histograms: now.seconds.sorted { $0.key < $1.key }.map { ([("path", $0.key)], $0.value) },
       "Time from a request's head to its answer.")
     text.add("vae_dist_replay_rows", histograms: [([], now.replays)], "Rows that were replayed together.")
-    text.add("vae_dist_rows_waiting", "gauge", "Rows that wait or are replayed.", Double(state.batcher.waiting))
+    text.add(
+      "vae_dist_rows_waiting", "gauge", "Rows that are waiting or being replayed.", Double(state.batcher.waiting))
     guard let model else { return Answer(text: text.text, type: MetricsText.type) }
     text.add(
-      "vae_dist_model_info", "gauge", "Which model this is.",
+      "vae_dist_model_info", "gauge", "The model that is served, by its labels.",
       [([("digest", model.digest), ("score", model.score.rawValue)], 1)])
     text.add("vae_dist_score", histograms: [([], now.scores)], "Anomaly scores.")
     if let calibration = model.calibration {
@@ -47,7 +50,8 @@ struct StatusHandlers: Sendable {
     text.add(
       "vae_dist_window_rows", "gauge", "Newest rows that are compared with the calibration.", Double(verdict.rows))
     if let share = verdict.shareAbove {
-      text.add("vae_dist_above_threshold_share", "gauge", "Of the newest rows.", share)
+      text.add(
+        "vae_dist_above_threshold_share", "gauge", "Share of the newest rows that are above the threshold.", share)
     }
     guard let drift = verdict.drift else { return }
     text.add(

@@ -71,7 +71,7 @@ struct RowDecoder: Sendable {
     if let found = Self.kinds.first(where: { $0.type == plain }) { return found.kind }
     let known = Self.kinds.map(\.type).joined(separator: ", ")
     throw HTTPError(
-      415, type.map { "Content-Type \($0.printable) is none that is read" } ?? "there is no Content-Type",
+      415, type.map { "Content-Type \($0.printable) is not supported" } ?? "there is no Content-Type",
       hint: "one of \(known); with curl: -H 'Content-Type: application/json'")
   }
 }

@@ -186,7 +186,7 @@ package final class Checkpoints {
     guard let step = newest.step else {
       throw Failure(
         .diverged, "a step was not finite, and there is no checkpoint to go back to",
-        hint: newest.skipped.first.map(\.reason.message) ?? "look at the disk of the run directory")
+        hint: newest.skipped.first.map(\.reason.message) ?? "check the disk of the run directory")
     }
     return try load(step: step)
   }

@@ -66,13 +66,13 @@ struct InitialWeights {
       }
     }
     let extra = file.tensors.first { store[$0.name] == nil }
-    return extra.map { "\(path.printable) has a tensor \"\($0.name.printable)\", which the model has not" }
+    return extra.map { "\(path.printable) has a tensor \"\($0.name.printable)\", which the model does not have" }
   }
 
   /// Returns a warning if the weights were trained on data with a different scaling.
   func warning(_ scaling: Scaling) -> String? {
     guard let other = try? ModelMetadata(file.metadata, path: path), other.scaling != scaling else { return nil }
-    return "train.init_from: \(path.printable) was trained on data that was scaled otherwise"
+    return "train.init_from: \(path.printable) was trained on data that was scaled differently"
   }
 
   /// Reads the weights on every rank. A later comparison of the parameters ensures that all ranks have read the same
@@ -88,7 +88,8 @@ struct InitialWeights {
         return warnings
       }
       let left = try weights.fillPartially(store)
-      return warnings + (left.isEmpty ? [] : ["train.init_from: not from there: " + left.joined(separator: ", ")])
+      return warnings
+        + (left.isEmpty ? [] : ["train.init_from: not taken from the file: " + left.joined(separator: ", ")])
     }
   }
 }

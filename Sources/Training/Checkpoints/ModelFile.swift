@@ -53,7 +53,7 @@ package struct ModelFile {
     let store = CheckpointStore(directory: checkpoints, keep: .max)
     let found = store.newestValid(atMost: nil)
     warnings = found.skipped.map {
-      "the checkpoint of step \($0.step) is damaged and was passed over: \($0.reason.message)"
+      "the checkpoint of step \($0.step) is damaged and was skipped: \($0.reason.message)"
     }
     guard let step = found.step else {
       throw Failure(

@@ -83,7 +83,7 @@ package struct ModelMetadata {
       ? nil
       : try? JSONDecoder().decode(Condition.self, from: Foundation.Data((entries["vae_dist.condition"] ?? "").utf8))
     guard condition?.kind ?? .none == kind, condition?.isSound ?? true else {
-      throw foreign("model.condition is \(kind.rawValue), and the metadata do not name them")
+      throw foreign("model.condition is \(kind.rawValue), but the metadata do not name its classes or attributes")
     }
     shape =
       extents.count == 3

@@ -93,7 +93,7 @@ final class Resumption {
       guard let first = found.skipped.first else { return [] }
       throw Failure(
         .badData, "there are checkpoints, but none can be read: \(first.reason.message)",
-        hint: "repair the run directory, or begin anew with another --run")
+        hint: "repair the run directory, or start again with another --run")
     }
     if let first = found.skipped.first, first.reason.status != .missingInput {
       throw Failure(
@@ -118,7 +118,7 @@ final class Resumption {
     throw Failure(
       .cannotCreate,
       "the run directory has a later checkpoint (step \(latest.step)) than the one to resume from (step \(step))",
-      hint: "choose another --run for what begins at step \(step)")
+      hint: "choose another --run for a run that begins at step \(step)")
   }
 
   /// Describes a position that is impossible in a run with this batch plan; nil if there is none.
@@ -133,7 +133,7 @@ final class Resumption {
       warnings.append(
         step < 0
           ? "the checkpoints cannot be read: \(reason.message)"
-          : "the checkpoint of step \(step) is damaged and was passed over: \(reason.message)")
+          : "the checkpoint of step \(step) is damaged and was skipped: \(reason.message)")
     }
   }
 
@@ -160,21 +160,23 @@ final class Resumption {
     guard differing.isEmpty else {
       throw Failure(
         .badConfiguration, "cannot resume: \(differing.joined(separator: "; "))",
-        hint: "resume with the run's own config.yaml, or begin anew with --resume none and another --run")
+        hint: "resume with the run's own config.yaml, or start again with --resume none and another --run")
     }
     if saved.validFingerprint != fresh.validFingerprint {
-      warnings.append("the validation data has changed since the checkpoint: its numbers compare with none before")
+      warnings.append(
+        "the validation data has changed since the checkpoint, so its figures cannot be compared with earlier ones")
     }
     if saved.plannedSteps != fresh.plannedSteps {
       warnings.append(
-        "schedules stay laid out for \(saved.plannedSteps) steps, as the run began, not \(fresh.plannedSteps)")
+        "schedules stay planned for the \(saved.plannedSteps) steps that the run began with, not for \(fresh.plannedSteps)"
+      )
     }
     let others = changed.filter {
       $0.section != "model" && !["train.seed", "train.batch_size", "train.microbatch"].contains($0.path)
     }
     if !others.isEmpty {
       warnings.append(
-        "the configuration has changed since the checkpoint, so the run goes on, but not to the same bits: "
+        "the configuration has changed since the checkpoint, so the run continues but does not give the same bits: "
           + others.map(describe).joined(separator: "; "))
     }
     if saved.products != fresh.products || saved.cpuLevel != fresh.cpuLevel
@@ -183,7 +185,7 @@ final class Resumption {
       warnings.append(
         "this CPU computes with other kernels (\(fresh.products), level \(fresh.cpuLevel), "
           + "\(fresh.productThreads) threads) than before (\(saved.products), level \(saved.cpuLevel), "
-          + "\(saved.productThreads)): the run goes on, but not to the same bits")
+          + "\(saved.productThreads)): the run continues but does not give the same bits")
     }
   }
 }

@@ -124,13 +124,14 @@ package final class RunDirectory: TrainingObserver, @unchecked Sendable {
     if !isSame { try RunDirectory.make(path) }
     lock = try RunLock(directory: path)
     lock.keepAlive { [lost] in lost($0) }
-    if isSame { return "\(path)/lock was removed, and is made again" }
+    if isSame { return "\(path)/lock was removed and has been created again" }
     try lines.write(to: path)
     metrics = try LineLog(path: path + "/metrics.jsonl")
     epochs = try LineLog(path: path + "/epochs.csv")
     try writeHeader()
     identity = RunDirectory.identity(of: path)
-    return "the run directory \(path) was moved or removed while training; it is made again, without what was in it"
+    return
+      "the run directory \(path) was moved or removed while training; it was created again without its earlier contents"
   }
 
   /// Releases the directory for other trainings.
@@ -378,7 +379,7 @@ extension StopReason {
   /// Descriptions of the values of `word`, for display.
   static let words = [
     StopReason.finished.word: "finished", StopReason.signalled.word: "stopped by a signal",
-    StopReason.maxTime.word: "stopped when its time was up",
+    StopReason.maxTime.word: "stopped at its time limit",
     StopReason.collapsed.word: "stopped by the collapse of its posterior",
     StopReason.stoppedEarly.word: "stopped by monitor.patience",
   ]

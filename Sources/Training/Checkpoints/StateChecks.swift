@@ -47,7 +47,7 @@ extension TrainingState {
       ),
     ]
     if let fault = coordinator.signs.fault ?? coordinator.treatments.fault { return fault }
-    return reals.first { !$0.isSound }.map { "\($0.name) is \($0.value), which no run arrives at" }
+    return reals.first { !$0.isSound }.map { "\($0.name) is \($0.value), which no run can reach" }
   }
 
   /// Describes why the position in the epoch is impossible with this number of steps per epoch; nil if it is possible.

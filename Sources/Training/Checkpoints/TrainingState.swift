@@ -120,7 +120,7 @@ package struct TrainingState: Sendable, Equatable, Codable {
     }
     if let fault = state.fault {
       throw Failure(
-        .badData, "\(path): \(fault)", hint: "the file was damaged or edited: use another checkpoint, or begin anew")
+        .badData, "\(path): \(fault)", hint: "the file was damaged or edited: use another checkpoint, or start again")
     }
     return state
   }

@@ -38,7 +38,8 @@ package final class LatentDecoder {
     let latent = decoder.input.columns, elements = x.columns, count = z.count / latent
     let condition = decoder.y?.columns ?? 0
     precondition(z.count == count * latent, "\(z.count) values for latents of \(latent)")
-    precondition(y.count == count * condition, "\(y.count) values to tell of \(count) latents, \(condition) of each")
+    precondition(
+      y.count == count * condition, "\(y.count) values of a condition for \(count) latents, \(condition) each")
     var values: [Float] = []
     values.reserveCapacity(count * elements)
     for first in stride(from: 0, to: count, by: LatentDecoder.rows) {

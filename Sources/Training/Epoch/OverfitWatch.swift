@@ -23,7 +23,7 @@ package enum OverfitWatch {
     func text(_ value: Double) -> String { decimalText((value * 1_000).rounded() / 1_000) }
     return
       "train.overfit_batches: after \(epoch) epochs on the same samples the reconstruction is \(text(means.reconstruction)) "
-      + "nats, and it began at \(text(first)): it does not go down. Look at optimizer.learning_rate "
+      + "nats, and it began at \(text(first)): it does not go down. Check optimizer.learning_rate "
       + "(`vae-dist train --find-learning-rate`), objective.reconstruction (sum), objective.beta.end, model.dropout, and "
       + "whether the data is what you think it is (`vae-dist data inspect`)"
   }

@@ -18,7 +18,8 @@ package final class PriorSampler {
   package func draw(_ noise: [Float], given y: [Float]) -> [Float] {
     let columns = prior.input.columns, condition = prior.y?.columns ?? 0, count = noise.count / columns
     precondition(noise.count == count * columns, "\(noise.count) values for draws that take \(columns)")
-    precondition(y.count == count * condition, "\(y.count) values to tell of \(count) latents, \(condition) of each")
+    precondition(
+      y.count == count * condition, "\(y.count) values of a condition for \(count) latents, \(condition) each")
     var z: [Float] = []
     z.reserveCapacity(count * prior[.z].columns)
     for first in stride(from: 0, to: count, by: LatentDecoder.rows) {

@@ -36,7 +36,11 @@ package enum TraceFile {
     let about = JSON.object([
       ("program", .text("vae-dist \(programVersion)")), ("ranks", .integer(ranks.count)),
       ("dropped", .array(ranks.map { .integer($0.dropped) })),
-      ("note", dropped > 0 ? .text("only the last phases of each rank are kept; `dropped` were before them") : .null),
+      (
+        "note",
+        dropped > 0
+          ? .text("only the last phases of each rank are kept; `dropped` is the number of earlier ones") : .null
+      ),
     ])
     return "{\"displayTimeUnit\": \"ms\", \"otherData\": \(about.text), \"traceEvents\": [\n"
       + lines.joined(separator: ",\n") + "\n]}\n"

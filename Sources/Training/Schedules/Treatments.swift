@@ -26,7 +26,7 @@ package struct Treatments: Sendable, Equatable, Codable {
   mutating func restartAnnealing(at step: Int, over steps: Int) -> String {
     treatments += 1
     (riseStart, riseSteps) = (step, max(1, steps))
-    return "beta begins at 0 anew, and is back at its schedule in \(max(1, steps)) steps"
+    return "beta starts again at 0 and returns to its schedule in \(max(1, steps)) steps"
   }
 
   mutating func raiseFreeBits(from configured: Double) -> String {
@@ -42,7 +42,7 @@ package struct Treatments: Sendable, Equatable, Codable {
     guard counters.contains(riseStart ?? 0), counters.contains(riseSteps ?? 0) else {
       return "riseStart or riseSteps is negative"
     }
-    return freeBits.map { $0.isFinite && $0 >= 0 } ?? true ? nil : "freeBits is no number of nats"
+    return freeBits.map { $0.isFinite && $0 >= 0 } ?? true ? nil : "freeBits is not a valid number of nats"
   }
 }
 

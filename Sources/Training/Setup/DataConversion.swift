@@ -27,7 +27,7 @@ package struct DataConversion {
     sets = [(opened.train, output)] + (opened.valid.map { [($0, stem + "-valid.npy")] } ?? [])
     for path in sets.flatMap({ [$0.path, Self.labels($0.path)] }) where !overwrites && access(path, F_OK) == 0 {
       throw Failure(
-        .cannotCreate, "\(path.printable): there is a file already", hint: "choose another name, or give --force")
+        .cannotCreate, "\(path.printable): the file exists already", hint: "choose another name, or give --force")
     }
   }
 

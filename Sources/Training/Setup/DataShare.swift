@@ -56,7 +56,7 @@ struct DataShare {
       for set in [data.train, data.valid] { try set.adopt(condition) }
     }
     try communicator.agree(
-      on: [("what the model is told", data.train.condition.map { "\($0)" } ?? "nothing")], status: .badData,
+      on: [("the condition of the model", data.train.condition.map { "\($0)" } ?? "nothing")], status: .badData,
       hint: "give every host the same labels and attributes")
   }
 
@@ -143,14 +143,14 @@ extension Configuration {
     } catch {
       if error.status == .missingInput, data.validation != "auto", error.message.hasPrefix(data.validation + ":") {
         var failure = error
-        failure.hint = "--valid (data.validation) names it: give a fraction such as 0.1, or a path that is there"
+        failure.hint = "--valid (data.validation) names it: give a fraction such as 0.1, or an existing path"
         throw failure
       }
       guard error.status == .missingInput, data.source == ConfigurationSchema.source(ofPreset: preset)
       else { throw error }
       var failure = error
       failure.hint =
-        "the preset \(preset) needs data of yours: give --data PATH"
+        "the preset \(preset) needs your own data: give --data PATH"
         + (preset == "mnist-mlp" ? " (`scripts/fetch-data mnist` downloads MNIST to data/mnist)" : "")
       throw failure
     }

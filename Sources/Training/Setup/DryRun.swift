@@ -11,18 +11,18 @@ package enum DryRun {
       "batch       \(plan.batchSize) = \(plan.slots) microbatches of \(plan.microbatch), \(setup.communicator.size) ranks"
     )
     lines.append(
-      "steps       \(plan.stepsPerEpoch) an epoch, \(setup.configuration.totalSteps(plan)) in all")
+      "steps       \(plan.stepsPerEpoch) per epoch, \(setup.configuration.totalSteps(plan)) in total")
     lines.append("")
     lines += layers(setup)
     lines.append("")
     let need = try MemoryNeed(setup.configuration, setup.autoencoder, plan, setup.communicator)
     lines.append(
-      "memory per rank, beside the data: \(MemoryNeed.text(need.bytes)) (parameters and moments "
+      "memory per rank, besides the data: \(MemoryNeed.text(need.bytes)) (parameters and moments "
         + "\(MemoryNeed.text(need.parameters)), gradients \(MemoryNeed.text(need.gradients)), "
         + "microbatches \(MemoryNeed.text(need.batches)), graphs \(MemoryNeed.text(need.graphs)))")
     lines.append("")
     if let task = setup.configuration.taskText { lines.append("task        \(task)") }
-    if setup.findings.isEmpty { lines.append("lint        nothing to complain about") }
+    if setup.findings.isEmpty { lines.append("lint        no findings") }
     for finding in setup.findings { lines.append("lint        \(finding.text)") }
     return lines.joined(separator: "\n") + "\n"
   }

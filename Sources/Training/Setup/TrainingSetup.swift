@@ -49,13 +49,13 @@ package final class TrainingSetup {
     try DataShare(configuration, data, plan, communicator, clock).prepare()
     if plan.batchSize < configuration.train.batchSize {
       warnings.append(
-        "train.batch_size is \(configuration.train.batchSize), and there are \(plan.count) training samples: "
-          + "it is \(plan.batchSize)"
+        "train.batch_size is \(configuration.train.batchSize), but there are only \(plan.count) training samples, "
+          + "so \(plan.batchSize) is used"
       )
     }
     if configuration.train.overfitBatches > 0 {
       warnings.append(
-        "train.overfit_batches: the first \(plan.count) training samples are all that is trained and validated on")
+        "train.overfit_batches: only the first \(plan.count) training samples are used for training and validation")
     }
 
     warnings += configuration.settingsWithoutEffect

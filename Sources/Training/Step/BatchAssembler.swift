@@ -80,7 +80,8 @@ package final class BatchAssembler {
   private func fill(
     _ filled: Int, _ x: UnsafeMutablePointer<Float>, _ y: UnsafeMutablePointer<Float>?
   ) throws(Failure) {
-    precondition((y == nil) == (data.condition == nil), "\(data.name): a model is told what its data says, or nothing")
+    precondition(
+      (y == nil) == (data.condition == nil), "\(data.name): a condition is given if and only if the data has one")
     let chosen = UnsafeBufferPointer(start: indices, count: filled)
     try data.fill(chosen, into: x)
     (x + filled * elements).zero((rows - filled) * elements)

@@ -57,7 +57,7 @@ extension Configuration.Data {
     guard data.shape.isImage else {
       throw Failure(
         .badConfiguration, "data.flip and data.shift are for images, and \(data.name) has samples of \(data.shape)",
-        hint: "leave them out")
+        hint: "remove these settings")
     }
     guard shift < min(data.shape.height, data.shape.width) else {
       throw Failure(

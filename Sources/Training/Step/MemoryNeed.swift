@@ -71,7 +71,7 @@ package struct MemoryNeed: Sendable {
       for: bytes, what: "this training", ranks: ranks,
       details: "graphs \(MemoryNeed.text(graphs)), parameters and moments \(MemoryNeed.text(parameters)), "
         + "gradients \(MemoryNeed.text(gradients)), microbatches \(MemoryNeed.text(batches))",
-      hint: "a smaller --microbatch needs smaller graphs; or a smaller model, or fewer ranks on the machine")
+      hint: "use a smaller --microbatch, a smaller model, or fewer ranks on the machine")
     if window > 0, let shortage = SharedMemory.shortage(of: nodes * window) { throw shortage }
   }
 
@@ -87,14 +87,14 @@ package struct MemoryNeed: Sendable {
       throw Failure(
         .badConfiguration,
         "\(what) needs \(MemoryNeed.text(bytes)) for a rank, and \(ranks) of them run on a machine "
-          + "with \(MemoryNeed.text(available)) to give (\(details))",
+          + "with \(MemoryNeed.text(available)) available (\(details))",
         hint: hint)
     }
     let (limit, used) = (MemoryNeed.addressLimit, MemoryNeed.addressUse)
     guard bytes <= limit - used else {
       throw Failure(
         .badConfiguration,
-        "\(what) needs \(MemoryNeed.text(bytes)) for a rank beside \(MemoryNeed.text(used)) in use, and the "
+        "\(what) needs \(MemoryNeed.text(bytes)) for a rank in addition to \(MemoryNeed.text(used)) in use, and the "
           + "limit of a process is \(MemoryNeed.text(limit))",
         hint: "raise the limit (ulimit -v); or \(hint)")
     }

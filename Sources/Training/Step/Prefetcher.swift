@@ -96,7 +96,7 @@ private struct Trial {
 
   /// Number of times that this thread has waited for a page from the disk.
   private static var diskFaults: Int {
-    let thread: Int32 = 1  // RUSAGE_THREAD, which the module map does not show
+    let thread: Int32 = 1  // RUSAGE_THREAD, which the module map does not export
     var usage = rusage()
     getrusage(thread, &usage)
     return usage.ru_majflt

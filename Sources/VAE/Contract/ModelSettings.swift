@@ -45,7 +45,7 @@ package struct ModelSettings: Sendable, Equatable {
     guard image.rows == 1 && image.channels == 1 else { return }
     throw Failure(
       .badConfiguration, "model.kind is \(kind), and the samples are rows of \(image.columns) values, not images",
-      hint: "model.kind mlp is for them; images are arrays of (samples, rows, columns), with channels behind or without"
+      hint: "set model.kind to mlp; images are arrays of (samples, rows, columns) or (samples, rows, columns, channels)"
     )
   }
 }

@@ -42,7 +42,7 @@ package struct Objective: Sendable, Equatable {
       guard trace.hasExactRates else {
         throw Failure(
           .badConfiguration,
-          "free bits are a floor of a unit's KL, and of model.prior \(prior) one draw's estimate of it is known",
+          "free bits are a floor for the KL of a unit, and model.prior \(prior) gives only an estimate of that KL from one draw",
           hint: "objective.free_bits: 0.0 (and monitor.on_collapse other than free-bits), or another model.prior")
       }
       try layout.requireRatePerUnit(for: "objective.free_bits")

@@ -61,7 +61,7 @@ package final class VariationalAutoencoder {
       throw Failure(
         .badConfiguration,
         "samples are \(settings.image), with \(settings.outputs) values of the decoder for each pixel: 2^31 or more",
-        hint: "smaller samples (data.image_size), or a model.likelihood that wants fewer values")
+        hint: "use smaller samples (data.image_size), or a model.likelihood that needs fewer values")
     }
     prior = try registries.priors.make(settings.prior, settings)
     model = try make(settings)
@@ -198,7 +198,7 @@ package final class VariationalAutoencoder {
     let recorded = Recording(store, batch: batch, gradients: false, condition: condition), graph = recorded.graph
     let input = recorded.input(origin == .prior ? latents.noiseColumns : latents.units)
     let trace = recorded.trace(prior) { [latents] name in
-      guard let group = latents[name] else { preconditionFailure("latents \(name) are asked for in generation alone") }
+      guard let group = latents[name] else { preconditionFailure("latents \(name) are requested only in generation") }
       let isAlone = latents.groups.count == 1
       func part(_ columns: Range<Int>) -> Tensor { isAlone ? input : graph.columns(input, Array(columns)) }
       return switch origin {

@@ -19,7 +19,7 @@ package struct LogisticMixtures: Likelihood {
   package func requireSuits(_ image: ImageShape) throws(Failure) {
     guard image.channels != 1, image.channels != 3 else { return }
     throw Failure(
-      .badConfiguration, "model.likelihood logistic_mixture knows grey and colour, and samples are \(image)",
+      .badConfiguration, "model.likelihood logistic_mixture is for grey and colour images, but samples are \(image)",
       hint: "use images of 1 or 3 channels, or model.likelihood: discretized_logistic")
   }
 

@@ -77,7 +77,7 @@ extension ModelSettings {
           .badConfiguration,
           "convolution \(i + 1) of model.channels, from \(large) to \(next) with a window of \(window.kernel), is too "
             + "large: it would have 2^31 or more values, weights or connections of pixels",
-          hint: "a larger model.stride makes smaller images; or fewer channels, or a smaller model.kernel")
+          hint: "use a larger model.stride, fewer channels, or a smaller model.kernel")
       }
       chain.append(next)
     }

@@ -89,7 +89,7 @@ extension ModelSettings {
         throw Failure(
           .badConfiguration,
           "model.channels asks for \(self[.channels].count) stages, each of half the size, and the image cannot be "
-            + "halved so often: \(chain()), and then \(last.rows)x\(last.columns) has an odd side",
+            + "halved that often: \(chain()), and then \(last.rows)x\(last.columns) has an odd side",
           hint: "give \(i) channels, or images whose sides are multiples of \(1 << (self[.channels].count - 1))")
       }
       let scale = i == 0 ? 1 : 2

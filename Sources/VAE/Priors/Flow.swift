@@ -20,7 +20,7 @@ struct FlowPrior: Prior {
     guard settings.latent > 1 else {
       throw Failure(
         .badConfiguration, "model.prior is flow, and z has one unit (model.latent)",
-        hint: "couplings need units to be coupled: give model.latent 2 or more, or model.prior: standard")
+        hint: "a flow couples units with each other: give model.latent 2 or more, or model.prior: standard")
     }
     self.settings = settings
   }

@@ -16,7 +16,7 @@ struct Slurm: ParsableCommand {
       """)
 
   @Option(help: "Nodes of a job.") var nodes = 1
-  @Option(help: "Ranks on each node, one a core.") var ranksPerNode = 8
+  @Option(help: "Ranks on each node, one per core.") var ranksPerNode = 8
   @Option(help: "Time limit: 8h, 3h50m, 1d12h, 08:00:00 or 1-12:00:00.") var time = "4h"
   @Option(help: "Partition (queue) of the cluster.") var partition: String?
   @Option(help: "Account to charge.") var account: String?
@@ -49,9 +49,10 @@ struct Slurm: ParsableCommand {
     }
     guard let seconds = SlurmScript.seconds(time) else {
       throw Failure(
-        .usage, "--time \(time) is no time limit",
+        .usage, "--time \(time) is not a time limit",
         hint:
-          "write 8h, 90m, 1d12h, 08:00:00 or 1-12:00:00 (sbatch takes a bare number for minutes, others for seconds)")
+          "write 8h, 90m, 1d12h, 08:00:00 or 1-12:00:00 (sbatch reads a bare number as minutes, other programs as seconds)"
+      )
     }
     guard (300...31_536_000).contains(seconds) else {
       throw Failure(
@@ -84,13 +85,13 @@ struct Slurm: ParsableCommand {
     }
     if train.resume != "auto" {
       throw Failure(
-        .usage, "--resume \(train.resume): the script goes on with its own run after each restart",
-        hint: "leave --resume away; to go on with a run that exists, give --run DIRECTORY")
+        .usage, "--resume \(train.resume): the script resumes its own run after each restart",
+        hint: "omit --resume; to resume an existing run, give --run DIRECTORY")
     }
     if array != nil, train.directory != nil || train.seed != nil {
       throw Failure(
         .usage, "--array: each of its jobs has a seed and a run directory of its own",
-        hint: "leave --run and --seed away: --array 1-8 trains with the seeds 1 to 8")
+        hint: "omit --run and --seed: --array 1-8 trains with the seeds 1 to 8")
     }
     let settings = try train.resolve().train
     let plan = BatchPlan(count: settings.batchSize, batchSize: settings.batchSize, microbatch: settings.microbatch)

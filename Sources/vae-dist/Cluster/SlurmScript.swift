@@ -39,7 +39,7 @@ struct SlurmScript {
     # Trains on \(count(nodes, "node")) with \(count(ranksPerNode, "rank")) each\
     \(array == nil ? "" : ", one job for each seed of the array"). Before the time limit Slurm sends
     # USR1, the ranks write a checkpoint and stop with 75\
-    \(requeues ? "; the job goes back into the queue and goes on." : ".")
+    \(requeues ? "; the job goes back into the queue and resumes." : ".")
     # Made by: \(command)
 
     """
@@ -95,9 +95,9 @@ struct SlurmScript {
       ("modules=\(modules.isEmpty ? "" : "\"\(modules)\"")", "of the site, such as \"openmpi/4.1 openblas\""),
       ("program=\(program.shellWord)", "a name on the PATH, or a path"),
       ("launcher=\(launcher)", "srun (with PMIx) or mpirun"),
-      ("run=\(run)", requeues ? "the same after a requeue, so that it goes on" : "give --run to go on with another"),
+      ("run=\(run)", requeues ? "the same after a requeue, so that training resumes" : "give --run to resume another"),
     ]
-    if requeues { lines.append(("most_failures=3", "in a row, without a stop by plan between them")) }
+    if requeues { lines.append(("most_failures=3", "in a row, without a planned stop between them")) }
     let width = lines.map(\.setting.count).max() ?? 0
     return "# Settings\n"
       + lines.map {
@@ -109,7 +109,7 @@ struct SlurmScript {
   private var naming: String {
     let arrayGuard = #"""
       if [[ -n $named ]] && ((${SLURM_ARRAY_TASK_COUNT:-1} > 1)); then
-        echo "error: --run names one seed's run, of $SLURM_ARRAY_TASK_COUNT here; give sbatch --array=SEED, too" >&2
+        echo "error: --run names the run of one seed, but this array has $SLURM_ARRAY_TASK_COUNT; add --array=SEED to sbatch" >&2
         exit 64
       fi
 
@@ -149,9 +149,9 @@ struct SlurmScript {
       fi
 
       case $launcher in
-        # A rank that dies takes the others with it, after the seconds that ranks need to stop by themselves.
+        # When a rank dies, srun ends the others after 10 seconds, in which they can stop by themselves.
         srun) launch=(srun --mpi=pmix --wait=10) ;;
-        # Silence of a host is noticed after six seconds, not after minutes.
+        # With these options, a host that does not answer is noticed after six seconds instead of minutes.
         mpirun)
           launch=(mpirun -np "$SLURM_NTASKS" --mca oob_tcp_keepalive_time 3 --mca oob_tcp_keepalive_intvl 1
             --mca oob_tcp_keepalive_probes 3)
@@ -172,9 +172,9 @@ struct SlurmScript {
   private var waiting: String {
     #"""
     pid=$!
-    if ((signalled)); then kill -USR1 "$pid"; fi # it came before there was a launcher
+    if ((signalled)); then kill -USR1 "$pid"; fi # the signal came before the launcher was started
 
-    # A signal ends `wait` early; the launcher's own status is that of a wait that no signal cut short.
+    # A signal ends `wait` early, so wait until it is not interrupted: its status is then the launcher's.
     while :; do
       signalled=0
       status=0
@@ -190,7 +190,7 @@ struct SlurmScript {
     let task = array == nil ? "" : " --array=$SLURM_ARRAY_TASK_ID"
     return #"""
       if ((status == 75)); then
-        echo "stopped with a checkpoint; to go on: sbatch\#(task) THIS-FILE$(printf ' %q' --run "$run" "$@")"
+        echo "stopped with a checkpoint; to resume: sbatch\#(task) THIS-FILE$(printf ' %q' --run "$run" "$@")"
       fi
       exit "$status"
 
@@ -202,7 +202,7 @@ struct SlurmScript {
     return #"""
       case $status in
         75) rm -f "$run/failures" ;; # stopped with a checkpoint
-        86 | 137 | 138 | 205) # stalled, a rank killed, USR1 before the ranks knew it, a host lost: try again
+        86 | 137 | 138 | 205) # stalled, a rank killed, USR1 before the ranks handled it, a host lost: try again
           mkdir -p "$run"
           echo "$status" >>"$run/failures"
           if (($(wc -l <"$run/failures") > most_failures)); then
@@ -210,7 +210,7 @@ struct SlurmScript {
             exit "$status"
           fi
           ;;
-        *) exit "$status" ;; # done; or what would happen again, such as 87, diverged
+        *) exit "$status" ;; # finished, or failed in a way that would be repeated, such as 87 (diverged)
       esac
       scontrol requeue "\#(job)"
 
@@ -259,7 +259,7 @@ struct SlurmScript {
     guard !value.isEmpty, !value.hasPrefix("-"),
       value.unicodeScalars.allSatisfy({ $0.isPlainInShell || others.unicodeScalars.contains($0) })
     else {
-      throw Failure(.usage, "\(name) '\(value)' is no name", hint: "letters, digits and ._-\(others) make a name")
+      throw Failure(.usage, "\(name) '\(value)' is not a name", hint: "use letters, digits and ._-\(others)")
     }
   }
 
@@ -267,7 +267,7 @@ struct SlurmScript {
   static func checkLine(_ name: String, _ value: String) throws(Failure) {
     guard !value.isEmpty, !value.unicodeScalars.contains(where: { $0.value < 32 || $0.value == 127 }) else {
       throw Failure(
-        .usage, "\(name) is empty or has characters that do not show", hint: "write it on one line, without tabs")
+        .usage, "\(name) is empty or has unprintable characters", hint: "write it on one line, without tabs")
     }
   }
 
@@ -276,7 +276,7 @@ struct SlurmScript {
     try checkLine("--sbatch", option)
     let name = option.prefix { $0 != "=" }
     guard option.wholeMatch(of: /[a-z][a-z-]*(=[^\s#]+)?/) != nil else {
-      throw Failure(.usage, "--sbatch '\(option)' is no option of sbatch", hint: "write --sbatch constraint=rome")
+      throw Failure(.usage, "--sbatch '\(option)' is not an option of sbatch", hint: "write --sbatch constraint=rome")
     }
     let own: Set = [
       "nodes", "ntasks", "ntasks-per-node", "time", "partition", "account", "array", "signal", "open-mode", "requeue",
@@ -289,7 +289,7 @@ struct SlurmScript {
 
   static func checkArray(_ list: String) throws(Failure) {
     let form = Failure(
-      .usage, "--array \(list) is no list of seeds", hint: "write 1-8, 1,5,9 or 1-100%4 (four at a time)")
+      .usage, "--array \(list) is not a list of seeds", hint: "write 1-8, 1,5,9 or 1-100%4 (four at a time)")
     guard let match = list.wholeMatch(of: /([\d,-]+)(%[1-9]\d*)?/) else { throw form }
     for part in match.1.split(separator: ",", omittingEmptySubsequences: false) {
       let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }

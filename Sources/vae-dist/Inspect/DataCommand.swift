@@ -56,17 +56,17 @@ struct DataCommand: ParsableCommand {
 
   struct Convert: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Write a data set as .npy, labels beside it, for training without decoding.",
+      abstract: "Write a data set and its labels as .npy files, so that training need not decode it.",
       discussion: """
         vae-dist data convert photos/ --image-size 64 -o photos.npy     photos.npy and photos-labels.npy
-        vae-dist data convert cifar/ -o cifar.npy                       and cifar-valid.npy, what the source holds out
+        vae-dist data convert cifar/ -o cifar.npy                       and cifar-valid.npy, the held-out part
         """)
 
     @OptionGroup var source: Source
     @OptionGroup var progress: ProgressOption
     @Option(name: [.short, .customLong("output")], help: ArgumentHelp("Where to.", valueName: "file.npy"))
     var output: String
-    @Flag(help: "Overwrite files that are there.") var force = false
+    @Flag(help: "Overwrite existing files.") var force = false
 
     func run() throws {
       guard Launcher.expectedRank == 0 else { return }

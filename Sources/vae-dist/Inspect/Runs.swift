@@ -17,7 +17,7 @@ struct Runs: ParsableCommand {
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "The runs of a directory: how they stand, how far they are, how good they are.",
+      abstract: "List the runs of a directory with their state, progress and results.",
       discussion: """
         vae-dist runs list
         vae-dist runs list /scratch/runs --json
@@ -40,7 +40,7 @@ struct Runs: ParsableCommand {
       do { names = try FileManager.default.contentsOfDirectory(atPath: directory) } catch {
         throw Failure(
           .missingInput, "\(directory.printable): \(error.localizedDescription)",
-          hint: "give the directory that runs are in; training makes runs/ where it is started")
+          hint: "give the directory that contains the runs; training creates runs/ in its working directory")
       }
       return names.sorted().filter { !$0.hasPrefix(".") }.compactMap { try? RunRecord(directory + "/" + $0) }
     }
@@ -61,7 +61,7 @@ struct Runs: ParsableCommand {
 
   struct Compare: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Runs side by side: the settings in which they differ, and what came of them.",
+      abstract: "Compare runs side by side: the settings in which they differ, and their results.",
       discussion: """
         vae-dist runs compare runs/a runs/b
         vae-dist runs compare runs/* --json

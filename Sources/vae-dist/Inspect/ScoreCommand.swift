@@ -20,7 +20,7 @@ struct ScoreCommand: ParsableCommand {
 
   @Argument(help: ArgumentHelp("Run directory, checkpoint directory or .safetensors file.", valueName: "run"))
   var place: String
-  @Argument(help: ArgumentHelp("What to score; its held-out samples where it has some.", valueName: "data"))
+  @Argument(help: ArgumentHelp("Data to score; its held-out samples if it has some.", valueName: "data"))
   var rows: String?
   @Option(
     help:
@@ -28,15 +28,16 @@ struct ScoreCommand: ParsableCommand {
   )
   var score: String?
   @Option(help: "Draws of z, the same for every row (default: neg_elbo 16, likelihood 64).") var draws: Int?
-  @Flag(help: "Learn threshold and drift baseline from normal rows, and store them beside the model.")
+  @Flag(help: "Learn threshold and drift baseline from normal rows, and store them with the model.")
   var calibrate = false
-  @Option(help: "Normal rows to calibrate on, not those of training (default: what the run was validated on).")
+  @Option(help: "Normal rows to calibrate on, not those of training (default: the run's validation data).")
   var data: String?
   @Option(help: "Share of normal rows below the threshold (default: as calibrated; else 0.999).") var quantile: Double?
   @Option(
     help: ArgumentHelp("The class of normal rows, all others being anomalies (default: label 0).", valueName: "class"))
   var normal: String?
-  @Option(help: ArgumentHelp("The column of labels, of a table (default: as in training).", valueName: "column"))
+  @Option(
+    help: ArgumentHelp("The column of a table that contains labels (default: as in training).", valueName: "column"))
   var label: String?
   @Option(
     name: [.short, .customLong("output")],
@@ -65,7 +66,7 @@ struct ScoreCommand: ParsableCommand {
       throw ValidationError("there is nothing to score: name data, or give --calibrate")
     }
     guard rows != nil || contributions == nil && maps == nil && output == nil && timeline == nil else {
-      throw ValidationError("-o, --maps, --timeline and --contributions are of rows that are scored: name data")
+      throw ValidationError("-o, --maps, --timeline and --contributions need rows to score: name data")
     }
     guard top > 0 else { throw ValidationError("--top \(top): write 1 or more") }
     guard calibrate || data == nil else {
@@ -98,12 +99,12 @@ struct ScoreCommand: ParsableCommand {
   private func requireDrawable(_ model: TrainedModel) throws(Failure) {
     guard timeline == nil || model.schema?.windows != nil else {
       throw Failure(
-        .usage, "--timeline: the model's samples are no windows over rows (data.window)",
-        hint: "leave it out: -o has the scores of all rows")
+        .usage, "--timeline: the model's samples are not windows over rows (data.window)",
+        hint: "omit --timeline; -o writes the scores of all rows")
     }
     guard maps != nil, !model.shape.canBeDrawn else { return }
     throw Failure(
-      .usage, "--maps: samples of \(model.shape) are no pictures",
+      .usage, "--maps: samples of \(model.shape) are not pictures",
       hint: "--contributions FILE.csv says what each column adds")
   }
 
@@ -115,7 +116,7 @@ struct ScoreCommand: ParsableCommand {
     let stored = calibrate ? nil : try communicator.together { () throws(Failure) in try Calibration.stored(for: file) }
     let digest = try communicator.together { () throws(Failure) in try stored?.digest ?? "none" }
     try communicator.agree(
-      on: [("calibration beside the model", digest)], when: "before scoring", status: .badData,
+      on: [("calibration stored with the model", digest)], when: "before scoring", status: .badData,
       hint: "copy calibration.json to the model on every host, or to none")
     let (scorer, known) = try AnomalyScorer.choose(
       model, score: score.flatMap(Score.init), draws: draws, quantile: quantile, stored: stored, communicator)
@@ -127,7 +128,7 @@ struct ScoreCommand: ParsableCommand {
       }
     } else {
       warnings.append(
-        "calibrated for this time on \(made.data); `vae-dist score RUN --calibrate` does it once, and stores it")
+        "calibrated on \(made.data) for this command only; `vae-dist score RUN --calibrate` stores the calibration")
     }
     return (scorer, made)
   }

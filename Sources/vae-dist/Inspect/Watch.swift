@@ -10,11 +10,12 @@ struct Watch: ParsableCommand {
     abstract: "Follow a run in the terminal until it ends, with curves of recon, KL, beta and active units.",
     discussion: """
       vae-dist watch runs/a
-      vae-dist watch runs/a --once            as it stands, for scripts
-      vae-dist watch runs/a --wait            from before it has begun
+      vae-dist watch runs/a --once            prints the current state, for scripts
+      vae-dist watch runs/a --wait            waits until the run begins
 
-      Ends with the run: with status 0 if it has finished, 75 if it was stopped with a checkpoint, its own if it failed,
-      1 if it died. Where standard output is no terminal, it prints a line for each epoch, and the curves at the end.
+      The command ends when the run ends: with status 0 if it has finished, 75 if it was stopped with a checkpoint, the run's
+      own status if it failed, 1 if it died. If standard output is not a terminal, it prints a line for each epoch, and the
+      curves at the end.
       """)
 
   @Argument(help: ArgumentHelp("Run directory.", valueName: "run")) var place: String
@@ -63,7 +64,7 @@ struct Watch: ParsableCommand {
           throw Failure(
             .missingInput, error.message,
             hint:
-              "training writes once its data is read: --wait waits for that; `vae-dist runs list` shows what there is")
+              "training writes after it has read its data, which --wait waits for; `vae-dist runs list` lists the runs")
         }
         if !hasSaid, !progress.quiet {
           Output.complain("vae-dist: \(place.printable): nothing is written yet; waiting\n")

@@ -27,7 +27,7 @@ struct Bench: ParsableCommand {
 
     @OptionGroup var options: MeasuringOptions
     @Option(help: "Samples per step, over all ranks.") var batchSize: String?
-    @Option(help: "Samples of one replay.") var microbatch: String?
+    @Option(help: "Samples per microbatch.") var microbatch: String?
 
     func run() throws {
       try VaeDist.withRanks { communicator throws(Failure) in

@@ -9,7 +9,7 @@ import Training
 extension Bench {
   struct Comm: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Latency, bandwidth, sums and jitter of the ranks at hand, for a model's gradient.",
+      abstract: "Measure latency, bandwidth, sums and jitter of the current ranks, for the gradient of a model.",
       discussion: """
         mpirun -np 2 vae-dist bench comm --preset mnist-mlp
         mpirun --host a:4,b:4 vae-dist bench comm --json        between nodes, too
@@ -62,7 +62,7 @@ extension Bench {
     }
 
     private func text(_ result: CommunicationBenchmark, _ jitter: Jitter) -> String {
-      let alone = "not measured: wants two ranks", oneNode = "not measured: all ranks are on one node"
+      let alone = "not measured: needs two ranks", oneNode = "not measured: all ranks are on one node"
       func link(_ link: CommunicationBenchmark.Link?, _ missing: String) -> String {
         link.map {
           "\(microseconds($0.latency)) us, \(microseconds($0.overhead)) us a message in a row   "

@@ -9,10 +9,10 @@ import Training
 extension Bench {
   struct Gemm: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "GF/s of the matrix products of a model's step, by rows of a microbatch.",
+      abstract: "Measure the GF/s of the matrix products of a model's step, by rows of a microbatch.",
       discussion: """
         vae-dist bench gemm
-        mpirun -np 2 vae-dist bench gemm --preset mnist-mlp --json    all ranks at once: what they share shows
+        mpirun -np 2 vae-dist bench gemm --preset mnist-mlp --json    all ranks at once, which shows the cost of what they share
         """)
 
     @OptionGroup var options: MeasuringOptions

@@ -19,18 +19,18 @@ struct Scale: ParsableCommand {
 
   @OptionGroup var options: MeasuringOptions
   @Option(help: "Largest number of ranks.") var ranks = 1024
-  @Option(help: "Ranks on a node, and cores of it (default: those at hand).") var ranksPerNode: Int?
+  @Option(help: "Ranks on each node, one per core (default: as on the current node).") var ranksPerNode: Int?
   @Option(help: "Global batch of strong scaling (default: one microbatch for each of --ranks).") var batchSize: Int?
-  @Option(help: "Samples of one replay.") var microbatch = 64
+  @Option(help: "Samples per microbatch.") var microbatch = 64
   @Option(help: "A rank's batch in weak scaling (default: one microbatch).") var batchPerRank: Int?
-  @Option(help: "10gbe, 25gbe, hdr, measured (between the nodes at hand), custom; several with commas.")
+  @Option(help: "10gbe, 25gbe, hdr, measured (between the current nodes), custom; several with commas.")
   var network = "10gbe,25gbe,hdr"
   @Option(help: "For --network custom: latency of an empty message in microseconds.") var latency: Double?
   @Option(help: "For --network custom: overhead per message at the sender in microseconds.") var overhead = 1.0
   @Option(help: "For --network custom: bandwidth of a node in GB/s, per direction.") var bandwidth: Double?
   @Option(help: "Standard deviation of a microbatch's time in microseconds, in place of the measured one.")
   var jitter: Double?
-  @Flag(help: "A page in Markdown: what was measured, assumptions, tables.") var markdown = false
+  @Flag(help: "Print a page in Markdown with the measurements, assumptions and tables.") var markdown = false
 
   func validate() throws {
     let counts = [ranks, ranksPerNode ?? 1, batchSize ?? 1, microbatch, batchPerRank ?? 1]

@@ -92,11 +92,11 @@ struct ScaleReport {
   /// - command: the command line that produced the results.
   func page(command: String) -> String {
     var lines = [
-      "# Scaling, predicted", "",
-      "Made by this command, from what it measured on the ranks that it was started with:", "",
+      "# Predicted scaling", "",
+      "This page was made by the following command, from measurements on the ranks that it was started with:", "",
       "    \(command)", "",
-      "The model is written down, with its formula, in `Sources/Training/Measurement/Prediction/StepModel.swift`. All times are in "
-        + "milliseconds. Efficiency is speed against that of as many ranks that wait for nobody, each with a node of "
+      "The model and its formula are in `Sources/Benchmarks/Prediction/StepModel.swift`. All times are in "
+        + "milliseconds. Efficiency is the speed relative to that of the same number of ranks that never wait, each on a node of "
         + "its own.", "",
     ]
     lines += summary.map { "- " + $0 }
@@ -113,24 +113,24 @@ struct ScaleReport {
     let contention = costs.microbatch / costs.microbatchAlone
     let alone =
       measurement.ranks == 1
-      ? "one rank: what ranks of a node cost each other is not measured, and taken to be nothing"
-      : "\(fixed(contention, 2)) times one alone (\(milliseconds(costs.microbatchAlone)) ms)"
+      ? "with one rank, the cost of sharing a node is not measured and is assumed to be zero"
+      : "\(fixed(contention, 2)) times the time of a rank alone (\(milliseconds(costs.microbatchAlone)) ms)"
     let verdict =
       abs(measurement.error) <= 0.15
       ? "within 15 %"
-      : "NOT within 15 %: do not trust what follows; is the machine busy with other things?"
+      : "NOT within 15 %: do not trust the predictions; the machine may be busy with other work"
     return [
       "\(preset), \(costs.parameters) parameters, products by \(products)",
       "a microbatch of \(microbatch) takes \(milliseconds(costs.microbatch)) ms, sigma "
         + "\(microseconds(costs.jitter)) us; \(alone)",
-      "adding \(gigabytes(costs.addPerByte)) GB/s, across ranks \(gigabytes(costs.windowAddPerByte)) GB/s; rendezvous "
-        + "\(microseconds(costs.rendezvous)) us; update \(milliseconds(costs.update * Double(costs.parameters))) ms",
+      "adding runs at \(gigabytes(costs.addPerByte)) GB/s, across ranks at \(gigabytes(costs.windowAddPerByte)) GB/s; a rendezvous takes "
+        + "\(microseconds(costs.rendezvous)) us, an update \(milliseconds(costs.update * Double(costs.parameters))) ms",
       "check: a step of \(measurement.microbatches) microbatches on \(counted(measurement.ranks, "rank")) (exchange: "
         + "\(measurement.exchange)), predicted "
         + "\(milliseconds(measurement.predicted.total)) ms, measured \(milliseconds(measurement.measured)) ms: error "
         + "\(percent(measurement.error)), \(verdict)",
-      "assumed: nodes of \(counted(ranksPerNode, "rank")), each with the core and the share of memory bandwidth "
-        + "that it had here; links without contention; nothing hidden behind the backward pass",
+      "assumptions: nodes of \(counted(ranksPerNode, "rank")), each with the core and the share of memory bandwidth "
+        + "that it had here; links without contention; no exchange during the backward pass",
     ]
   }
 
@@ -139,7 +139,7 @@ struct ScaleReport {
       table.kind == .strong
       ? "strong scaling: the global batch is fixed" : "weak scaling: a rank's batch is fixed"
     return "\(table.network.name), \(microseconds(table.network.latency)) us, "
-      + "\(microseconds(table.network.overhead)) us a message, "
+      + "\(microseconds(table.network.overhead)) us per message, "
       + "\(gigabytes(table.network.secondsPerByte)) GB/s: \(what)"
   }
 

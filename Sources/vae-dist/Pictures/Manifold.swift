@@ -9,15 +9,15 @@ struct Manifold: ParsableCommand {
     abstract: "Show the latent plane of a model with two units, at quantiles of the prior.",
     discussion: """
       vae-dist manifold runs/a
-      vae-dist manifold runs/a --class 3              of a model that is told classes; without it the first
+      vae-dist manifold runs/a --class 3              for a model that is conditioned on classes (default: the first)
 
-      A model that is told attributes is told those of the first sample of its data.
+      A model that is conditioned on attributes uses those of the first sample of its data.
       """)
 
   @OptionGroup var options: PictureOptions
   @Option(name: .short, help: "Number of pictures per side.") var n = LatentPaths.manifoldSide
 
-  @Option(name: .customLong("class"), help: ArgumentHelp("Of this class.", valueName: "name")) var chosen: String?
+  @Option(name: .customLong("class"), help: ArgumentHelp("Class to show.", valueName: "name")) var chosen: String?
 
   func validate() throws {
     guard (1...1_000).contains(n) else { throw ValidationError("-n \(n): write 1 to 1000") }

@@ -12,18 +12,18 @@ struct Sample: ParsableCommand {
     discussion: """
       vae-dist sample runs/a
       vae-dist sample runs/a -n 1000 --seed 7 -o samples.npy     in the units of the data
-      vae-dist sample runs/a --temperature 0.7                   closer to the middle: cleaner, and more alike
+      vae-dist sample runs/a --temperature 0.7                   closer to the mean: cleaner and less varied
       vae-dist sample runs/a --class 3 -n 64                     of one class, by its name or label
 
-      A model that is told classes draws every class, a row each; one that is told attributes, those of random samples of
-      the data. Numbers (.npy, .csv) come with the labels.
+      A model that is conditioned on classes draws every class, one row each. One that is conditioned on attributes uses
+      those of random samples of the data. Numbers (.npy, .csv) come with the labels.
       """)
 
   @OptionGroup var options: PictureOptions
   @Option(name: .short, help: "How many samples, of each class if several (default: 64, or 8 of each).") var n: Int?
   @Option(name: .customLong("class"), help: ArgumentHelp("Draw this class only.", valueName: "name"))
   var chosen: String?
-  @Option(help: "Standard deviation of the prior's noise, which is 1.") var temperature = 1.0
+  @Option(help: "Factor of the noise that z is drawn with.") var temperature = 1.0
   @Flag(help: "Draw x from p(x given z) instead of its mean.") var draw = false
 
   func validate() throws {

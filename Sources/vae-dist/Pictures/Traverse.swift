@@ -13,7 +13,7 @@ struct Traverse: ParsableCommand {
       vae-dist traverse runs/a                        around z = 0; units by their KL, the largest first
       vae-dist traverse runs/a --sample 5 -n 6        around mu of validation sample 5
 
-      A model that is told classes or attributes is told those of the sample, of the first one around z = 0.
+      A model that is conditioned on classes or attributes uses those of the sample, or of the first sample around z = 0.
       """)
 
   @OptionGroup var options: PictureOptions
@@ -66,7 +66,7 @@ struct Traverse: ParsableCommand {
   private func base(_ session: PictureSession, _ encoder: Encoder, of count: Int) throws(Failure) -> [Float] {
     guard let sample else { return [Float](repeating: 0, count: session.latent) }
     guard (0..<count).contains(sample) else {
-      var failure = Failure(.usage, "--sample \(sample): there are \(count)", hint: "write 0 to \(count - 1)")
+      var failure = Failure(.usage, "--sample \(sample): there are \(count) samples", hint: "write 0 to \(count - 1)")
       failure.isCollective = true
       throw failure
     }

@@ -36,7 +36,7 @@ struct Train: ParsableCommand {
   @Option(help: "Begin with the weights of a run, a checkpoint or a .safetensors file.") var initFrom: String?
   @Option(help: "Purpose of the model: generation, anomaly or disentanglement. Chooses beta and says why.")
   var task: String?
-  @Option(help: "Seed seed of initial values, order and noise.") var seed: String?
+  @Option(help: "Seed of initial values, order and noise.") var seed: String?
   @Option(help: "Samples per step, over all ranks.") var batchSize: String?
   @Option(help: "Samples per microbatch; 0: an eighth of the batch.") var microbatch: String?
   @Option(help: "Passes over the training data.") var maxEpochs: String?
@@ -261,8 +261,8 @@ private struct TrainingRun {
     guard communicator.isRoot else { return nil }
     if resume == .none, FileManager.default.fileExists(atPath: checkpoints) {
       throw Failure(
-        .cannotCreate, "\(directory): there is a run in it already",
-        hint: "choose another --run, or go on with it: --resume auto")
+        .cannotCreate, "\(directory): it contains a run already",
+        hint: "choose another --run, or resume it with --resume auto")
     }
     return FileManager.default.fileExists(atPath: directory) ? try lock() : nil
   }
@@ -280,8 +280,8 @@ private struct TrainingRun {
     let lock = if let early { early } else { try lock() }
     if early == nil, FileManager.default.fileExists(atPath: checkpoints) {
       throw Failure(
-        .cannotCreate, "\(directory): another training began in it meanwhile",
-        hint: "start again to go on with it, or choose another --run")
+        .cannotCreate, "\(directory): another training has begun in it meanwhile",
+        hint: "start again to resume it, or choose another --run")
     }
     if let notice = lock.notice { setup.warnings.append(notice) }
     let record = try RunDirectory(
@@ -305,7 +305,7 @@ private struct TrainingRun {
         "\(directory): nothing left to train: "
         + (isSpent ? "it stopped early at step \(step)" : "\(step) steps are done, and the limit is \(total)")
       let hint =
-        "raise \(isSpent ? "monitor.patience" : "--max-epochs (or --max-steps)") to go on, "
+        "raise \(isSpent ? "monitor.patience" : "--max-epochs (or --max-steps)") to continue, "
         + "or choose another --run for a new training"
       guard FileManager.default.fileExists(atPath: checkpoints) else { throw Failure(.usage, text, hint: hint) }
       if RunDirectory.wasCutOff(directory) { return true }

@@ -13,16 +13,18 @@ struct AugmentCommand: ParsableCommand {
     commandName: "augment",
     abstract: "Make synthetic rows, and write them only if they pass checks.",
     discussion: """
-      vae-dist augment runs/a -n 200 --per-class --around -o made.npz     made-report.html beside it
-      vae-dist augment runs/three -n 500 -o threes/                       of a model of one class: from its prior
+      vae-dist augment runs/a -n 200 --per-class --around -o made.npz     and made-report.html
+      vae-dist augment runs/three -n 500 -o threes/                       from the prior of a model of one class
       vae-dist augment runs/t -n 5000 --around --width 2 -o made.csv --json
       """)
 
   @Argument(help: ArgumentHelp("Run directory, checkpoint directory or .safetensors file.", valueName: "run"))
   var place: String
-  @Option(name: .short, help: "How many rows: in all, shared out as the training rows are, or of each class.") var n =
+  @Option(
+    name: .short, help: "Number of rows: in total, divided like the training rows, or with --per-class of each class.")
+  var n =
     1_000
-  @Flag(help: "-n rows of each class.") var perClass = false
+  @Flag(help: "Make -n rows of each class.") var perClass = false
   @Flag(help: "Draw z around training rows of the class, whose label a row takes, instead of from the prior.")
   var around = false
   @Option(help: "With --around: the spread of z, in standard deviations of the posterior (default: 1).")
@@ -33,7 +35,8 @@ struct AugmentCommand: ParsableCommand {
   @Option(help: "Location of the run's own data, if it has moved.") var data: String?
   @Option(
     name: [.short, .customLong("output")],
-    help: ArgumentHelp("FILE.npz, FILE.csv, or of pictures a folder; the report goes beside it.", valueName: "file"))
+    help: ArgumentHelp(
+      "FILE.npz, FILE.csv, or a folder for pictures; the report is written next to it.", valueName: "file"))
   var output: String
   @Flag(help: "Write rows that are refused, too; the report says so.") var force = false
   @Flag(help: "Print the result as one JSON object.") var json = false
@@ -44,7 +47,7 @@ struct AugmentCommand: ParsableCommand {
     guard quantile > 0, quantile < 1 else {
       throw ValidationError("--quantile \(quantile): write a share between 0 and 1, such as 0.95")
     }
-    guard width == nil || around else { throw ValidationError("--width says nothing without --around") }
+    guard width == nil || around else { throw ValidationError("--width has no effect without --around") }
     if let width, !(width >= 0 && width <= 1_000) { throw ValidationError("--width \(width): write 0 to 1000") }
   }
 
@@ -82,7 +85,7 @@ struct AugmentCommand: ParsableCommand {
     guard isWritten else {
       throw Failure(
         .badData, "refused: nothing was written, because of: " + report.reasons.map(\.check).joined(separator: ", "),
-        hint: "the reasons, and what to do about each, are in \(target.page); --force writes the rows nonetheless")
+        hint: "the reasons, and what to do about each, are in \(target.page); --force writes the rows anyway")
     }
   }
 

@@ -29,8 +29,8 @@ struct Export: ParsableCommand {
   var output: String?
   @Flag(
     help: """
-      Read ONNX files back, compute validation samples from them in float64 and compare with the program; the samples \
-      and what has to come out are left in check/ beside the files.
+      Read the ONNX files back, compute validation samples from them in float64 and compare with the program. The samples \
+      and the expected results are left in check/ next to the files.
       """)
   var check = false
   @Option(help: "Data to check with (default: the run's validation data).") var data: String?
@@ -137,7 +137,7 @@ struct Export: ParsableCommand {
 
 extension ExportAgreement {
   fileprivate var text: String {
-    let share = difference.isFinite ? String(format: "%.1e", difference) : "no number, or of another shape"
+    let share = difference.isFinite ? String(format: "%.1e", difference) : "not a number, or of another shape"
     return "  \(file) \(output): largest difference \(share) of the largest value"
       + (holds ? "" : ", which is more than \(String(format: "%.0e", ExportAgreement.limit))")
   }

@@ -11,15 +11,15 @@ import Training
 struct ServeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "serve",
-    abstract: "Answer over HTTP: scores, codes, reconstructions and samples of a model, and whether its data drifts.",
+    abstract: "Serve scores, codes, reconstructions, samples and a drift test of a model over HTTP.",
     discussion: """
-      vae-dist serve runs/a                                      http://127.0.0.1:8080, and a page to look at
+      vae-dist serve runs/a                                      http://127.0.0.1:8080, with a status page
       curl -H 'Content-Type: application/json' -d '{"rows": [[1, 2, 3]]}' http://127.0.0.1:8080/score
       curl -H 'Content-Type: text/csv' --data-binary @new.csv http://127.0.0.1:8080/score
-      vae-dist serve runs/a --host 0.0.0.0 --token-file token    others must bring the token
+      vae-dist serve runs/a --host 0.0.0.0 --token-file token    clients must send the token
 
-      POST /score, /encode, /reconstruct, /sample; GET /healthz, /readyz, /metrics and /. SIGTERM and SIGINT stop it
-      when it has answered what came before.
+      POST /score, /encode, /reconstruct, /sample; GET /healthz, /readyz, /metrics and /. SIGTERM and SIGINT stop the
+      service after it has answered earlier requests.
       """)
 
   @Argument(help: ArgumentHelp("Run directory, checkpoint directory or .safetensors file.", valueName: "run"))
@@ -28,9 +28,9 @@ struct ServeCommand: ParsableCommand {
   @Option(help: "Port to listen on; 0: one that is free, which is printed.") var port = 8080
   @Option(
     help: ArgumentHelp(
-      "A file with the token that requests must bring, readable by its owner alone.", valueName: "file"))
+      "A file with the token that requests must send, readable only by its owner.", valueName: "file"))
   var tokenFile: String?
-  @Flag(help: "Answer anybody who reaches --host.") var noToken = false
+  @Flag(help: "Answer requests without a token.") var noToken = false
   @Option(
     help:
       "\(Score.allCases.map(\.rawValue).joined(separator: ", ")) (default: as calibrated; else squared_error of images, neg_elbo)."
@@ -38,11 +38,11 @@ struct ServeCommand: ParsableCommand {
   var score: String?
   @Option(help: "Draws of z, the same for every row (default: neg_elbo 16, likelihood 64).") var draws: Int?
   @Option(help: "Share of normal rows below the threshold (default: as calibrated).") var quantile: Double?
-  @Option(help: "Rows of one request.") var maxRows = ServiceConfiguration().mostRows
-  @Option(help: "MiB of one request.") var maxBody = ServiceConfiguration().mostBytes >> 20
+  @Option(help: "Largest number of rows in a request.") var maxRows = ServiceConfiguration().mostRows
+  @Option(help: "Largest size of a request in MiB.") var maxBody = ServiceConfiguration().mostBytes >> 20
   @Option(help: "Seconds that the head of a request may take to arrive, and its body.") var timeout =
     ServiceConfiguration().patience
-  @Option(help: "The newest rows, which drift is judged by.") var window = ServiceConfiguration().window
+  @Option(help: "Number of newest rows that drift is judged by.") var window = ServiceConfiguration().window
   @OptionGroup var progress: ProgressOption
 
   func validate() throws {
@@ -98,7 +98,8 @@ struct ServeCommand: ParsableCommand {
     if !settings.isLoopback {
       warn(
         "\(host) is reached from other machines, without encryption"
-          + (settings.token == nil ? " and by anybody" : ": put a proxy with TLS before it, or the token can be read"))
+          + (settings.token == nil
+            ? " and by anybody" : ": put a proxy with TLS in front of it, or the token can be read"))
     }
     return settings
   }
@@ -116,7 +117,7 @@ struct ServeCommand: ParsableCommand {
       return (scorer, calibration)
     }
     warn(
-      "there is no calibration of \(scorer.score.rawValue): scores come without threshold, p-values and drift; "
+      "there is no calibration of \(scorer.score.rawValue): scores have no threshold, p-values and drift; "
         + "`vae-dist score RUN --calibrate` makes one")
     return (scorer, nil)
   }

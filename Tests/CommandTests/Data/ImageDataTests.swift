@@ -81,7 +81,9 @@ extension CommandTests {
       #expect(try run(["data", "convert", folder, "--image-size", "4", "-o", file, "--force"]).status == 0)
       let found = try inspection([file])
       #expect(found["shape"] as? [Int] == [4, 4, 3])
-      #expect((found["classes"] as? [[String: Any]])?.map { $0["count"] as? Int } == [30, 30], "labels beside it")
+      #expect(
+        (found["classes"] as? [[String: Any]])?.map { $0["count"] as? Int } == [30, 30],
+        "the labels are written next to the array")
     }
 
     private func inspection(_ arguments: [String], status: Int32 = 0) throws -> [String: Any] {

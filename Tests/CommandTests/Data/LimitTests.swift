@@ -56,11 +56,11 @@ extension CommandTests {
     func batch() throws {
       let scratch = try Scratch()
       let outcome = try train(scratch.path + "/run", ["--batch-size", "16777216", "--max-epochs", "2"], ranks: 2)
-      #expect(outcome.count(of: "warning: train.batch_size is 16777216, and there are 1500 training samples") == 1)
+      #expect(outcome.count(of: "warning: train.batch_size is 16777216, but there are only 1500 training samples") == 1)
       #expect(metrics(scratch.path + "/run").last?["step"] as? Int == 2)
       let dry = try run(["train", "--dry-run", "--batch-size", "16777216", "--microbatch", "16777216"])
       #expect(dry.status == 0 && dry.output.contains("batch       1500 = 1 microbatches of 1500"), "\(dry.output)")
-      #expect(dry.count(of: "memory per rank, beside the data") == 1)
+      #expect(dry.count(of: "memory per rank, besides the data") == 1)
     }
 
     @Test("A model that no memory holds is refused before it is made", arguments: [nil, 2])

@@ -64,9 +64,9 @@ extension CommandTests {
       "What makes no windows is refused",
       arguments: [
         (["--set", "data.window=2000"], "a sample is a window of 2000"),
-        (["--set", "data.time=whence"], "data.time"), (["--set", "data.classes=[1]"], "data.classes chooses rows"),
-        (["--set", "data.columns=numbers", "--set", "model.likelihood=gaussian"], "are of mixed tables"),
-        (["--set", "data.window=0", "--set", "data.stride=2"], "data.stride is of windows"),
+        (["--set", "data.time=whence"], "data.time"), (["--set", "data.classes=[1]"], "data.classes selects rows"),
+        (["--set", "data.columns=numbers", "--set", "model.likelihood=gaussian"], "are for mixed tables"),
+        (["--set", "data.window=0", "--set", "data.stride=2"], "data.stride applies to windows"),
       ] as [([String], String)])
     func refused(arguments: [String], text: String) throws {
       let scratch = try Scratch(), data = try series(scratch, "normal.csv", rows: 100)

@@ -61,7 +61,7 @@ extension CommandTests {
         #expect(shown.status == 0 && shown.errors.contains("step \(step) is damaged"), "\(shown.errors)")
         let outcome = try train(place, Self.settings, ranks: turn == 0 ? 2 : nil)
         #expect(
-          outcome.count(of: "the checkpoint of step \(step) is damaged and was passed over") == 1, "\(outcome.errors)")
+          outcome.count(of: "the checkpoint of step \(step) is damaged and was skipped") == 1, "\(outcome.errors)")
         #expect(outcome.errors.contains(file))
         let resumed = try #require(metrics(place, kind: "resume").last?["step"] as? Int)
         #expect(resumed < step)

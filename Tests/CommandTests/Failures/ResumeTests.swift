@@ -97,7 +97,7 @@ extension CommandTests {
       try train(place, ["--max-epochs", "3"] + beta, ranks: 2)
       try train(place, ["--max-epochs", "9", "--max-steps", "100"] + beta)
       let outcome = try train(place, ["--max-epochs", "9"] + beta, ranks: 2)
-      #expect(outcome.count(of: "schedules stay laid out for 72 steps") == 1, "\(outcome.errors)")
+      #expect(outcome.count(of: "schedules stay planned for the 72 steps") == 1, "\(outcome.errors)")
       #expect(try digest(place) == expected.0)
       // The line of the part of an epoch makes way for that of the whole.
       #expect(try epochNumbers(place) == expected.1)
@@ -144,7 +144,7 @@ extension CommandTests {
       #expect(!FileManager.default.fileExists(atPath: scratch.path + "/copy"))
 
       let fresh = try run(training(place, ["--max-epochs", "3", "--resume", "none"]), ranks: 2)
-      #expect(fresh.status == 73 && fresh.count(of: "there is a run in it already") == 1, "\(fresh.errors)")
+      #expect(fresh.status == 73 && fresh.count(of: "it contains a run already") == 1, "\(fresh.errors)")
       #expect(snapshot(place) == before)
 
       try train(place, ["--max-epochs", "4"])

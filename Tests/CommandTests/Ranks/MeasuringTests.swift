@@ -40,7 +40,7 @@ extension CommandTests {
     @Test("Communication: one rank says what it cannot measure, two measure it")
     func comm() throws {
       let alone = try run(["bench", "comm", "--preset", "digits"])
-      #expect(alone.status == 0 && alone.count(of: "not measured: wants two ranks") == 5, "\(alone.output)")
+      #expect(alone.status == 0 && alone.count(of: "not measured: needs two ranks") == 5, "\(alone.output)")
       let one = try object(try run(["bench", "comm", "--preset", "digits", "--json"]))
       #expect(one["barrier_microseconds"] is NSNull && one["same_node"] is NSNull && one["ranks"] as? Int == 1)
       let two = try object(try run(["bench", "comm", "--preset", "digits", "--json"], ranks: 2))

@@ -8,7 +8,7 @@ extension CommandTests {
     /// MiB that `--dry-run` names.
     private func estimate(_ arguments: [String], ranks: Int, _ environment: [String: String]) throws -> Double {
       let outcome = try run(["train", "--dry-run"] + arguments, ranks: ranks, environment: environment)
-      let mark = "memory per rank, beside the data: "
+      let mark = "memory per rank, besides the data: "
       let line = try #require(outcome.lines.first { $0.hasPrefix(mark) }, "\(outcome.output)\(outcome.errors)")
       let words = line.dropFirst(mark.count).split(separator: " ")
       try #require(words[1] == "MiB", "\(line)")

@@ -88,7 +88,8 @@ extension CommandTests {
             "--set", "log.every_steps=1",
           ]))
       #expect(outcome.status == 65, "\(outcome.errors)")
-      #expect(outcome.count(of: "the value 2.0 becomes 2.0 after scaling, outside [0, 1]") == 1, "\(outcome.errors)")
+      #expect(
+        outcome.count(of: "the value 2.0 becomes 2.0 after scaling, which is outside [0, 1]") == 1, "\(outcome.errors)")
       #expect(!metrics(place, kind: "step").isEmpty)
     }
   }

@@ -67,19 +67,22 @@ extension CommandTests {
     static let mistakes: [(arguments: [String], status: Int32, texts: [String])] = [
       (["--nodes", "0"], 64, ["--nodes 0", "write --nodes 4"]),
       (["--ranks-per-node", "0"], 64, ["--ranks-per-node 0"]),
-      (["--time", "30"], 64, ["--time 30 is no time limit", "a bare number"]),
-      (["--time", "1-30:00:00"], 64, ["is no time limit"]), (["--time", ""], 64, ["is no time limit"]),
-      (["--time", "8h30"], 64, ["is no time limit"]), (["--time", "299s"], 64, ["from five minutes"]),
-      (["--partition", "a b"], 64, ["--partition 'a b' is no name"]), (["--account", ""], 64, ["is no name"]),
-      (["--module", "a;b"], 64, ["--module 'a;b' is no name"]), (["--program", "a\nb"], 64, ["--program is empty or"]),
-      (["--array", "3-1"], 64, ["--array 3-1 is no list of seeds"]), (["--array", "1,,2"], 64, ["no list of seeds"]),
-      (["--array", "1-8%0"], 64, ["no list of seeds"]), (["--array", "1-2-3"], 64, ["no list of seeds"]),
-      (["--sbatch", "time=3"], 64, ["the script sets it itself"]), (["--sbatch", "a b"], 64, ["no option of sbatch"]),
+      (["--time", "30"], 64, ["--time 30 is not a time limit", "a bare number"]),
+      (["--time", "1-30:00:00"], 64, ["is not a time limit"]), (["--time", ""], 64, ["is not a time limit"]),
+      (["--time", "8h30"], 64, ["is not a time limit"]), (["--time", "299s"], 64, ["from five minutes"]),
+      (["--partition", "a b"], 64, ["--partition 'a b' is not a name"]), (["--account", ""], 64, ["is not a name"]),
+      (["--module", "a;b"], 64, ["--module 'a;b' is not a name"]),
+      (["--program", "a\nb"], 64, ["--program is empty or"]),
+      (["--array", "3-1"], 64, ["--array 3-1 is not a list of seeds"]),
+      (["--array", "1,,2"], 64, ["not a list of seeds"]),
+      (["--array", "1-8%0"], 64, ["not a list of seeds"]), (["--array", "1-2-3"], 64, ["not a list of seeds"]),
+      (["--sbatch", "time=3"], 64, ["the script sets it itself"]),
+      (["--sbatch", "a b"], 64, ["is not an option of sbatch"]),
       (["--launcher", "ssh"], 64, ["'srun' and 'mpirun'"]),
       (["--", "--bogus"], 64, ["Unknown option '--bogus'", "vae-dist train --help"]),
       (["--", "--run="], 64, ["Missing value for '--run <run>'"]),
-      (["--", "--resume", "none"], 64, ["goes on with its own run"]),
-      (["--array", "1-3", "--", "--seed", "2"], 64, ["leave --run and --seed away"]),
+      (["--", "--resume", "none"], 64, ["resumes its own run"]),
+      (["--array", "1-3", "--", "--seed", "2"], 64, ["omit --run and --seed"]),
       (["--", "--set", "model.latnt=3"], 78, ["did you mean model.latent?"]),
       (["--nodes", "3"], 78, ["3 nodes of 8 ranks are 24 ranks", "a batch has 8 microbatches", "-- --microbatch 2"]),
       (["--nodes", "9"], 78, ["-- --batch-size 72 --microbatch 1"]),
@@ -154,13 +157,13 @@ extension CommandTests {
 
     /// The words after `sbatch` on the line that says how to go on.
     private func goesOn(_ outcome: Outcome) throws -> String {
-      let mark = "to go on: sbatch "
+      let mark = "to resume: sbatch "
       let line = try #require(outcome.lines.first { $0.contains(mark) }, "\(outcome.output)\(outcome.errors)")
       return String(line[try #require(line.range(of: mark)).upperBound...])
     }
 
     @Test(
-      "The line that says how to go on names the run that there is, and the other arguments",
+      "The line on how to resume names the run and the other arguments",
       arguments: [
         ("--run runs/a --max-steps 5", "runs/a", " --max-steps 5"), ("--run=runs/a", "runs/a", ""),
         ("-q --run a --run 'it is mine' --data 'my data'", "it\\ is\\ mine", " -q --data my\\ data"),
@@ -217,7 +220,9 @@ extension CommandTests {
           == "--array=3 THIS-FILE --run runs/11-seed-3 --max-steps 5")
       #expect(try goesOn(try outcome(tasks: 1, "--run runs/9-seed-3")) == "--array=3 THIS-FILE --run runs/9-seed-3")
       let refused = try outcome(tasks: 8, "--run runs/9-seed-3")
-      #expect(refused.status == 64 && refused.errors.contains("names one seed's run, of 8 here"), "\(refused.errors)")
+      #expect(
+        refused.status == 64 && refused.errors.contains("names the run of one seed, but this array has 8"),
+        "\(refused.errors)")
       let empty = try outcome(tasks: 1, "--max-steps 5 --run")
       #expect(empty.status == 64 && empty.errors.contains("--run without a directory"), "\(empty.errors)")
     }

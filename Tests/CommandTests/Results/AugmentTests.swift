@@ -130,9 +130,9 @@ extension CommandTests {
       let scratch = try Scratch(), place = try trained(scratch, ["--max-epochs", "1"])
       let made = scratch.path + "/made.npz"
       let cases: [([String], Int32, String)] = [
-        (["-o", made], 64, "--around draws around training rows"),
-        (["--width", "2", "-o", made], 64, "--width says nothing without --around"),
-        (["--around", "-o", scratch.path + "/made.txt"], 64, "in no format that is written"),
+        (["-o", made], 64, "use --around, which draws around training rows"),
+        (["--width", "2", "-o", made], 64, "--width has no effect without --around"),
+        (["--around", "-o", scratch.path + "/made.txt"], 64, "this format is not supported"),
         (["--around", "-o", made, "--data", "shapes:200"], 65, "was trained on"),
         (["--around", "-n", "0", "-o", made], 64, "-n 0"),
       ]

@@ -146,7 +146,7 @@ extension CommandTests {
       #expect(try digest(file) == whole)
       try FileManager.default.removeItem(atPath: place)
       #expect(try run(["evaluate", file]).status == 0)
-      #expect(try run(["score", file, "digits"]).errors.contains("calibrated for this time") == false)
+      #expect(try run(["score", file, "digits"]).errors.contains("for this command only") == false)
       // What is exported again is the same file.
       _ = try export(file, ["--format", "safetensors", "-o", file + "2"])
       #expect(FileManager.default.contents(atPath: file) == FileManager.default.contents(atPath: file + "2"))

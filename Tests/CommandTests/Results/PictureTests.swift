@@ -141,14 +141,14 @@ extension CommandTests {
       let middle = lines.compactMap { $0.split(separator: ",").dropFirst().first.flatMap { Double($0) } }
       #expect(middle.count == 20 && middle.allSatisfy { (900...1_150).contains($0) }, "\(middle)")
       let refused = try run(["sample", place, "-o", scratch.path + "/x.png"])
-      #expect(refused.status == 64 && refused.errors.contains("are no pictures"), "\(refused.errors)")
+      #expect(refused.status == 64 && refused.errors.contains("are not pictures"), "\(refused.errors)")
       #expect(try run(["embed", place, "--map", "pca"]).status == 0)
     }
 
     @Test(
       "What cannot be shown is refused",
       arguments: [
-        (["sample", "-o", "x.gif"], 64, "in no format that is written"), (["sample", "-n", "0"], 64, "-n 0"),
+        (["sample", "-o", "x.gif"], 64, "this format is not supported"), (["sample", "-n", "0"], 64, "-n 0"),
         (["sample", "--temperature=-1"], 64, "--temperature"), (["manifold"], 64, "a plane has two"),
         (["traverse", "--sample", "297"], 64, "there are 297"), (["interpolate", "--path", "around"], 64, "around"),
         (["interpolate", "--steps", "1"], 64, "--steps 1"),

@@ -37,7 +37,7 @@ extension CommandTests {
       // Slowed down by checkpoints, it cannot be done within its time.
       try train(
         place, ["--max-epochs", "200", "--max-time", "0.3s", "--set", "checkpoint.every_steps=1"], status: 75)
-      let stopped = page(place + "/report.html").contains("Stopped when its time was up")
+      let stopped = page(place + "/report.html").contains("Stopped at its time limit")
       #expect(stopped)
       let step = try #require(try status(place)["step"] as? Int)
       try train(place, ["--max-epochs", "200", "--max-steps", "\(step + 50)"], ranks: 2)

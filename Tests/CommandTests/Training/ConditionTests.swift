@@ -152,7 +152,7 @@ extension CommandTests {
       let (own, report) = try scores(known)
       #expect(try scores(known, ranks: 3).lines == own)
       #expect(report["detection"] is NSNull)
-      #expect("\(report["warnings"] ?? "")".contains("the model is told the labels"))
+      #expect("\(report["warnings"] ?? "")".contains("the model is conditioned on the labels"))
       let swapped = try scores(arrays("swapped.npz", classes.map { 1 - $0 })).lines
       func column(_ lines: String) -> [Double] {
         lines.split(separator: "\n").dropFirst().compactMap { Double($0.split(separator: ",")[1]) }
@@ -181,7 +181,7 @@ extension CommandTests {
       let other = try arrays("other.npz", (0..<40).map { $0 % 3 })
       let settings = ["--set", "model.condition=label", "--max-steps", "2"]
       let refused = try run(training(place, ["--data", known, "--valid", other] + settings))
-      #expect(refused.status == 65 && refused.count(of: "has the label 2, and the model knows 0, 1") == 1)
+      #expect(refused.status == 65 && refused.count(of: "has the label 2, but the model knows only 0, 1") == 1)
       try train(place, ["--data", known, "--valid", known] + settings)
       #expect(try json(["evaluate", place])["neg_elbo"] is Double)
       let late = try run(["evaluate", place, "--data", other])

@@ -105,7 +105,8 @@ extension CommandTests {
       let place = scratch.path + "/run"
       let settings = ["--overfit-batches", "1", "--batch-size", "50"]
       let good = try train(place, settings + ["--max-epochs", "300", "--set", "objective.beta.end=0.01"], ranks: 2)
-      #expect(good.count(of: "the first 50 training samples are all") == 1 && good.count(of: "does not go down") == 0)
+      #expect(
+        good.count(of: "only the first 50 training samples are used") == 1 && good.count(of: "does not go down") == 0)
       let epochs = metrics(place, kind: "epoch")
       let first = try #require((epochs.first?["train"] as? [String: Double])?["recon"])
       #expect(try last(place, "recon") < first / 2)
