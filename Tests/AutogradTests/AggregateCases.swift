@@ -7,7 +7,7 @@ private func logMeanExp(_ x: [Double]) -> Double {
   return top + log(x.reduce(0) { $0 + exp($1 - top) } / Double(x.count))
 }
 
-/// What Chen et al. estimate, with q(z) as the mean of the posteriors. (batch, latent) each
+/// The total correlation as Chen et al. estimate it, with q(z) as the mean of the posteriors. All are (batch, latent).
 private func totalCorrelation(_ z: [Double], _ mu: [Double], _ logvar: [Double], rows: Int) -> [Double] {
   let columns = z.count / rows
   func density(_ i: Int, _ k: Int, _ j: Int) -> Double {

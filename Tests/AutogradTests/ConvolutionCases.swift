@@ -1,7 +1,7 @@
 import Autograd
 import Foundation
 
-/// A convolution as its definition has it: four loops over double precision.
+/// A convolution by its definition: four loops in double precision.
 private struct Reference {
   let large, small: ImageShape
   let window: ConvolutionWindow
@@ -47,7 +47,7 @@ private struct Reference {
   }
 }
 
-/// - image: of the input; channels: of the output.
+/// - image: the shape of the input; channels: the number of channels of the output.
 private func convolutionCase(
   batch: Int, _ rows: Int, _ columns: Int, _ depth: Int, to channels: Int, _ window: ConvolutionWindow,
   transposed: Bool = false, outputPadding: Int = 0, _ f: Activation = .identity, role: OpCase.Role = .input

@@ -42,7 +42,7 @@ private final class SmallVAE {
 
   deinit { samples.deallocate() }
 
-  /// A training step in which every row is the sample 0, or other samples.
+  /// A training step whose rows are the given samples (by default, every row is sample 0).
   func forward(_ ids: [UInt64]? = nil, seed: UInt64 = 0) {
     for row in 0..<graph.batch { samples[row] = ids?[row] ?? 0 }
     graph.forward(.training(samples, filled: graph.batch, seed: seed, attempt: 0, epoch: 0))
@@ -64,7 +64,7 @@ private final class SmallVAE {
 
 @Suite struct GraphTests {
   @Test(
-    "Rows of weight zero add nothing to a gradient, bit for bit, whatever finite values they hold", arguments: 0...7)
+    "Rows of weight zero do not change a bit of a gradient, whatever finite values they contain", arguments: 0...7)
   func padding(filled: Int) {
     let vae = SmallVAE(batch: 7)
     let seed = (0..<7).map { Float($0 < filled ? 0.25 : 0) }
@@ -76,7 +76,7 @@ private final class SmallVAE {
     }
   }
 
-  @Test("What backward calls final does not change any more, and all is final at the end")
+  @Test("A gradient that backward reports as final does not change again, and all are final at the end")
   func finalGradients() {
     let vae = SmallVAE(batch: 4)
     let expected = vae.gradient(seed: [1, 1, 1, 1])
@@ -88,11 +88,11 @@ private final class SmallVAE {
       for i in from..<vae.gradients.count { #expect(vae.gradients.base[i].bitPattern == expected[i], "at \(i)") }
     }
     #expect(told == told.sorted(by: >), "what is final stays so")
-    // The last layer's gradient is there long before the first one's.
+    // The gradient of the last layer is final long before that of the first layer.
     #expect(told.last == 0 && told.contains { $0 > 0 && $0 < vae.gradients.count })
   }
 
-  @Test("A sample's noise follows it from row to row")
+  @Test("The noise of a sample does not depend on the row that the sample is in")
   func noiseFollowsTheSample() {
     let vae = SmallVAE(batch: 4)
     vae.fill { _, column in Float(column) / 10 }
@@ -105,7 +105,7 @@ private final class SmallVAE {
     #expect(Set(forth).count == 4)
   }
 
-  @Test("Data and parameters that are not finite are named before any operation")
+  @Test("Data and parameters that are not finite are reported as the cause, rather than an operation")
   func firstNonFinite() {
     let vae = SmallVAE(batch: 5)
     func finding() -> (label: String, rows: [Int])? {
@@ -120,7 +120,7 @@ private final class SmallVAE {
     #expect(finding()?.label == "parameter at 0")
   }
 
-  @Test("An overflowing layer is named with the rows that overflow")
+  @Test("A layer that overflows is reported with the rows that overflow")
   func overflowingLayer() {
     let graph = Graph(batch: 4)
     let x = graph.input([4, 2])
@@ -152,7 +152,7 @@ private final class SmallVAE {
     #expect(graph[sum][0].isFinite && graph[sum][1].isNaN)
   }
 
-  @Test("Without gradients nothing is kept for them")
+  @Test("A graph without gradients keeps no memory for them")
   func withoutGradients() {
     let graph = Graph(batch: 2, recordsGradients: false)
     let x = graph.input([2, 3], needsGradient: true)
@@ -164,7 +164,7 @@ private final class SmallVAE {
     #expect(graph.arenaBytes == 2 * 16 * 4)
   }
 
-  @Test("Operations that nothing kept depends on are dropped, with their memory")
+  @Test("Operations that no kept tensor depends on are removed, and so is their memory")
   func dropsUnneeded() {
     let graph = Graph(batch: 2, recordsGradients: false)
     let x = graph.input([2, 3])
@@ -183,7 +183,7 @@ private final class SmallVAE {
     #expect(graph.arenaBytes == 2 * 16 * 4 && wide.count == 2)
   }
 
-  @Test("One parameter recorded twice is one tensor")
+  @Test("A parameter that is recorded twice is one tensor")
   func parameterTwice() {
     let graph = Graph(batch: 1)
     #expect(graph.parameter([2, 3], offset: 4) == graph.parameter([2, 3], offset: 4))
@@ -191,7 +191,7 @@ private final class SmallVAE {
   }
 }
 
-/// Noise with dropout, or a draw from a likelihood, in a graph without parameters.
+/// A graph without parameters that contains noise with dropout, or a draw from a likelihood.
 private func noisyGraph(sampled: Bool) -> Graph {
   let graph = Graph(batch: 2)
   let noise = graph.dropout(graph.standardNormal(columns: 3, stream: "eps"), probability: 0.5, stream: "mask")
@@ -201,9 +201,9 @@ private func noisyGraph(sampled: Bool) -> Graph {
   return graph
 }
 
-/// Programmer's errors end the process at recording time.
+/// Programmer errors end the process at recording time.
 @Suite struct PreconditionTests {
-  @Test("Shapes that do not fit are refused when recorded")
+  @Test("Shapes that do not fit are refused when an operation is recorded")
   func shapes() async {
     await #expect(processExitsWith: .failure) {
       let graph = Graph(batch: 2)
@@ -221,7 +221,7 @@ private func noisyGraph(sampled: Bool) -> Graph {
     }
   }
 
-  @Test("Rows that belong to no sample are refused where a layer or a draw takes them for samples'")
+  @Test("Rows that belong to no sample are refused by layers and draws that need one row per sample")
   func rowsOfSamples() async {
     await #expect(processExitsWith: .failure) {
       let graph = Graph(batch: 2)
@@ -241,7 +241,7 @@ private func noisyGraph(sampled: Bool) -> Graph {
       _ = graph.linear(
         graph.input([2, 3, 4]), weight: graph.parameter([1, 12], offset: 0), bias: graph.parameter([1], offset: 12))
     }
-    // Pseudo-inputs are parameters: as many as one likes.
+    // Pseudo-inputs are parameters, and their number is free.
     let graph = Graph(batch: 2)
     let y = graph.linear(
       graph.parameter([3, 4], offset: 5), weight: graph.parameter([1, 4], offset: 0),
@@ -250,7 +250,7 @@ private func noisyGraph(sampled: Bool) -> Graph {
     #expect(graph.linear(y, weight: weight, bias: bias).rows == 3)
   }
 
-  @Test("A residual is added to nothing but the last operation's output, which its backward does not read")
+  @Test("A residual is added only to the output of the last operation, whose backward must not read it")
   func residuals() async {
     await #expect(processExitsWith: .failure) {
       let graph = Graph(batch: 2)
@@ -270,7 +270,7 @@ private func noisyGraph(sampled: Bool) -> Graph {
     }
   }
 
-  @Test("A finalized graph takes no more operations, and one that is not cannot be replayed")
+  @Test("A finalized graph accepts no more operations, and a graph cannot be replayed before it is finalized")
   func order() async {
     await #expect(processExitsWith: .failure) {
       let graph = Graph(batch: 2)
@@ -282,7 +282,7 @@ private func noisyGraph(sampled: Bool) -> Graph {
     await #expect(processExitsWith: .failure) { Graph(batch: 2).forward() }
   }
 
-  @Test("Noise is drawn by a replay that says for which samples, and by no other")
+  @Test("A graph that draws noise can only be replayed with the numbers of the samples")
   func noise() async {
     noisyGraph(sampled: false).forward(.deterministic)
     await #expect(processExitsWith: .failure) { noisyGraph(sampled: false).forward() }

@@ -28,7 +28,7 @@ enum Formula {
     return Double(x.count) / 2 * (log(2 * Double.pi * variance) + square / variance)
   }
 
-  /// P(x) as its definition has it, a difference of two values of the logistic function, taken in the tail where it is
+  /// P(x) by its definition, as a difference of two values of the logistic function, taken in the tail where it is
   /// small.
   static func bin(_ x: Double, _ mean: Double, _ raw: Double) -> Double {
     let s = exp(max(raw, -7)), low = (2 * x - 1 - 1.0 / 255 - mean) / s, high = low + 2.0 / 255 / s
@@ -37,13 +37,13 @@ enum Formula {
     return low > 0 ? sigmoid(-low) - sigmoid(-high) : sigmoid(high) - sigmoid(low)
   }
 
-  /// E of a logistic clipped to [-1, 1].
+  /// Expectation of a logistic variable that is clipped to [-1, 1].
   static func clipped(_ mean: Double, _ raw: Double) -> Double {
     let s = exp(max(raw, -7))
     return s * (softplus((mean + 1) / s) - softplus((mean - 1) / s)) - 1
   }
 
-  /// Means of one mixture's channels, given what stands for the channels before.
+  /// Means of the channels of one mixture component, given the values of the channels before them.
   static func means(_ p: [Double], _ k: Int, _ shape: LogisticMixture, _ before: [Double]) -> Double {
     let m = shape.mixtures, c = before.count
     var mean = p[m * (1 + 3 * c) + k]
@@ -128,7 +128,7 @@ enum Formula {
 
 // MARK: The cases
 
-/// Multiples of 1/255, both ends among them.
+/// Multiples of 1/255, including 0 and 1.
 func levels(_ count: Int, salt: Int) -> [Float] {
   values(count, salt: salt).enumerated().map { i, v in
     i % 7 == 0 ? 0 : i % 7 == 1 ? 1 : ((v + 2) / 4 * 255).rounded() / 255
@@ -141,7 +141,7 @@ private func slices(_ x: [Double], _ width: Int) -> [[Double]] {
 
 private let shapes = [[1, 1], [3, 5], [2, 33]]
 
-/// Sums over a row of a function of (x, the numbers that belong to it).
+/// Sums, over each row, a function of x and the outputs that belong to it.
 private func summed(
   _ columns: Int, _ arity: Int, _ f: @escaping @Sendable (Double, [Double]) -> Double
 ) -> @Sendable ([[Double]]) -> [Double] {
@@ -252,7 +252,7 @@ let mixtureCases: [OpCase] = [(1, 1, 1), (1, 3, 5), (3, 1, 2), (3, 2, 17), (3, 1
 
 let similarityCases: [OpCase] = [(3, 4, 1), (8, 8, 1), (12, 15, 3), (23, 25, 1)].map { rows, columns, channels in
   let image = ImageShape(rows: rows, columns: columns, channels: channels), shape = [2, image.count]
-  // Noise upon one picture, so that no scale's mean comes near its limit.
+  // Noise is added to one picture, so that the mean of no scale comes near its limit.
   let x = values(2 * image.count, salt: 14).map { ($0 + 2) / 4 }
   let y = zip(x, values(2 * image.count, salt: 15)).map { 0.1 + 0.7 * $0 + 0.04 * $1 }
   return OpCase(

@@ -3,7 +3,7 @@ import Foundation
 import Kernels
 import Testing
 
-/// Values and, where it has them, gradients of one recorded tensor for leaves that are filled in.
+/// Values of one recorded tensor, and its gradients if it has some, for the given values of the leaves.
 private func evaluate(
   batch: Int, _ leaves: [(shape: Shape, values: [Float])], samples: [UInt64]? = nil,
   _ record: (Graph, [Tensor]) -> Tensor
@@ -30,7 +30,7 @@ private func evaluate(
   }
 }
 
-/// -log p of many x under one location.
+/// -log p of many values of x with the same location.
 private func losses(
   _ x: [[Float]], _ location: [Float], _ record: (Graph, Tensor, Tensor) -> Tensor
 ) -> [Double] {
@@ -45,7 +45,7 @@ private let grid = (0..<256).map { Float($0) / 255 }
 
 @Suite struct LikelihoodTests {
   @Test(
-    "A discretised logistic sums to 1 over its 256 bins",
+    "The probabilities of a discretised logistic sum to 1 over its 256 bins",
     arguments: [(0, 0), (0.3, -2), (-1, -4), (1.5, -1), (0.0041, -7), (-30, 2), (0.2, 5), (0.9, -20)]
       as [(Float, Float)])
   func logistic(mean: Float, logScale: Float) {
@@ -53,7 +53,7 @@ private let grid = (0..<256).map { Float($0) / 255 }
     #expect(abs(losses.reduce(0) { $0 + exp(-$1) } - 1) < 2e-5)
   }
 
-  @Test("A mixture of one channel sums to 1 over its 256 levels", arguments: [1, 5, 10, 32])
+  @Test("The probabilities of a mixture with one channel sum to 1 over its 256 levels", arguments: [1, 5, 10, 32])
   func greyMixture(mixtures: Int) {
     let shape = LogisticMixture(mixtures: mixtures, channels: 1)
     let location = values(shape.outputs, salt: mixtures)
@@ -61,8 +61,9 @@ private let grid = (0..<256).map { Float($0) / 255 }
     #expect(abs(losses.reduce(0) { $0 + exp(-$1) } - 1) < 2e-5)
   }
 
-  /// The third channel lies in its topmost bin whatever the others are, so that 65,536 colours have all the mass.
-  @Test("A mixture of three channels sums to 1 over two of them, each conditioned on those before", arguments: 0...2)
+  /// The third channel is in its highest bin for all values of the others, so that 65,536 colours have all the mass.
+  @Test(
+    "A mixture with three channels sums to 1 over two channels, each conditioned on those before it", arguments: 0...2)
   func colourMixture(fixed: Int) {
     let m = 3, shape = LogisticMixture(mixtures: m, channels: 3)
     var location = values(shape.outputs, salt: 30 + fixed)
@@ -91,13 +92,15 @@ private let grid = (0..<256).map { Float($0) / 255 }
     } * h / 3
   }
 
-  @Test("A continuous Bernoulli integrates to 1", arguments: [0, 1e-4, -0.3, 0.999, 1.001, -5, 20, -80] as [Float])
+  @Test(
+    "The density of a continuous Bernoulli integrates to 1",
+    arguments: [0, 1e-4, -0.3, 0.999, 1.001, -5, 20, -80] as [Float])
   func continuousBernoulli(logit: Float) {
     let total = integral(0, 1, intervals: 4000, [logit]) { $0.likelihood($1, location: $2, .continuousBernoulli) }
     #expect(abs(total - 1) < 2e-5)
   }
 
-  @Test("A Gaussian with its own sigma integrates to 1", arguments: [-80, -6, -2, 0, 3] as [Float])
+  @Test("The density of a Gaussian with its own sigma integrates to 1", arguments: [-80, -6, -2, 0, 3] as [Float])
   func gaussianPixel(raw: Float) {
     let sigma = exp(-6 + Formula.softplus(Double(raw) + 6))
     let total = integral(-12 * sigma, 12 * sigma, intervals: 2000, [0, raw]) {
@@ -106,7 +109,7 @@ private let grid = (0..<256).map { Float($0) / 255 }
     #expect(abs(total - 1) < 2e-5)
   }
 
-  @Test("A Laplace integrates to 1", arguments: [-4, 0, 2] as [Float])
+  @Test("The density of a Laplace distribution integrates to 1", arguments: [-4, 0, 2] as [Float])
   func laplace(logScale: Float) {
     let width = 30 * exp(Double(logScale))
     let total = integral(-width, width, intervals: 8000, [0]) {
@@ -115,7 +118,7 @@ private let grid = (0..<256).map { Float($0) / 255 }
     #expect(abs(total - 1) < 1e-4)
   }
 
-  @Test("The optimal sigma gives the least loss that a Gaussian of one sigma can")
+  @Test("The optimal sigma gives the smallest loss of a Gaussian with one sigma")
   func gaussianOptimal() {
     let x = values(40, salt: 1), mean = values(40, salt: 2)
     let optimal = losses([x], mean) { $0.likelihood($1, location: $2, .gaussianOptimal) }[0]
@@ -164,12 +167,12 @@ private let grid = (0..<256).map { Float($0) / 255 }
     finite(mixture, "mixture")
   }
 
-  @Test("The mean of a clipped logistic and its slopes are exact for narrow and for wide ones, without limit")
+  @Test("The mean of a clipped logistic and its slopes are exact for any width")
   func clippedMean() {
     let scales: [Double] = [-7, -2, 0, 2, 2.77, 2.78, 3.5, 5, 8, 12, 40, 86, 90, 500]
     let means: [Double] = [-1, -0.3, 0, 0.8, 5, 300, -1e5]
     let cases = scales.flatMap { raw in means.map { (mean: $0, raw: raw) } }
-    /// 0.5 + 0.5 (mean of the sigmoid over the interval, times 2, less 1): wide ones by its middle.
+    /// 0.5 + 0.5 (2 m - 1) with the mean m of the sigmoid over the interval; for wide ones, by the middle of the interval.
     func expected(_ mean: Double, _ raw: Double) -> Double {
       raw > 10 ? 0.5 + 0.5 * tanh(mean / exp(raw) / 2) : 0.5 + 0.5 * Formula.clipped(mean, raw)
     }
@@ -179,7 +182,7 @@ private let grid = (0..<256).map { Float($0) / 255 }
       $0.likelihoodMean($1[1], .discretizedLogistic)
     }
     for (i, c) in cases.enumerated() {
-      // A narrow one's mean far outside is as exact as a float of its size.
+      // The mean of a narrow logistic far outside is as exact as a float of its size.
       let tolerance = c.raw > 2.775 ? 1e-6 : 2e-6 + 6e-8 * abs(c.mean)
       #expect(abs(result.values[i] - expected(c.mean, c.raw)) < tolerance, "\(c): \(result.values[i])")
       guard c.raw > -7 else { continue }
@@ -194,7 +197,7 @@ private let grid = (0..<256).map { Float($0) / 255 }
     }
   }
 
-  @Test("What is not a number stays none: the step that meets it is taken back")
+  @Test("A NaN stays a NaN in a loss, so that the step is rolled back")
   func notANumber() {
     for at in 0..<2 {
       for x in [0, 0.2, 1] as [Float] {
@@ -231,7 +234,7 @@ private let grid = (0..<256).map { Float($0) / 255 }
       return graph.likelihoodSample(
         leaves[1], kind, logScale: isShared ? graph.constant(logScale) : nil, stream: "draws")
     }.values
-    /// Of probabilities on a grid.
+    /// Mean and variance of probabilities on a grid.
     func moments(_ points: [Double], _ p: (Double) -> Double) -> (mean: Double, variance: Double) {
       let total = points.reduce(0) { $0 + p($1) }, mean = points.reduce(0) { $0 + $1 * p($1) } / total
       return (mean, points.reduce(0) { $0 + pow($1 - mean, 2) * p($1) } / total)
@@ -257,16 +260,16 @@ private let grid = (0..<256).map { Float($0) / 255 }
     let error = ((fourth - variance * variance) / Double(n)).squareRoot()
     #expect(abs(variance - expected.variance) < 5 * error + 1e-6, "\(variance), \(expected.variance)")
 
-    // The mean that pictures show: the logistic's before it is rounded to levels.
+    // This is the mean that pictures show: that of the logistic before it is rounded to levels.
     let shown = evaluate(batch: 1, [([1, 1], [0]), ([1, l.count], location)]) { $0.likelihoodMean($1[1], kind) }
     #expect(abs(shown.values[0] - expected.mean) < (kind == .discretizedLogistic ? 1.0 / 510 : 1e-5))
   }
 
-  @Test("Draws of a colour mixture are levels with the mean of the mixture")
+  @Test("Draws from a mixture with three channels are levels, and have the mean of the mixture")
   func mixtureDraws() {
     let shape = LogisticMixture(mixtures: 3, channels: 3), pixels = 100_000
     var location = values(shape.outputs, salt: 40, scale: 0.2)
-    // Narrow enough that next to nothing is clipped, where the mean of the channels before stands for them exactly.
+    // The mixture is so narrow that almost nothing is clipped, so that the mean of the earlier channels is exact.
     for c in 0..<3 { for k in 0..<3 { location[3 * (2 + 3 * c) + k] = -3.5 } }
     let x = evaluate(batch: 1, [([1, 1], [0]), ([1, pixels * 30], (0..<pixels).flatMap { _ in location })]) {
       $0.logisticMixtureSample($1[1], shape, stream: "draws")
@@ -280,7 +283,7 @@ private let grid = (0..<256).map { Float($0) / 255 }
     }
   }
 
-  @Test("A sample's draw does not depend on its place in the batch")
+  @Test("The draw of a sample does not depend on its place in the batch")
   func keyed() {
     func draw(_ samples: [UInt64]) -> [Double] {
       let location = [Float](repeating: 0.3, count: 3 * 10)

@@ -22,7 +22,7 @@ private final class IsolatedReplay {
     self.recording = recording
     let tensors = recording.graph.operations.flatMap { $0.inputs + $0.outputs + $0.kept + $0.workspace }
     let named = tensors + recording.leaves.map(\.tensor) + [recording.root]
-    // Operations hold no tensor recorded after their own: a few more, for those that are named nowhere.
+    // Operations refer to no tensor that is recorded after theirs. A few are added for tensors that are named nowhere.
     let count = (named.map(\.index).max() ?? 0) + 8
     let width = named.reduce(1) { max($0, $1.count) }
     self.width = width
@@ -47,7 +47,7 @@ private final class IsolatedReplay {
     table.deallocate()
   }
 
-  /// Calls with the values that an operation names; nothing else may be written.
+  /// Calls `body` with the values that an operation names, and checks that nothing else is written.
   private func isolated(_ operation: any Autograd.Operation, _ tensors: [Tensor], _ body: () -> Void) {
     let shown = Set((tensors + operation.workspace).map(\.index))
     for index in own.indices { values[index] = shown.contains(index) ? own[index] : poison }
@@ -120,7 +120,7 @@ private final class IsolatedReplay {
     return values + (0..<gradients.count).map { gradients.base[$0] }
   }
 
-  @Test("A computed x stands until the likelihood has read it for the last time")
+  @Test("A computed x keeps its values until the likelihood has read it for the last time")
   func computedData() {
     let image = ImageShape(rows: 3, columns: 3, channels: 1)
     let likelihoods: [(Graph, Tensor, Tensor) -> Tensor] = [
@@ -133,7 +133,7 @@ private final class IsolatedReplay {
     for likelihood in likelihoods { #expect(computed(keeps: false, likelihood) == computed(keeps: true, likelihood)) }
   }
 
-  @Test("A gradient that an operation does not compute is refused when it is recorded")
+  @Test("An operation that would need to compute a gradient that it does not support is refused when recorded")
   func refusedGradients() async {
     await #expect(processExitsWith: .failure) {
       let graph = Graph(batch: 2)

@@ -1,7 +1,7 @@
 import Autograd
 import Foundation
 
-/// (x - mean) / sqrt(variance + 1e-5) over the places that `set` says belong together.
+/// (x - mean) / sqrt(variance + 1e-5), with mean and variance over the places to which `set` gives the same number.
 private func standardized(_ x: [Double], sets: [[Int]]) -> [Double] {
   var y = x
   for places in sets {

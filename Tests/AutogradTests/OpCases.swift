@@ -24,7 +24,7 @@ struct OpCase: Sendable, CustomTestStringConvertible {
   let reference: @Sendable ([[Double]]) -> [Double]
   var testDescription: String { name }
 
-  // What every replay of the cases is about.
+  // The samples of every replay of the cases.
   static let seed: UInt64 = 11
   static let attempt = 1
   static let epoch: UInt32 = 5
@@ -46,7 +46,7 @@ struct OpCase: Sendable, CustomTestStringConvertible {
 
 // MARK: Leaves
 
-/// Fixed values of about -2 to 2, further than 0.01 from 0, where some functions have a kink.
+/// Fixed values between about -2 and 2. They are not within 0.01 of 0, where some functions have a kink.
 func values(_ count: Int, salt: Int, scale: Float = 1) -> [Float] {
   (0..<count).map { i in
     let x = sin(Double(i) * 12.9898 + Double(salt) * 78.233) * 43758.5453
@@ -97,7 +97,7 @@ private let shapes: [[Int]] = [[1, 1], [3, 5], [7, 17], [5, 33]]
 
 // MARK: The table
 
-/// Every operation has at least one case here: a test compares with the files in Sources/Autograd/Ops.
+/// Every operation has at least one case here. A test compares the cases with the files in Sources/Autograd/Ops.
 let opCases: [OpCase] =
   activationCases + linearCases + shapeCases + limitCases + dropoutCases + noiseCases + divergenceCases
   + likelihoodCases + sharingCases + convolutionCases + valueLikelihoodCases + mixtureCases + similarityCases
@@ -127,7 +127,7 @@ private let linearCases: [OpCase] =
     Activation.allCases.map { linearCase(shape, to: outputs, $0, .input) }
   } + [linearCase([7, 17], to: 9, .relu, .data), linearCase([5, 33], to: 1, .gelu, .data), severalRows]
 
-/// Three samples of two rows each, and what becomes of the two side by side.
+/// Three samples of two rows each, and the two rows of a sample next to each other.
 private let severalRows = OpCase(
   name: "linear of several rows a sample", batch: 3,
   leaves: [
@@ -171,7 +171,7 @@ private let shapeCases: [OpCase] =
 
 private let limitCases: [OpCase] = shapes.flatMap { shape in
   [
-    // Values lie on both sides of both limits.
+    // There are values on both sides of both limits.
     OpCase(
       name: "clamp \(shape)", batch: shape[0], leaves: [leaf(.input, shape, salt: 5)],
       record: { $0.clamp($1[0], low: -0.7, high: 1.1) },

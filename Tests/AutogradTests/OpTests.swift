@@ -9,14 +9,14 @@ final class Recording {
   let root: Tensor
   let leaves: [(leaf: OpCase.Leaf, tensor: Tensor, offset: Int)]
   let parameters: Buffer
-  /// What forward is about.
+  /// The samples of the forward pass.
   var replay: Replay
   private let gradients: Buffer
   let samples: UnsafeMutablePointer<UInt64>
 
   init(_ opCase: OpCase) {
     let graph = Graph(batch: opCase.batch)
-    // No two parameters touch, so that one written too far is seen.
+    // There is a gap between parameters, so that writes beyond one are noticed.
     func room(_ role: OpCase.Role) -> Int { opCase.leaves.reduce(0) { $0 + ($1.role == role ? $1.count + 3 : 0) } }
     let learned = room(.parameter), count = learned + room(.statistic)
     var offset = 0, behind = 0
@@ -53,7 +53,7 @@ final class Recording {
 
   func zeroGradients() { gradients.base.zero(gradients.count) }
 
-  /// The gradients of all leaves that have one, after a backward replay that adds to the parameters'.
+  /// The gradients of all leaves that have one, after a backward replay that adds to those of the parameters.
   func backward(_ seed: [Float]) -> [[Float]?] {
     graph.backward(from: root, seed: seed, gradients: gradients.base)
     return leaves.map { leaf, tensor, offset in
@@ -65,7 +65,7 @@ final class Recording {
     }
   }
 
-  /// Gradients of memory that belongs to no parameter.
+  /// The gradient buffer at places that belong to no parameter.
   var strayGradients: [Float] {
     let owned = leaves.filter { [.parameter, .statistic].contains($0.leaf.role) }.map {
       $0.offset..<$0.offset + $0.leaf.count
@@ -77,14 +77,14 @@ final class Recording {
 private func seedVector(_ count: Int) -> [Float] { (0..<count).map { Float(sin(Double($0) * 1.7 + 0.3)) + 0.25 } }
 
 @Suite struct OpTests {
-  @Test("Forward is the reference; backward is its derivative", arguments: opCases)
+  @Test("The values of every operation equal the reference, and its gradients finite differences", arguments: opCases)
   func operation(opCase: OpCase) {
     let recording = Recording(opCase)
     let y = recording.forward()
     let x = opCase.leaves.map { $0.values.map(Double.init) }
     let exact = opCase.reference(x)
     #expect(y.count == exact.count)
-    // Rounding of float32 over at most a few dozen terms, each at most the largest output or about 1.
+    // This allows the rounding of float32 over a few dozen terms that are at most the largest output or about 1.
     let scale = exact.reduce(1) { max($0, abs($1)) }
     for (y, exact) in zip(y, exact) { #expect(abs(Double(y) - exact) <= 1e-6 * scale) }
 
@@ -100,7 +100,7 @@ private func seedVector(_ count: Int) -> [Float] { (0..<count).map { Float(sin(D
         Issue.record("leaf \(i) has no gradient")
         continue
       }
-      // Third derivatives are of order 1 here: the difference is good to 1e-9, the rest is float32.
+      // Third derivatives are of order 1 here, so the difference is exact to 1e-9, and the rest is rounding of float32.
       let h = 1e-5
       let slopes = x[i].indices.map { j in
         var up = x, down = x
@@ -115,13 +115,13 @@ private func seedVector(_ count: Int) -> [Float] { (0..<count).map { Float(sin(D
     }
     #expect(recording.strayGradients.allSatisfy { $0 == 0 })
 
-    // Again, over what stands in the buffers now: a replay's gradients are its own. Backward may have taken the memory
-    // of values that it was done with.
+    // Replays again without clearing the buffers, which must not change the gradients. Backward may have used the memory
+    // of values that it no longer needed.
     _ = recording.forward()
     #expect(recording.backward(seed) == once)
   }
 
-  @Test("A replay gives the same bits each time", arguments: opCases)
+  @Test("Every replay of an operation gives the same bits", arguments: opCases)
   func replays(opCase: OpCase) {
     let recording = Recording(opCase), another = Recording(opCase)
     let y = recording.forward()
@@ -134,7 +134,7 @@ private func seedVector(_ count: Int) -> [Float] { (0..<count).map { Float(sin(D
     #expect(recording.backward(seed) == first && another.backward(seed) == first)
   }
 
-  @Test("Convolutions give the same at every level of this CPU, up to rounding", arguments: convolutionCases)
+  @Test("Convolutions give the same values at every level of this CPU, up to rounding", arguments: convolutionCases)
   func levels(opCase: OpCase) {
     let recording = Recording(opCase)
     let seed = seedVector(recording.root.count)
@@ -152,8 +152,8 @@ private func seedVector(_ count: Int) -> [Float] { (0..<count).map { Float(sin(D
     }
   }
 
-  /// An operation added without a case fails here, before its gradient fails in a training run.
-  @Test("Every operation in Sources/Autograd/Ops has a case")
+  /// This test fails for an operation without a case, before its gradient could be wrong in a training.
+  @Test("Every operation in Sources/Autograd/Ops has a test case")
   func everyOperationHasACase() throws {
     let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Sources/Autograd/Ops")
     var declared = Set<String>()
@@ -170,7 +170,7 @@ private func seedVector(_ count: Int) -> [Float] { (0..<count).map { Float(sin(D
     #expect(recorded.subtracting(declared) == [], "operations that the scan of the sources does not see")
   }
 
-  @Test("Outside training dropout passes everything, and its gradient too")
+  @Test("Outside training, dropout passes all values and gradients")
   func dropoutOutsideTraining() {
     for opCase in opCases where opCase.name.hasPrefix("dropout 0.8") {
       let recording = Recording(opCase)
@@ -181,7 +181,7 @@ private func seedVector(_ count: Int) -> [Float] { (0..<count).map { Float(sin(D
     }
   }
 
-  @Test("With a noise scale of 0, z is mu, and logvar gets no gradient")
+  @Test("With a noise scale of 0, z equals mu, and logvar gets no gradient")
   func posteriorMean() {
     for opCase in opCases where opCase.name.hasPrefix("reparameterize") {
       let recording = Recording(opCase)

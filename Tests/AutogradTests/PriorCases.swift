@@ -35,7 +35,7 @@ private let densityCases: [OpCase] = [[1, 1], [3, 5], [7, 17], [5, 33]].flatMap 
   ]
 }
 
-/// Batch, units, which of them are changed.
+/// The batch size, the number of units, and the units that are changed.
 private let couplings: [(batch: Int, latent: Int, changed: [Int])] = [
   (1, 1, [0]), (3, 2, [1]), (5, 7, [0, 2, 4, 6]), (4, 20, [16, 3, 19]), (2, 33, Array(0..<16)),
 ]
@@ -53,7 +53,7 @@ private let couplingCases: [OpCase] = couplings.flatMap { batch, latent, changed
     }
     return (y, logScale)
   }
-  /// y and log scale side by side.
+  /// y and the log scale next to each other.
   @Sendable func joined(_ result: (y: [Double], logScale: [Double])) -> [Double] {
     (0..<batch).flatMap { i in
       let row = i * latent..<(i + 1) * latent

@@ -1,7 +1,7 @@
 import Autograd
 import Foundation
 
-/// One place of a batch of images, channels last.
+/// A place in a batch of images with channels last.
 private func place(_ shape: [Int], _ n: Int, _ row: Int, _ column: Int, _ channel: Int) -> Int {
   ((n * shape[1] + row) * shape[2] + column) * shape[3] + channel
 }
@@ -76,7 +76,7 @@ let resamplingCases: [OpCase] =
       record: { graph, x in
         let one = graph.averagePool(graph.upsample(x[0], by: 2), window: .init(kernel: 2, stride: 2))
         let two = graph.upsample(x[0], by: 1), three = graph.pixelShuffle(x[0], by: 1)
-        // The last to be recorded is the first to write the gradient.
+        // The operation that is recorded last is the first to write the gradient.
         let four = graph.activate(x[0], .tanh)
         return graph.weightedSum([
           (graph.constant(1), one), (graph.constant(2), two), (graph.constant(-0.5), three), (graph.constant(1), four),

@@ -2,7 +2,7 @@ import Autograd
 import Kernels
 import Testing
 
-/// A parameter of six values, two statistics behind it, and sums for them of a hidden layer with its own weights.
+/// A parameter with six values, two statistics behind it, and a hidden layer that adds sums to them.
 private final class Watched {
   static let learned = 6
   let graph = Graph(batch: 4)
@@ -13,7 +13,7 @@ private final class Watched {
   init() {
     x = graph.input([4, 2])
     let start = { Watched.learned }
-    // Declared before the learned parameters have all been seen.
+    // The statistics are declared before the last learned parameter.
     mean = graph.statistic([3], offset: 0, from: start)
     h = graph.linear(x, weight: mean3(graph), bias: graph.statistic([3], offset: 0, from: start), activation: .tanh)
     second = graph.statistic([2], offset: 3, from: start)
@@ -38,7 +38,8 @@ private func mean3(_ graph: Graph) -> Tensor { graph.parameter([3, 2], offset: 0
 
 @Suite struct StatisticTests {
   @Test(
-    "Sums stand in the gradient buffer behind the learned parameters, over the rows that are samples", arguments: 0...4)
+    "The sums of statistics are over rows that are samples, behind the gradients of learned parameters",
+    arguments: 0...4)
   func sums(filled: Int) {
     let watched = Watched()
     watched.replay(filled: filled)
@@ -52,7 +53,7 @@ private func mean3(_ graph: Graph) -> Tensor { graph.parameter([3, 2], offset: 0
     #expect((0..<6).allSatisfy { watched.gradients.base[$0].isFinite })
   }
 
-  @Test("Operations read a statistic's value and pass no gradient to it")
+  @Test("Operations read the value of a statistic and pass no gradient to it")
   func value() {
     let watched = Watched(), graph = watched.graph
     #expect(!graph.needsGradient(watched.mean) && graph[watched.mean] == watched.parameters.base + 6)
@@ -64,7 +65,7 @@ private func mean3(_ graph: Graph) -> Tensor { graph.parameter([3, 2], offset: 0
     #expect(offset == 9)
   }
 
-  @Test("What backward calls final includes the sums")
+  @Test("Backward also reports the sums of statistics as final")
   func final() {
     let watched = Watched()
     watched.replay(filled: 4)
@@ -77,7 +78,7 @@ private func mean3(_ graph: Graph) -> Tensor { graph.parameter([3, 2], offset: 0
     #expect(told.last == 0 && told == told.sorted(by: >))
   }
 
-  @Test("Sums that nobody adds to are 0, and an evaluation drops the operations that add")
+  @Test("Sums that no operation adds to are 0, and a graph without gradients contains no such operations")
   func unused() {
     let graph = Graph(batch: 2), buffer = Buffer(count: 5), gradients = Buffer(count: 5)
     let weight = graph.parameter([1, 2], offset: 0), bias = graph.parameter([1], offset: 2)

@@ -2,7 +2,7 @@ import Autograd
 import Foundation
 import Kernels
 
-/// Columns of tables: numbers, categories, and values that are missing.
+/// Columns of tables with numbers, categories and missing values.
 let tableCases: [OpCase] = [
   [1], [1, 1, 1], [3], [2, 1, 4, 1, 1, 3], [1] + [Int](repeating: 5, count: 7),
 ].flatMap { sizes -> [OpCase] in
@@ -48,7 +48,7 @@ let tableCases: [OpCase] = [
   ]
 }
 
-/// Rows of which each column is missing in one.
+/// Rows in which each column is missing once.
 private func table(_ layout: TableLayout, batch: Int) -> [Float] {
   (0..<batch).flatMap { row in
     layout.sizes.enumerated().flatMap { column, size -> [Float] in

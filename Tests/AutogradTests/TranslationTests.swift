@@ -3,14 +3,14 @@ import Foundation
 import Kernels
 import Testing
 
-/// What training and sampling alone need: no model that is used elsewhere contains it.
+/// Operations that only training and sampling need, and that no exported model contains.
 private let untranslated: Set = [
   "StandardNormal", "LikelihoodSample", "LogisticMixtureSample", "TableSample", "PriorDiscrepancy",
   "TotalCorrelation", "StructuralDissimilarity", "ColumnSums",
 ]
 
 @Suite struct TranslationTests {
-  /// The case in ONNX's words, and what goes in.
+  /// The translation of a case to ONNX, and its inputs.
   private func translate(
     _ recording: Recording
   ) throws -> (graph: PortableGraph, inputs: [String: PortableArray]) {
@@ -32,10 +32,10 @@ private let untranslated: Set = [
     !untranslated.contains(String(describing: type(of: operation)))
   }
 
-  @Test("An operation in ONNX's words computes what it computes outside training", arguments: opCases)
+  @Test("The translation of an operation to ONNX computes the same as its forward outside training", arguments: opCases)
   func operation(opCase: OpCase) throws {
     let recording = Recording(opCase)
-    // Noise that an operation draws has no translation, and the mean stands for it; noise that is given is used.
+    // Noise that an operation draws has no translation and is replaced by its mean. Noise that is given is used.
     let draws = recording.graph.operations.contains { $0 is any NoiseOperation }
     let replay = Replay.evaluation(recording.samples, seed: OpCase.seed)
     recording.replay = draws ? replay.atMean : replay
@@ -54,14 +54,14 @@ private let untranslated: Set = [
     for (found, expected) in zip(y.numbers, expected) { #expect(abs(found - Double(expected)) <= 2e-6 * scale) }
   }
 
-  @Test("Every operation has a translation, but those of training and sampling")
+  @Test("Every operation except those for training and sampling has a translation to ONNX")
   func allAreTranslated() {
     for operation in opCases.flatMap({ Recording($0).graph.operations }) {
       #expect((operation is any PortableOperation) == isTranslated(operation), "\(type(of: operation))")
     }
   }
 
-  @Test("Between two convolutions nothing is turned, and parameters keep their names")
+  @Test("Nothing is transposed between two convolutions, and parameters keep their names")
   func turnsAsLittleAsPossible() throws {
     let graph = Graph(batch: 2, recordsGradients: false)
     let window = ConvolutionWindow(kernel: 3, padding: 1)
@@ -86,7 +86,7 @@ private let untranslated: Set = [
     #expect(writer.graph.constants[0].extents == [3, 1, 3, 3])
   }
 
-  @Test("An operator that is not known, and a value that nothing makes, are named")
+  @Test("The interpreter names an unknown operator, and a value that no node computes")
   func faults() throws {
     let writer = PortableWriter()
     let x = writer.input("x", [3])

@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-// glibc's own, which it exports for wrappers such as these; free needs none.
+// These are glibc's own functions, which it exports for such wrappers. `free` needs no wrapper.
 extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);

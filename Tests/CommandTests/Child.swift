@@ -1,22 +1,22 @@
 import Foundation
 import Testing
 
-/// What a child left: status, both streams, and the time it took.
+/// The result of a child process: status, both streams, and the time that it took.
 struct Outcome {
-  /// Exit status, or 128 + n after signal n; -1 when it had to be killed for passing its limit.
+  /// The exit status, or 128 + n after signal n, or -1 if the child was killed because it exceeded its time limit.
   var status: Int32
-  /// The signal that ended it, or 0.
+  /// The signal that ended the child, or 0.
   var signal: Int32
   var output: String
   var errors: String
   var seconds: Double
 
   var lines: [String] { output.split(separator: "\n").map(String.init) }
-  /// How often a text stands on either stream: what a user sees of it.
+  /// Number of occurrences of a text in both streams, which is what a user sees.
   func count(of text: String) -> Int { (output + errors).components(separatedBy: text).count - 1 }
 }
 
-/// A process of its own group with a time limit; its streams go to files, so that nothing it writes can block it.
+/// A process in its own group, with a time limit. Its streams go to files, so that it cannot block when it writes.
 final class Child {
   let identifier: pid_t
   private let folder: String
@@ -64,12 +64,12 @@ final class Child {
 
   func send(_ signal: Int32) { kill(identifier, signal) }
 
-  /// What it has written to standard output so far.
+  /// The text that it has written to standard output so far.
   var output: String { text("out") }
-  /// And to standard error.
+  /// The text that it has written to standard error so far.
   var errors: String { text("err") }
 
-  /// Waits for the end; passing the limit is a failure of the test.
+  /// Waits until the process ends. It is a failure of the test if the time limit passes.
   func wait(limit: Double = 60, sourceLocation: SourceLocation = #_sourceLocation) -> Outcome {
     var status: Int32 = 0
     while waitpid(identifier, &status, WNOHANG) == 0 {
@@ -89,7 +89,7 @@ final class Child {
       errors: text("err"), seconds: seconds)
   }
 
-  /// Waits until something has come to pass while the child runs; false when it ended or the limit passed before.
+  /// Waits until a condition holds while the child runs. Returns false if it ended or the limit passed before.
   func wait(limit: Double = 30, until holds: () -> Bool) -> Bool {
     while seconds < limit {
       if holds() { return true }
@@ -107,7 +107,7 @@ final class Child {
     String(decoding: FileManager.default.contents(atPath: "\(folder)/\(name)") ?? Data(), as: UTF8.self)
   }
 
-  /// mpirun passes SIGTERM on and kills its ranks a second later; what is deaf to that is killed with its group.
+  /// mpirun passes SIGTERM on and kills its ranks a second later. If it does not end, its group is killed.
   private func end() {
     ended = true
     kill(identifier, SIGTERM)

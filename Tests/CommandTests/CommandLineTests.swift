@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// What a user types and sees.
+  /// Tests of the command line: what a user types and sees.
   @Suite struct CommandLineTests {
     static let helps: [(arguments: [String], text: String)] = [
       (["--help"], "USAGE: vae-dist <subcommand>"), (["train", "--help"], "USAGE: vae-dist train"),
@@ -12,7 +12,7 @@ extension CommandTests {
       (["slurm", "--help"], "USAGE: vae-dist slurm"), (["--version"], "vae-dist 0."),
     ]
 
-    @Test("Help and version go to standard output", arguments: helps)
+    @Test("Help and version are printed to standard output", arguments: helps)
     func help(arguments: [String], text: String) throws {
       let outcome = try run(arguments)
       #expect(outcome.status == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
@@ -20,7 +20,7 @@ extension CommandTests {
       #expect(!outcome.output.contains("inject"), "hidden from users")
     }
 
-    /// A command as `--experimental-dump-help` tells of it.
+    /// A command as `--experimental-dump-help` describes it.
     private struct Described: Decodable {
       struct Argument: Decodable {
         struct Name: Decodable, Equatable { let kind, name: String }
@@ -28,7 +28,7 @@ extension CommandTests {
         let isOptional: Bool
         let names: [Name]?
 
-        /// What it takes to be given.
+        /// The arguments that it accepts.
         var words: [String] {
           if kind == "positional" { return ["x"] }
           return (names ?? []).filter { $0.kind == "long" }.prefix(1).map { "--" + $0.name } + ["x"]
@@ -38,7 +38,7 @@ extension CommandTests {
       let arguments: [Argument]?
       let subcommands: [Described]?
 
-      /// Those that do something, by their words.
+      /// The commands without subcommands, as lists of words.
       func leaves(_ words: [String] = []) -> [(words: [String], command: Described)] {
         let inner = subcommands ?? []
         return inner.isEmpty ? [(words, self)] : inner.flatMap { $0.leaves(words + [$0.commandName]) }
@@ -59,7 +59,7 @@ extension CommandTests {
         let needed = (command.arguments ?? []).filter { !$0.isOptional }.flatMap(\.words)
         for flag in ["-q", "--quiet"] {
           let outcome = try run(words + needed + [flag, "--bogus"])
-          // The flag that nobody knows is refused, or what the command wants besides; this one is known.
+          // The command must fail because of the unknown flag or a missing argument, and not because of -q.
           #expect(outcome.status == 64 && !outcome.errors.contains("'\(flag)'"), "\(words): \(outcome.errors)")
         }
       }
@@ -117,7 +117,7 @@ extension CommandTests {
       ["train"] + (["model.kind=conv", "model.channels=" + channels] + more).flatMap { ["--set", $0] }
     }
 
-    @Test("A mistake is told once on standard error, with its status", arguments: mistakes)
+    @Test("A mistake is reported once on standard error, with its status", arguments: mistakes)
     func mistake(arguments: [String], status: Int32, texts: [String]) throws {
       let scratch = try Scratch()
       let outcome = try run(arguments, in: scratch.path)
@@ -126,7 +126,7 @@ extension CommandTests {
       #expect(snapshot(scratch.path).isEmpty, "a mistake leaves nothing")
     }
 
-    @Test("Under mpirun all of it is printed once, with the same status")
+    @Test("Under mpirun, help and mistakes are also printed once, with the same status")
     func ranks() throws {
       for number in [0, 1, 6] {
         let (arguments, text) = Self.helps[number]
@@ -140,7 +140,7 @@ extension CommandTests {
       }
     }
 
-    @Test("A rank 0 that is late still has its say")
+    @Test("The message of rank 0 is printed even if rank 0 is late")
     func late() throws {
       let program = binaries + "/vae-dist"
       let outcome = try Child(
@@ -152,7 +152,7 @@ extension CommandTests {
       #expect(outcome.status == 64 && outcome.count(of: "Unknown option '--bogus'") == 1, "\(outcome.errors)")
     }
 
-    @Test("The printed configuration, fed back, prints the same")
+    @Test("A printed configuration that is read back prints the same text")
     func printConfig() throws {
       let scratch = try Scratch()
       for (number, arguments) in [
@@ -168,7 +168,7 @@ extension CommandTests {
       #expect(snapshot(scratch.path).count == 4, "nothing but the files of this test")
     }
 
-    @Test("Flag over --set over environment over file over preset")
+    @Test("A flag overrides --set, --set the environment, the environment a file, and a file a preset")
     func precedence() throws {
       let scratch = try Scratch()
       let file = try scratch.write(
@@ -196,7 +196,7 @@ extension CommandTests {
       #expect(snapshot(scratch.path).isEmpty)
     }
 
-    @Test("--progress json prints one object a line, and nothing else", arguments: [nil, 2])
+    @Test("--progress json prints one object per line and nothing else", arguments: [nil, 2])
     func json(ranks: Int?) throws {
       let scratch = try Scratch()
       let outcome = try run(
@@ -220,7 +220,7 @@ extension CommandTests {
         warned.status == 0 && warned.output.isEmpty && warned.count(of: "vae-dist: warning:") == 1, "\(warned.errors)")
     }
 
-    @Test("Output that goes to a file has no bar and no control characters")
+    @Test("Output to a file has no progress bar and no control characters")
     func plain() throws {
       let scratch = try Scratch()
       let outcome = try run(["train", "--max-epochs", "3", "--run", scratch.path + "/run"], ranks: 2)
@@ -228,7 +228,7 @@ extension CommandTests {
       #expect(outcome.output.utf8.allSatisfy { $0 >= 0x20 || $0 == 0x0a })
     }
 
-    @Test("A reader that goes away does not end the training")
+    @Test("Training continues when the reader of its output goes away")
     func brokenPipe() throws {
       let scratch = try Scratch()
       let command =
@@ -239,7 +239,7 @@ extension CommandTests {
       #expect(try status(scratch.path + "/run")["state"] as? String == "finished")
     }
 
-    @Test("A run directory that cannot be made", arguments: [nil, 3])
+    @Test("A run directory that cannot be created is reported once", arguments: [nil, 3])
     func unwritable(ranks: Int?) throws {
       let scratch = try Scratch()
       let file = try scratch.write("file", [1])
@@ -251,7 +251,7 @@ extension CommandTests {
       }
     }
 
-    @Test("From nothing to the end of a first step")
+    @Test("A run of one step ends within two seconds")
     func startUp() throws {
       let scratch = try Scratch()
       let times = try (0..<3).map { number in

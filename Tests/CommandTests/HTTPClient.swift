@@ -1,22 +1,22 @@
 import Foundation
 import Testing
 
-/// An answer of a server.
+/// A response of a server.
 struct Reply {
   var status: Int
-  /// Names in lower case.
+  /// The header fields, with names in lower case.
   var fields: [String: String]
   var body: [UInt8]
 
   var text: String { String(decoding: body, as: UTF8.self) }
   var json: [String: Any] { (try? JSONSerialization.jsonObject(with: Data(body))) as? [String: Any] ?? [:] }
-  /// An array of numbers, to the bit: Foundation's reader rounds some of them.
+  /// Reads an array of numbers exactly, because Foundation's reader rounds some of them.
   func numbers(_ key: String) -> [Double] {
     let parts = text.components(separatedBy: "\"\(key)\": [")
     guard parts.count == 2, let list = parts[1].split(separator: "]").first else { return [] }
     return list.components(separatedBy: ", ").compactMap(Double.init)
   }
-  /// Float32 or float64 behind an NPY header.
+  /// The float32 or float64 values of an NPY body.
   func array<T: BitwiseCopyable>(of type: T.Type) -> [T] {
     guard body.count > 10 else { return [] }
     let start = 10 + Int(body[8]) + Int(body[9]) << 8
@@ -28,12 +28,12 @@ struct Reply {
   }
 }
 
-/// A connection to a port of this machine, over which anything may be sent, at any pace.
+/// A connection to a port of this machine, over which arbitrary bytes can be sent at any pace.
 final class HTTPConnection {
   private let descriptor: Int32
   private var received: [UInt8] = []
 
-  /// - patience: seconds that it waits for bytes.
+  /// - patience: Seconds to wait for bytes.
   init(_ port: Int, patience: Int = 20) throws {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = sockaddr_in()
@@ -55,7 +55,7 @@ final class HTTPConnection {
 
   deinit { close(descriptor) }
 
-  /// False where the other side has gone.
+  /// Returns false if the other side has closed the connection.
   @discardableResult
   func send(_ bytes: [UInt8]) -> Bool {
     var sent = 0
@@ -72,7 +72,7 @@ final class HTTPConnection {
   @discardableResult
   func send(_ text: String) -> Bool { send(Array(text.utf8)) }
 
-  /// The next answer; nil where the connection ends before.
+  /// Reads the next response. Returns nil if the connection ends before.
   func read() -> Reply? {
     while true {
       if let end = headEnd, let reply = reply(end) { return reply }
@@ -80,13 +80,13 @@ final class HTTPConnection {
     }
   }
 
-  /// The head of an answer without a body.
+  /// Reads the head of a response without a body.
   func readHead() -> String? {
     while headEnd == nil { guard receive() else { return nil } }
     return String(decoding: received, as: UTF8.self)
   }
 
-  /// Whether the other side closes without another byte.
+  /// Returns whether the other side closes without another byte.
   func isClosed() -> Bool { received.isEmpty && !receive() }
 
   private func receive() -> Bool {
@@ -117,7 +117,7 @@ final class HTTPConnection {
   }
 }
 
-/// One request as bytes.
+/// Returns the bytes of a request.
 func request(
   _ method: String, _ path: String, _ body: [UInt8] = [], type: String? = nil, fields: [String: String] = [:]
 ) -> [UInt8] {

@@ -2,10 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Tests of the program from outside: everything here starts processes, one after the other.
+/// Tests of the program from outside. All of them start processes, and run one after the other.
 @Suite(.serialized) struct CommandTests {}
 
-/// The folder of the built programs: that of the test's own.
+/// The folder of the built programs, which is that of the test bundle.
 let binaries: String = {
   let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
   if FileManager.default.isExecutableFile(atPath: own + "/vae-dist") { return own }
@@ -13,7 +13,7 @@ let binaries: String = {
   return package.deletingLastPathComponent().path + "/.build/release"
 }()
 
-/// The environment of a user who has set nothing, and who may start more ranks than there are cores.
+/// The environment of a user who has set no variable of the program and may start more ranks than cores.
 let plainEnvironment: [String: String] = {
   var environment = ProcessInfo.processInfo.environment.filter { name, _ in
     !["OMPI_COMM_", "PMI", "SLURM_", "VAE_DIST_"].contains(where: name.hasPrefix)
@@ -24,7 +24,7 @@ let plainEnvironment: [String: String] = {
   return environment
 }()
 
-/// This machine's name, without a question to name servers.
+/// The name of this machine, without a query to name servers.
 let machineName: String = {
   var name = [UInt8](repeating: 0, count: 256)
   _ = name.withUnsafeMutableBytes { gethostname($0.baseAddress!, $0.count - 1) }
@@ -33,7 +33,7 @@ let machineName: String = {
 
 func mpirun(_ ranks: Int) -> [String] { ["mpirun", "--oversubscribe", "--bind-to", "none", "-np", "\(ranks)"] }
 
-/// Starts a built program, under mpirun where `ranks` is given.
+/// Starts a built program, under mpirun if `ranks` is given.
 func start(
   _ arguments: [String], program: String = "vae-dist", ranks: Int? = nil, environment: [String: String] = [:],
   in directory: String = NSTemporaryDirectory()
@@ -43,7 +43,7 @@ func start(
     environment: plainEnvironment.merging(environment) { $1 }, directory: directory)
 }
 
-/// Runs a built program to its end.
+/// Runs a built program until it ends.
 func run(
   _ arguments: [String], program: String = "vae-dist", ranks: Int? = nil, environment: [String: String] = [:],
   in directory: String = NSTemporaryDirectory(), limit: Double = 60, sourceLocation: SourceLocation = #_sourceLocation
@@ -52,12 +52,12 @@ func run(
     .wait(limit: limit, sourceLocation: sourceLocation)
 }
 
-/// `train` on the digits, small enough for a test, into `directory`; no pictures.
+/// The arguments for a small training on the digits, into `directory` and without pictures.
 func training(_ directory: String, _ arguments: [String] = []) -> [String] {
   ["train", "-q", "--run", directory, "--set", "monitor.pictures_every=0", "--set", "model.hidden=[32]"] + arguments
 }
 
-/// Trains and expects success.
+/// Trains, and expects status 0.
 @discardableResult
 func train(
   _ directory: String, _ arguments: [String] = [], ranks: Int? = nil, status: Int32 = 0,
@@ -68,7 +68,7 @@ func train(
   return outcome
 }
 
-/// Digest of a run's newest checkpoint, by `inspect --json`.
+/// The digest of the newest checkpoint of a run, from `inspect --json`.
 func digest(_ place: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> String {
   let outcome = try run(["inspect", place, "--json"], sourceLocation: sourceLocation)
   try #require(outcome.status == 0, "\(outcome.errors)", sourceLocation: sourceLocation)
@@ -78,7 +78,7 @@ func digest(_ place: String, sourceLocation: SourceLocation = #_sourceLocation) 
   return digest
 }
 
-/// The metrics of a run so far, one object a line; a line still being written is left out.
+/// The metrics of a run so far, one object per line, without a line that is still being written.
 func metrics(_ run: String, kind: String? = nil) -> [[String: Any]] {
   let text = String(decoding: FileManager.default.contents(atPath: run + "/metrics.jsonl") ?? Data(), as: UTF8.self)
   return text.split(separator: "\n").compactMap { line in
@@ -87,8 +87,8 @@ func metrics(_ run: String, kind: String? = nil) -> [[String: Any]] {
   }
 }
 
-/// The epochs' lines without what the clock and the number of ranks decide, and without which is the best of those that
-/// were kept, which depends on when a run was stopped: equal as text means equal to the last bit.
+/// The lines of epochs without the values that depend on the clock or the number of ranks, and without the best of the
+/// kept epochs, which depends on when a run was stopped. Equal texts mean equal bits.
 func epochNumbers(_ run: String) throws -> [String] {
   try metrics(run, kind: "epoch").map { line in
     let clocked = ["seconds", "samples_per_second", "ranks", "slowest_rank", "wait_share", "rank_seconds", "best"]
@@ -97,7 +97,7 @@ func epochNumbers(_ run: String) throws -> [String] {
   }
 }
 
-/// Every epoch once and in order, in metrics.jsonl and in epochs.csv.
+/// Expects that metrics.jsonl and epochs.csv contain every epoch once and in order.
 func expectWholeHistory(_ run: String, epochs: Int, sourceLocation: SourceLocation = #_sourceLocation) {
   let all = Array(1...epochs)
   #expect(metrics(run, kind: "epoch").map { $0["epoch"] as? Int } == all, sourceLocation: sourceLocation)
@@ -112,7 +112,7 @@ func status(_ run: String) throws -> [String: Any] {
   return try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
 }
 
-/// Names and contents of everything below a directory, to see that nothing has changed.
+/// Names and contents of all files below a directory, to check that nothing has changed.
 func snapshot(_ directory: String) -> [String: Data] {
   var files: [String: Data] = [:]
   for name in FileManager.default.enumerator(atPath: directory)?.compactMap({ $0 as? String }) ?? [] {
@@ -121,7 +121,7 @@ func snapshot(_ directory: String) -> [String: Data] {
   return files
 }
 
-/// Images with slopes of random direction and grey: something to learn, and no axis is like another.
+/// Images with slopes of random direction and brightness, which a model can learn, and whose axes differ.
 func slopes(_ count: Int, _ shape: [Int]) -> [UInt8] {
   var random = Random(state: 3)
   return (0..<count).flatMap { _ in

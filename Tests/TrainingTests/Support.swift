@@ -1,4 +1,5 @@
 import Kernels
+import RunConfiguration
 import Testing
 
 /// The failure that the work ends with; an issue when it ends well.
@@ -10,4 +11,11 @@ func failure(_ work: () throws(Failure) -> Void, _ location: SourceLocation = #_
   } catch {
     return error
   }
+}
+
+/// Returns the default configuration with the settings of a YAML text, which messages call `run.yaml`.
+func readYAML(_ yaml: String) throws(Failure) -> Configuration {
+  var configuration = Configuration()
+  try configuration.apply(yaml: yaml, file: "run.yaml")
+  return configuration
 }

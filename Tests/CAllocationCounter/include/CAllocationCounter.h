@@ -1,10 +1,10 @@
-// Replaces the program's malloc and its relatives by ones that count while armed.
+// Replaces malloc and related functions of the program by versions that count calls while counting is on.
 #pragma once
 #include <stdint.h>
 
-// From here on allocations count, in every thread.
+// Starts to count the allocations of all threads.
 void vd_allocations_arm(void);
-// Stops counting; returns how many there were.
+// Stops counting and returns the number of allocations.
 int64_t vd_allocations_disarm(void);
-// Called on each allocation that counts: where a debugger breaks to find it.
+// Called for each counted allocation. Set a breakpoint here to find it.
 void vd_allocation_counted(void);

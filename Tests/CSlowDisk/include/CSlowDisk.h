@@ -1,8 +1,8 @@
-// Replaces the program's write by one that can be slow.
+// Replaces the program's `write` by one that can be slow.
 #pragma once
 #include <stdint.h>
 
-// The next write to a file of this name takes so long.
+// Makes the next write to a file with this name take this long.
 void vd_slow_disk_arm(const char *name, int32_t seconds);
-// Whether it has begun.
+// Returns whether that write has begun.
 int32_t vd_slow_disk_struck(void);

@@ -3,9 +3,9 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// Damaged, hostile and mistaken data files, given to the program.
+  /// Tests that give damaged, hostile and wrong data files to the program.
   @Suite struct HostileDataTests {
-    /// One message that names the file, in printable text, and the status; never a signal.
+    /// Expects one printable message that names the file, and the given status, instead of a signal.
     private func expectRefused(_ outcome: Outcome, _ file: (name: String, path: String, status: Int32)) {
       #expect(outcome.signal == 0 && outcome.status == file.status, "\(file.name): \(outcome.status) \(outcome.errors)")
       #expect(outcome.count(of: "vae-dist: error:") == 1, "\(file.name): \(outcome.errors)")
@@ -15,16 +15,16 @@ extension CommandTests {
         outcome.errors.utf8.count < 3000 && outcome.errors.utf8.allSatisfy { $0 >= 0x20 || $0 == 0x0a }, "\(file.name)")
     }
 
-    /// The likelihood that takes any number: what is refused is refused for what the file is.
+    /// A likelihood that accepts any number, so that a file is refused only because of its contents.
     private let lenient = ["--set", "model.likelihood=gaussian", "--set", "data.scale=standardize"]
 
-    @Test("Every one ends in one message and the status that says whose fault it is")
+    @Test("Every hostile file ends in one message that names it, and in the right status")
     func single() throws {
       let scratch = try Scratch()
       let files = try hostileFiles(in: scratch.path)
       #expect(files.count >= 100)
       let run = scratch.path + "/run"
-      // A few at a time: each is over in the time that MPI takes to start.
+      // A few run at the same time, because each takes hardly longer than the start of MPI.
       var waiting: [(child: Child, file: (name: String, path: String, status: Int32))] = []
       for (number, file) in files.enumerated() {
         let mode = number % 4 == 0 ? ["--max-steps", "1"] : ["--dry-run"]
@@ -37,7 +37,7 @@ extension CommandTests {
       #expect(!FileManager.default.fileExists(atPath: run), "a refused run leaves nothing")
     }
 
-    @Test("Four ranks say it once")
+    @Test("Four ranks report a hostile file once")
     func ranks() throws {
       let scratch = try Scratch()
       let files = try hostileFiles(in: scratch.path)
@@ -51,10 +51,10 @@ extension CommandTests {
       }
     }
 
-    @Test("A bad value that only one rank reads is everyone's failure, told once")
+    @Test("A bad value that only one rank reads ends all ranks and is reported once")
     func oneRank() throws {
       let scratch = try Scratch()
-      // The last row of 400: only the last rank's share holds it.
+      // It is the last of 400 rows, which only the last rank reads.
       let rows = (0..<400).map { $0 == 398 ? "0.5,7.5" : "0.5,0.25" }
       let path = try scratch.write("late.csv", Array((rows.joined(separator: "\n") + "\n").utf8))
       let outcome = try run(

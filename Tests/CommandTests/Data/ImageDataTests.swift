@@ -3,9 +3,9 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// Folders of images, procedural data, augmentation and the commands that look at data.
+  /// Tests of image folders, procedural data, augmentation, and the commands that inspect and convert data.
   @Suite struct ImageDataTests {
-    /// A folder of `count` small pictures in two classes, half PNG, half JPEG.
+    /// Makes a folder of `count` small pictures in two classes, of which half are PNG and half JPEG.
     private func pictures(_ scratch: Scratch, count: Int = 60) throws -> String {
       let folder = scratch.path + "/pictures"
       var generator = Random(state: 5)
@@ -18,7 +18,7 @@ extension CommandTests {
         }
         let file =
           index % 4 < 2 ? PNGPicture(width: 14, channels: 3, pixels).bytes : jpeg(width: 14, channels: 3, pixels)
-        // Every name says PNG; two digits, so that names are in the order of numbers.
+        // All names end in .png, and have two digits, so that the order of names is that of numbers.
         try writeFile(file, at: "\(folder)/\(kind)/\(100 + index).png")
       }
       return folder
@@ -26,7 +26,8 @@ extension CommandTests {
 
     private let small = ["--batch-size", "24", "--microbatch", "5", "--max-epochs", "2"]
 
-    @Test("Augmented training is the same on 1, 2 and 3 ranks, and after a restart; without, it is another")
+    @Test(
+      "Augmented training gives the same bits on 1, 2 and 3 ranks and after a restart, but differs from plain training")
     func augmentation() throws {
       let scratch = try Scratch()
       let settings =
@@ -58,7 +59,7 @@ extension CommandTests {
           + ["--set", "data.flip=true"], status: 78)
     }
 
-    @Test("A folder of images trains alike on any ranks, with and without prefetch, and as the array it converts to")
+    @Test("Training on images gives the same bits on any ranks, with or without prefetch, and on the converted array")
     func folders() throws {
       let scratch = try Scratch()
       let folder = try pictures(scratch)
@@ -96,7 +97,7 @@ extension CommandTests {
       return train
     }
 
-    @Test("Other data converts to what it is: real numbers, and what is held out; a failure leaves nothing")
+    @Test("Real numbers and held-out samples are converted exactly, and a failed conversion leaves no file")
     func conversions() throws {
       let scratch = try Scratch()
       let table = try scratch.write("t.csv", Array("a,b\n1.5,-2\n0.25,3e5\n4,5\n".utf8))
@@ -119,7 +120,7 @@ extension CommandTests {
       #expect(try run(["data", "convert", "digits", "-o", scratch.path + "/x.png"]).status == 64)
     }
 
-    @Test("Inspection: counts, ranges, constants, faults with their places, duplicates, classes, likelihoods")
+    @Test("`data inspect` reports counts, ranges, constants, faults and places, duplicates, classes and likelihoods")
     func inspecting() throws {
       let scratch = try Scratch()
       let values: [Float] = [0, 1, 2, 0.5, 1, 2, 0.25, 1, .nan, 0, 1, 2, -.infinity, 1, 3]
@@ -147,7 +148,8 @@ extension CommandTests {
       #expect(report.output.contains("a: 30, b: 30") && report.output.contains("1 samples cannot be read"))
     }
 
-    @Test("A picture that goes or changes under a running training ends it by name", arguments: [66, 74])
+    @Test(
+      "A picture that is removed or changed during training ends it with a message that names it", arguments: [66, 74])
     func vanishing(status: Int32) throws {
       let scratch = try Scratch()
       let folder = try pictures(scratch)
@@ -164,7 +166,7 @@ extension CommandTests {
       if status == 66 {
         try FileManager.default.removeItem(atPath: path)
       } else {
-        // At once: a file that is empty for a moment is another failure.
+        // The file is replaced at once, because a file that is empty for a moment is another failure.
         try writeFile([1, 2, 3], at: scratch.path + "/short.png")
         try #require(rename(scratch.path + "/short.png", path) == 0)
       }

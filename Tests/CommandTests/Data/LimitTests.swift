@@ -3,9 +3,9 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// Memory, address space and standard output that are too small; two runs for one directory.
+  /// Tests with too little memory, address space or output space, and with two runs in one directory.
   @Suite struct LimitTests {
-    /// `vae-dist` with these words, under what a shell does first.
+    /// Runs `vae-dist` with these arguments in a shell, after the commands in `before`.
     private func shell(
       _ before: String, _ words: String, in directory: String = NSTemporaryDirectory(), limit: Double = 30
     ) throws -> Outcome {
@@ -14,7 +14,7 @@ extension CommandTests {
       ).wait(limit: limit)
     }
 
-    @Test("Under any limit of address space a run ends, and says which limit")
+    @Test("Under any limit of the address space a run ends and names the limit")
     func addressSpace() throws {
       var said = 0
       for kilobytes in stride(from: 100_000, through: 1_000_000, by: 75_000) {
@@ -32,7 +32,7 @@ extension CommandTests {
       #expect(said >= 1)
     }
 
-    @Test("An evaluation that address space is too small for says what it needs")
+    @Test("An evaluation that needs more address space than allowed says how much it needs")
     func evaluation() throws {
       let scratch = try Scratch()
       try train(
@@ -42,7 +42,7 @@ extension CommandTests {
           "train.products=openblas",
         ])
       var said = 0
-      // Libraries and samples take the most of it, and how much, the machine decides.
+      // Libraries and samples take most of it, and how much depends on the machine.
       for kilobytes in stride(from: 800_000, through: 2_000_000, by: 100_000) where said == 0 {
         let outcome = try shell("ulimit -v \(kilobytes);", "evaluate run -n 40", in: scratch.path, limit: 60)
         guard outcome.errors.contains("this evaluation needs") else { continue }
@@ -52,7 +52,7 @@ extension CommandTests {
       #expect(said == 1)
     }
 
-    @Test("A batch has at most the training samples, and the run says so")
+    @Test("A batch that is larger than the training set is reduced to it with a warning")
     func batch() throws {
       let scratch = try Scratch()
       let outcome = try train(scratch.path + "/run", ["--batch-size", "16777216", "--max-epochs", "2"], ranks: 2)
@@ -63,7 +63,7 @@ extension CommandTests {
       #expect(dry.count(of: "memory per rank, besides the data") == 1)
     }
 
-    @Test("A model that no memory holds is refused before it is made", arguments: [nil, 2])
+    @Test("A model that does not fit into memory is refused before it is allocated", arguments: [nil, 2])
     func model(ranks: Int?) throws {
       let scratch = try Scratch()
       let widths = "[" + Array(repeating: "65536", count: 64).joined(separator: ", ") + "]"
@@ -76,7 +76,7 @@ extension CommandTests {
     }
 
     @Test(
-      "Shared memory that is too small is said before it is touched",
+      "Too little shared memory is reported before it is used",
       .enabled("a /dev/shm of one's own takes a privileged root") { geteuid() == 0 })
     func sharedMemory() throws {
       let scratch = try Scratch()
@@ -95,7 +95,7 @@ extension CommandTests {
       #expect(messages.status == 0, "\(messages.errors)")
     }
 
-    @Test("A result that cannot be written is status 74")
+    @Test("A result that cannot be written to standard output gives status 74")
     func results() throws {
       let scratch = try Scratch()
       try train(scratch.path + "/run", ["--max-epochs", "1"])
@@ -113,7 +113,7 @@ extension CommandTests {
       }
     }
 
-    @Test("Two runs in one directory: the second is refused; after kill -9 the next takes over", arguments: [nil, 2])
+    @Test("A second run in a directory is refused, but takes over after kill -9 of the first", arguments: [nil, 2])
     func lock(ranks: Int?) throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"

@@ -3,9 +3,9 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// From a table in order of time to alarms on a time line.
+  /// Tests of sequences, from a table in order of time to alarms on a time line.
   @Suite struct SequenceTests {
-    /// Two waves of one period; from `fault` on the second is upside down for 60 rows.
+    /// Two waves with the same period. From row `fault` on, the second one is inverted for 60 rows.
     private func series(_ scratch: Scratch, _ name: String, rows: Int, fault: Int? = nil) throws -> String {
       var random = Random(state: UInt64(rows))
       let noise = random.floats(2 * rows, in: -0.1...0.1)
@@ -19,7 +19,7 @@ extension CommandTests {
       return try scratch.write(name, Array(("when,a,b,fault\n" + lines.joined()).utf8))
     }
 
-    @Test("A fault raises one alarm where it is, drawn and written, on any number of ranks; no other does")
+    @Test("A fault raises exactly one alarm, which is at its place, on any number of ranks")
     func alarms() throws {
       let scratch = try Scratch(), place = scratch.path + "/run"
       let normal = try series(scratch, "normal.csv", rows: 1_500)
@@ -47,7 +47,7 @@ extension CommandTests {
       #expect(alarms.count == 1, "\(alarms)")
       let first = try #require(alarms.first?["first_row"] as? Int),
         last = try #require(alarms.first?["last_row"] as? Int)
-      // The windows that hold a part of the fault, and no more than a few of its first or last rows missed.
+      // The alarm consists of windows that overlap with the fault, and misses at most a few rows of it.
       #expect((577...600).contains(first) && (655...682).contains(last), "\(first) \(last)")
       #expect(alarms.first?["first"] as? String == "day \(first / 24) hour \(first % 24)")
       let detection = try #require(report["detection"] as? [String: Any])
@@ -61,7 +61,7 @@ extension CommandTests {
     }
 
     @Test(
-      "What makes no windows is refused",
+      "Settings and data that do not allow windows are refused",
       arguments: [
         (["--set", "data.window=2000"], "a sample is a window of 2000"),
         (["--set", "data.time=whence"], "data.time"), (["--set", "data.classes=[1]"], "data.classes selects rows"),

@@ -3,9 +3,9 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// Tables of numbers, words and missing values, from CSV to rows that were made up.
+  /// Tests of tables with numbers, words and missing values, from CSV files to generated rows.
   @Suite struct TableTests {
-    /// 400 rows: a number, another that goes with it, a word that goes with both, gaps, and names of the rows.
+    /// 400 rows with a number, another number and a word that depend on it, missing values, and names of the rows.
     private func table(_ scratch: Scratch) throws -> String {
       var lines = ["id,speed,power,kind,fault"], state: UInt64 = 9
       func uniform() -> Double {
@@ -28,7 +28,7 @@ extension CommandTests {
       ]
     }
 
-    @Test("The same model on 1, 2 and 3 ranks, that has learned what the columns have to do with each other")
+    @Test("Training on a table gives the same model on 1, 2 and 3 ranks, which has learned how columns are related")
     func training() throws {
       let scratch = try Scratch(), data = try table(scratch), place = scratch.path + "/run"
       try train(place, arguments(data))
@@ -51,7 +51,7 @@ extension CommandTests {
       #expect(lines.dropFirst().allSatisfy { $0.hasSuffix("fast") || $0.hasSuffix("slow") || $0.hasSuffix("old\"") })
     }
 
-    @Test("Another file with other columns is refused by their names; a run goes on with its own")
+    @Test("A file with other columns is refused with their names, and a run resumes with its own columns")
     func otherFiles() throws {
       let scratch = try Scratch(), data = try table(scratch), place = scratch.path + "/run"
       try train(place, arguments(data) + ["--max-epochs", "2"])

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// Killed at any moment, a run goes on from a checkpoint that is whole.
+  /// A run that is killed at any moment resumes from an intact checkpoint.
   @Suite struct CrashTests {
     static let settings = ["--max-steps", "160", "--set", "model.dropout=0.1", "--batch-size", "60"]
     static let undisturbed: Result<(digest: String, epochs: [String]), any Error> = Result {
@@ -12,7 +12,8 @@ extension CommandTests {
       return (try digest(scratch.path + "/run"), try epochNumbers(scratch.path + "/run"))
     }
 
-    @Test("SIGKILL among checkpoints, six times, each time with other ranks")
+    @Test(
+      "A run that is killed six times while it writes checkpoints, with other ranks each time, ends with the same bits")
     func killed() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -20,7 +21,7 @@ extension CommandTests {
       var last = 0, kills = 0
       for ranks in [1, 2, 3, 1, 2, 1] {
         let child = try start(training(place, everyStep), ranks: ranks == 1 ? nil : ranks)
-        // Some steps further than before, and then at any moment of a step with its checkpoint.
+        // The run is killed a few steps later than before, at a random moment of a step and its checkpoint.
         let target = last + Int.random(in: 1...12)
         let came = child.wait { (metrics(place, kind: "checkpoint").last?["step"] as? Int ?? 0) >= target }
         try #require(came, "\(child.wait(limit: 1).errors)")
@@ -43,7 +44,7 @@ extension CommandTests {
       #expect(resumed.count == 6 && resumed == resumed.sorted(), "\(resumed)")
     }
 
-    @Test("A flipped bit in the newest checkpoint: said, passed over, and the end is the same")
+    @Test("A checkpoint with a flipped bit is reported and skipped, and the run ends with the same bits")
     func damaged() throws {
       for (turn, file) in ["model.safetensors", "optimizer.safetensors", "state.json"].enumerated() {
         let scratch = try Scratch()

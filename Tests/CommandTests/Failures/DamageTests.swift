@@ -3,9 +3,9 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// Data and checkpoints that are not what they were.
+  /// Tests with data and checkpoints that have changed.
   @Suite struct DamageTests {
-    /// Changes state.json of a checkpoint, and its sum with it.
+    /// Changes state.json of a checkpoint and its checksum.
     private func edit(_ checkpoint: String, _ pattern: String, _ text: String) throws {
       let file = checkpoint + "/state.json"
       let old = try String(contentsOfFile: file, encoding: .utf8)
@@ -17,7 +17,7 @@ extension CommandTests {
       try #require(outcome.status == 0)
     }
 
-    @Test("A state with absurd numbers: passed over by name, and refused where it alone was asked for")
+    @Test("A checkpoint with impossible numbers is skipped with a warning, or refused if it was named")
     func absurd() throws {
       let scratch = try Scratch()
       let whole = scratch.path + "/whole"
@@ -46,13 +46,13 @@ extension CommandTests {
       #expect(named.status == 65 && named.count(of: "attempt is -7") == 1, "\(named.errors)")
     }
 
-    /// Rows of 64 bytes, enough for a file of `size` bytes.
+    /// Rows of 64 bytes that fill a file of `size` bytes.
     private func bytes(_ size: Int) -> [UInt8] {
       var random = Random(state: 5)
       return npy("|u1", [size / 64, 64], (0..<size).map { _ in UInt8(truncatingIfNeeded: random.next()) })
     }
 
-    @Test("Training data that has changed in the middle is refused; validation data that has is said")
+    @Test("Changed training data is refused on resuming, and changed validation data is reported")
     func changed() throws {
       let scratch = try Scratch()
       let data = try scratch.write("train.npy", bytes(400_000)), valid = try scratch.write("valid.npy", bytes(200_000))
@@ -76,7 +76,7 @@ extension CommandTests {
     }
 
     @Test(
-      "A data file that is cut short under a running training: its name and status 74, whoever reads it",
+      "A data file that is truncated during training ends it with status 74 and the name of the file, on any rank",
       arguments: [nil, 2], ["off", "on"])
     func cut(ranks: Int?, prefetch: String) throws {
       let scratch = try Scratch()
@@ -95,7 +95,7 @@ extension CommandTests {
       #expect(try digest(place).hasPrefix("sha256:"))
     }
 
-    @Test("The same command with --resume A --run B goes on from B", arguments: [nil, 2])
+    @Test("Repeating a command with --resume A --run B resumes B", arguments: [nil, 2])
     func origin(ranks: Int?) throws {
       let scratch = try Scratch()
       let first = scratch.path + "/a", second = scratch.path + "/b"
@@ -112,7 +112,7 @@ extension CommandTests {
       let plain = scratch.path + "/plain"
       try train(plain, ["--resume", first, "--max-epochs", "40"])
       #expect(try digest(second) == digest(plain))
-      // From elsewhere, what is there is not overwritten.
+      // A run that starts from another checkpoint does not overwrite the existing run.
       let other = scratch.path + "/other"
       try train(other, ["--max-epochs", "3"])
       for source in [other, first + "/checkpoints/step-00000000"] {

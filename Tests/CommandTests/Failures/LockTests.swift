@@ -3,25 +3,25 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// Two runs of one directory, when the first was stopped for so long that the second has taken it over.
+  /// Tests of two runs in one directory, where the second takes over because the first was suspended for long.
   @Suite struct LockTests {
     enum Way: CaseIterable {
-      /// Somebody removed the lock of a run that seemed dead.
+      /// The lock of a run that seemed dead was removed by hand.
       case removed
-      /// Another host sees a lock that nobody has touched for long.
+      /// Another host sees a lock that has not been updated for a long time.
       case stale
     }
 
     static let settings = ["--max-epochs", "60", "--checkpoint-every", "1"]
     private let staleAfter = ["VAE_DIST_LOCK_STALE": "3"]
 
-    /// Every process of a run.
+    /// The process numbers of all ranks of a run.
     private func processes(_ child: Child, ranks: Int?) throws -> [pid_t] {
       guard let ranks else { return [child.identifier] }
       return try (0..<ranks).map { try #require(rankProcess($0, of: child)) }
     }
 
-    /// A run on another host, as far as it can tell: with process numbers of its own.
+    /// Starts a run in a process namespace of its own, so that it appears to be on another host.
     private func elsewhere(_ place: String) throws -> Child {
       try Child(
         ["unshare", "--pid", "--fork", "--mount-proc", "\(binaries)/vae-dist"] + training(place, Self.settings),
@@ -29,7 +29,7 @@ extension CommandTests {
     }
 
     @Test(
-      "A run that was stopped until another took over its directory ends with 73 and writes nothing more",
+      "A run that was suspended until another took over its directory ends with 73 and writes nothing more",
       .enabled("process numbers of one's own take a privileged root") { geteuid() == 0 },
       arguments: [nil, 2], Way.allCases)
     func takenOver(ranks: Int?, way: Way) throws {
@@ -38,7 +38,7 @@ extension CommandTests {
       let place = scratch.path + "/run"
       let endless = ["--set", "train.watchdog=none", "--slow-rank", "0:20"]
       let first = try start(training(place, Self.settings + endless), ranks: ranks, environment: staleAfter)
-      // Seconds before its next checkpoint: what was being written when it was stopped would be written on.
+      // The next checkpoint is seconds away, because a write that was under way would be completed.
       try #require(first.wait { metrics(place, kind: "checkpoint").count >= 2 })
       let stopped = try processes(first, ranks: ranks)
       for process in stopped { kill(process, SIGSTOP) }
@@ -47,7 +47,7 @@ extension CommandTests {
       switch way {
       case .removed: #expect(unlink(lock) == 0)
       case .stale:
-        // The kernel's lock stays with the file: other hosts do not see it either.
+        // The lock of the kernel belongs to the file, and other hosts do not see it either.
         let text = try Data(contentsOf: URL(fileURLWithPath: lock))
         try text.write(to: URL(fileURLWithPath: lock), options: .atomic)
         let refused = try elsewhere(place).wait()
@@ -55,7 +55,7 @@ extension CommandTests {
         sleep(5)
       }
       let second = try elsewhere(place)
-      // Once while the second is at it, once after it has ended.
+      // The first run continues once while the second runs, and once after the second has ended.
       let isOver = ranks == nil
       let outcome: Outcome?
       if isOver {
@@ -79,7 +79,7 @@ extension CommandTests {
       #expect(!FileManager.default.fileExists(atPath: lock))
     }
 
-    @Test("A run whose steps take longer than its lock lasts keeps it")
+    @Test("A run keeps its lock even if a step takes longer than the lock lasts")
     func alive() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"

@@ -3,14 +3,14 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// What happens to the disk and to the run directory while a run goes on.
+  /// Tests of faults of the disk and the run directory during a run.
   @Suite struct MishapTests {
-    /// A run that goes on until it is told to stop, with a checkpoint each epoch.
+    /// Starts a run that trains until a signal stops it and writes a checkpoint in each epoch.
     static let endless = ["--max-epochs", "1000000", "--checkpoint-every", "1", "--set", "model.hidden=[256, 128]"]
 
     private func newest(_ run: String) -> Int { metrics(run, kind: "checkpoint").last?["step"] as? Int ?? -1 }
 
-    /// Stops a run and expects that it leaves a checkpoint that is whole.
+    /// Stops a run, and expects that it leaves an intact checkpoint.
     private func expectGoodEnd(_ child: Child, _ place: String, sourceLocation: SourceLocation = #_sourceLocation)
       throws -> Outcome
     {
@@ -23,7 +23,7 @@ extension CommandTests {
       return outcome
     }
 
-    @Test("A place that takes no checkpoint is found out before the first step", arguments: [nil, 2])
+    @Test("A directory in which no checkpoint can be written is reported before the first step", arguments: [nil, 2])
     func unusable(ranks: Int?) throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -37,13 +37,13 @@ extension CommandTests {
     }
 
     @Test(
-      "A full disk at the start is status 74, once",
+      "A full disk at the start is reported once, with status 74",
       .enabled("mounting a small disk takes a privileged root") { try SmallDisk.works() }, arguments: [nil, 2])
     func fullAtStart(ranks: Int?) throws {
       let disk = try #require(try SmallDisk())
       let outcome = try run(["train", "-q", "--run", disk.path + "/run", "--max-epochs", "4"], ranks: ranks)
       #expect(outcome.status == 74, "\(outcome.errors)")
-      // What else cannot be written (events, the report) is a warning of its own.
+      // Other files that cannot be written (events, the report) have warnings of their own.
       let errors = outcome.errors.split(separator: "\n").filter { $0.contains("vae-dist: error:") }
       #expect(errors.count == 1 && errors[0].contains("No space left on device"), "\(outcome.errors)")
       #expect(outcome.count(of: "vae-dist: warning:") == 0, "\(outcome.errors)")
@@ -53,7 +53,7 @@ extension CommandTests {
     }
 
     @Test(
-      "A disk that fills up: a warning with the cause, nothing older lost, and a checkpoint when there is room again",
+      "When the disk is full, the cause is reported, old checkpoints stay, and a new one follows when there is room",
       .enabled("mounting a small disk takes a privileged root") { try SmallDisk.works() }, arguments: [nil, 2])
     func fills(ranks: Int?) throws {
       let disk = try #require(try SmallDisk(kilobytes: 16_384))
@@ -71,7 +71,7 @@ extension CommandTests {
     }
 
     @Test(
-      "A disk that is full at the end: status 74, and the last checkpoint's failure is said once",
+      "When the disk is full at the end, the status is 74 and the failure of the last checkpoint is reported once",
       .enabled("mounting a small disk takes a privileged root") { try SmallDisk.works() }, arguments: [nil, 2])
     func fullAtEnd(ranks: Int?) throws {
       let disk = try #require(try SmallDisk(kilobytes: 16_384))
@@ -85,14 +85,14 @@ extension CommandTests {
       child.send(SIGUSR1)
       let outcome = child.wait()
       #expect(outcome.status == 74, "\(outcome.errors)")
-      // What else cannot be written (events, the report) is a warning of its own.
+      // Other files that cannot be written (events, the report) have warnings of their own.
       let errors = outcome.errors.split(separator: "\n").filter { $0.contains("vae-dist: error:") }
       #expect(errors.count == 1 && errors[0].contains("No space left on device"), "\(outcome.errors)")
       #expect(outcome.count(of: "vae-dist: warning: no checkpoint") == 0, "\(outcome.errors)")
       #expect(try digest(place).hasPrefix("sha256:"), "the checkpoint of the start is still there")
     }
 
-    @Test("A directory of checkpoints that is replaced by a file, and comes back", arguments: [nil, 2])
+    @Test("A run survives that its checkpoints directory is replaced by a file for some time", arguments: [nil, 2])
     func replaced(ranks: Int?) throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run", checkpoints = place + "/checkpoints"
@@ -108,7 +108,7 @@ extension CommandTests {
       _ = try expectGoodEnd(child, place)
     }
 
-    @Test("A run directory that is removed, or moved away, is made again", arguments: [nil, 2], [true, false])
+    @Test("A run directory that is removed or moved away is created again", arguments: [nil, 2], [true, false])
     func removed(ranks: Int?, isMoved: Bool) throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -126,7 +126,7 @@ extension CommandTests {
       #expect(try status(place)["state"] as? String == "stopped")
     }
 
-    @Test("A run directory that is removed and cannot be made again ends in status 74", arguments: [nil, 2])
+    @Test("A run whose directory is removed and cannot be created again ends with status 74", arguments: [nil, 2])
     func gone(ranks: Int?) throws {
       let scratch = try Scratch()
       let parent = scratch.path + "/parent", place = parent + "/run"
@@ -142,7 +142,7 @@ extension CommandTests {
     }
 
     @Test(
-      "What is no file in the place of one is refused, not waited for",
+      "A FIFO or directory in place of a file is refused immediately",
       arguments: [
         "metrics.jsonl", "config.yaml", "epochs.csv", "command.txt", "status.json", "environment.json", "lock",
       ])
@@ -156,7 +156,7 @@ extension CommandTests {
       #expect(outcome.count(of: "\(place)/\(name) is not a regular file") == 1, "\(outcome.errors)")
     }
 
-    @Test("A FIFO in a checkpoint makes it a damaged one")
+    @Test("A checkpoint that contains a FIFO counts as damaged")
     func fifoInCheckpoint() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -171,12 +171,12 @@ extension CommandTests {
   }
 }
 
-/// A disk in memory; by default with room for a run's logs, but not for a model of 400 kB with its moments.
+/// A disk in memory. By default it has room for the logs of a run, but not for a model of 400 kB with its moments.
 private final class SmallDisk {
   private let scratch: Scratch
   var path: String { scratch.path }
 
-  /// nil where it cannot be mounted.
+  /// Returns nil if it cannot be mounted.
   init?(kilobytes: Int = 1024) throws {
     scratch = try Scratch()
     guard mount("tmpfs", scratch.path, "tmpfs", 0, "size=\(kilobytes)k") == 0 else { return nil }
@@ -184,7 +184,7 @@ private final class SmallDisk {
 
   deinit { umount2(path, Int32(MNT_DETACH)) }
 
-  /// Takes all that is left, and gives it back.
+  /// Fills the free space, and frees it again.
   func fill() {
     let file = open(path + "/filler", O_WRONLY | O_CREAT | O_TRUNC, 0o600)
     let block = [UInt8](repeating: 0, count: 4096)

@@ -3,12 +3,12 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// A run that was stopped and resumed ends as one that never stopped.
+  /// A run that was stopped and resumed ends with the same bits as one that never stopped.
   @Suite struct ResumeTests {
     static let epochs = 50
     static let settings = ["--max-epochs", "\(epochs)", "--set", "model.dropout=0.1", "--checkpoint-every", "7"]
 
-    /// What the same run is without a stop.
+    /// The result of the same run without a stop.
     static let undisturbed: Result<(digest: String, epochs: [String]), any Error> = Result {
       let scratch = try Scratch()
       try train(scratch.path + "/run", settings)
@@ -23,7 +23,7 @@ extension CommandTests {
       #expect(try status(place)["state"] as? String == "finished", sourceLocation: sourceLocation)
     }
 
-    /// Starts, waits for an epoch, sends a signal, and expects a stop with a checkpoint and more to do.
+    /// Starts a run, waits for an epoch, sends a signal, and expects that it stops with a checkpoint and status 75.
     private func stop(
       _ place: String, after epoch: Int, with signal: Int32, ranks: Int?,
       sourceLocation: SourceLocation = #_sourceLocation
@@ -45,7 +45,7 @@ extension CommandTests {
         FileManager.default.fileExists(atPath: place + "/checkpoints/last/state.json"), sourceLocation: sourceLocation)
     }
 
-    @Test("Stopped by SIGUSR1 to mpirun twice, gone on with other numbers of ranks")
+    @Test("A run that is stopped twice by SIGUSR1 to mpirun and resumed with other ranks ends with the same bits")
     func mpirunSignal() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -58,7 +58,7 @@ extension CommandTests {
       #expect(resumed.count == 2 && Array(stopped.dropLast()) == resumed, "stopped \(stopped), resumed \(resumed)")
     }
 
-    @Test("Stopped by a signal to a single process", arguments: [SIGTERM, SIGUSR1])
+    @Test("A run of one process that is stopped by a signal resumes to the same bits", arguments: [SIGTERM, SIGUSR1])
     func processSignal(signal: Int32) throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -67,7 +67,7 @@ extension CommandTests {
       try expectSame(place)
     }
 
-    @Test("Stopped by SIGUSR1 while it starts")
+    @Test("A run that gets SIGUSR1 while it starts stops and can be resumed")
     func earlySignal() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -86,11 +86,11 @@ extension CommandTests {
       try expectSame(place)
     }
 
-    @Test("Stopped at the end of an epoch and in the middle of one")
+    @Test("A run that stops at the end or in the middle of an epoch resumes to the same bits")
     func steps() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
-      // The schedules of a run are laid out for the steps it began with: it must begin with all of them.
+      // The schedules of a run are planned for the steps that it begins with, so it must begin with all of them.
       let beta = ["--set", "objective.beta.warmup=2"]
       try train(scratch.path + "/whole", ["--max-epochs", "9"] + beta)
       let expected = try (digest(scratch.path + "/whole"), epochNumbers(scratch.path + "/whole"))
@@ -99,16 +99,16 @@ extension CommandTests {
       let outcome = try train(place, ["--max-epochs", "9"] + beta, ranks: 2)
       #expect(outcome.count(of: "schedules stay planned for the 72 steps") == 1, "\(outcome.errors)")
       #expect(try digest(place) == expected.0)
-      // The line of the part of an epoch makes way for that of the whole.
+      // The line of a partial epoch is replaced by that of the whole epoch.
       #expect(try epochNumbers(place) == expected.1)
       expectWholeHistory(place, epochs: 9)
     }
 
-    @Test("Stopped by --max-time")
+    @Test("A run that is stopped by --max-time again and again ends with the same bits")
     func maxTime() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
-      // As often as it takes; each goes some way, slowed down by checkpoints.
+      // The run is resumed until it ends. Checkpoints slow it down, so that each part is short.
       let arguments = Self.settings + ["--max-time", "0.5s", "--set", "checkpoint.every_steps=10"]
       var last = -1
       for turn in 0..<40 {
@@ -125,7 +125,7 @@ extension CommandTests {
       try expectSame(place)
     }
 
-    @Test("A finished run says so and changes nothing; more epochs go on")
+    @Test("A finished run says so and changes nothing, and continues with more epochs")
     func finished() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -152,12 +152,12 @@ extension CommandTests {
       #expect(metrics(place, kind: "resume").map { $0["step"] as? Int } == [48])
     }
 
-    @Test("Killed after its last checkpoint, a run goes on to its end", arguments: [nil, 2])
+    @Test("A run that is killed after its last checkpoint can be completed", arguments: [nil, 2])
     func cutOff(ranks: Int?) throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
       try train(place, ["--max-epochs", "2"])
-      // What it had written when it was killed.
+      // These are the files as they were when it was killed.
       let file = place + "/metrics.jsonl"
       let lines = try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n").dropLast()
       try (lines.joined(separator: "\n") + "\n").write(toFile: file, atomically: true, encoding: .utf8)
@@ -169,7 +169,7 @@ extension CommandTests {
       expectWholeHistory(place, epochs: 2)
     }
 
-    @Test("From the path of another run, or of one of its checkpoints")
+    @Test("A run can be resumed from another run directory or one of its checkpoints")
     func paths() throws {
       let scratch = try Scratch()
       let first = scratch.path + "/first"
@@ -184,11 +184,11 @@ extension CommandTests {
         #expect(metrics(place, kind: "resume").map { $0["step"] as? Int } == [step])
         #expect(metrics(place, kind: "epoch").map { $0["epoch"] as? Int } == Array(step / 24 + 1...6))
       }
-      // All of them are the same training: four epochs in the schedules of the first, then two more.
+      // All of them are the same training: four epochs with the schedules of the first run, and then two more.
       let digests = try Set(["run", "folder", "last", "one"].map { try digest("\(scratch.path)/\($0)") })
       #expect(digests.count == 1)
       #expect(snapshot(first) == before, "a run that others begin from is only read")
-      // Without --run a run goes on in its own place.
+      // Without --run, a run resumes in its own directory.
       let own = try run(["train", "-q", "--resume", first, "--max-epochs", "5", "--set", "model.hidden=[32]"])
       #expect(own.status == 0, "\(own.errors)")
       #expect(metrics(first, kind: "epoch").count == 5)
@@ -197,7 +197,7 @@ extension CommandTests {
       #expect(missing.status == 66 && missing.count(of: "no checkpoint to resume from") == 1, "\(missing.errors)")
     }
 
-    @Test("What would change the run is refused by name")
+    @Test("Settings that would change the result of a resumed run are refused by name")
     func refused() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"

@@ -3,15 +3,15 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// The number of ranks never changes a bit of the result.
+  /// The number of ranks does not change a bit of the result.
   @Suite struct DigestTests {
-    // Six microbatches, a tree that is no power of two; the last step of an epoch is not full.
+    // Six microbatches make a tree that is not a power of two. The last step of an epoch is not full.
     static let settings = [
       "--max-epochs", "3", "--batch-size", "50", "--microbatch", "9", "--set", "model.dropout=0.2",
       "--set", "data.binarize=dynamic",
     ]
 
-    @Test("1 to 5 ranks, on one node, by messages and on several nodes, give the same parameters and metrics")
+    @Test("1 to 5 ranks give the same parameters and metrics on one node, with messages, and on several nodes")
     func ranks() throws {
       let scratch = try Scratch()
       try train(scratch.path + "/one", Self.settings)
@@ -39,12 +39,12 @@ extension CommandTests {
         #expect(try digest(place) == expected, "nodes of \(nodeRanks), \(settings)")
         #expect(try epochNumbers(place) == epochs, "nodes of \(nodeRanks), \(settings)")
       }
-      // What is compared depends on what it should depend on.
+      // Another seed must give another digest.
       try train(scratch.path + "/other", Self.settings + ["--seed", "2"], ranks: 2)
       #expect(try digest(scratch.path + "/other") != expected)
     }
 
-    /// Of the digits, a preset on noise of its size, and residual blocks on coloured noise.
+    /// Convolutions of the digits, a preset on noise of its size, and residual blocks on coloured noise.
     static let convolutional = [
       [
         "--max-epochs", "2", "--batch-size", "50", "--microbatch", "9", "--set", "model.kind=conv",
@@ -58,7 +58,7 @@ extension CommandTests {
       ],
     ]
 
-    @Test("Convolutions on 1 to 3 ranks, of one node and of as many, undisturbed and killed", arguments: convolutional)
+    @Test("Convolutions give the same bits on 1 to 3 ranks and nodes, also after a kill", arguments: convolutional)
     func convolutions(settings: [String]) throws {
       let scratch = try Scratch()
       try train(scratch.path + "/one", settings)
@@ -84,7 +84,7 @@ extension CommandTests {
       #expect(try epochNumbers(place) == epochs)
     }
 
-    @Test("Parameters are not shared by ranks that exchange by messages alone")
+    @Test("Ranks that exchange gradients only by messages do not share parameters")
     func sharing() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -99,7 +99,7 @@ extension CommandTests {
       }
     }
 
-    @Test("More ranks than microbatches are refused, with the microbatch to give")
+    @Test("More ranks than microbatches are refused with a suitable microbatch")
     func tooManyRanks() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"

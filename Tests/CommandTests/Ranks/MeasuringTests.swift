@@ -2,11 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Cores of this machine; what wants two is left out where there is one.
+/// Number of cores of this machine. Tests that need two are skipped if there is one.
 private let cores = ProcessInfo.processInfo.activeProcessorCount
 
 extension CommandTests {
-  /// `bench`, `scale` and `doctor`: that they measure something and say it in words that programs can read.
+  /// Tests that `bench`, `scale` and `doctor` measure something and report it in a form that programs can read.
   @Suite struct MeasuringTests {
     private func object(_ outcome: Outcome, sourceLocation: SourceLocation = #_sourceLocation) throws -> [String: Any] {
       try #require(outcome.lines.count == 1, "\(outcome.output)\(outcome.errors)", sourceLocation: sourceLocation)
@@ -14,15 +14,15 @@ extension CommandTests {
         JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any], sourceLocation: sourceLocation)
     }
 
-    /// The findings of `doctor --json` by what was looked at.
+    /// The findings of `doctor --json` by the name of the check.
     private func findings(_ outcome: Outcome) throws -> [String: [String: Any]] {
-      // mpirun adds a text of its own to standard error when the status is not 0.
+      // mpirun adds its own text to standard error if the status is not 0.
       let found = try #require(try object(outcome)["findings"] as? [[String: Any]])
       return Dictionary(
         uniqueKeysWithValues: found.compactMap { entry in (entry["check"] as? String).map { ($0, entry) } })
     }
 
-    @Test("Products: every row, kind and library has a speed", arguments: [nil, 2])
+    @Test("`bench gemm` reports a speed for every number of rows, kind and library", arguments: [nil, 2])
     func gemm(ranks: Int?) throws {
       let outcome = try run(["bench", "gemm", "--preset", "digits", "--json"], ranks: ranks)
       #expect(outcome.status == 0, "\(outcome.errors)")
@@ -37,7 +37,7 @@ extension CommandTests {
       }
     }
 
-    @Test("Communication: one rank says what it cannot measure, two measure it")
+    @Test("`bench comm` names what one rank cannot measure, and measures it with two")
     func comm() throws {
       let alone = try run(["bench", "comm", "--preset", "digits"])
       #expect(alone.status == 0 && alone.count(of: "not measured: needs two ranks") == 5, "\(alone.output)")
@@ -53,11 +53,11 @@ extension CommandTests {
       ] { #expect(two[name] as? Double ?? 0 > 0, "\(name): \(two)") }
     }
 
-    @Test("What is measured of the exchange is what training would use")
+    @Test("`bench comm` measures the exchange that training would use")
     func exchange() throws {
       let comm = ["bench", "comm", "--preset", "digits", "--json", "--set"]
       for (setting, word) in [("train.exchange=messages", "messages"), ("train.exchange=auto", "shared memory")] {
-        // One bucket: on a machine that is busy a trial exchange may ask for more.
+        // One bucket is set, because the trial exchange may choose more on a busy machine.
         let arguments = comm + [setting, "--set", "train.buckets=1"]
         #expect(try object(try run(arguments, ranks: 2))["exchange"] as? String == word)
       }
@@ -71,7 +71,7 @@ extension CommandTests {
       #expect(refused.status == 64 && refused.count(of: "train.exchange is messages") == 1, "\(refused.errors)")
     }
 
-    @Test("Steps: the stable names, and the spread")
+    @Test("`bench step` reports its values under stable names, with their spread")
     func step() throws {
       let result = try object(
         try run(["bench", "step", "--preset", "digits", "--microbatch", "32", "--json"], ranks: 2))
@@ -82,7 +82,7 @@ extension CommandTests {
       #expect(result["p50_milliseconds"] as? Double ?? 0 <= result["p99_milliseconds"] as? Double ?? 0)
     }
 
-    @Test("Scaling: measured, checked against itself, predicted to the last rank", arguments: [nil, 2])
+    @Test("`scale` measures a step, checks its prediction of it, and predicts up to --ranks", arguments: [nil, 2])
     func scale(ranks: Int?) throws {
       let arguments = ["scale", "--preset", "digits", "--microbatch", "16", "--ranks", "64", "--ranks-per-node", "8"]
       let result = try object(
@@ -90,7 +90,7 @@ extension CommandTests {
           arguments + ["--network", "hdr,custom", "--latency", "30", "--bandwidth", "1", "--json"], ranks: ranks))
       let check = try #require(result["check"] as? [String: Any]).compactMapValues { $0 as? Double }
       let ratio = (check["predicted_milliseconds"] ?? 0) / (check["measured_milliseconds"] ?? 1)
-      // On a machine that does other things meanwhile, no closer; `scale` itself says when it is beyond 15 %.
+      // The bound is wide because the machine may be busy. `scale` itself reports errors above 15 %.
       #expect(ratio > 0.3 && ratio < 3, "\(check)")
       #expect(abs(ratio - 1 - (check["error"] ?? 9)) < 1e-9)
       let tables = try #require(result["tables"] as? [[String: Any]])
@@ -110,7 +110,7 @@ extension CommandTests {
       }
     }
 
-    @Test("Scaling makes its page, and refuses what it cannot know")
+    @Test("`scale` writes its page, and refuses networks that it does not know")
     func scalePage() throws {
       let page = try run(["scale", "--preset", "digits", "--ranks", "16", "--network", "10gbe", "--markdown"])
       #expect(page.status == 0 && page.count(of: "| 16 | ") == 2 && page.count(of: "NetPIPE") == 1, "\(page.output)")
@@ -122,13 +122,13 @@ extension CommandTests {
       #expect(try run(["scale", "--ranks", "0"]).status == 64)
     }
 
-    @Test("A healthy start has no findings", arguments: [1, 2])
+    @Test("`doctor` has no findings for a healthy start", arguments: [1, 2])
     func healthy(ranks: Int) throws {
       guard ranks <= cores else { return }
       let scratch = try Scratch()
       let outcome = try run(["doctor", "--run", scratch.path + "/new/run", "--json"], ranks: ranks)
       let found = try findings(outcome)
-      // What this machine is (its disk, its BLAS) is not for the test to judge.
+      // The properties of this machine (its disk, its BLAS) are not part of the test.
       for check in ["ranks", "binding", "shared-memory", "clocks", "space"] {
         #expect(found[check]?["level"] as? String == "ok", "\(found[check] ?? [:])")
       }
@@ -140,7 +140,7 @@ extension CommandTests {
       #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path).isEmpty)
     }
 
-    @Test("Ranks held to one core are a problem, with the option to use", .enabled(if: cores > 1))
+    @Test("`doctor` reports ranks that are bound to one core with the option to use", .enabled(if: cores > 1))
     func crowded() throws {
       let crowd = ["taskset", "-c", "0", "mpirun", "--oversubscribe", "--bind-to", "none", "-np", "2"]
       let outcome = try Child(
@@ -153,15 +153,15 @@ extension CommandTests {
       #expect((binding["advice"] as? String)?.contains("--bind-to core") == true)
     }
 
-    @Test("OPENBLAS_CORETYPE, shared memory, run directory and launcher")
+    @Test("`doctor` reports faults of OPENBLAS_CORETYPE, shared memory, the run directory and the launcher")
     func planted() throws {
       let core = try findings(try run(["doctor", "--json"], environment: ["OPENBLAS_CORETYPE": "Prescott"]))
-      // A CPU with nothing above Prescott's kernels has nothing to lose.
+      // On a CPU for which Prescott's kernels are the best, nothing is lost.
       if core["cpu"]?["level"] as? String == "ok", !(core["cpu"]?["message"] as? String ?? "").hasPrefix("not x86") {
         #expect(core["kernels"]?["level"] as? String == "warning", "\(core)")
         #expect(core["kernels"]?["advice"] as? String == "unset OPENBLAS_CORETYPE")
       }
-      // /proc is a file system without room.
+      // /proc is a file system without free space.
       let memory = try run(["doctor", "--shared-memory", "/proc", "--json"], ranks: 2)
       #expect(try memory.status == 1 && findings(memory)["shared-memory"]?["level"] as? String == "problem")
       let place = try run(["doctor", "--run", "/proc/self/fdinfo", "--json"])
@@ -171,7 +171,7 @@ extension CommandTests {
       #expect(try run(["doctor"], environment: ["PMI_SIZE": "4", "PMI_RANK": "1"]).output.isEmpty)
     }
 
-    @Test("Training warns of more ranks than cores in one line, and of nothing else", .enabled(if: cores < 8))
+    @Test("Training with more ranks than cores gives one warning of one line", .enabled(if: cores < 8))
     func warning() throws {
       for (ranks, warnings) in [(min(cores, 2), 0), (cores + 1, 1)] {
         let scratch = try Scratch()

@@ -3,9 +3,9 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// What training says that it needs, against what it takes.
+  /// Compares the memory that training says it needs with the memory that it takes.
   @Suite struct MemoryTests {
-    /// MiB that `--dry-run` names.
+    /// The estimate of `--dry-run` in MiB.
     private func estimate(_ arguments: [String], ranks: Int, _ environment: [String: String]) throws -> Double {
       let outcome = try run(["train", "--dry-run"] + arguments, ranks: ranks, environment: environment)
       let mark = "memory per rank, besides the data: "
@@ -15,7 +15,7 @@ extension CommandTests {
       return try #require(Double(words[0]))
     }
 
-    /// The most that rank 0 has held at once, after an epoch and a rollback. MiB
+    /// The peak memory of rank 0 after an epoch and a rollback, in MiB.
     private func peak(_ arguments: [String], ranks: Int, _ environment: [String: String]) throws -> Double {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -31,7 +31,7 @@ extension CommandTests {
     }
 
     @Test(
-      "The estimate is what training takes beside the program",
+      "The estimate equals the memory that training takes in addition to the program",
       arguments: [
         (1, [], [:]), (1, ["data.prefetch=on", "data.binarize=dynamic"], [:]),
         (2, [], ["VAE_DIST_NODE_RANKS": "1"]), (2, ["train.wire=bfloat16"], ["VAE_DIST_NODE_RANKS": "1"]),
@@ -40,7 +40,7 @@ extension CommandTests {
     func estimate(ranks: Int, settings: [String], environment: [String: String]) throws {
       let common = ["--batch-size", "256"] + settings.flatMap { ["--set", $0] }
       func arguments(_ hidden: String) -> [String] { common + ["--set", "model.hidden=\(hidden)"] }
-      // A small model stands for the program alone.
+      // A small model is used to measure the program itself.
       let (small, large) = (arguments("[8]"), arguments("[1600, 1600]"))
       let said = try estimate(large, ranks: ranks, environment) - estimate(small, ranks: ranks, environment)
       let taken = try peak(large, ranks: ranks, environment) - peak(small, ranks: ranks, environment)

@@ -3,10 +3,10 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// Who loads a microbatch never shows.
+  /// Loading microbatches ahead does not change the result.
   @Suite struct PrefetchTests {
     @Test(
-      "The bits are the same with and without, over epochs, odd sizes and drawn pixels",
+      "Training gives the same bits with and without prefetch, over epochs, odd sizes and drawn pixels",
       arguments: [
         ["--batch-size", "37"], ["--set", "data.binarize=dynamic", "--batch-size", "61", "--microbatch", "20"],
       ])
@@ -24,7 +24,7 @@ extension CommandTests {
       #expect(all.count == 1 && epochs.count == 1)
     }
 
-    @Test("Left to itself it is off where loading costs nothing, and where ranks fill the cores")
+    @Test("data.prefetch auto is off if loading costs nothing or if ranks use all cores")
     func auto() throws {
       func isOn(_ settings: [String], ranks: Int, before: [String] = []) throws -> Bool? {
         let words = ["\(binaries)/vae-dist", "bench", "step", "--json"] + settings.flatMap { ["--set", $0] }
@@ -38,14 +38,14 @@ extension CommandTests {
       #expect(try isOn(small + ["data.prefetch=on"], ranks: 1) == true)
       #expect(try isOn(small + ["data.prefetch=off", "data.binarize=dynamic"], ranks: 1) == false)
       #expect(try isOn(["model.hidden=[400]"], ranks: 1) == false)
-      // Of any machine the first core that this process may use.
+      // The first core that this process may use.
       let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
       let core = try #require(status.firstMatch(of: /Cpus_allowed_list:\s*(\d+)/)).1
       let oneCore = ["taskset", "-c", String(core)]
       #expect(try isOn(small + ["data.binarize=dynamic"], ranks: 2, before: oneCore) == false)
     }
 
-    @Test("A rollback and a resumed run throw away what was loaded ahead")
+    @Test("A rollback and a resume discard the microbatch that was loaded ahead")
     func discarded() throws {
       let scratch = try Scratch()
       var all: Set<String> = []
@@ -61,11 +61,11 @@ extension CommandTests {
       #expect(all.count == 1)
     }
 
-    @Test("A value that turns out bad while it is loaded ahead is said as ever", arguments: ["on", "off"])
+    @Test("A bad value that is found while loading ahead is reported as usual", arguments: ["on", "off"])
     func bad(prefetch: String) throws {
       let scratch = try Scratch()
-      // More training values than are checked before the first step: zeros that take no room on the disk, and in some
-      // rows a 2. Every tenth row is validated on; these are not.
+      // There are more training values than are checked before the first step: zeros in a sparse file, and a 2 in some
+      // training rows. Every tenth row belongs to the validation set.
       let rows = 80_000, columns = 1_024, start = 128
       let path = scratch.path + "/data.npy"
       let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (\(rows), \(columns)), }"

@@ -5,7 +5,7 @@ import Testing
 private let cores = ProcessInfo.processInfo.activeProcessorCount
 
 extension CommandTests {
-  /// What ranks do together, by a program of their own; and ranks that are not what they seem.
+  /// Tests of what ranks do together, with the program RankProbe, and of ranks that disagree.
   @Suite struct RankTests {
     private func probe(
       _ arguments: [String], ranks: Int, status: Int32 = 0, sourceLocation: SourceLocation = #_sourceLocation
@@ -16,14 +16,15 @@ extension CommandTests {
       return outcome
     }
 
-    @Test("Gradients are summed in the tree's order, bit for bit", arguments: [1, 2, 3, 5])
+    @Test("Gradients are summed in the order of the tree, bit for bit", arguments: [1, 2, 3, 5])
     func exchange(ranks: Int) throws {
       _ = try probe(["exchange", "window", "12"], ranks: ranks)
       _ = try probe(["exchange", "messages", "6"], ranks: ranks)
       _ = try probe(["exchange", "messages", "2", "640"], ranks: ranks)
     }
 
-    @Test("Between nodes, too, whatever ranks share memory: buckets, lanes and bfloat16", arguments: [2, 3, 5, 7])
+    @Test(
+      "Gradients are summed in the same order on several nodes, with buckets and bfloat16", arguments: [2, 3, 5, 7])
     func nodes(ranks: Int) throws {
       for nodeRanks in 1..<min(ranks, 4) {
         let environment = ["VAE_DIST_NODE_RANKS": "\(nodeRanks)"]
@@ -37,7 +38,7 @@ extension CommandTests {
       #expect(refused.status == 78 && refused.count(of: "do not share one node's memory") == 1, "\(refused.errors)")
     }
 
-    @Test("Statistics follow their rules to the same bits on any number of ranks and nodes, and after a stop")
+    @Test("Statistics follow their rules with the same bits on any number of ranks and nodes, and after a stop")
     func statistics() throws {
       let scratch = try Scratch()
       func digest(_ ranks: Int, nodeRanks: Int? = nil, _ settings: [String] = []) throws -> String {
@@ -57,7 +58,7 @@ extension CommandTests {
       #expect(try digest(1, ["optimizer.ema=0.0"]) != expected)
     }
 
-    @Test("How a node is divided is its first rank's word")
+    @Test("The first rank of a node decides how the node is divided")
     func dividedOnce() throws {
       let scratch = try Scratch()
       let own = [binaries + "/RankProbe", "exchange", "auto", "1"]
@@ -68,13 +69,13 @@ extension CommandTests {
       #expect(outcome.status == 0, "\(outcome.errors)")
     }
 
-    @Test("Sums, gathers and broadcasts, in one piece and cut into many", arguments: [1, 2, 3, 5])
+    @Test("Sums, gathers and broadcasts are right in one piece and in many pieces", arguments: [1, 2, 3, 5])
     func collectives(ranks: Int) throws {
       _ = try probe(["collectives"], ranks: ranks)
       _ = try probe(["collectives", "64"], ranks: ranks)
     }
 
-    @Test("Of several failures all ranks throw that of the lowest rank, and one prints it")
+    @Test("If several ranks fail, all ranks throw the failure of the lowest one, and one rank prints it")
     func together() throws {
       _ = try probe(["together"], ranks: 3)
       for (failing, lowest) in [(["2"], 2), (["1", "2"], 1), (["2", "0"], 0)] {
@@ -84,7 +85,7 @@ extension CommandTests {
       }
     }
 
-    @Test("Ranks that disagree are named, and what they disagree on")
+    @Test("Ranks that disagree are reported with what they disagree on")
     func agree() throws {
       _ = try probe(["agree"], ranks: 5)
       let outcome = try probe(["agree", "1", "3"], ranks: 5, status: 1)
@@ -100,7 +101,7 @@ extension CommandTests {
       #expect(outcome.count(of: "rank \(rank): this rank alone has bad data") == 1, "\(outcome.errors)")
     }
 
-    @Test("Between nodes: tags, phases, progress and sizes are what MPI and the clock promise")
+    @Test("Between nodes, tags, phases, progress and sizes are as MPI and the phase clock require")
     func messages() throws {
       for (scenario, ranks, nodeRanks) in [
         ("tags", 3, 1), ("tags", 4, 2), ("phases", 4, 2), ("phases", 2, 1), ("progress", 4, 2), ("sizes", 2, 1),
@@ -112,13 +113,13 @@ extension CommandTests {
       }
     }
 
-    @Test("After an error of MPI nothing is given back that messages may be written to")
+    @Test("After an MPI error, memory that messages may still be written to is not freed")
     func lost() throws {
       let outcome = try probe(["lost"], ranks: 2, status: 1)
       #expect(outcome.count(of: "MPI failed while exchanging") == 1, "\(outcome.errors)")
     }
 
-    @Test("Ranks keep their cores while they wait where each has its own", .enabled(if: cores > 1))
+    @Test("Ranks that have a core each keep it while they wait", .enabled(if: cores > 1))
     func spinning() throws {
       let probe = binaries + "/RankProbe"
       for (start, answer) in [
@@ -132,7 +133,7 @@ extension CommandTests {
       }
     }
 
-    /// OpenBLAS's kernels for small products on newer CPUs take a buffer from malloc; those for Haswell do not.
+    /// OpenBLAS's kernels for small products on newer CPUs allocate a buffer with malloc; those for Haswell do not.
     private static let quietKernels = ["OPENBLAS_CORETYPE": "Haswell"]
 
     @Test("A steady step allocates nothing", arguments: [1, 2])
@@ -155,12 +156,12 @@ extension CommandTests {
       }
     }
 
-    @Test("Products are the same under a storm of signals")
+    @Test("Products have the same bits while many signals arrive")
     func signals() throws {
       #expect(try probe(["signals"], ranks: 1).count(of: "20000 products by") == 1)
     }
 
-    @Test("Nor does one of a whole run, with console and run directory", arguments: [1, 2])
+    @Test("A step of a whole run, with console and run directory, allocates nothing", arguments: [1, 2])
     func runAllocations(ranks: Int) throws {
       let scratch = try Scratch()
       let outcome = try run(
@@ -171,7 +172,7 @@ extension CommandTests {
     }
 
     @Test(
-      "Ranks that another launcher started, each alone, are refused",
+      "Ranks that a foreign launcher started, so that each sees itself alone, are refused",
       arguments: ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"])
     func mismatch(variable: String) throws {
       let scratch = try Scratch()
@@ -184,7 +185,7 @@ extension CommandTests {
 
     private static let differences: [(first: String, others: String, said: String)] = [
       ("", "--set optimizer.learning_rate=0.5", "optimizer.learning_rate: '0.001' on rank 0, '0.5' on rank 1"),
-      // What decides whether a rank reads its data, scales it, resumes, or trains at all.
+      // These arguments decide whether a rank reads data, scales it, resumes, or trains at all.
       ("--microbatch 16", "--microbatch 32", "train.microbatch: '16' on rank 0, '32' on rank 1"),
       ("--microbatch 16", "--batch-size 1", "train.batch_size: '64' on rank 0, '1' on rank 1; train.microbatch"),
       ("--set data.scale=minmax", "", "data.scale: 'minmax' on rank 0, 'auto' on rank 1"),
@@ -198,7 +199,7 @@ extension CommandTests {
       ("--fast-dev-run", "", "--fast-dev-run: 'true' on rank 0, 'false' on rank 1"),
     ]
 
-    /// One rank with some arguments and two with others.
+    /// Starts one rank with some arguments and two ranks with others.
     private func differ(_ first: [String], _ others: [String], in scratch: Scratch) throws -> Outcome {
       let own = [binaries + "/vae-dist"] + training(scratch.path + "/run", ["--max-steps", "2"])
       return try Child(
@@ -207,7 +208,7 @@ extension CommandTests {
       ).wait(limit: 20)
     }
 
-    @Test("Ranks with different arguments do not begin, and say which", arguments: differences)
+    @Test("Ranks with different arguments do not start, and name the difference", arguments: differences)
     func differing(first: String, others: String, said: String) throws {
       let scratch = try Scratch()
       func words(_ text: String) -> [String] { text.split(separator: " ").map(String.init) }
@@ -219,11 +220,11 @@ extension CommandTests {
       #expect(!FileManager.default.fileExists(atPath: scratch.path + "/run"))
     }
 
-    @Test("Ranks whose data files differ do not begin", arguments: [("|u1", 8), ("|u1", 9), ("<f4", 8)])
+    @Test("Ranks whose data files differ do not start", arguments: [("|u1", 8), ("|u1", 9), ("<f4", 8)])
     func differingData(type: String, width: Int) throws {
       let scratch = try Scratch()
       let bytes = [UInt8](repeating: 0, count: 64 * width * (type == "|u1" ? 1 : 4))
-      // The same path under two roots: two hosts with disks of their own.
+      // The same path under two roots stands for two hosts with their own disks.
       var places: [String] = []
       for (host, content) in [
         npy("|u1", [64, 8], [UInt8](repeating: 1, count: 512)), npy(type, [64, width], bytes),
@@ -247,7 +248,7 @@ extension CommandTests {
       #expect(outcome.errors.contains("\(said): '"), "\(outcome.errors)")
     }
 
-    @Test("A rank that dies ends the job")
+    @Test("The death of a rank ends the job")
     func killed() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -262,7 +263,7 @@ extension CommandTests {
   }
 }
 
-/// The process of a rank that an mpirun started.
+/// The process of a rank that a given mpirun started.
 func rankProcess(_ rank: Int, of launcher: Child) -> pid_t? {
   let numbers = (try? FileManager.default.contentsOfDirectory(atPath: "/proc"))?.compactMap { pid_t($0) } ?? []
   return numbers.first { number in

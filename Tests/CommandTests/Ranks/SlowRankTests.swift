@@ -3,13 +3,14 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// A slow rank is named.
+  /// Tests of the report on slow ranks.
   @Suite struct SlowRankTests {
-    @Test("The epoch's report names the slowest rank and the time that others wait for it", arguments: [0, 1])
+    @Test(
+      "The report of an epoch names the slowest rank and the share of time that others wait for it", arguments: [0, 1])
     func slowest(slow: Int) throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
-      // Four microbatches a rank and step.
+      // There are four microbatches per rank and step.
       let outcome = try run(
         [
           "train", "--run", place, "--set", "model.hidden=[32]", "--max-epochs", "3", "--slow-rank", "\(slow):5",
@@ -19,7 +20,7 @@ extension CommandTests {
       let lines = metrics(place, kind: "epoch")
       #expect(lines.count == 3 && lines.allSatisfy { $0["slowest_rank"] as? Int == slow })
       for line in lines {
-        // One of two ranks waits nearly all the time; on a busy machine, the slow one now and then as well.
+        // One of two ranks waits nearly all the time. On a busy machine, the slow one waits sometimes, too.
         let share = try #require(line["wait_share"] as? Double)
         #expect(share > 0.25 && share < 0.75, "\(share)")
       }
@@ -32,7 +33,7 @@ extension CommandTests {
       #expect(outcome.output.contains("(slowest rank \(slow) on \(host))"))
     }
 
-    @Test("One rank waits for nobody, and says nothing of it")
+    @Test("A single rank reports no waiting")
     func alone() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"

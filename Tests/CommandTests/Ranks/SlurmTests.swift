@@ -3,14 +3,14 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// Scripts for Slurm: the files in cluster/ are what the command prints, and what they do when a launcher ends.
+  /// Tests of the Slurm scripts: the files in cluster/ equal the output of the command, and handle the end of a launcher.
   @Suite struct SlurmTests {
     static let folder =
       URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()
       .deletingLastPathComponent().path + "/cluster"
 
-    /// Runs a line of a shell that finds the built programs, after what stands in `path`.
+    /// Runs a shell line that finds programs in `path` and then the built programs.
     private func shell(_ line: String, path: String? = nil, environment: [String: String] = [:], in directory: String)
       throws -> Outcome
     {
@@ -22,7 +22,7 @@ extension CommandTests {
       ).wait()
     }
 
-    @Test("The files in cluster/ are what the command in each prints")
+    @Test("The files in cluster/ equal the output of the command that each contains")
     func files() throws {
       let names = try FileManager.default.contentsOfDirectory(atPath: Self.folder).filter { $0.hasSuffix(".sbatch") }
       #expect(names.sorted() == ["one-node.sbatch", "requeue.sbatch", "seeds.sbatch", "several-nodes.sbatch"])
@@ -35,7 +35,7 @@ extension CommandTests {
       }
     }
 
-    @Test("Settings reach the script, and it says the command that makes it again")
+    @Test("A script contains the settings and the command that prints it again")
     func settings() throws {
       let scratch = try Scratch()
       let command =
@@ -88,14 +88,14 @@ extension CommandTests {
       (["--nodes", "9"], 78, ["-- --batch-size 72 --microbatch 1"]),
     ]
 
-    @Test("A setting that cannot be is refused before anything waits in a queue", arguments: mistakes)
+    @Test("Impossible settings are refused when the script is printed", arguments: mistakes)
     func mistake(arguments: [String], status: Int32, texts: [String]) throws {
       let outcome = try run(["slurm"] + arguments)
       #expect(outcome.status == status && outcome.output.isEmpty, "\(outcome.errors)")
       for text in texts { #expect(outcome.errors.contains(text), "\(outcome.errors)") }
     }
 
-    /// Slurm, as far as a script sees it: `srun` does what the test says, `scontrol` writes down what it is asked.
+    /// A stand-in for Slurm: `srun` does what the test says, and `scontrol` records its arguments.
     private func cluster(_ scratch: Scratch, srun: String) throws -> String {
       let path = scratch.path + "/bin"
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
@@ -116,7 +116,7 @@ extension CommandTests {
       return String(decoding: data, as: UTF8.self).split(separator: "\n").map(String.init)
     }
 
-    @Test("Back into the queue after a stop with a checkpoint, and never after a divergence")
+    @Test("A job is requeued after a stop with a checkpoint and never after a divergence")
     func requeues() throws {
       for (status, isRequeued) in [(75, true), (138, true), (0, false), (87, false), (78, false), (1, false)] {
         let scratch = try Scratch()
@@ -128,7 +128,8 @@ extension CommandTests {
       }
     }
 
-    @Test("Failures in a row have a limit; a stop by plan begins the count anew", arguments: [86, 137, 138, 205])
+    @Test(
+      "The number of failures in a row is limited, and a planned stop resets the count", arguments: [86, 137, 138, 205])
     func failures(status: Int) throws {
       let scratch = try Scratch()
       let failing = try cluster(scratch, srun: "exit $(<\(scratch.path)/status)")
@@ -144,7 +145,7 @@ extension CommandTests {
       #expect(asked(scratch).count == 6)
     }
 
-    @Test("A task of an array requeues itself, not the array")
+    @Test("A task of an array requeues itself instead of the array")
     func arrayTask() throws {
       let scratch = try Scratch()
       let path = try cluster(scratch, srun: "echo \"$@\"; exit 75")
@@ -155,7 +156,7 @@ extension CommandTests {
       #expect(outcome.output.contains("train --run runs/11-seed-3 --resume auto --seed 3 --max-steps 5\n"))
     }
 
-    /// The words after `sbatch` on the line that says how to go on.
+    /// The words after `sbatch` on the line that says how to resume.
     private func goesOn(_ outcome: Outcome) throws -> String {
       let mark = "to resume: sbatch "
       let line = try #require(outcome.lines.first { $0.contains(mark) }, "\(outcome.output)\(outcome.errors)")
@@ -178,13 +179,13 @@ extension CommandTests {
       #expect(outcome.lines.contains("--run \(run) --resume auto\(others) "), "\(outcome.output)")
       let line = try goesOn(outcome)
       #expect(line == "THIS-FILE --run \(run)\(others)")
-      // What is printed means the same again.
+      // The printed command has the same effect.
       let script = line.replacingOccurrences(of: "THIS-FILE", with: Self.folder + "/one-node.sbatch")
       let again = try shell("bash \(script)", path: path, environment: job, in: scratch.path)
       #expect(try goesOn(again) == line)
     }
 
-    @Test("Failures are counted in the run that is named")
+    @Test("Failures are counted in the directory of the run")
     func namedFailures() throws {
       let scratch = try Scratch()
       let path = try cluster(scratch, srun: "exit 137")
@@ -194,7 +195,7 @@ extension CommandTests {
       #expect(FileManager.default.fileExists(atPath: scratch.path + "/runs/a/failures"))
     }
 
-    @Test("A run named when the script was made is the script's own")
+    @Test("A run that was named when the script was printed is used by the script")
     func namedInScript() throws {
       let scratch = try Scratch()
       let path = try cluster(scratch, srun: "echo \"$@\"; exit 75")
@@ -206,7 +207,7 @@ extension CommandTests {
       }
     }
 
-    @Test("One task of an array goes on by itself; a run is not that of several")
+    @Test("One task of an array can be resumed alone, and --run is refused for several tasks")
     func namedTask() throws {
       let scratch = try Scratch()
       let path = try cluster(scratch, srun: "exit 75")
@@ -227,7 +228,7 @@ extension CommandTests {
       #expect(empty.status == 64 && empty.errors.contains("--run without a directory"), "\(empty.errors)")
     }
 
-    @Test("USR1 for the script reaches the launcher, and the status is the launcher's")
+    @Test("The script passes USR1 to the launcher and ends with the status of the launcher")
     func signal() throws {
       let scratch = try Scratch()
       let path = try cluster(
@@ -241,7 +242,7 @@ extension CommandTests {
       try #require(child.wait { FileManager.default.fileExists(atPath: scratch.path + "/ready") })
       child.send(SIGUSR1)
       usleep(100_000)
-      child.send(SIGUSR1)  // while it waits for the launcher's last words
+      child.send(SIGUSR1)  // while it waits for the launcher to end
       let outcome = child.wait()
       #expect(outcome.status == 0 && outcome.output.contains("signalled\n"), "\(outcome.errors)")
       #expect(outcome.output.contains("ended with 75") && asked(scratch) == ["requeue 12"])

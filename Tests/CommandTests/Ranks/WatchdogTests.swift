@@ -3,17 +3,17 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// A rank that hangs without dying, and ranks that only seem to.
+  /// Tests of ranks that hang, and of ranks that only seem to hang.
   @Suite struct WatchdogTests {
     private func ranks(_ child: Child) throws -> [pid_t] {
       try [0, 1].map { try #require(rankProcess($0, of: child)) }
     }
 
-    @Test("One rank stands still: the others end the job and say where they wait", arguments: [0, 1])
+    @Test("If one rank hangs, the others end the job and report where they wait", arguments: [0, 1])
     func stalled(stopped: Int) throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
-      // Stopped early in an epoch of 1,800 steps: at its end ranks are patient for longer than a test.
+      // The rank is suspended early in an epoch of 1,800 steps, because ranks wait long at the end of an epoch.
       let child = try start(
         training(
           place,
@@ -38,7 +38,7 @@ extension CommandTests {
       #expect(outcome.count(of: "stalled") == 1, "\(outcome.errors)")
     }
 
-    @Test("A job that is suspended as a whole goes on")
+    @Test("A job that was suspended as a whole continues")
     func suspended() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -55,7 +55,7 @@ extension CommandTests {
       expectWholeHistory(place, epochs: 60)
     }
 
-    @Test("While rank 0 is at a long checkpoint the others wait; in a step they do not")
+    @Test("Ranks wait while rank 0 writes a long checkpoint, but not during a step")
     func patient() throws {
       let patient = try run(["watchdog"], program: "RankProbe", ranks: 2)
       #expect(patient.status == 0, "\(patient.errors)")
@@ -64,7 +64,7 @@ extension CommandTests {
       #expect(stalled.count(of: "phase wait, nothing moved for 1 s; waits for rank 0") == 1, "\(stalled.errors)")
     }
 
-    @Test("While rank 0 reads slowly all are patient; with a dead disk none is", arguments: [1, 2])
+    @Test("Ranks wait while rank 0 reads slowly, but not if its disk is dead", arguments: [1, 2])
     func reading(ranks: Int) throws {
       let slow = try run(["reading"], program: "RankProbe", ranks: ranks)
       #expect(slow.status == 0 && slow.seconds > 6, "\(slow.errors)")
@@ -72,7 +72,7 @@ extension CommandTests {
       #expect(dead.status == 86 && dead.errors.contains("phase start, nothing moved for"), "\(dead.errors)")
     }
 
-    @Test("A line of metrics that takes three limits holds nobody")
+    @Test("A line of metrics that takes three times the limit does not end the job")
     func slowDisk() throws {
       let scratch = try Scratch()
       let outcome = try run(["slow-disk", scratch.path + "/run"], program: "RankProbe", ranks: 2)

@@ -1,0 +1,55 @@
+import Foundation
+import Kernels
+import RunConfiguration
+import Settings
+import TestSupport
+import Testing
+
+@Suite struct NumberTextTests {
+  @Test("A decimal text has no exponent and reads back to the same bits")
+  func decimals() {
+    var values: [Double] = [
+      0, -0.0, 1, 0.1, 1e-8, 1e-5, 9.999e-5, 1.5e-300, 0x1p-1074, -0x1p-1074, 2.2250738585072014e-308, 1e15, 1e16, 1e17,
+      1.23e20,
+      123456789012345680, 1.7976931348623157e308, -1.7976931348623157e308, 0.3, 1.0 / 3, 1e22, 1e23,
+    ]
+    var random = Random(state: 3)
+    while values.count < 5_000 {
+      let value = Double(bitPattern: random.next())
+      if value.isFinite { values.append(value) }
+    }
+    for value in values {
+      let text = decimalText(value)
+      #expect(Double(text)?.bitPattern == value.bitPattern, "\(value): \(text)")
+      let isPlain = text.allSatisfy { "0123456789.-".contains($0) } && text.contains(".") && !text.hasPrefix(".")
+      #expect(isPlain, "\(value): \(text)")
+    }
+  }
+
+  @Test("Times are sums of days, hours, minutes and seconds, and write themselves so")
+  func durations() throws {
+    func seconds(_ text: String) throws(Failure) -> Double {
+      var configuration = Configuration()
+      try configuration.set("train.max_time", text, where: "test")
+      return configuration.train.maxTime.seconds
+    }
+    let cases: [(String, Double, String)] = [
+      ("none", 0, "none"), ("90s", 90, "1m30.0s"), ("90", 90, "1m30.0s"), ("3h50m", 13_800, "3h50m"),
+      ("2d", 172_800, "2d"),
+      ("1.5h", 5_400, "1h30m"), ("0.001s", 0.001, "0.001s"), ("1d1s", 86_401, "1d1.0s"), ("60m", 3_600, "1h"),
+    ]
+    for (text, expected, written) in cases {
+      #expect(try seconds(text) == expected)
+      var configuration = Configuration()
+      configuration.train.maxTime = Configuration.Duration(seconds: expected)
+      #expect(ConfigurationSchema.standard.find("train.max_time")?.text(configuration) == written)
+    }
+    var random = Random(state: 4)
+    for _ in 0..<1_000 {
+      let value = Double.random(in: 0...1, using: &random) * pow(10, Double.random(in: -6...9, using: &random))
+      var configuration = Configuration()
+      configuration.train.maxTime = Configuration.Duration(seconds: value)
+      #expect(try readYAML(configuration.yaml).train.maxTime.seconds == value)
+    }
+  }
+}
