@@ -172,7 +172,7 @@ private let grid = (0..<256).map { Float($0) / 255 }
     let scales: [Double] = [-7, -2, 0, 2, 2.77, 2.78, 3.5, 5, 8, 12, 40, 86, 90, 500]
     let means: [Double] = [-1, -0.3, 0, 0.8, 5, 300, -1e5]
     let cases = scales.flatMap { raw in means.map { (mean: $0, raw: raw) } }
-    /// 0.5 + 0.5 (2 m - 1) with the mean m of the sigmoid over the interval; for wide ones, by the middle of the interval.
+    /// 0.5 + 0.5 (2 m - 1) with the mean m of the sigmoid over the interval; for wide ones, by its middle.
     func expected(_ mean: Double, _ raw: Double) -> Double {
       raw > 10 ? 0.5 + 0.5 * tanh(mean / exp(raw) / 2) : 0.5 + 0.5 * Formula.clipped(mean, raw)
     }

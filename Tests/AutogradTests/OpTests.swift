@@ -115,7 +115,7 @@ private func seedVector(_ count: Int) -> [Float] { (0..<count).map { Float(sin(D
     }
     #expect(recording.strayGradients.allSatisfy { $0 == 0 })
 
-    // Replays again without clearing the buffers, which must not change the gradients. Backward may have used the memory
+    // Replays again without clearing the buffers, which must not change the gradients. Backward may have reused memory
     // of values that it no longer needed.
     _ = recording.forward()
     #expect(recording.backward(seed) == once)

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// Tests of the Slurm scripts: the files in cluster/ equal the output of the command, and handle the end of a launcher.
+  /// Tests of the Slurm scripts: the files in cluster/ equal the output of the command, and handle a launcher's end.
   @Suite struct SlurmTests {
     static let folder =
       URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

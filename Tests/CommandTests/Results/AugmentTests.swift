@@ -3,9 +3,9 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// `augment`: rows that pass, rows that are refused, and what is written of either.
+  /// Tests of `augment`: accepted rows, refused rows, and the files that are written for both.
   @Suite struct AugmentTests {
-    /// Trained on the digits with a likelihood whose draws are digits.
+    /// A model of the digits with a likelihood whose draws look like digits.
     private func trained(_ scratch: Scratch, _ arguments: [String] = []) throws -> String {
       let place = scratch.path + "/run"
       try train(
@@ -24,7 +24,7 @@ extension CommandTests {
 
     private func bytes(_ path: String) -> Data? { FileManager.default.contents(atPath: path) }
 
-    @Test("Digits of every class teach a classifier that has seen no real one; the same on two ranks, other by seed")
+    @Test("A classifier can learn from synthetic digits, which are the same on two ranks and differ by seed")
     func digits() throws {
       let scratch = try Scratch(), place = try trained(scratch), made = scratch.path + "/made.npz"
       let arguments = ["augment", place, "-n", "150", "--per-class", "--around"]
@@ -51,11 +51,11 @@ extension CommandTests {
       #expect(bytes(again) == bytes(made))
       #expect(try run(arguments + ["-o", again, "--seed", "9"]).status == 0)
       #expect(bytes(again) != bytes(made))
-      // What was written is data as any other.
+      // The written file is a data set like any other.
       try train(scratch.path + "/on", ["--data", made, "--max-epochs", "1"])
     }
 
-    @Test("A model that is told the class draws each from its prior")
+    @Test("A model that is conditioned on classes draws each class from its prior")
     func conditional() throws {
       let scratch = try Scratch(), place = try trained(scratch, ["--set", "model.condition=label"])
       let made = scratch.path + "/made.npz"
@@ -67,7 +67,7 @@ extension CommandTests {
       #expect(report["around"] as? Bool == false && report["rows"] as? Int == 1_500)
     }
 
-    @Test("Rows that are hardly changed from their sources are refused, and the page says so; by force they are marked")
+    @Test("Rows that hardly differ from their sources are refused, or written and marked with --force")
     func memorised() throws {
       let scratch = try Scratch(),
         place = try trained(
@@ -91,7 +91,7 @@ extension CommandTests {
       #expect(try String(contentsOfFile: page, encoding: .utf8).contains("Written by force"))
     }
 
-    @Test("A decoder that does not listen makes one row again and again: refused, with the reasons")
+    @Test("The rows of a decoder that ignores z are refused with the reasons")
     func collapsed() throws {
       let scratch = try Scratch()
       let place = try trained(
@@ -109,7 +109,7 @@ extension CommandTests {
       #expect(!FileManager.default.fileExists(atPath: scratch.path + "/threes"))
     }
 
-    @Test("A model of one class draws from its prior, and pictures go into a folder for each class")
+    @Test("A model of one class draws from its prior, and pictures are written to a folder for each class")
     func oneClass() throws {
       let scratch = try Scratch(),
         place = try trained(
@@ -125,7 +125,7 @@ extension CommandTests {
       #expect(full.status == 73 && full.errors.contains("is there already"))
     }
 
-    @Test("What cannot be done is refused before anything is drawn")
+    @Test("Impossible requests are refused before anything is drawn")
     func refusals() throws {
       let scratch = try Scratch(), place = try trained(scratch, ["--max-epochs", "1"])
       let made = scratch.path + "/made.npz"
@@ -143,7 +143,7 @@ extension CommandTests {
       #expect(bytes(made) == nil)
     }
 
-    @Test("A table keeps its columns, its words and its whole numbers")
+    @Test("Synthetic rows of a table keep its columns, words and whole numbers")
     func table() throws {
       let scratch = try Scratch()
       var random = Random(state: 3), lines = ["kind,count,size,\"the class\""]

@@ -3,9 +3,9 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// `evaluate` against closed forms, and against itself on other numbers of ranks.
+  /// Tests of `evaluate` against closed forms, and against other numbers of ranks.
   @Suite struct EvaluateTests {
-    /// A linear VAE on PPCA's data, trained for one step, its parameters then overwritten.
+    /// A linear VAE on data of probabilistic PCA. It is trained for one step, and then its parameters are overwritten.
     private func linear(_ scratch: Scratch, _ pca: PCA, logvarShift: Double) throws -> String {
       let run = scratch.path + "/run"
       let rows = pca.x.map { $0.map { "\($0)" }.joined(separator: ",") + "\n" }
@@ -23,7 +23,7 @@ extension CommandTests {
       return model
     }
 
-    /// Puts other values in a safetensors file.
+    /// Replaces values in a safetensors file.
     private func overwrite(_ path: String, with parameters: [String: [Double]], to target: String) throws {
       var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
       let length = bytes.prefix(8).enumerated().reduce(0) { $0 | Int($1.element) << (8 * $1.offset) }
@@ -47,23 +47,23 @@ extension CommandTests {
     @Test("The likelihood estimate of a linear VAE converges to the closed form, and its ELBO to the known gap")
     func closedForm() throws {
       let scratch = try Scratch(), pca = PCA()
-      // A posterior too wide by s in log variance: KL(q, posterior) = latent / 2 (e^s - 1 - s).
+      // The posterior is too wide by s in log variance: KL(q, posterior) = latent / 2 (e^s - 1 - s).
       let shift = 0.5, gap = Double(PCA.latent) / 2 * (exp(shift) - 1 - shift)
       let model = try linear(scratch, pca, logvarShift: shift)
       let truth = -pca.meanLogLikelihood
       let one = try evaluate(model, ["--iwae", "1"]), many = try evaluate(model, ["--iwae", "2000"])
       let bound = try #require(many["neg_elbo"] as? Double)
-      // 500 draws of log p(x | z) of standard deviation about 2.
+      // 500 draws of log p(x | z) with a standard deviation of about 2.
       #expect(abs(bound - truth - gap) < 0.3, "\(bound), \(truth), \(gap)")
       let loose = try #require(one["nll"] as? Double), tight = try #require(many["nll"] as? Double)
       #expect(abs(loose - truth - gap) < 0.3, "\(loose)")
-      // The bias of K samples is Var[w] / 2K, here below 1e-3, and their noise sqrt(Var[w] / K / 500).
+      // The bias of K samples is Var[w] / 2K, which is below 1e-3 here, and their noise is sqrt(Var[w] / K / 500).
       #expect(abs(tight - truth) < 4e-3, "\(tight), \(truth)")
       let error = try #require(many["nll_standard_error"] as? Double)
       let values = pca.x.map { -pca.logLikelihood($0) }
       let variance = values.reduce(0) { $0 + ($1 - truth) * ($1 - truth) } / Double(values.count - 1)
       #expect(abs(error / (variance / Double(values.count)).squareRoot() - 1) < 0.02)
-      // q(z) has variance 1 + sigma^2 of the posterior's excess: closed form too.
+      // q(z) has variance 1 + sigma^2 times the excess of the posterior, also in closed form.
       let aggregate = try #require(many["aggregate_posterior"] as? [String: Any])
       let q = try #require(aggregate["variance"] as? [Double])
       for j in 0..<PCA.latent {
@@ -71,7 +71,7 @@ extension CommandTests {
         #expect(abs(q[j] - (1 - posterior + posterior * exp(shift))) < 1e-3)
       }
       #expect(try #require(aggregate["mean"] as? [Double]).allSatisfy { abs($0) < 1e-4 })
-      // I(x; z) of jointly Gaussian x, z: 1/2 log(Var[z] / Var[z | x]) of each unit; 500 samples estimate it low.
+      // I(x; z) of jointly Gaussian x and z is 1/2 log(Var[z] / Var[z | x]) per unit. An estimate from 500 samples is low.
       let information = try #require(aggregate["mutual_information"] as? Double)
       let expected = (0..<PCA.latent).reduce(0.0) { sum, j in
         sum + 0.5 * log(q[j] / (pca.variance / pca.values[j] * exp(shift)))
@@ -80,7 +80,7 @@ extension CommandTests {
       #expect(abs(try #require(aggregate["mmd_imq"] as? Double)) < 0.05)
     }
 
-    @Test("The same numbers on 1, 2 and 3 ranks")
+    @Test("An evaluation gives the same numbers on 1, 2 and 3 ranks")
     func ranks() throws {
       let scratch = try Scratch()
       try train(scratch.path + "/run", ["--max-epochs", "1"])
@@ -95,13 +95,13 @@ extension CommandTests {
       let now = try evaluate(place, [])
       for key in ["recon", "kl", "neg_elbo"] { #expect(now[key] as? Double == epoch[key], "as in training: \(key)") }
       #expect(now["nll"] is NSNull)
-      // Some of them, evenly spaced.
+      // With -n, some of the samples are used, evenly spaced.
       let first = try evaluate(place, ["-n", "130"]), again = try evaluate(place, ["-n", "130"], ranks: 2)
       #expect(first["samples"] as? Int == 130 && first["recon"] as? Double != now["recon"] as? Double)
       #expect(first["recon"] as? Double == again["recon"] as? Double)
       let text = try run(["evaluate", place])
       #expect(text.status == 0 && text.output.contains("neg_elbo"))
-      // Blurred and less varied than data, as a young model's pictures are.
+      // The pictures are blurred and less varied than the data, as is usual for a model with little training.
       let generation = try #require(now["generation"] as? [String: Double])
       for key in ["sharpness_of_reconstructions", "sharpness_of_samples", "variance_ratio"] {
         let value = try #require(generation[key])
@@ -115,7 +115,7 @@ extension CommandTests {
       #expect(now["disentanglement"] == nil)
     }
 
-    @Test("Data with factors is told how far they are disentangled, on 1, 2 and 3 ranks alike")
+    @Test("For data with known factors, disentanglement is reported, with the same values on 1, 2 and 3 ranks")
     func factors() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -145,7 +145,7 @@ extension CommandTests {
     }
 
     @Test(
-      "What cannot be evaluated is refused",
+      "Requests that cannot be evaluated are refused",
       arguments: [
         (["--data", "shapes:20"], 65, "its samples are 64x64, but the model was trained on 8x8"),
         (["--data", "/nowhere"], 66, "/nowhere"), (["-n", "0"], 64, "--samples 0"), (["--iwae=-1"], 64, "--iwae -1"),

@@ -4,10 +4,10 @@ import Testing
 
 private let python = ProcessInfo.processInfo.environment["VAE_DIST_TEST_PYTHON"]
 
-/// A model to export: shape of its samples, keys, and how its score is calibrated.
+/// A model to export, with its data, settings and kind of calibration.
 struct ExportedModel: Sendable, CustomTestStringConvertible {
   var shape: [Int] = []
-  /// label or attributes, where the model is told something.
+  /// `label` or `attributes` if the model is conditioned.
   var condition: String?
   var keys: [String]
   var score: [String]
@@ -74,7 +74,7 @@ struct ExportedModel: Sendable, CustomTestStringConvertible {
   static let told = [toldPerceptron, toldConvolutional, toldResidual]
   static let all = images + told + [table("columns_learned")]
 
-  /// Trains it in `scratch` and calibrates it, at one of the rows' scores; returns the run directory.
+  /// Trains the model in `scratch` and calibrates it at the score of one of the rows. Returns the run directory.
   func trained(in scratch: Scratch) throws -> String {
     let place = scratch.path + "/run", data = try data(in: scratch, "data", count: 120)
     try train(
@@ -86,7 +86,7 @@ struct ExportedModel: Sendable, CustomTestStringConvertible {
     return place
   }
 
-  /// - strange: rows that are none of those that it was trained on.
+  /// - strange: Rows that it was not trained on.
   func data(in scratch: Scratch, _ name: String, count: Int, strange: Int = 0) throws -> String {
     var random = Random(state: 17)
     guard shape.isEmpty else {
@@ -126,7 +126,7 @@ private func export(_ place: String, _ arguments: [String]) throws -> Outcome {
 
 extension CommandTests {
   @Suite struct ExportTests {
-    @Test("ONNX files compute what the program computes", arguments: ExportedModel.all)
+    @Test("ONNX files compute the same values as the program", arguments: ExportedModel.all)
     func onnx(model: ExportedModel) throws {
       let scratch = try Scratch(), place = try model.trained(in: scratch)
       let outcome = try export(place, ["--check", "--json", "-o", scratch.path + "/out"])
@@ -136,7 +136,7 @@ extension CommandTests {
       #expect(report.check.allSatisfy { $0.holds && $0.difference ?? 1 < 1e-5 }, "\(outcome.output)")
     }
 
-    @Test("A model is the same model in a safetensors file of its own, and needs nothing else")
+    @Test("An exported safetensors file contains the whole model")
     func safetensors() throws {
       let scratch = try Scratch(), place = scratch.path + "/run", file = scratch.path + "/a.safetensors"
       try train(place, ["--max-epochs", "2"])
@@ -147,12 +147,12 @@ extension CommandTests {
       try FileManager.default.removeItem(atPath: place)
       #expect(try run(["evaluate", file]).status == 0)
       #expect(try run(["score", file, "digits"]).errors.contains("for this command only") == false)
-      // What is exported again is the same file.
+      // Exporting it again gives the same file.
       _ = try export(file, ["--format", "safetensors", "-o", file + "2"])
       #expect(FileManager.default.contents(atPath: file) == FileManager.default.contents(atPath: file + "2"))
     }
 
-    @Test("A model that is not calibrated has no scorer, and that is said")
+    @Test("The export of a model without calibration has no scorer and says so")
     func uncalibrated() throws {
       let scratch = try Scratch(), place = scratch.path + "/run"
       try train(place, ["--max-epochs", "1"])
@@ -161,7 +161,7 @@ extension CommandTests {
       #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path + "/out").count == 2)
     }
 
-    @Test("What cannot be done is said, with what to do instead")
+    @Test("Impossible exports are refused with a hint on what to do instead")
     func refusals() throws {
       let scratch = try Scratch(), place = try ExportedModel.mixture.trained(in: scratch)
       #expect(try run(["export", place, "--format", "safetensors", "--check"]).status == 64)
@@ -172,11 +172,11 @@ extension CommandTests {
     }
   }
 
-  /// What other programs make of exported models.
+  /// Tests of exported models in other programs.
   @Suite(.enabled(if: python != nil, "VAE_DIST_TEST_PYTHON names no Python with torch, onnx and onnxruntime"))
   struct ExportedElsewhereTests {
-    /// Checks the files, runs them in batches of 1 and 7 over the samples that lie beside them, and prints the largest
-    /// differences as shares of the largest values.
+    /// Checks the files, runs them on the samples in check/ in batches of 1 and 7, and prints the largest
+    /// differences relative to the largest values.
     private static let onnxruntime = """
       import json, sys
       import numpy, onnx, onnxruntime
@@ -224,7 +224,7 @@ extension CommandTests {
       print(json.dumps(found))
       """
 
-    @Test("onnxruntime computes the same, in batches of 1 and 7", arguments: ExportedModel.all)
+    @Test("onnxruntime computes the same values in batches of 1 and 7", arguments: ExportedModel.all)
     func onnx(model: ExportedModel) throws {
       let scratch = try Scratch(), place = try model.trained(in: scratch), folder = scratch.path + "/out"
       _ = try export(place, ["--check", "-o", folder])
@@ -242,7 +242,7 @@ extension CommandTests {
       #expect(found.values.allSatisfy { $0 <= 1e-5 }, "\(found)")
     }
 
-    /// Loads the module that was printed and computes the last epoch's validation, with the program's noise.
+    /// Loads the printed module and computes the validation of the last epoch with the program's noise.
     private static let torch = """
       import json, sys
       from importlib.machinery import SourceFileLoader
@@ -273,7 +273,7 @@ extension CommandTests {
       """
 
     @Test(
-      "The PyTorch module that is printed has the same ELBO",
+      "The printed PyTorch module has the same ELBO",
       arguments: ExportedModel.images + ExportedModel.withPriors)
     func module(model: ExportedModel) throws {
       let scratch = try Scratch(), place = try model.trained(in: scratch), folder = scratch.path
@@ -288,7 +288,7 @@ extension CommandTests {
       #expect(found.count == 2 && found.values.allSatisfy { $0 <= 1e-5 }, "\(found)")
     }
 
-    /// Loads a model file into the module, and writes what PyTorch then has.
+    /// Loads a model file into the module, and saves the weights from PyTorch.
     private static let rewriting = """
       import sys
       from safetensors.torch import save_file
@@ -301,7 +301,9 @@ extension CommandTests {
       save_file(model.state_dict(), folder + "/torch.safetensors")
       """
 
-    @Test("Weights that PyTorch wrote are a beginning like those of the run itself", arguments: ["mlp", "conv"])
+    @Test(
+      "Training that begins with weights written by PyTorch equals one that begins with the run",
+      arguments: ["mlp", "conv"])
     func wayBack(kind: String) throws {
       let scratch = try Scratch(), folder = scratch.path, place = folder + "/run"
       let keys = ["--max-epochs", "1", "--set", "model.kind=\(kind)", "--set", "model.kernel=3"]
@@ -321,7 +323,7 @@ extension CommandTests {
       #expect(digests[0] != untouched)
     }
 
-    /// What the module makes of the samples that a check has left, with the noise of the program's scores.
+    /// Applies the module to the samples in check/, with the noise of the program's scores.
     private static let checked = """
       import json, sys
       from importlib.machinery import SourceFileLoader
@@ -363,7 +365,7 @@ extension CommandTests {
       """
 
     @Test(
-      "So it has of tables, and of models that are told something",
+      "The printed PyTorch module has the same ELBO for tables and for conditioned models",
       arguments: ExportedModel.told + ["columns", "columns_learned"].map(ExportedModel.table))
     func moduleOfSamples(model: ExportedModel) throws {
       var model = model

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// `reconstruct`, `sample`, `interpolate`, `traverse`, `embed`, `manifold`, and what training writes of them.
+  /// Tests of `reconstruct`, `sample`, `interpolate`, `traverse`, `embed`, `manifold`, and of pictures from training.
   @Suite struct PictureTests {
     private func files(_ folder: String) -> [String] {
       ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
@@ -21,13 +21,13 @@ extension CommandTests {
       return try #require(try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
     }
 
-    /// Samples, extent and range of an array, as `data inspect` reads it.
+    /// Number of samples, extents and range of an array, from `data inspect`.
     private func inspect(_ path: String) throws -> [String: Any] {
       let sets = try json(["data", "inspect", path])
       return try #require(sets["train"] as? [String: Any] ?? sets)
     }
 
-    @Test("Every command writes what it should, in the run or where it is told, the same again and on two ranks")
+    @Test("Every command writes its file in the run or to -o, with the same bits when repeated and on two ranks")
     func commands() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -60,7 +60,7 @@ extension CommandTests {
       #expect(files(place + "/latent").contains("step-00000048-labels.npy"))
     }
 
-    @Test("Numbers are in the units of the data, and a seed or a temperature changes samples as it should")
+    @Test("Numbers are in the units of the data, and samples depend on the seed and the temperature")
     func numbers() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -80,7 +80,7 @@ extension CommandTests {
       #expect(try values("other", ["--seed", "2"]) != plain)
       let cold = try values("cold", ["--temperature", "0"])
       #expect(Set(cold).count == 1 && cold[0] != plain[0])
-      // A draw of a Bernoulli is black or white.
+      // Draws from a Bernoulli likelihood are black or white.
       #expect(Set(try values("drawn", ["--draw"]).joined().map { $0.rounded() }) == [0, 255])
       let npy = scratch.path + "/samples.npy"
       #expect(try run(["sample", place, "-n", "7", "-o", npy]).status == 0)
@@ -88,7 +88,7 @@ extension CommandTests {
       #expect(array["samples"] as? Int == 7 && array["shape"] as? [Int] == [8, 8, 1], "\(array)")
     }
 
-    @Test("Embeddings carry the labels; pairs of an interpolation differ in theirs")
+    @Test("Embeddings contain labels, and the two ends of an interpolation have different labels")
     func labels() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run", path = scratch.path + "/mu.csv"
@@ -108,7 +108,7 @@ extension CommandTests {
       #expect(kl == kl.sorted(by: >) && Set(units["units"] as? [Int] ?? []) == [0, 1, 2])
     }
 
-    @Test("Training writes each kind every so many epochs, from the same noise, the same on any number of ranks")
+    @Test("Training writes each kind of picture at the set epochs with the same noise, on any number of ranks")
     func schedule() throws {
       let scratch = try Scratch()
       let folders = ["samples", "reconstructions", "interpolations", "traversals", "latent", "manifold"]
@@ -128,7 +128,7 @@ extension CommandTests {
       #expect(try size(place + "/manifold/step-00000096.png") == [4 * 56, 4 * 56])
     }
 
-    @Test("Rows of a table have no pictures, but numbers in their own units")
+    @Test("For a table, commands write numbers in the units of the data instead of pictures")
     func table() throws {
       let scratch = try Scratch()
       let rows = (0..<200).map { "\($0 % 17),\(1_000 + 3 * ($0 % 17)),\(-($0 % 5))\n" }
@@ -146,7 +146,7 @@ extension CommandTests {
     }
 
     @Test(
-      "What cannot be shown is refused",
+      "Requests for impossible pictures are refused",
       arguments: [
         (["sample", "-o", "x.gif"], 64, "this format is not supported"), (["sample", "-n", "0"], 64, "-n 0"),
         (["sample", "--temperature=-1"], 64, "--temperature"), (["manifold"], 64, "a plane has two"),

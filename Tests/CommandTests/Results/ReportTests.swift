@@ -3,13 +3,13 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// Training leaves a report, and `report` writes it again or for several runs.
+  /// Tests of the report that training writes, and of `report` for one run and for several.
   @Suite struct ReportTests {
     private func page(_ path: String) -> String {
       String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
     }
 
-    @Test("Training writes it at its end, on any number of ranks", arguments: [nil, 3])
+    @Test("Training writes a report at its end, on any number of ranks", arguments: [nil, 3])
     func atTheEnd(ranks: Int?) throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -18,7 +18,7 @@ extension CommandTests {
       let html = page(place + "/report.html")
       let parts = ["Finished after 6 epochs", "<h3>KL per unit</h3>", "<h3>Time of each rank</h3>"]
       #expect(parts.map { html.contains($0) } == [true, true, ranks != nil])
-      // Samples and reconstructions of two epochs each, the last interpolations and traversals.
+      // The page shows samples and reconstructions of two epochs each, and the last interpolations and traversals.
       let pictures = html.matches(of: /data:image\/png;base64,iVBOR/).count
       #expect(pictures == 6)
       let line = try #require(metrics(place, kind: "epoch").last)
@@ -30,11 +30,11 @@ extension CommandTests {
       #expect(start["ranks"] as? Int == ranks ?? 1 && start["total_steps"] as? Int == line["step"] as? Int)
     }
 
-    @Test("A run that was stopped and went on says so, and a failed one what it failed of")
+    @Test("The report of a resumed run says so, and that of a failed run names the failure")
     func histories() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
-      // Slowed down by checkpoints, it cannot be done within its time.
+      // Checkpoints slow it down, so that it cannot end within its time limit.
       try train(
         place, ["--max-epochs", "200", "--max-time", "0.3s", "--set", "checkpoint.every_steps=1"], status: 75)
       let stopped = page(place + "/report.html").contains("Stopped at its time limit")
@@ -50,7 +50,7 @@ extension CommandTests {
       #expect(parts == [true, true, true])
     }
 
-    @Test("A report that cannot be written is a warning; warnings are in the metrics")
+    @Test("A report that cannot be written gives a warning, and warnings are recorded in the metrics")
     func cannotBeWritten() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -61,7 +61,7 @@ extension CommandTests {
       #expect(try status(place)["state"] as? String == "finished")
     }
 
-    @Test("On demand, for one run or several")
+    @Test("`report` writes a page for one run or for several")
     func onDemand() throws {
       let scratch = try Scratch()
       let (a, b) = (scratch.path + "/a", scratch.path + "/b")
@@ -82,7 +82,7 @@ extension CommandTests {
         let refused = try run(arguments)
         #expect(refused.status == Int32(status) && refused.errors.contains(words), "\(arguments): \(refused.errors)")
       }
-      // What is damaged is said, and the rest reported.
+      // Damage is reported, and so is the rest of the run.
       try "not a line\n".write(toFile: b + "/metrics.jsonl", atomically: true, encoding: .utf8)
       let damaged = try run(["report", b])
       #expect(damaged.status == 0 && damaged.errors.contains("1 damaged line"))

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// `score`: calibration, thresholds, p-values, labels, drift; the same row has the same score wherever it is.
+  /// Tests of `score`: calibration, thresholds, p-values, labels and drift. A row has the same score at any place.
   @Suite struct ScoreTests {
     private struct Line: Equatable {
       var index: Int
@@ -16,7 +16,7 @@ extension CommandTests {
       var rows: [[Float]] = []
       var labels: [Int64] = []
 
-      /// Four columns of which two follow from the others; in anomalies they follow otherwise, at the same size.
+      /// Four columns, of which two depend on the others. Anomalies have another dependence and values of the same size.
       init(normal: Int, anomalies: Int = 0, state: UInt64, shift: Float = 0) {
         var random = Random(state: state)
         for place in 0..<normal + anomalies {
@@ -43,7 +43,7 @@ extension CommandTests {
       }
     }
 
-    /// A run on normal rows of the table; `validation` of them are kept aside.
+    /// A run on normal rows of the table, of which the share `validation` is held out.
     private func trained(_ scratch: Scratch, _ arguments: [String] = []) throws -> String {
       let data = try scratch.write("normal.csv", Table(normal: 3_000, state: 1).csv())
       let place = scratch.path + "/run"
@@ -78,7 +78,7 @@ extension CommandTests {
       }
     }
 
-    @Test("Threshold, decisions and p-values follow from the scores of the rows kept aside")
+    @Test("Threshold, decisions and p-values follow from the scores of the held-out rows")
     func calibration() throws {
       let scratch = try Scratch(), place = try trained(scratch), file = scratch.path + "/scores.csv"
       let learned = try json(score([place, "--calibrate", "--quantile", "0.99", "--json"]))
@@ -100,12 +100,12 @@ extension CommandTests {
       #expect(lines.allSatisfy { $0.pValue >= 1.0 / 1_201 && $0.pValue <= 1 })
       let ordered = lines.sorted { $0.score < $1.score }
       #expect(zip(ordered, ordered.dropFirst()).allSatisfy { $0.pValue >= $1.pValue })
-      // 1 % of normal rows, within four standard errors; of planted ones nearly all.
+      // 1 % of the normal rows are anomalous, within four standard errors, and nearly all planted anomalies.
       let alarms = lines.prefix(2_000).count(where: \.isAnomalous)
       let standardError = (0.01 * 0.99 * (1.0 / 2_000 + 1.0 / 1_200)).squareRoot()
       #expect(abs(Double(alarms) / 2_000 - 0.01) < 4 * standardError)
       #expect(lines.suffix(200).count(where: \.isAnomalous) > 150)
-      // AUROC by its definition.
+      // The AUROC by its definition.
       var wins = 0.0
       for anomaly in lines.suffix(200) {
         for normal in lines.prefix(2_000) {
@@ -117,19 +117,19 @@ extension CommandTests {
       let found = try #require(detection["f1"] as? Double), precision = try #require(detection["precision"] as? Double)
       #expect(found > 0.7 && precision > 0.7)
 
-      // Another quantile moves the threshold, and leaves what is stored alone.
+      // Another quantile moves the threshold but does not change the stored calibration.
       let before = FileManager.default.contents(atPath: stored)
       let median = try json(score([place, data, "--quantile", "0.5", "--json"]))
       #expect(try #require(median["anomalous"] as? Int) > 1_000)
       #expect(FileManager.default.contents(atPath: stored) == before)
-      // The same lines on standard output, the summary beside them.
+      // Standard output has the same lines, and the summary goes to standard error.
       let shown = try score([place, data])
       #expect(shown.output == (try String(contentsOfFile: file, encoding: .utf8)))
       #expect(shown.errors.contains("AUROC ") && shown.errors.contains("200 anomalies, 2000 normal"))
     }
 
     @Test(
-      "The same row has the same score: on 1, 2 and 3 ranks, in another order, beside other rows, by either library")
+      "A row has the same score on 1, 2 and 3 ranks, in another order and next to other rows, with either library")
     func invariance() throws {
       let scratch = try Scratch()
       let table = Table(normal: 700, state: 3), order = (0..<700).map { $0 * 333 % 700 }
@@ -160,7 +160,7 @@ extension CommandTests {
       }
     }
 
-    @Test("Drift is told of data that moved, with the column that did, and of no other")
+    @Test("Drift is reported for data that has moved, with the column, and for no other data")
     func drift() throws {
       let scratch = try Scratch(), place = try trained(scratch)
       try score([place, "--calibrate"])
@@ -179,7 +179,7 @@ extension CommandTests {
       #expect(try #require(columns[0]["ks"] as? Double) > 0.2 && (columns[0]["psi"] as? Double ?? 0) > 0.25)
     }
 
-    @Test("It says when the rows are too few, when the ranking is the norm of x, and when it calibrates unasked")
+    @Test("Warnings report too few rows, a ranking by the norm of x, and a calibration that was not requested")
     func warnings() throws {
       let scratch = try Scratch()
       let data = try scratch.write("new.csv", Table(normal: 400, state: 4).csv())
@@ -190,7 +190,7 @@ extension CommandTests {
       #expect(!unasked.errors.contains("rows are ranked as by the norm of x"))
       let enough = try score([place, data, "--score", "squared_error", "--quantile", "0.9"])
       #expect(!enough.errors.contains("too few"))
-      // One that reconstructs the mean of all rows.
+      // This model reconstructs the mean of all rows.
       try FileManager.default.removeItem(atPath: place)
       let flat = try trained(scratch, ["--set", "objective.beta.start=100", "--set", "objective.beta.end=100"])
       let blind = try score([flat, data, "--score", "squared_error"])
@@ -198,7 +198,7 @@ extension CommandTests {
     }
 
     @Test(
-      "The highest scores are explained: columns that sum to the error, pictures of three cells, the same on two ranks")
+      "The highest scores are explained by columns that sum to the error and by error maps, the same on two ranks")
     func contributions() throws {
       let scratch = try Scratch(), place = try trained(scratch, ["--max-epochs", "4"])
       let data = try scratch.write("new.npz", Table(normal: 300, anomalies: 5, state: 6).npz)
@@ -235,7 +235,7 @@ extension CommandTests {
       for (_, png) in pictures[0] { #expect(png.count > 100 && png.prefix(4) == Data([0x89, 0x50, 0x4e, 0x47])) }
     }
 
-    @Test("Training on some classes leaves the others out, on any number of ranks")
+    @Test("Training on some classes excludes the others, on any number of ranks")
     func someClasses() throws {
       let scratch = try Scratch()
       let places = try [1, 3].map { ranks in
@@ -260,7 +260,7 @@ extension CommandTests {
       #expect(outcome.status == 65 && outcome.errors.contains("has no labels"), "\(outcome.errors)")
     }
 
-    @Test("Classes: one is normal, the others are not")
+    @Test("With --normal, one class is normal and the others are anomalies")
     func classes() throws {
       let scratch = try Scratch(), place = scratch.path + "/run"
       try train(place, ["--max-epochs", "2"])
@@ -272,7 +272,7 @@ extension CommandTests {
       #expect(plain.errors.contains("name the normal class with --normal") && !plain.errors.contains("AUROC"))
     }
 
-    @Test("A column of words that training never saw says what is normal")
+    @Test("A column of words that was not used in training can define what is normal")
     func labelColumn() throws {
       let scratch = try Scratch(), place = try trained(scratch)
       let table = Table(normal: 300, anomalies: 60, state: 5)
@@ -292,7 +292,7 @@ extension CommandTests {
     }
 
     @Test(
-      "What cannot be scored is refused",
+      "Requests that cannot be scored are refused",
       arguments: [
         ([], 64, "there is nothing to score"), (["x.csv", "--score", "mse"], 64, "--score mse"),
         (["x.csv", "--quantile", "1"], 64, "--quantile 1"), (["x.csv", "--data", "y.csv"], 64, "--data names rows"),
@@ -309,7 +309,7 @@ extension CommandTests {
       }
     }
 
-    @Test("Rows that were trained on do not calibrate, nor does what was stored of another model, or damaged")
+    @Test("Training rows, and stored calibrations that are damaged or of another model, are refused")
     func stored() throws {
       let scratch = try Scratch(), place = scratch.path + "/run"
       let data = try scratch.write("rows.csv", Table(normal: 300, state: 1).csv())
@@ -328,7 +328,7 @@ extension CommandTests {
         let outcome = try run(["score", place, fresh])
         #expect(outcome.status == 65 && outcome.errors.contains(message), "\(outcome.errors)")
       }
-      // A model file of any name has its calibration beside it.
+      // The calibration of a model file with any name is stored next to it.
       let copy = scratch.path + "/mine.safetensors"
       try FileManager.default.copyItem(atPath: checkpoint + "/model.safetensors", toPath: copy)
       try score([copy, "--calibrate", "--data", fresh])

@@ -3,12 +3,12 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// A service that runs.
+/// A running service.
 private struct Service {
   let child: Child
   let port: Int
 
-  /// - isReady: waits for the model.
+  /// - isReady: Whether to wait until the model is loaded.
   init(_ arguments: [String], environment: [String: String] = [:], isReady: Bool = true) throws {
     child = try start(["serve", "--port", "0"] + arguments, environment: environment)
     let child = child
@@ -28,7 +28,7 @@ private struct Service {
     try ask(request("POST", path, Array(text.utf8), type: type))
   }
 
-  /// It lives, and answers.
+  /// Whether the service runs and answers.
   func expectWell(sourceLocation: SourceLocation = #_sourceLocation) throws {
     #expect(try ask(request("GET", "/healthz")).status == 200, sourceLocation: sourceLocation)
   }
@@ -47,7 +47,7 @@ extension HTTPConnection {
   }
 }
 
-/// Rows of four columns, of which two follow from the others.
+/// Rows of four columns, of which two depend on the others.
 private func rows(_ count: Int, state: UInt64, shift: Float = 0) -> [[Float]] {
   var random = Random(state: state)
   return (0..<count).map { _ in
@@ -65,9 +65,9 @@ private func json(_ rows: some Collection<[Float]>) -> String {
 }
 
 extension CommandTests {
-  /// `serve`: what it answers, and that nothing that is sent makes it fall.
+  /// Tests of the responses of `serve`, and that no request makes it fail.
   @Suite struct ServeTests {
-    /// A run on normal rows, calibrated unless told otherwise.
+    /// A run on normal rows, calibrated by default.
     private func trained(_ scratch: Scratch, _ arguments: [String] = [], isCalibrated: Bool = true) throws -> String {
       let data = try scratch.write("normal.csv", Array(csv(rows(1_500, state: 1)).utf8))
       let place = scratch.path + "/run"
@@ -82,7 +82,7 @@ extension CommandTests {
       return place
     }
 
-    /// What `score` says of a file: scores, decisions, p-values.
+    /// The output of `score` for a file: scores, decisions and p-values.
     private func scored(
       _ place: String, _ data: String, _ arguments: [String] = [], environment: [String: String] = [:]
     ) throws -> [(score: Double, isAnomalous: Bool, pValue: Double)] {
@@ -95,7 +95,7 @@ extension CommandTests {
     }
 
     @Test(
-      "Scores are those of `score` to the bit, in requests of any size and kind",
+      "Requests of any size and kind give the scores of `score`, to the bit",
       arguments: [("auto", "neg_elbo", nil), ("openblas", "likelihood", "Haswell"), ("openblas", "squared_error", nil)]
         as [(String, String, String?)])
     func bits(products: String, score: String, core: String?) throws {
@@ -127,7 +127,7 @@ extension CommandTests {
       service.stop()
     }
 
-    @Test("Pictures: the same scores as of a file, codes near `embed`'s, samples `sample`'s to the bit")
+    @Test("For pictures, scores equal those of `score`, codes are near those of `embed`, and samples equal `sample`'s")
     func pictures() throws {
       let scratch = try Scratch(), place = scratch.path + "/run", file = scratch.path + "/digits.npy"
       try train(place, ["--max-epochs", "2"])
@@ -161,7 +161,7 @@ extension CommandTests {
       service.stop()
     }
 
-    @Test("200 clients at once, each with rows of its own, all get the scores of their rows")
+    @Test("Each of 200 concurrent clients gets the scores of its own rows")
     func crowd() throws {
       let scratch = try Scratch(), place = try trained(scratch)
       let all = rows(1_000, state: 9)
@@ -193,7 +193,7 @@ extension CommandTests {
       service.stop()
     }
 
-    @Test("What is malformed, too large, of the wrong kind or nowhere is refused in words, and the service goes on")
+    @Test("Malformed, too large and wrong requests are refused with a message, and the service continues")
     func hostile() throws {
       let scratch = try Scratch(), place = try trained(scratch)
       let service = try Service([place, "--max-rows", "50", "--max-body", "1", "--timeout", "3"])
@@ -231,7 +231,7 @@ extension CommandTests {
       refused(405, try service.ask(request("DELETE", "/metrics")))
       refused(403, try service.ask(request("GET", "/metrics", fields: ["Host": "evil.example"])), "evil.example")
       refused(403, try service.ask(request("GET", "/metrics", fields: ["Origin": "http://evil.example"])))
-      // Too large by its own word, without a byte of it; and larger than the limit without a word.
+      // One request announces a size above the limit and sends nothing; another exceeds the limit unannounced.
       refused(
         413,
         try service.ask(
@@ -243,7 +243,7 @@ extension CommandTests {
       let chunk = Array("10000\r\n".utf8) + [UInt8](repeating: 0x20, count: 0x10000) + Array("\r\n".utf8)
       for _ in 0..<20 where !endless.send(chunk) { break }
       refused(413, try #require(endless.read()))
-      // No HTTP at all, a head without an end, an early goodbye.
+      // Other clients send no HTTP, a head without an end, or close the connection early.
       for text in [
         "\r\n\r\n\r\n", "GET\r\n\r\n", "\u{16}\u{3}\u{1}", "GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
         "POST /score HTTP/9.9\r\n\r\n",
@@ -260,7 +260,7 @@ extension CommandTests {
         try HTTPConnection(service.port).send(request("POST", "/score", Array(good.utf8), type: "application/json"))
         try HTTPConnection(service.port).send("POST /score HTTP/1.1\r\nContent-Le")
       }
-      // One connection, many requests at once, in order.
+      // Many requests that are sent at once over one connection are answered in order.
       let several = try HTTPConnection(service.port)
       for path in ["/healthz", "/nowhere", "/readyz"] { several.send(request("GET", path)) }
       #expect((0..<3).map { _ in several.read()?.status } == [200, 404, 200])
@@ -281,7 +281,7 @@ extension CommandTests {
       service.stop()
     }
 
-    @Test("Who is slow is cut off with 408, and keeps nobody else waiting")
+    @Test("A slow client is disconnected with 408 and does not delay others")
     func slow() throws {
       let scratch = try Scratch(), place = try trained(scratch), good = json(rows(1, state: 2))
       let service = try Service([place, "--timeout", "0.5"])
@@ -296,7 +296,7 @@ extension CommandTests {
       thread.enter()
       Thread {
         defer { thread.leave() }
-        // A byte now and then does not help.
+        // Sending a byte from time to time does not extend the limit.
         guard let connection = try? HTTPConnection(port) else { return }
         connection.send("GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ")
         for _ in 0..<14 where connection.send("x") { usleep(50_000) }
@@ -310,7 +310,7 @@ extension CommandTests {
       thread.wait()
       #expect(dripped.withLock { $0 } == 408)
       #expect(ContinuousClock.now - began < .seconds(5))
-      // A sound request on a connection that was silent for longer than a request may take is answered.
+      // A request is answered even if its connection was silent for longer than a request may take.
       let patient = try HTTPConnection(service.port)
       #expect(try patient.ask(request("GET", "/healthz")).status == 200)
       usleep(900_000)
@@ -318,7 +318,7 @@ extension CommandTests {
       service.stop()
     }
 
-    @Test("With a token only who brings it is answered; beyond this machine nobody is served by mistake")
+    @Test("With a token, only requests that send it are answered, and other machines need a token")
     func token() throws {
       let scratch = try Scratch(), place = try trained(scratch), good = Array(json(rows(1, state: 2)).utf8)
       let secret = "correct-horse-battery", file = try scratch.write("token", Array("\(secret)\n".utf8))
@@ -343,7 +343,7 @@ extension CommandTests {
       service.stop()
     }
 
-    @Test("SIGTERM: what came before is answered, no more is taken, and it leaves with 0")
+    @Test("After SIGTERM the service answers earlier requests, accepts no others, and exits with 0")
     func stopping() throws {
       let scratch = try Scratch(), place = try trained(scratch), good = json(rows(1, state: 2))
       let service = try Service([place, "--timeout", "5"])
@@ -370,7 +370,7 @@ extension CommandTests {
       #expect(missing.status == 66)
     }
 
-    @Test("Without a calibration there are scores alone; with one the metrics say whether new rows drift")
+    @Test("Without a calibration there are only scores; with one, the metrics report drift of new rows")
     func drift() throws {
       let scratch = try Scratch(), place = try trained(scratch, isCalibrated: false)
       let plain = try Service([place])

@@ -5,10 +5,10 @@ import Testing
 private let python = ProcessInfo.processInfo.environment["VAE_DIST_TEST_PYTHON"]
 
 extension CommandTests {
-  /// What TensorBoard's own reader finds in a run directory.
+  /// Tests of a run directory with TensorBoard's own reader.
   @Suite(.enabled(if: python != nil, "VAE_DIST_TEST_PYTHON names no Python with tensorboard"))
   struct TensorBoardTests {
-    /// Everything that is there, as one JSON object.
+    /// Prints all recorded values as one JSON object.
     private static let script = """
       import json, os, sys
       from google.protobuf import text_format
@@ -66,7 +66,7 @@ extension CommandTests {
       }
     }
 
-    @Test("Killed twice and taken up again: every step once, with the numbers of metrics.jsonl")
+    @Test("The events of a run that was killed twice contain every step once, with the numbers of metrics.jsonl")
     func killed() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -80,7 +80,7 @@ extension CommandTests {
         try #require(child.wait { metrics(place, kind: "epoch").count >= epoch }, "\(child.errors)")
         kill(try #require(rankProcess(0, of: child)), SIGKILL)
         #expect(child.wait().status == 137)
-        // Readable as it was left.
+        // The files can be read as the killed run left them.
         let left = try read(place)
         expectOnce(left)
         #expect((left.scalars["valid/kl"]?.count ?? 0) >= epoch)
@@ -106,7 +106,7 @@ extension CommandTests {
       expect("speed/samples_per_second") { $0["samples_per_second"] }
       let steps = metrics(place, kind: "step").compactMap { $0["step"] as? Double }
       #expect(!steps.isEmpty && found.scalars["step/kl"]?.map { $0[0] } == steps)
-      // Pictures of three epochs; two histograms of 297 samples of 10 units, and one of the units.
+      // There are pictures of three epochs, two histograms of 297 samples with 10 units, and one of the units.
       let last = try #require(epochs.last?["step"] as? Double)
       #expect(found.images["samples"]?.map { $0[0] } == [last / 3, last / 3 * 2, last])
       #expect(found.images["reconstructions"]?.allSatisfy { $0[1] > 100 && $0[3] > 100 } == true)
@@ -116,7 +116,7 @@ extension CommandTests {
       }
       let kl = (epochs.last?["valid"] as? [String: Any])?["kl"] as? Double ?? .nan
       #expect(abs((found.histograms["latent/kl_by_unit"]?.last?[4] ?? .nan) - kl) < 1e-3 * kl)
-      // The embedding: labels of the digits, and pictures of 8x8.
+      // The embedding has the labels of the digits and pictures of 8x8 pixels.
       #expect(found.vectors?.count == 297 && found.vectors?.allSatisfy { $0.count == 10 } == true)
       #expect(found.metadata?.first == "sample\tlabel" && found.metadata?.count == 298)
       let labels = Set((found.metadata ?? []).dropFirst().compactMap { $0.split(separator: "\t").last })
@@ -124,7 +124,7 @@ extension CommandTests {
       #expect(found.sprite == Sprite(image: "sprite.png", extent: [8, 8]))
     }
 
-    @Test("The number of ranks does not show in histograms and embedding")
+    @Test("Histograms and embedding do not depend on the number of ranks")
     func ranks() throws {
       let scratch = try Scratch()
       let found = try [1, 3].map { ranks in
@@ -136,7 +136,7 @@ extension CommandTests {
       #expect(found[0].vectors == found[1].vectors && found[0].metadata == found[1].metadata)
     }
 
-    @Test("A table has no pictures; false writes nothing")
+    @Test("The events of a table have no pictures, and log.tensorboard=false writes none")
     func table() throws {
       let scratch = try Scratch()
       let rows = (0..<60).map { "\($0),\($0 * 7 % 11),\($0 % 5)\n" }

@@ -3,13 +3,13 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// `watch` and `runs`.
+  /// Tests of `watch` and `runs`.
   @Suite struct WatchTests {
     private func hasCurves(_ text: String) -> Bool {
       text.unicodeScalars.contains { (0x2801...0x28ff).contains($0.value) }
     }
 
-    @Test("A finished run, for a script: the curves and no colours, status 0")
+    @Test("`watch` prints the curves of a finished run without colours and exits with status 0")
     func once() throws {
       let scratch = try Scratch(), place = scratch.path + "/run"
       try train(place, ["--max-epochs", "5"])
@@ -18,13 +18,13 @@ extension CommandTests {
       #expect(outcome.output.contains("finished  epoch 5/5") && !outcome.output.contains("\u{1b}"))
       #expect(outcome.lines.allSatisfy { $0.count <= 90 })
       for name in ["recon", "kl", "beta", "active units"] { #expect(outcome.output.contains(name)) }
-      // Nothing is written there.
+      // `watch` writes nothing to the run directory.
       let before = snapshot(place)
       #expect(try run(["watch", place]).status == 0)
       #expect(snapshot(place) == before)
     }
 
-    @Test("A run is followed from before its beginning to its end, a line an epoch")
+    @Test("`watch --wait` follows a run from before its start until its end, with one line per epoch")
     func follows() throws {
       let scratch = try Scratch(), place = scratch.path + "/run"
       let watcher = try start(["watch", place, "--wait", "--interval", "0.1"])
@@ -39,7 +39,7 @@ extension CommandTests {
       #expect(outcome.output.contains("stopped (signal)"))
     }
 
-    @Test("On a terminal it draws over itself, in colours unless NO_COLOR", arguments: ["", "1"])
+    @Test("On a terminal, `watch` redraws its screen, in colours unless NO_COLOR is set", arguments: ["", "1"])
     func terminal(noColor: String) throws {
       guard FileManager.default.isExecutableFile(atPath: "/usr/bin/script") else { return }
       let scratch = try Scratch(), place = scratch.path + "/run"
@@ -53,7 +53,7 @@ extension CommandTests {
       #expect(outcome.output.contains("\u{1b}[H") && outcome.output.contains("\u{1b}[36m") == noColor.isEmpty)
     }
 
-    @Test("A run that died is said to have died; what is no run is named")
+    @Test("`watch` reports a run that died, and refuses a directory that is not a run")
     func died() throws {
       let scratch = try Scratch(), place = scratch.path + "/run"
       try train(place, ["--max-epochs", "3"])
@@ -66,7 +66,7 @@ extension CommandTests {
       #expect(absent.status == 66 && absent.errors.contains("--wait"), "\(absent.errors)")
     }
 
-    @Test("Hostile files are shown as what they are")
+    @Test("Hostile contents of a run directory are shown without control characters")
     func hostile() throws {
       let scratch = try Scratch(), place = scratch.path
       try writeFile(
@@ -85,7 +85,7 @@ extension CommandTests {
       #expect(try JSONSerialization.jsonObject(with: Data(list.output.utf8)) is [Any])
     }
 
-    @Test("Runs are listed, and compared by what tells them apart")
+    @Test("`runs` lists runs, and compares them by the settings in which they differ")
     func runs() throws {
       let scratch = try Scratch(), folder = scratch.path
       try train(folder + "/a", ["--max-epochs", "2"])

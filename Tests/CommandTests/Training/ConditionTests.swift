@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// Models that are told what a sample is.
+  /// Tests of models that are conditioned on classes or attributes.
   @Suite struct ConditionTests {
     private static let settings = [
       "--set", "model.condition=label", "--set", "model.latent=4", "--batch-size", "50", "--microbatch", "9",
@@ -15,7 +15,7 @@ extension CommandTests {
       return try #require(try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
     }
 
-    /// Rows of a table, and the label of each where it has some.
+    /// The rows of a table, and their labels if they have some.
     private func table(_ path: String) throws -> (rows: [[Double]], labels: [Int]) {
       let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map {
         $0.split(separator: ",")
@@ -28,7 +28,7 @@ extension CommandTests {
       )
     }
 
-    @Test("1 to 3 ranks give the same parameters, metrics and evaluation, by class, by attribute and of convolutions")
+    @Test("Conditioned models have the same parameters, metrics and evaluation on 1 to 3 ranks")
     func ranks() throws {
       let scratch = try Scratch()
       for (name, settings) in [
@@ -61,12 +61,12 @@ extension CommandTests {
       }
     }
 
-    @Test("Samples of a class are of that class: the nearest mean of the data's classes is its own")
+    @Test("Samples of a class are nearest to the mean of that class in the data")
     func classes() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run", path = scratch.path + "/samples.csv", data = scratch.path + "/data.csv"
       try train(place, Self.settings + ["--max-epochs", "30", "--set", "optimizer.learning_rate=0.003"])
-      // The first validation samples, whatever the model makes of them, stand for their classes.
+      // The first validation samples represent their classes.
       #expect(try run(["reconstruct", place, "-n", "297", "-o", data]).status == 0)
       #expect(try run(["embed", place, "-o", scratch.path + "/mu.csv"]).status == 0)
       let digits = try table(data).rows, labels = try table(scratch.path + "/mu.csv").labels
@@ -87,7 +87,7 @@ extension CommandTests {
       for digit in [3, 8] {
         #expect(try run(["sample", place, "--class", "\(digit)", "-n", "20", "-o", path]).status == 0)
         let own = try table(path)
-        // The same noise and class: the same samples as in the table of all, but for rounding at another place of a batch.
+        // The same noise and class give the samples of the grid of all classes, up to rounding at another place in a batch.
         let same = zip(own.rows.joined(), all.rows[digit * 20..<(digit + 1) * 20].joined())
         #expect(same.allSatisfy { abs($0 - $1) < 0.01 } && own.rows.count == 20 && Set(own.labels) == [digit])
       }
@@ -96,7 +96,7 @@ extension CommandTests {
       #expect(FileManager.default.fileExists(atPath: scratch.path + "/samples-labels.npy"))
     }
 
-    @Test("Pictures of every kind are made, while training with a row a class; what cannot be asked is refused")
+    @Test("Conditioned models have pictures of every kind, with one row per class; impossible requests are refused")
     func pictures() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -125,11 +125,11 @@ extension CommandTests {
       #expect(try json(["traverse", shapes, "--sample", "2"])["output"] is String)
     }
 
-    @Test("A score is of a row and of what it is told, on any number of ranks; labels are no anomalies by themselves")
+    @Test("A score depends on a row and its condition but not on ranks, and labels do not mark anomalies by themselves")
     func scores() throws {
       let scratch = try Scratch()
       var random = Random(state: 3)
-      // The class says which of two places a row is near.
+      // The class determines which of two places a row is near.
       let rows = 600, classes = (0..<rows).map { Int32($0 % 2) }
       let values = classes.flatMap { label in random.floats(3, in: -0.2...0.2).map { $0 + (label == 0 ? -1 : 1) } }
       func arrays(_ name: String, _ labels: [Int32]?) throws -> String {
@@ -164,7 +164,7 @@ extension CommandTests {
       #expect(bare.status == 65 && bare.count(of: "has no labels") == 1, "\(bare.errors)")
     }
 
-    @Test("Data without labels, and a class that training did not see, are refused before the first step")
+    @Test("Data without labels, and classes that training did not see, are refused before the first step")
     func refusals() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"

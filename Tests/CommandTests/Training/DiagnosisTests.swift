@@ -3,10 +3,10 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// The doctor on models that were made ill, and on sound ones; treatments; what is said before the first step.
+  /// Tests of the diagnosis of faulty and healthy models, of treatments, and of checks before the first step.
   @Suite struct DiagnosisTests {
     @Test(
-      "Five planted diseases are each named first, three sound runs get a clean bill: the table of docs/results/diagnosis.md"
+      "Each of five planted faults is the first finding, and three healthy models have none (docs/results/diagnosis.md)"
     )
     func diseases() throws {
       let scratch = try Scratch(), table = scratch.path + "/table.md"
@@ -26,14 +26,14 @@ extension CommandTests {
       #expect(rows.prefix(5).allSatisfy { $0[4].hasPrefix("`--set ") })
     }
 
-    /// Collapses within five epochs of 24 steps.
+    /// Settings that collapse within five epochs of 24 steps.
     private let ill = [
       "--set", "objective.reconstruction=mean", "--max-epochs", "20", "--set", "checkpoint.every_epochs=1", "--set",
       "checkpoint.keep=100",
     ]
 
     @Test(
-      "A treatment is recorded and limited; the same on two ranks, and after a resume from before it or within it",
+      "A treatment is recorded and limited, and is the same on two ranks and after a resume before or within it",
       arguments: ["restart-annealing", "free-bits"])
     func treatments(kind: String) throws {
       let scratch = try Scratch(), place = scratch.path + "/run"
@@ -46,11 +46,11 @@ extension CommandTests {
       let after = try #require(epochs[5]["beta"] as? Double), before = try #require(epochs[4]["beta"] as? Double)
       if kind == "free-bits" {
         let kl = try #require((epochs.last?["valid"] as? [String: Double])?["kl"])
-        // Ten units with an eighth of a nat each that costs nothing.
+        // Each of ten units has an eighth of a nat that costs nothing.
         #expect(kl > 0.5 && after >= before, "\(kl)")
       } else {
         #expect(after < 0.5 * before, "\(before), \(after)")
-        // It collapses again, as it must, and that is told.
+        // It must collapse again, which is reported.
         #expect(metrics(place, kind: "collapse").count == 2)
       }
       try train(scratch.path + "/two", settings, ranks: 2)
@@ -67,7 +67,7 @@ extension CommandTests {
       try train(scratch.path + "/stopped", ill + fatal, status: 3)
     }
 
-    @Test("What the settings and the data will come to is said before the first step, once, with the fix")
+    @Test("Problems of settings and data are reported once before the first step, with a fix")
     func lint() throws {
       let scratch = try Scratch()
       let arguments = ["--set", "objective.reconstruction=mean", "--set", "model.latent=60", "--max-steps", "30"]
@@ -82,14 +82,14 @@ extension CommandTests {
       #expect(found.allSatisfy { $0["severity"] as? String == "warning" && $0["step"] as? Int == 0 })
       let again = try train(place, arguments + ["--max-steps", "40"])
       #expect(again.count(of: "loss scaling") == 0)
-      // The same samples are looked at, whoever reads them.
+      // The same samples are checked on any number of ranks.
       let many = try run(["train", "--dry-run"] + arguments, ranks: 3)
       #expect(many.output.contains("latent too large"))
       let sound = try run(["train", "--dry-run", "--task", "disentanglement"])
       #expect(sound.output.contains("no findings") && sound.output.contains("objective.beta.end is 4.0"))
     }
 
-    @Test("Live: a KL that explodes is told once, with its epoch, and recorded")
+    @Test("An exploding KL is reported once during training, with its epoch, and recorded")
     func live() throws {
       let scratch = try Scratch(), place = scratch.path + "/run"
       let outcome = try train(
@@ -100,12 +100,12 @@ extension CommandTests {
       #expect(found[0]["remedy"] as? String == "--set objective.beta.end=1.0")
     }
 
-    @Test("Inspection says how many units the data is worth, and what suits grey pictures")
+    @Test("`data inspect` suggests a number of units, and a likelihood for grey pictures")
     func inspecting() throws {
       let digits = try run(["data", "inspect", "digits", "--json"])
       let object = try JSONSerialization.jsonObject(with: Data(digits.output.utf8)) as? [String: Any]
       let components = try #require(object?["components"] as? Int)
-      // scikit-learn's PCA of all 1,797 digits has 99 % in 41 components.
+      // In scikit-learn's PCA of all 1,797 digits, 41 components explain 99 %.
       #expect((38...43).contains(components), "\(components)")
       #expect((object?["advised"] as? [String: Any])?["likelihood"] as? String == "bernoulli")
       #expect(try run(["data", "inspect", "digits"]).output.contains("model.latent=\(components) at most"))

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// A step that is not finite: back to the last valid checkpoint, or an end that says why.
+  /// Tests of steps that are not finite, which lead to a rollback or to an end with the reason.
   @Suite struct DivergenceTests {
     static let settings = ["--max-epochs", "40", "--checkpoint-every", "2"]
     static let undisturbed: Result<(digest: String, negativeELBO: Double), any Error> = Result {
@@ -18,7 +18,7 @@ extension CommandTests {
     }
 
     @Test(
-      "A NaN in the data of one rank is found, and the run goes on",
+      "A NaN on one rank is located, and the run continues after a rollback",
       arguments: [(2, 1), (2, 0), (1, 0), (3, 2)])
     func rollback(ranks: Int, bad: Int) throws {
       let scratch = try Scratch()
@@ -33,7 +33,7 @@ extension CommandTests {
       #expect(line["failing_step"] as? Int == 100 && line["rank"] as? Int == bad && line["attempt"] as? Int == 1)
       #expect(line["step"] as? Int == 96, "back to the newest checkpoint that a finite step has proven")
       #expect(line["operation"] as? String == "input data" && line["learning_rate_factor"] as? Double == 0.5)
-      // The first microbatch of the bad rank, of eight; one sample of its share of the 1500.
+      // It is the first of the microbatches of the bad rank, and one sample of its share of the 1,500.
       let microbatch = 8 * bad / ranks
       #expect(line["microbatch"] as? Int == microbatch)
       let samples = try #require(line["samples"] as? [Int])
@@ -51,7 +51,7 @@ extension CommandTests {
       #expect(abs(try Self.negativeELBO(place) - expected.negativeELBO) < 1)
     }
 
-    @Test("Going back behind logged epochs leaves each epoch once")
+    @Test("A rollback before logged epochs leaves each epoch once in the files")
     func history() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -60,7 +60,7 @@ extension CommandTests {
       expectWholeHistory(place, epochs: 8)
     }
 
-    @Test("A rollback is the same on any number of ranks, and through a stop after it")
+    @Test("A rollback gives the same bits on any number of ranks and after a later stop")
     func reproducible() throws {
       let scratch = try Scratch()
       let settings = Self.settings + ["--inject-nan", "100:0"]
@@ -79,14 +79,14 @@ extension CommandTests {
       }
     }
 
-    @Test("Validation that is never finite ends a run, and is named", arguments: [nil, 2])
+    @Test("Validation that is never finite ends a run with a message that names it", arguments: [nil, 2])
     func validation(ranks: Int?) throws {
       let scratch = try Scratch()
       func rows(_ count: Int, last: String) -> [UInt8] {
         Array(((0..<count - 1).map { "\(Double($0 % 7) / 7),0.5\n" } + [last]).joined().utf8)
       }
       let data = try scratch.write("train.csv", rows(64, last: "0.25,0.5\n"))
-      // Finite itself; its square is not.
+      // The value is finite, but its square is not.
       let valid = try scratch.write("valid.csv", rows(16, last: "1e20,0.5\n"))
       let place = scratch.path + "/run"
       let outcome = try run(
@@ -97,7 +97,8 @@ extension CommandTests {
       #expect(outcome.count(of: "rollbacks: first in validation") == 1, "\(outcome.errors)")
     }
 
-    @Test("A run that always diverges gives up, says so once, and must not be requeued", arguments: [nil, 3])
+    @Test(
+      "A run that always diverges gives up with one message and a status that forbids a requeue", arguments: [nil, 3])
     func diverged(ranks: Int?) throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"

@@ -3,9 +3,9 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// Trainings that begin with the weights of another.
+  /// Tests of trainings that begin with the weights of another one.
   @Suite struct InitialWeightsTests {
-    /// Steps too small to be seen.
+    /// Settings with steps that are too small to matter.
     private let still = ["--max-epochs", "1", "--set", "optimizer.learning_rate=1e-12"]
 
     private func negativeELBO(_ place: String) throws -> Double {
@@ -13,7 +13,7 @@ extension CommandTests {
       return try #require(line["neg_elbo"] as? Double)
     }
 
-    @Test("Weights go out and come back: the model begins where the other ended, on any number of ranks")
+    @Test("A training with train.init_from begins where the other one ended, on any number of ranks")
     func wayBack() throws {
       let scratch = try Scratch(), place = scratch.path + "/run", file = scratch.path + "/a.safetensors"
       try train(place, ["--max-epochs", "3"])
@@ -26,12 +26,12 @@ extension CommandTests {
         #expect(abs(try negativeELBO(other) / negativeELBO(place) - 1) < 1e-6)
       }
       #expect(digests.count == 1)
-      // What goes on has weights of its own: the file may be gone.
+      // A resumed run has its own weights, so the file may be gone.
       try FileManager.default.removeItem(atPath: file)
       try train(scratch.path + "/b", ["--init-from", file] + still)
     }
 
-    @Test("The first tensor that differs is named, and only when asked the rest is taken")
+    @Test("The first tensor that does not fit is named, and the others are used only with train.init_partial")
     func differences() throws {
       let scratch = try Scratch(), place = scratch.path + "/run", other = scratch.path + "/other"
       try train(place, ["--max-epochs", "1"])

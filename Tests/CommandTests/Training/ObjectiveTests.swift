@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A way to weigh the KL, or a term beside it, that must not depend on who computes it.
+/// A KL schedule or a further term of the loss, which must not depend on the number of ranks.
 struct ObjectiveCase: Sendable, CustomTestStringConvertible {
   let name: String
   let settings: [String]
@@ -12,7 +12,7 @@ struct ObjectiveCase: Sendable, CustomTestStringConvertible {
 }
 
 extension CommandTests {
-  /// Schedules that answer to training, and terms over a microbatch: the same bits on any number of ranks and after a stop.
+  /// Tests of KL schedules that respond to training, and of terms over a microbatch.
   @Suite struct ObjectiveTests {
     static let base = ["--max-epochs", "4", "--batch-size", "50", "--microbatch", "9"]
     static let cases = [
@@ -28,7 +28,7 @@ extension CommandTests {
       ObjectiveCase(name: "a few batches", settings: ["train.overfit_batches=3"]),
     ]
 
-    @Test("1 to 3 ranks, of one node and of as many, undisturbed and killed, end at the same bits", arguments: cases)
+    @Test("Every objective gives the same bits on 1 to 3 ranks and nodes, also after a kill", arguments: cases)
     func ranks(objective: ObjectiveCase) throws {
       let scratch = try Scratch()
       let settings = Self.base + objective.arguments, one = scratch.path + "/one"
@@ -59,7 +59,7 @@ extension CommandTests {
       return try #require((line["train"] as? [String: Double])?[name])
     }
 
-    @Test("Controllers hold what they are told to: reconstruction, KL, capacity")
+    @Test("GECO, ControlVAE and capacity reach their targets for the reconstruction and the KL")
     func targets() throws {
       let scratch = try Scratch()
       let settings = ["--max-epochs", "120", "--set", "optimizer.learning_rate=0.002"]
@@ -90,7 +90,7 @@ extension CommandTests {
             "--set", "objective.beta.end=20",
           ])
         #expect(abs(try last(capacity, "kl") - target) < 0.3)
-        // Of each epoch, whichever sign beta has; C is at its target after 30 % of the training.
+        // This holds in each epoch for either sign of beta. C is at its target after 30 % of the training.
         for line in metrics(capacity, kind: "epoch").dropFirst(40) {
           let valid = try #require(line["valid"] as? [String: Double])
           let loss = try #require(valid["loss"]), recon = try #require(valid["recon"]), kl = try #require(valid["kl"])
@@ -99,7 +99,8 @@ extension CommandTests {
       }
     }
 
-    @Test("A few batches are learned by heart; what cannot learn them says so; a trial works with all of this")
+    @Test(
+      "train.overfit_batches learns a few batches by heart or reports that it cannot; every objective allows a trial")
     func overfit() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -110,7 +111,7 @@ extension CommandTests {
       let epochs = metrics(place, kind: "epoch")
       let first = try #require((epochs.first?["train"] as? [String: Double])?["recon"])
       #expect(try last(place, "recon") < first / 2)
-      // What is validated on is what is trained on: with a small KL weight, little is between them.
+      // Training and validation use the same samples, so with a small KL weight their losses are close.
       let valid = try #require((epochs.last?["valid"] as? [String: Double])?["recon"])
       #expect(abs(try last(place, "recon") - valid) < 0.1 * valid)
       let bad = try train(
@@ -123,14 +124,14 @@ extension CommandTests {
           ranks: 2, environment: ["TMPDIR": scratch.path], in: scratch.path)
         #expect(trial.status == 0 && trial.output.contains("step        ok"), "\(objective.name): \(trial.errors)")
       }
-      // A warm-up longer than one step is that of the training that the trial is for.
+      // A trial accepts a warm-up that is longer than its one step.
       let warm = try run(
         ["train", "--fast-dev-run", "--set", "objective.beta.warmup=5"], environment: ["TMPDIR": scratch.path],
         in: scratch.path)
       #expect(warm.status == 0, "\(warm.errors)")
     }
 
-    @Test("The search for a learning rate suggests one, alike on any number of ranks, and leaves nothing behind")
+    @Test("The search for a learning rate suggests the same rate on any number of ranks and leaves no files")
     func findLearningRate() throws {
       let scratch = try Scratch()
       func find(_ arguments: [String], ranks: Int?) throws -> Outcome {
@@ -149,14 +150,14 @@ extension CommandTests {
       let suggestion = try #require(object["suggestion"] as? Double), steps = object["steps"] as? [[String: Double]]
       #expect((1e-4...0.1).contains(suggestion) && (steps?.count ?? 0) > 100)
       #expect(steps?.first?["learning_rate"] == 1e-6 && object["complete"] as? Bool == true)
-      // What was found before it had to stop is told.
+      // The result until it had to stop is reported.
       let short = try run(
         ["train", "--find-learning-rate", "--max-time", "0.001s", "--progress", "json"], ranks: 2, in: scratch.path)
       let part = try #require(try JSONSerialization.jsonObject(with: Data(short.output.utf8)) as? [String: Any])
       #expect(short.status == 75 && part["complete"] as? Bool == false, "\(short.errors)")
       #expect((part["steps"] as? [[String: Double]])?.count == 1)
       #expect(snapshot(scratch.path).isEmpty)
-      // A rate that was suggested trains.
+      // The suggested rate trains the model.
       try train(scratch.path + "/run", ["--max-epochs", "5", "--set", "optimizer.learning_rate=\(suggestion)"])
     }
   }

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// Priors that are learned.
+  /// Tests of learned priors.
   @Suite struct PriorTests {
     private func json(_ arguments: [String], ranks: Int? = nil) throws -> [String: Any] {
       let outcome = try run(arguments + ["--json"], ranks: ranks)
@@ -18,7 +18,7 @@ extension CommandTests {
     ]
 
     @Test(
-      "1 to 3 ranks give the same parameters, metrics and evaluation; its KL is that of validation", arguments: 0..<3)
+      "Learned priors have the same parameters, metrics and evaluation on 1 to 3 ranks", arguments: 0..<3)
     func ranks(number: Int) throws {
       let scratch = try Scratch()
       let (name, chosen) = Self.cases[number]
@@ -37,7 +37,7 @@ extension CommandTests {
       }
       let again = try json(["evaluate", one, "--iwae", "20"], ranks: 3)
       #expect(evaluation as NSDictionary == again as NSDictionary, "\(name)")
-      // 20 draws bound the likelihood closer than one, of the same prior.
+      // With the same prior, a bound from 20 draws is closer to the likelihood than one from one draw.
       let bound = try #require(evaluation["neg_elbo"] as? Double), nll = try #require(evaluation["nll"] as? Double)
       #expect(nll < bound && nll > bound - 30, "\(name): \(nll), \(bound)")
       let units = try #require(evaluation["kl_per_unit"] as? [Double]), kl = try #require(evaluation["kl"] as? Double)
@@ -58,7 +58,7 @@ extension CommandTests {
       return (["a,b,c,d"] + lines).joined(separator: "\n")
     }
 
-    @Test("Of clusters a flow has more to say than N(0, I) with the same model, and its samples vary as the data does")
+    @Test("On clusters, a flow prior has a higher likelihood than N(0, I), and its samples vary like the data")
     func likelihood() throws {
       let scratch = try Scratch()
       let data = try scratch.write("clusters.csv", Array(clusters(3_000).utf8))
@@ -78,7 +78,7 @@ extension CommandTests {
       #expect(abs(ratios[1] - 1) < 0.1, "\(ratios)")
     }
 
-    @Test("Pictures of all kinds are made; what means nothing with a prior is refused before the first step")
+    @Test("Learned priors have pictures of all kinds, and settings that do not fit them are refused")
     func commands() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// `train --profile`: the file that other tools open.
+  /// Tests of `train --profile`, which writes a file for other tools.
   @Suite struct ProfileTests {
     private struct Event {
       var rank: Int
@@ -37,11 +37,11 @@ extension CommandTests {
       return (about, rows)
     }
 
-    @Test("All ranks are at a checkpoint at the same steps, through rollbacks and a resume", arguments: [2, 3])
+    @Test("All ranks record checkpoints at the same steps, with rollbacks and a resume", arguments: [2, 3])
     func checkpoints(ranks: Int) throws {
       let scratch = try Scratch()
       let settings = ["--max-epochs", "6", "--checkpoint-every", "1", "--set", "checkpoint.every_steps=10"]
-      // Step 51 follows a checkpoint at once: the run goes back behind it and comes by it again.
+      // Step 51 follows a checkpoint immediately. The run goes back before it and passes it again.
       let bad = settings + ["--inject-nan", "51:1"]
       let place = scratch.path + "/run"
       for more in [["--max-steps", "80"], []] {
@@ -57,7 +57,7 @@ extension CommandTests {
       #expect(try digest(place) == digest(scratch.path + "/one"))
     }
 
-    @Test("Every rank has a row of phases that follow each other without a gap", arguments: [1, 2])
+    @Test("The trace has a row for every rank with phases that follow each other without a gap", arguments: [1, 2])
     func rows(ranks: Int) throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -71,7 +71,7 @@ extension CommandTests {
         #expect(row.allSatisfy { $0.ended >= $0.began })
         #expect(zip(row, row.dropFirst()).allSatisfy { abs($0.ended - $1.began) < 0.01 })
         #expect(zip(row, row.dropFirst()).allSatisfy { $0.step <= $1.step })
-        // Each update once, each step's microbatches, and what lies between the epochs.
+        // Each update occurs once, with the microbatches of each step and the phases between epochs.
         #expect(row.filter { $0.phase == "update" }.map(\.step) == Array(1...steps))
         for phase in ["data", "forward", "backward", "merge"] {
           #expect(row.count { $0.phase == phase } == 8 / ranks * steps, "\(phase)")
@@ -80,10 +80,10 @@ extension CommandTests {
         let sum = row.reduce(0) { $0 + $1.ended - $1.began }
         #expect(abs(sum - (row[row.count - 1].ended - row[0].began)) < 1)
       }
-      // Three epochs, and the embedding at the end.
+      // There are three epochs, and the embedding at the end.
       #expect(rows[0].count { $0.phase == "pictures" } == 4)
-      // The rows are on one time line, which ranks that share cores agree on to some milliseconds: nobody is done with a
-      // step that another has not begun.
+      // All rows have the same time line, to some milliseconds for ranks that share cores: no rank finishes a step before
+      // another one has begun it.
       let lines = (1...steps).map { step in
         rows.map { row in
           let mine = row.filter { $0.step == step && $0.phase != "validate" && $0.phase != "checkpoint" }
@@ -93,7 +93,7 @@ extension CommandTests {
       #expect(lines.allSatisfy { step in (step.map(\.began).max() ?? 0) < (step.map(\.ended).min() ?? 0) + 0.01 })
     }
 
-    @Test("A run that is stopped by a signal leaves it too; a long one keeps its end and says so")
+    @Test("A run that is stopped by a signal writes a trace, and a long run keeps the end of its trace and says so")
     func stopped() throws {
       let scratch = try Scratch()
       let place = scratch.path + "/run"
@@ -104,7 +104,7 @@ extension CommandTests {
             "--profile", "--data", "random:16", "--max-epochs", "100000", "--batch-size", "8",
             "--set", "log.every_steps=1000",
           ]), ranks: 2)
-      // 20 phases a step, and room for 65,536.
+      // There are 20 phases per step, and the buffer has room for 65,536.
       try #require(child.wait(limit: 60) { metrics(place, kind: "step").count >= 4 })
       child.send(SIGUSR1)
       let outcome = child.wait()

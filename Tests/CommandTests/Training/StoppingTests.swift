@@ -3,15 +3,15 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// Training that stops when there is no use in going on, and weights that are averages.
+  /// Tests of early stopping, the best checkpoint and averaged weights.
   @Suite struct StoppingTests {
-    // A rate that makes validation worse after some epochs; the warm-up is over by then.
+    // With this rate, validation becomes worse after some epochs, when the warm-up is over.
     static let patient = [
       "--max-epochs", "200", "--batch-size", "50", "--microbatch", "9", "--checkpoint-every", "7",
       "--set", "optimizer.learning_rate=0.02", "--set", "objective.beta.warmup=2", "--set", "monitor.patience=4",
     ]
 
-    /// Where the link `best` of a run leads.
+    /// The target of the link `best` of a run.
     private func best(_ run: String) throws -> Int {
       let name = try FileManager.default.destinationOfSymbolicLink(atPath: run + "/checkpoints/best")
       #expect(FileManager.default.fileExists(atPath: run + "/checkpoints/best/model.safetensors"))
@@ -27,7 +27,7 @@ extension CommandTests {
       }
     }
 
-    @Test("Stops early with the best epoch kept, alike on 1 to 3 ranks, killed and resumed; more patience goes on")
+    @Test("Early stopping keeps the best epoch, is the same on 1 to 3 ranks and after a kill, and can be extended")
     func early() throws {
       let scratch = try Scratch()
       let one = scratch.path + "/one"
@@ -62,10 +62,10 @@ extension CommandTests {
       #expect(try epochNumbers(one).count > epochs.count)
     }
 
-    @Test("The best weights are there whatever ends a run: a signal, a limit, a collapse")
+    @Test("A run keeps its best weights if it ends by a signal, a time limit or a collapse")
     func endings() throws {
       let scratch = try Scratch()
-      // Best first, then worse: only the first epochs are before the divergence of validation.
+      // Validation is best in the first epochs and then becomes worse.
       let settings = [
         "--max-epochs", "100000", "--checkpoint-every", "1", "--set", "checkpoint.keep=1",
         "--set", "optimizer.learning_rate=0.02",
@@ -89,13 +89,13 @@ extension CommandTests {
         collapsed, settings + ["--fail-on-collapse", "--set", "objective.beta.end=1000", "--max-steps", "20000"],
         status: 3)
       try expectBest(collapsed)
-      // Nothing was validated: the last is the best there is.
+      // Nothing was validated, so the last checkpoint is used as the best.
       let short = scratch.path + "/short"
       try train(short, settings + ["--max-time", "0.001s"], status: 75)
       #expect(try best(short) == metrics(short).last?["step"] as? Int)
     }
 
-    @Test("A metric that there is not is refused before anything is made")
+    @Test("An unknown metric is refused before the run directory is created")
     func metric() throws {
       let scratch = try Scratch()
       let outcome = try run(training(scratch.path + "/run", ["--set", "monitor.metric=val_loss"]), ranks: 2)
@@ -103,7 +103,7 @@ extension CommandTests {
       #expect(snapshot(scratch.path).isEmpty)
     }
 
-    @Test("Averaged weights: the same on 1 to 3 ranks and nodes, killed and resumed; training is left as it is")
+    @Test("Averaged weights are the same on 1 to 3 ranks and nodes and after a kill, and do not change training")
     func average() throws {
       let scratch = try Scratch()
       let base = ["--max-epochs", "4", "--batch-size", "50", "--microbatch", "9"]
@@ -112,7 +112,7 @@ extension CommandTests {
       try train(scratch.path + "/one", settings)
       let expected = try digest(scratch.path + "/one"), epochs = try epochNumbers(scratch.path + "/one")
       #expect(try digest(scratch.path + "/plain") != expected)
-      // What is trained is the same; what is validated is not.
+      // The trained weights are the same, but the validated ones are not.
       func trained(_ run: String) -> [Double] {
         metrics(run, kind: "epoch").compactMap { ($0["train"] as? [String: Double])?["recon"] }
       }
@@ -134,7 +134,7 @@ extension CommandTests {
       #expect(child.wait().status == 137)
       try train(place, settings, ranks: 3)
       #expect(try digest(place) == expected && epochNumbers(place) == epochs)
-      // A NaN takes both back.
+      // A rollback after a NaN restores both.
       for ranks in [1, 2] {
         try train("\(scratch.path)/nan-\(ranks)", settings + ["--inject-nan", "70:0"], ranks: ranks)
       }

@@ -5,7 +5,7 @@ import Testing
 private let python = ProcessInfo.processInfo.environment["VAE_DIST_TEST_PYTHON"]
 
 extension CommandTests {
-  /// What PyTorch makes of a trained model.
+  /// Tests of a trained model in PyTorch.
   @Suite(.enabled(if: python != nil, "VAE_DIST_TEST_PYTHON names no Python with torch, numpy and safetensors"))
   struct TorchTests {
     private func compare(_ run: String) throws -> Outcome {

@@ -3,19 +3,19 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// `train --fast-dev-run`: everything once, and nothing kept.
+  /// Tests of `train --fast-dev-run`, which runs everything once and keeps nothing.
   @Suite struct TrialTests {
-    @Test("One step, validation, pictures, a checkpoint; nothing is left behind", arguments: [1, 3])
+    @Test("A trial runs a step, validation, pictures and a checkpoint, and leaves no files", arguments: [1, 3])
     func works(ranks: Int) throws {
       let scratch = try Scratch()
-      // --run is not touched either.
+      // The directory that --run names is not touched either.
       let outcome = try run(
         ["train", "--fast-dev-run", "--run", scratch.path + "/run", "--max-epochs", "7"], ranks: ranks,
         environment: ["TMPDIR": scratch.path], in: scratch.path)
       #expect(outcome.status == 0, "\(outcome.errors)")
       let said = outcome.lines.map { $0.split(separator: " ").first ?? "" }
       #expect(said.dropLast() == ["setup", "checkpoint", "step", "validation", "pictures", "checkpoint"])
-      // More ranks than cores are worth a warning.
+      // More ranks than cores lead to a warning.
       #expect(said.last == (outcome.errors.contains("warning") ? "see" : "all"), "\(outcome.output)")
       #expect(outcome.lines.dropLast().allSatisfy { $0.contains(/ok  \d+ ms/) }, "\(outcome.output)")
       #expect(outcome.output.contains("step        ok") && outcome.output.contains("64 samples"))
@@ -23,7 +23,7 @@ extension CommandTests {
       #expect(!left.contains { $0 == "run" || $0 == "runs" || $0.contains("trial") }, "\(left)")
     }
 
-    @Test("What does not work is said, with its status, and nothing is left behind either")
+    @Test("A failure of a trial is reported with its status, and leaves no files")
     func fails() throws {
       let scratch = try Scratch()
       let outcome = try run(
