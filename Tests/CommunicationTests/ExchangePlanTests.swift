@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct ExchangePlanTests {
   private static let sizes = [1, 4_095, 4_096, 4_097, 30_011, 101_770]
-  /// Ranks of each node.
+  /// The number of ranks on each node.
   private static let layouts = [
     [1], [2], [5], [1, 1], [2, 2], [3, 1], [1, 2], [2, 2, 1], [4, 4, 4], [1, 1, 1, 1, 1],
   ]
@@ -19,7 +19,7 @@ import Testing
     return ExchangePlan(tree: ReductionTree(leaves: leaves, ranks: at), count: count, rowWidth: 6, nodes: nodes)
   }
 
-  @Test("Buckets, slices and parts cover every element once", arguments: sizes, layouts)
+  @Test("Buckets, slices and parts cover every element exactly once", arguments: sizes, layouts)
   func cover(count: Int, sizes: [Int]) {
     let plan = Self.plan(sizes, leaves: 16, count: count)
     for buckets in [1, 2, 4, 7] {
@@ -47,7 +47,9 @@ import Testing
     }
   }
 
-  @Test("The shares of a node's ranks cover every element once, at whole chunks", arguments: sizes, [1, 2, 3, 8, 40])
+  @Test(
+    "The shares of the ranks of a node cover every element exactly once, in whole chunks", arguments: sizes,
+    [1, 2, 3, 8, 40])
   func shares(count: Int, neighbours: Int) {
     var at = 0
     for neighbour in 0..<neighbours {
@@ -58,7 +60,7 @@ import Testing
     #expect(at == count)
   }
 
-  @Test("A node's merges leave its maximal subtrees, in order", arguments: [1, 5, 8, 13, 16, 31], layouts)
+  @Test("The merges of a node leave its maximal subtrees in order", arguments: [1, 5, 8, 13, 16, 31], layouts)
   func nodePrograms(leaves: Int, sizes: [Int]) {
     let plan = Self.plan(sizes, leaves: leaves, count: 10)
     for node in sizes.indices {
@@ -71,7 +73,7 @@ import Testing
     }
   }
 
-  /// The brackets of the sum that all nodes together form, as text.
+  /// The sum that all nodes form, as text with brackets.
   private func expression(_ plan: ExchangePlan) -> String {
     var parts = [String]()
     for node in plan.nodes.indices {
@@ -97,7 +99,7 @@ import Testing
     }
   }
 
-  @Test("Merges over a range are those of vectors, and squares are taken of whole chunks")
+  @Test("Merges over a range equal those over vectors, and squares are summed over whole chunks")
   func run() {
     let count = 3 * ExchangePlan.chunk + 17
     let buffers = (0..<3).map { _ in Buffer.allocate(Float.self, count: count) }

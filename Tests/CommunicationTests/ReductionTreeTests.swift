@@ -2,7 +2,7 @@ import Communication
 import Kernels
 import Testing
 
-/// The sum of leaves 0..<count as it should be bracketed: perfect trees of falling size, joined from the right.
+/// The expected brackets of the sum of leaves 0..<count: perfect trees of decreasing size, joined from the right.
 private func expression(_ count: Int) -> String {
   func perfect(_ start: Int, _ size: Int) -> String {
     size == 1 ? "\(start)" : "(\(perfect(start, size / 2))+\(perfect(start + size / 2, size / 2)))"
@@ -17,7 +17,7 @@ private func expression(_ count: Int) -> String {
   return sum
 }
 
-/// The sum that all ranks together form, as text.
+/// The sum that all ranks form, as text with brackets.
 private func symbolicSum(_ tree: ReductionTree) -> String {
   var values = [String](), blocks = [ReductionTree.Block]()
   for rank in 0..<tree.ranks {
@@ -41,7 +41,7 @@ private func symbolicSum(_ tree: ReductionTree) -> String {
     for ranks in Array(1...leaves) + [leaves + 1, leaves + 7, 3 * leaves] {
       #expect(symbolicSum(ReductionTree(leaves: leaves, ranks: ranks)) == expected, "\(ranks) ranks")
     }
-    // And the tree over single leaves, in which the rows of losses are summed.
+    // The rows of losses are summed in the tree over single leaves.
     var values = (0..<leaves).map { "\($0)" }
     for merge in ReductionTree(leaves: leaves, ranks: 1).leafMerges {
       values[merge.into] = "(\(values[merge.into])+\(values[merge.from]))"
@@ -49,7 +49,7 @@ private func symbolicSum(_ tree: ReductionTree) -> String {
     #expect(values[0] == expected)
   }
 
-  @Test("Ranges follow each other, differ by at most one, and know their owner", arguments: 1...40)
+  @Test("Ranges of leaves are consecutive, differ in size by at most one, and have the right owner", arguments: 1...40)
   func ranges(leaves: Int) {
     for ranks in 1...(2 * leaves + 3) {
       let tree = ReductionTree(leaves: leaves, ranks: ranks)
@@ -70,7 +70,7 @@ private func symbolicSum(_ tree: ReductionTree) -> String {
         #expect(blocks.allSatisfy { $0.size & ($0.size - 1) == 0 && $0.start % $0.size == 0 })
         let program = tree.localProgram(of: rank)
         #expect(program.leaves.map(\.index) == Array(tree.range(of: rank)))
-        // A perfect tree of n leaves needs one buffer a level.
+        // A perfect tree of n leaves needs one buffer per level.
         let deepest = blocks.map(\.size.trailingZeroBitCount).max() ?? 0
         #expect(program.buffers <= blocks.count + deepest)
       }

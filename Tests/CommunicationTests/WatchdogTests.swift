@@ -2,7 +2,7 @@ import Communication
 import Testing
 
 @Suite struct WatchdogTests {
-  @Test("The median of the last 16 steps, in ticks")
+  @Test("The time of a step is the median of the last 16 steps, in ticks")
   func pace() {
     var pace = Pace(step: 7)
     #expect(pace.median == 0)
@@ -18,7 +18,7 @@ import Testing
     #expect(pace.median == 7)
     for _ in 0..<16 { pass(3) }
     #expect(pace.median == 3)
-    // Several steps within a tick, and a rollback.
+    // There are several steps within a tick, and a rollback.
     for _ in 0..<16 {
       step += 4
       pace.tick(step: step)
@@ -29,7 +29,7 @@ import Testing
     #expect(pace.median == 0)
   }
 
-  @Test("Patience lasts from a long phase to the next update; the step is the one under way")
+  @Test("The longer limit holds from a long phase until the next update")
   func mark() {
     let clock = PhaseClock()
     clock.step = 41

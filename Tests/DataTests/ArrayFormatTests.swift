@@ -4,7 +4,7 @@ import Testing
 
 @testable import Data
 
-/// One element type: its IDX byte or NPY letters, bytes of the values 1, 2, 100, and for signed types -5.
+/// One element type: its IDX byte or NPY letters, and the bytes of the values 1, 2, 100, and -5 for signed types.
 struct TypeCase: Sendable, CustomTestStringConvertible {
   let element: ElementType
   let idxByte: UInt8?
@@ -52,7 +52,7 @@ private func halfBits(_ value: Int) -> UInt16 {
 
   init() throws { scratch = try Scratch() }
 
-  @Test("IDX of each type, compressed or not", arguments: typeCases.filter { $0.idxByte != nil })
+  @Test("IDX files of each type can be read, compressed or not", arguments: typeCases.filter { $0.idxByte != nil })
   func idxTypes(type: TypeCase) throws {
     let bytes = idx(type.idxByte!, [2, 2], type.bytes(type.values, true))
     for (name, content) in [("a-idx2-ubyte", bytes), ("a.idx.gz", gzip(bytes)), ("unnamed", bytes)] {
@@ -62,7 +62,7 @@ private func halfBits(_ value: Int) -> UInt16 {
     }
   }
 
-  @Test("NPY of each type, both byte orders", arguments: typeCases, [true, false])
+  @Test("NPY files of each type can be read in both byte orders", arguments: typeCases, [true, false])
   func npyTypes(type: TypeCase, bigEndian: Bool) throws {
     let name = (bigEndian ? ">" : "<") + type.npyName
     let bytes = npy(name, [2, 2], type.bytes(type.values, bigEndian))
@@ -71,7 +71,7 @@ private func halfBits(_ value: Int) -> UInt16 {
     #expect(rows.flatMap { $0 } == type.values.map(Float.init))
   }
 
-  @Test("NumPy's bool, half-precision extremes, header versions and Python 2 sizes")
+  @Test("NPY files with bool, extreme half-precision values, any header version and Python 2 sizes can be read")
   func npyDetails() throws {
     #expect(try allRows(scratch.write("b.npy", npy("|b1", [1, 3], [0, 1, 7]))).rows == [[0, 1, 1]])
     let halves = words([0x0001, 0x8000, 0x7bff] as [UInt16])
@@ -83,7 +83,7 @@ private func halfBits(_ value: Int) -> UInt16 {
     #expect(try allRows(scratch.write("o.npy", old)).rows == [[3], [4]])
   }
 
-  @Test("Dimensions become vectors, images and channels")
+  @Test("The dimensions of an array determine whether samples are vectors, grey or colour images")
   func dimensions() throws {
     let data = [UInt8](0..<24)
     for (sizes, shape) in [
@@ -104,7 +104,7 @@ private func halfBits(_ value: Int) -> UInt16 {
     let count = sizes.reduce(1, *)
     var columnMajor = [Int32](repeating: 0, count: count)
     for number in 0..<count {
-      // number counts in C order; its Fortran place weighs the first index least.
+      // `number` counts in C order. In Fortran order, the first index changes fastest.
       var (rest, place) = (number, 0)
       for axis in sizes.indices.reversed() {
         place += rest % sizes[axis] * sizes[..<axis].reduce(1, *)
@@ -124,7 +124,7 @@ private func halfBits(_ value: Int) -> UInt16 {
     }
   }
 
-  @Test("NPZ: X and y, the first other array, Keras' split")
+  @Test("An NPZ file gives X and y, its first other array, or Keras' split")
   func npz() throws {
     let samples = npy("<f4", [4, 1], words([1, 2, 3, 4].map { Float($0).bitPattern }))
     let labels = npy("<i8", [4], words([7, 8, 9, 10] as [Int64]))
@@ -145,7 +145,7 @@ private func halfBits(_ value: Int) -> UInt16 {
     #expect(split.train.count == 4 && split.valid.count == 4 && split.train.name.hasSuffix("k.npz[x_train.npy]"))
   }
 
-  @Test("A folder with MNIST's names, in every spelling")
+  @Test("A folder with MNIST's files is recognised in every spelling of the names")
   func folder() throws {
     let images = idx(8, [3, 2, 2], [UInt8](0..<12))
     let labels = idx(8, [3], [4, 5, 6])
@@ -166,7 +166,7 @@ private func halfBits(_ value: Int) -> UInt16 {
     }
   }
 
-  @Test("A compressed file keeps the ranges of both data sets that read it")
+  @Test("A compressed file keeps the rows of both data sets that read it")
   func sharedReader() throws {
     let path = try scratch.write("s.idx.gz", gzip(idx(8, [100, 3], (0..<300).map { UInt8($0 / 3) })))
     let split = try openData(path, validation: "0.1")
@@ -176,7 +176,7 @@ private func halfBits(_ value: Int) -> UInt16 {
     #expect(try filled(split.valid, [8, 9]) == [89, 89, 89, 99, 99, 99])
   }
 
-  @Test("A mapped file that shrank is noticed")
+  @Test("A mapped file that was truncated is noticed")
   func shrunk() throws {
     let path = try scratch.write("m.npy", npy("|u1", [4, 2], [UInt8](0..<8)))
     let data = try openData(path, validation: "0.5").train

@@ -1,14 +1,14 @@
 import Data
 import Testing
 
-/// Rows of a microbatch worth trying for a batch: automatic, one, odd, half, whole, too many.
+/// Sizes of microbatches to test for a batch: automatic, one, odd, half, whole, and too many.
 private func microbatches(_ batch: Int) -> [Int] {
   Array(Set([0, 1, 2, 3, 7, max(1, batch / 2), batch, batch + 5])).sorted()
 }
 
 @Suite struct BatchPlanTests {
   @Test(
-    "Quotas sum to the batch, strata to the set, and steps to the strata", arguments: [1...50, 51...120, 121...200])
+    "Quotas add up to the batch, strata to the set, and steps to the strata", arguments: [1...50, 51...120, 121...200])
   func sums(counts: ClosedRange<Int>) {
     for count in counts {
       for batch in 1...70 {
@@ -26,7 +26,7 @@ private func microbatches(_ batch: Int) -> [Int] {
             at = plan.stratum(slot).upperBound
           }
           isRight = isRight && at == count && plan.strata(slots) == 0..<count && plan.strata(0..<0).isEmpty
-          // Every sample is drawn once, the last step draws some, and the one after it none.
+          // Every sample is drawn once. The last step draws at least one sample, and a step after it none.
           for slot in slots {
             isRight = isRight && (0..<steps).reduce(0) { $0 + plan.filled(slot, step: $1) } == plan.stratum(slot).count
           }
@@ -47,13 +47,13 @@ private func microbatches(_ batch: Int) -> [Int] {
         let drawn = epoch(plan, seed: 5, epoch: 2)
         let isOnce = drawn.flatMap { $0 }.sorted() == Array(0..<count)
         #expect(isOnce, "\(count) samples, batches of \(batch), microbatches of \(rows)")
-        // No slot draws from another's stratum: a rank needs no rows but its own.
+        // No slot draws from the stratum of another, so a rank needs only its own rows.
         for slot in 0..<plan.slots { #expect(drawn[slot].allSatisfy(plan.stratum(slot).contains)) }
       }
     }
   }
 
-  /// What each slot draws in an epoch, in order.
+  /// The samples that each slot draws in an epoch, in order.
   private func epoch(_ plan: BatchPlan, seed: UInt64, epoch: Int) -> [[Int]] {
     (0..<plan.slots).map { slot in
       let order = BatchPlan.Order(plan, slot: slot, seed: seed, epoch: epoch)
@@ -69,7 +69,7 @@ private func microbatches(_ batch: Int) -> [Int] {
     }
   }
 
-  @Test("Another epoch or seed is another order, the same is the same")
+  @Test("Each epoch and seed has another order, which is reproducible")
   func keys() {
     let plan = BatchPlan(count: 1_000, batchSize: 64, microbatch: 0)
     let first = epoch(plan, seed: 1, epoch: 0)
@@ -82,7 +82,7 @@ private func microbatches(_ batch: Int) -> [Int] {
     #expect(Set(offsets).count == plan.slots)
   }
 
-  @Test("Sizes that no product of theirs fits in 64 bits")
+  @Test("A plan is right for sizes whose products do not fit into 64 bits")
   func hugeSizes() {
     let count = 1 << 45, batch = 16_777_216
     let plan = BatchPlan(count: count, batchSize: batch, microbatch: 8_192)
@@ -92,7 +92,7 @@ private func microbatches(_ batch: Int) -> [Int] {
     #expect(plan.filled(step: plan.stepsPerEpoch - 1) == batch)
   }
 
-  @Test("A batch larger than the set is one step")
+  @Test("A batch that is larger than the set makes one step")
   func largeBatch() {
     let plan = BatchPlan(count: 5, batchSize: 64, microbatch: 0)
     #expect(plan.slots == 8 && plan.stepsPerEpoch == 1 && plan.filled(step: 0) == 5)

@@ -5,13 +5,13 @@ import Testing
 
 @testable import Data
 
-/// A record: label, and planes of which pixel i has red i, green i + 1, blue i + 2 (modulo 256), plus `shift`.
+/// A record: a label and three planes. Pixel i has red i, green i + 1, blue i + 2 (modulo 256), plus `shift`.
 private func record(_ label: UInt8, shift: Int = 0) -> [UInt8] {
   [label] + (0..<3).flatMap { plane in (0..<1024).map { UInt8(truncatingIfNeeded: $0 + plane + shift) } }
 }
 
 @Suite struct CIFARTests {
-  @Test("A file: planes become pixels, labels are classes")
+  @Test("The planes of a CIFAR-10 file become pixels, and its labels are classes")
   func file() throws {
     let scratch = try Scratch()
     let path = try scratch.write("x.bin", record(3) + record(9, shift: 7))
@@ -24,7 +24,7 @@ private func record(_ label: UInt8, shift: Int = 0) -> [UInt8] {
     #expect(data.label(at: 0) == 3 && data.label(at: 1) == 9 && data.classNames?[9] == "truck")
   }
 
-  @Test("A folder: batches one after the other, the test batch held out")
+  @Test("The batches of a CIFAR-10 folder follow each other, and the test batch is held out")
   func folder() throws {
     let scratch = try Scratch()
     _ = try scratch.write("data_batch_1.bin", record(0) + record(1, shift: 1))
@@ -40,7 +40,7 @@ private func record(_ label: UInt8, shift: Int = 0) -> [UInt8] {
     #expect(try filled(split.valid, [0])[0] == 5 && split.valid.label(at: 0) == 5)
   }
 
-  @Test("What is not CIFAR-10 is refused by name")
+  @Test("Files that are not CIFAR-10 are refused with their name")
   func refused() throws {
     let scratch = try Scratch()
     for (bytes, words) in [

@@ -10,7 +10,7 @@ import Testing
   init() throws { scratch = try Scratch() }
 
   @Test(
-    "Separators, headers, line ends, quotes and marks",
+    "CSV files with any separators, headers, line ends, quotes and byte order marks can be read",
     arguments: [
       "a,b\n1,2\n3,4\n", "a,b\r\n1,2\r\n3,4\r\n", "1,2\n3,4", "1;2\n3;4\n\n", "a\tb\n1\t2\n3\t4\n \n",
       "\u{feff}a,b\n1,2\n3,4\n", "\"a\",\"b\"\n\"1\",\"2\"\n\"3\", 4 \n", "x;y, z\n+1;2.0\n3e0;.4E1\n",
@@ -31,7 +31,7 @@ import Testing
     #expect(plain.train.columnNames == nil)
   }
 
-  @Test("Numbers are the nearest float32, as the C library reads them")
+  @Test("Numbers are read as the nearest float32, like by the C library")
   func rounding() throws {
     var generator = SplitMix(state: 7)
     var texts = ["0", "-0", "16777217", "16777219", "1e-45", "7e-46", "3.4028235e38", "0.1", "1e22", "1e-22", "1e23"]
@@ -53,7 +53,7 @@ import Testing
     }
   }
 
-  @Test("Only prepared rows are parsed; a share starts anywhere")
+  @Test("Only prepared rows are parsed, from any first row")
   func shares() throws {
     var text = "a,b\n"
     for row in 0..<1000 { text += "\(row),\(row == 999 ? "oops" : "0")\n" }
@@ -67,7 +67,7 @@ import Testing
   }
 
   @Test(
-    "Messages name the line, the column and what to do",
+    "Messages on CSV files name the line, the column and what to do",
     arguments: [
       ("a,b\n1,2\n3\n4,5\n", "line 3 (row 2) has 1 columns, but line 1 has 2"),
       ("a,b\n1,2\n3,4,5\n", "line 3 (row 2) has 3 columns"),

@@ -23,7 +23,7 @@ import Testing
     return nil
   }
 
-  @Test("Classes are the labels that there are, in ascending order, one-hot; names are found before labels")
+  @Test("Classes are the existing labels in ascending order, and are given one-hot")
   func classes() throws {
     let data = try arrays(Scratch(), labels: [7, 3, 7, -2], rows: 4)
     let condition = try #require(try data.learnCondition(.label))
@@ -40,7 +40,7 @@ import Testing
     #expect(try shapes.learnCondition(.label)?.names == ["square", "ellipse", "heart"])
   }
 
-  @Test("Attributes are brought to [0, 1] by the samples that they were learned from; a constant one says nothing")
+  @Test("Attributes are scaled to [0, 1] by the training samples, and a constant one becomes 0")
   func attributes() throws {
     let scratch = try Scratch()
     let data = try arrays(scratch, labels: nil, attributes: [1, 5, 3, 5, 2, 5], rows: 3)
@@ -61,7 +61,7 @@ import Testing
     }
   }
 
-  @Test("What does not suit is refused with its place: no labels, an unknown class, other attributes, NaN, wrong rows")
+  @Test("Missing labels, unknown classes, other attributes, NaN and wrong sizes are refused with their place")
   func refusals() throws {
     let scratch = try Scratch()
     let plain = try arrays(scratch, labels: nil, rows: 5)

@@ -9,7 +9,7 @@ import Testing
 
   init() throws { scratch = try Scratch() }
 
-  @Test("The embedded digits: counts, content, labels, split")
+  @Test("The embedded digits have the known counts, values, labels and split")
   func digits() throws {
     let split = try openData("digits", validation: nil)
     #expect(split.train.count == 1500 && split.valid.count == 297)
@@ -29,7 +29,7 @@ import Testing
     #expect(try openData("digits", validation: nil).train.fingerprint == split.train.fingerprint)
   }
 
-  @Test("Scaling by one number and by element, of bytes and of floats")
+  @Test("Bytes and floats can be scaled by one number or by element")
   func scaling() throws {
     let bytes = try openData(scratch.write("b.npy", npy("|u1", [2, 2], [0, 255, 51, 102])), validation: "0.5").train
     try bytes.prepare(0..<1)
@@ -44,7 +44,7 @@ import Testing
     #expect(try text.moments(of: 0..<1).mean == [1, 2])
   }
 
-  @Test("Values outside [0, 1] are refused where a Bernoulli needs them inside")
+  @Test("Values outside [0, 1] are refused if the likelihood needs [0, 1]")
   func unitInterval() throws {
     let path = try scratch.write("u.npy", npy("|u1", [4, 2], [0, 1, 1, 0, 1, 2, 0, 0]))
     let data = try openData(path, validation: "0.25").train
@@ -62,7 +62,7 @@ import Testing
     try data.check(0..<3)
   }
 
-  @Test("Values that are not finite are refused, naming the place", arguments: [Float.nan, .infinity, -.infinity])
+  @Test("Values that are not finite are refused with their place", arguments: [Float.nan, .infinity, -.infinity])
   func notFinite(value: Float) throws {
     var values = [Float](repeating: 1, count: 24)
     values[13] = value
@@ -78,7 +78,7 @@ import Testing
     #expect(throws: Failure.self) { try double.check(0..<1) }
   }
 
-  @Test("Another SPEC to validate on must have the same shape and columns")
+  @Test("Validation data must have the shape and columns of the training data")
   func otherSpec() throws {
     let first = try scratch.write("1.csv", Array("a,b\n1,2\n3,4\n".utf8))
     let second = try scratch.write("2.csv", Array("a,b\n5,6\n".utf8))
@@ -95,7 +95,7 @@ import Testing
     }
   }
 
-  @Test("Another file has another fingerprint")
+  @Test("Different files have different fingerprints")
   func fingerprints() throws {
     let path = try scratch.write("p.npy", npy("|u1", [4, 2], [UInt8](0..<8)))
     let other = try scratch.write("q.npy", npy("|u1", [4, 2], [UInt8](1..<9)))

@@ -6,7 +6,7 @@ import Testing
 @testable import Data
 
 @Suite struct HostileImageTests {
-  /// Opens a folder and decodes all of it.
+  /// Opens a folder and decodes all of its images.
   private func use(_ folder: String, _ options: ImageOptions = ImageOptions()) throws(Failure) {
     let reader = try open(spec: folder, images: options).train.source.reader
     let values = Buffer(count: reader.shape.elementCount)
@@ -27,7 +27,7 @@ import Testing
     }
   }
 
-  @Test("Each kind is refused by name, before memory is taken for what it claims")
+  @Test("Each kind of hostile image is refused by name, before memory for its claimed size is allocated")
   func refused() throws {
     let picture = PNGPicture(width: 30, channels: 3, gradient(30, 20, channels: 3))
     let png = picture.bytes, photo = jpeg(width: 30, channels: 3, gradient(30, 20, channels: 3))
@@ -46,7 +46,7 @@ import Testing
       (claim.claimedWidth, claim.claimedHeight) = (width, height)
       try expectRefused("PNG: \(width) x \(height)", "a.png", claim.bytes, saying: words)
     }
-    // A bomb that is none by its ratio: all zeros, 9,000 x 9,000, in 80 KB.
+    // An image with 9,000 x 9,000 zeros in 80 KB, which is within the allowed compression ratio.
     var bomb = PNGPicture(width: 9000, colour: 0, rows: [])
     bomb.rows = Array(repeating: [UInt8](repeating: 0, count: 9000), count: 9000)
     bomb.claimedHeight = 9000
@@ -62,7 +62,7 @@ import Testing
     }
   }
 
-  @Test("Folders that are none of ours, and links that lead in circles or nowhere")
+  @Test("Unsuitable folders, and links that are circular or dangling, are refused")
   func folders() throws {
     let manager = FileManager.default
     func expect(_ words: String, _ status: Failure.Status = .badData, _ make: (Scratch) throws -> Void) throws {
@@ -103,7 +103,7 @@ import Testing
     }
   }
 
-  @Test("What only image files can do is refused for other data")
+  @Test("Options for image files are refused for other data")
   func options() throws {
     #expect { try openData("digits", validation: nil, images: ImageOptions(size: 32)) } throws: {
       ($0 as? Failure)?.status == .badConfiguration
@@ -127,7 +127,7 @@ import Testing
     ]
   }()
 
-  @Test("No mutation of a valid image crashes: an image, or a failure that names it", arguments: 0..<7)
+  @Test("A mutated image gives an image, or a failure that names it", arguments: 0..<7)
   func mutations(number: Int) throws {
     let scratch = try Scratch()
     let (file, original) = Self.valid[number]
@@ -137,7 +137,7 @@ import Testing
     var (accepted, refused) = (0, 0)
     for _ in 0..<1500 {
       var bytes = mutated(original, &generator)
-      // Half keep the magic, or most would end there.
+      // Half of the mutants keep the magic number, because otherwise most would be refused there.
       if Bool.random(using: &generator) { bytes.replaceSubrange(0..<min(8, bytes.count), with: original.prefix(8)) }
       let path = try scratch.write(file, bytes)
       do {

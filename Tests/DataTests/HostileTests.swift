@@ -5,7 +5,7 @@ import Testing
 
 @testable import Data
 
-/// Opens, prepares, checks and reads a source as a run does; any failure ends it.
+/// Opens, prepares, checks and reads a source like a run, up to the first failure.
 func useEverything(_ path: String) throws(Failure) {
   let split = try openData(path, validation: nil)
   for data in [split.train, split.valid] {
@@ -17,7 +17,7 @@ func useEverything(_ path: String) throws(Failure) {
 }
 
 @Suite struct HostileTests {
-  @Test("Every hostile file ends in a failure that names it")
+  @Test("Every hostile file leads to a failure that names it")
   func hostile() throws {
     let scratch = try Scratch()
     let files = try hostileFiles(in: scratch.path)
@@ -35,13 +35,13 @@ func useEverything(_ path: String) throws(Failure) {
     }
   }
 
-  @Test("Paths that are none", arguments: ["", "a\0b", "/sys", "digits ", "\u{1b}[2J"])
+  @Test("Strings that are not valid paths are refused", arguments: ["", "a\0b", "/sys", "digits ", "\u{1b}[2J"])
   func paths(spec: String) {
     #expect { try openData(spec, validation: nil) } throws: { ($0 as? Failure)?.status == .missingInput }
   }
 
   @Test(
-    "Writes the hostile files for other programs",
+    "The hostile files are written for other programs",
     .enabled(if: ProcessInfo.processInfo.environment["VAE_DIST_WRITE_HOSTILE"] != nil))
   func writeHostile() throws {
     let folder = try #require(ProcessInfo.processInfo.environment["VAE_DIST_WRITE_HOSTILE"])
@@ -64,7 +64,7 @@ func useEverything(_ path: String) throws(Failure) {
     ]
   }()
 
-  @Test("No mutation of a valid file crashes", arguments: 0..<7)
+  @Test("A mutated file does not crash the reader", arguments: 0..<7)
   func mutations(number: Int) throws {
     let scratch = try Scratch()
     let (file, original) = Self.valid[number]

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Data
 
-/// A smooth picture, so that JPEG keeps it nearly: (height, width, channels).
+/// A smooth picture, which JPEG changes little. (height, width, channels)
 func gradient(_ width: Int, _ height: Int, channels: Int) -> [UInt8] {
   (0..<height).flatMap { y in
     (0..<width).flatMap { x in
@@ -15,7 +15,7 @@ func gradient(_ width: Int, _ height: Int, channels: Int) -> [UInt8] {
 }
 
 @Suite struct ImageTests {
-  /// The one sample of a folder with one file in it.
+  /// The only sample of a folder with one file.
   private func decoded(
     _ bytes: [UInt8], as name: String = "a.png", _ options: ImageOptions = ImageOptions()
   ) throws -> (shape: SampleShape, values: [Float]) {
@@ -34,7 +34,7 @@ func gradient(_ width: Int, _ height: Int, channels: Int) -> [UInt8] {
     a.count == b.count && zip(a, b).allSatisfy { abs($0 - $1) <= tolerance }
   }
 
-  @Test("PNG of every kind: grey, RGB, 16 bits, 1 bit, palette, alpha, transparency")
+  @Test("PNG files of every kind can be read: grey, RGB, 16 bits, 1 bit, palette, alpha, transparency")
   func png() throws {
     let grey = gradient(5, 4, channels: 1), colour = gradient(5, 4, channels: 3)
     #expect(try decoded(PNGPicture(width: 5, channels: 1, grey).bytes).values == pixels(grey))
@@ -55,7 +55,7 @@ func gradient(_ width: Int, _ height: Int, channels: Int) -> [UInt8] {
     #expect(try decoded(greyAlpha.bytes).values == [255, 7])
   }
 
-  @Test("JPEG: colour, grey, progressive, four inks")
+  @Test("JPEG files of every kind can be read: colour, grey, progressive, CMYK")
   func jpegKinds() throws {
     for isProgressive in [false, true] {
       for channels in [1, 3] {
@@ -66,29 +66,29 @@ func gradient(_ width: Int, _ height: Int, channels: Int) -> [UInt8] {
         #expect(near(found.values, pixels(original), 6))
       }
     }
-    // Adobe's programs, and libjpeg, say by a mark that 255 is no ink.
+    // Adobe's programs and libjpeg mark such files, in which 255 means no ink.
     let inks = [UInt8]((0..<64).flatMap { _ in [200, 150, 100, 255] })
     let found = try decoded(jpeg(width: 8, channels: 4, inks), as: "a.jpg")
     #expect(found.shape.channels == 3)
     #expect(near(found.values, (0..<64).flatMap { _ in [200, 150, 100] }, 3))
   }
 
-  @Test("Names do not decide what a file is", arguments: ["a.jpg", "a.PNG", "b.jpeg"])
+  @Test("The type of a file does not depend on its name", arguments: ["a.jpg", "a.PNG", "b.jpeg"])
   func names(name: String) throws {
     let original = gradient(6, 6, channels: 3)
     #expect(try decoded(PNGPicture(width: 6, channels: 3, original).bytes, as: name).values == pixels(original))
     #expect(near(try decoded(jpeg(width: 6, channels: 3, original), as: name).values, pixels(original), 6))
   }
 
-  @Test("EXIF turns and mirrors", arguments: 1...8, [false, true])
+  @Test("EXIF orientations rotate and mirror images", arguments: 1...8, [false, true])
   func orientation(_ orientation: Int, bigEndian: Bool) throws {
-    // Dark above on the left, bright below on the right; 24 x 16 as stored.
+    // The stored picture has 24 x 16 pixels. It is dark at the top left and bright at the bottom right.
     let stored = (0..<16).flatMap { y in (0..<24).map { x in UInt8(8 * y + 4 * x) } }
     let file = withOrientation(UInt16(orientation), jpeg(width: 24, channels: 1, stored), bigEndian: bigEndian)
     let found = try decoded(file, as: "a.jpg")
     let isTurned = orientation > 4
     #expect(found.shape == .image(height: isTurned ? 24 : 16, width: isTurned ? 16 : 24, channels: 1))
-    // Where the stored picture's row 0 and column 0 are shown, as the standard lists it.
+    // The sides at which row 0 and column 0 of the stored picture are shown, according to the standard.
     let (row0, column0) = [
       ("top", "left"), ("top", "right"), ("bottom", "right"), ("bottom", "left"), ("left", "top"), ("right", "top"),
       ("right", "bottom"), ("left", "bottom"),
@@ -107,13 +107,13 @@ func gradient(_ width: Int, _ height: Int, channels: Int) -> [UInt8] {
     #expect(abs(mean(row0) - 46) < 3 && abs(mean(column0) - 60) < 3, "\(row0) \(mean(row0)), \(column0)")
   }
 
-  @Test("Resizing: a grey stays, a gradient stays one, the mean stays; the middle square is taken")
+  @Test("Resizing keeps constant images, gradients and the mean, and uses the middle square")
   func resizing() throws {
     for (width, height) in [(64, 64), (200, 100), (33, 70), (16, 16), (9, 300), (31, 47)] {
       let even = PNGPicture(width: width, channels: 3, [UInt8](repeating: 77, count: width * height * 3)).bytes
       #expect(try decoded(even, ImageOptions(size: 32)).values == [Float](repeating: 77, count: 32 * 32 * 3))
     }
-    // Columns from 0 to 255 within the middle square; black and white beside it.
+    // Columns go from 0 to 255 within the middle square, and are black and white outside of it.
     let ramp = (0..<64).flatMap { _ in (0..<128).map { UInt8(clamping: ($0 - 32) * 4) } }
     let small = try decoded(PNGPicture(width: 128, channels: 1, ramp).bytes, ImageOptions(size: 16)).values
     for x in 1..<15 { #expect(abs(small[5 * 16 + x] - (Float(x) + 0.5) * 16 + 2) <= 1) }
@@ -124,7 +124,7 @@ func gradient(_ width: Int, _ height: Int, channels: Int) -> [UInt8] {
     #expect(abs(less.reduce(0, +) / 144 - mean) < 1 && (less.max() ?? 0) - (less.min() ?? 0) < 120, "no aliasing")
   }
 
-  @Test("A large JPEG shrunk on the way is what it would be shrunk afterwards")
+  @Test("A large JPEG that is reduced during decoding is close to one that is reduced afterwards")
   func scaledDecoding() throws {
     let original = gradient(640, 480, channels: 3)
     let scaled = try decoded(jpeg(width: 640, channels: 3, original), as: "a.jpg", ImageOptions(size: 32)).values
@@ -132,7 +132,7 @@ func gradient(_ width: Int, _ height: Int, channels: Int) -> [UInt8] {
     #expect(near(scaled, exact, 3))
   }
 
-  @Test("Channels: grey by BT.601, or three times the same")
+  @Test("Colour becomes grey by BT.601, and grey becomes three equal channels")
   func channels() throws {
     let colour = PNGPicture(width: 3, channels: 3, [255, 0, 0, 0, 255, 0, 0, 0, 255]).bytes
     #expect(try decoded(colour, ImageOptions(channels: 1)).values == [76, 150, 29])
@@ -140,7 +140,7 @@ func gradient(_ width: Int, _ height: Int, channels: Int) -> [UInt8] {
     #expect(try decoded(grey, ImageOptions(channels: 3)).values == [9, 9, 9, 8, 8, 8])
   }
 
-  @Test("Sub-folders are classes in the order of their names; hidden and other files are not looked at")
+  @Test("Sub-folders are classes in the order of their names, and hidden and other files are ignored")
   func classes() throws {
     let scratch = try Scratch()
     let manager = FileManager.default
@@ -161,7 +161,7 @@ func gradient(_ width: Int, _ height: Int, channels: Int) -> [UInt8] {
     #expect((0..<8).map { data.label(at: $0) } == [0, 0, 1, 1, 2, 2, 3, 3])
   }
 
-  @Test("train and valid are a split")
+  @Test("The sub-folders train and valid make a split")
   func split() throws {
     let scratch = try Scratch()
     for (number, folder) in ["train/a", "train/b", "val/a", "val/b"].enumerated() {
@@ -175,7 +175,7 @@ func gradient(_ width: Int, _ height: Int, channels: Int) -> [UInt8] {
     #expect { try openData(scratch.path, validation: nil) } throws: { "\($0)".contains("classes") }
   }
 
-  @Test("The digest tells names, contents and what is made of them")
+  @Test("The digest depends on the names and contents of images and on the options")
   func fingerprints() throws {
     let scratch = try Scratch()
     func print(_ options: ImageOptions = ImageOptions()) throws -> String {
@@ -189,7 +189,7 @@ func gradient(_ width: Int, _ height: Int, channels: Int) -> [UInt8] {
     #expect(try print() != first)
   }
 
-  @Test("A file that changes or goes while it is used is named, with 74 or 66")
+  @Test("A file that is changed or removed while in use is named, with status 74 or 66")
   func changes() throws {
     let scratch = try Scratch()
     let path = try scratch.write("a.png", PNGPicture(width: 2, channels: 1, [1, 2]).bytes)

@@ -11,7 +11,7 @@ import Testing
     return moments
   }
 
-  @Test("Mean, variance, minimum and maximum of each element")
+  @Test("Moments have the mean, variance, minimum and maximum of each element")
   func values() {
     let all = moments(rows)
     for j in 0..<3 {
@@ -26,7 +26,7 @@ import Testing
     #expect(all.largest == 22 && all.smallest == -3)
   }
 
-  @Test("Merged parts equal the whole, whatever the parts", arguments: [0, 1, 50, 100, 101])
+  @Test("Merged moments of parts equal those of the whole", arguments: [0, 1, 50, 100, 101])
   func merging(cut: Int) {
     var merged = moments(rows[..<cut])
     merged.merge(moments(rows[cut...]))
@@ -46,7 +46,7 @@ import Testing
     #expect(Moments(serialized: Moments(width: 2).serialized) == Moments(width: 2))
   }
 
-  @Test("Only bytes that go beyond 1 are scaled")
+  @Test("Bytes are scaled only if they exceed 1")
   func scaling() {
     #expect(defaultScaling(element: .u8, maximum: 255) == Scaling(offset: [0], scale: [1 / 255]))
     #expect(defaultScaling(element: .u8, maximum: 1) == .identity)

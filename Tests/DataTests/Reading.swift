@@ -1,6 +1,6 @@
 @testable import Data
 
-/// Scaled values of samples, one after the other.
+/// The scaled values of samples, one after the other.
 func filled(_ data: Dataset, _ indices: [Int]) throws -> [Float] {
   var values = [Float](repeating: .nan, count: indices.count * data.shape.elementCount)
   try values.withUnsafeMutableBufferPointer { target in
@@ -9,7 +9,7 @@ func filled(_ data: Dataset, _ indices: [Int]) throws -> [Float] {
   return values
 }
 
-/// All rows of a source, opened for training on some and validating on others, in the source's order.
+/// All rows of a source that is opened with a split, in the order of the source.
 func allRows(_ path: String) throws -> (shape: SampleShape, element: ElementType, rows: [[Float]]) {
   let opened = try open(spec: path)
   let data = Dataset(opened.train.source, RowMap(rows: opened.train.rows, part: .all))

@@ -5,7 +5,7 @@ import Testing
 
 private let folder = ProcessInfo.processInfo.environment["VAE_DIST_TEST_DATA"]
 
-/// Real sets in the folder that VAE_DIST_TEST_DATA names: mnist, binarized_mnist, cifar10_subset, adbench.
+/// Tests with real data sets in the folder named by VAE_DIST_TEST_DATA: mnist, binarized_mnist, cifar10_subset, adbench.
 @Suite(.enabled(if: folder != nil, "VAE_DIST_TEST_DATA names no folder of data sets"), .serialized)
 struct RealDataTests {
   private func path(_ name: String) throws -> String { try #require(folder) + "/" + name }
@@ -67,7 +67,7 @@ struct RealDataTests {
     #expect(found[0] + found[1] == anomalies)
   }
 
-  @Test("MNIST: opening and preparing half of the rows, and filling batches, takes little time")
+  @Test("Opening MNIST, preparing half of its rows and filling batches takes little time")
   func speed() throws {
     let clock = ContinuousClock()
     var opened: DataSplit?

@@ -16,13 +16,13 @@ import Testing
     return options
   }
 
-  /// Row i: when "t\(i)", flow i, heat 100 + i, and an anomaly in rows 12 and 13.
+  /// Row i has the time "t\(i)", flow i, and heat 100 + i. Rows 12 and 13 are an anomaly.
   private func series(_ rows: Int) throws -> String {
     let lines = (0..<rows).map { "t\($0),\($0),\(100 + $0),\([12, 13].contains($0) ? 1 : 0)\n" }
     return try scratch.write("s\(rows).csv", Array(("when,flow,heat,anomaly\n" + lines.joined()).utf8))
   }
 
-  @Test("A window is so many rows that follow one another, and lies wholly in its part", arguments: [1, 2, 5, 7, 11])
+  @Test("A window consists of consecutive rows that are all in the same part", arguments: [1, 2, 5, 7, 11])
   func arithmetic(stride: Int) {
     for length in 1...9 {
       let windows = Windows(length: length, stride: stride)
@@ -36,7 +36,7 @@ import Testing
     }
   }
 
-  @Test("Samples are rows in order, named by how far back they are; times and labels are no part of them")
+  @Test("A sample has rows in order, with columns named by their distance from the end, without times and labels")
   func samples() throws {
     var table = options(3)
     table.label = "anomaly"
@@ -45,11 +45,11 @@ import Testing
     #expect(train.columnNames == ["flow[t-2]", "heat[t-2]", "flow[t-1]", "heat[t-1]", "flow[t]", "heat[t]"])
     try split.prepare(train: 0..<13, valid: 0..<3)
     #expect(try filled(train, [4]) == [4, 104, 5, 105, 6, 106])
-    // Rows 15 to 19 are for validation: none of them was trained on.
+    // Rows 15 to 19 are for validation, and training uses none of them.
     #expect(try filled(split.valid, [0, 2]) == [15, 115, 16, 116, 17, 117, 17, 117, 18, 118, 19, 119])
     #expect(train.sourceRows(of: 12) == 12..<15 && split.valid.sourceRows(of: 0) == 15..<18)
     #expect(try train.times() == (0..<20).map { "t\($0)" })
-    // A window with an anomaly is one.
+    // A window that contains an anomalous row is an anomaly.
     let hasLabels = try train.loadLabels()
     let labels = (0..<13).map { train.label(at: $0) ?? -1 }
     #expect(hasLabels && labels == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1])
@@ -65,7 +65,7 @@ import Testing
     #expect(values == expected)
   }
 
-  @Test("Rows between windows that are further apart than they are long are in none")
+  @Test("Rows between windows are in no window if the stride is larger than a window")
   func gaps() throws {
     var table = options(2, 3)
     table.dropped = ["anomaly"]
@@ -76,7 +76,7 @@ import Testing
     #expect(flow == [0, 1, -1, 3, 4, -1, 6, 7])
   }
 
-  @Test("Too few rows, and labels that are words, are refused")
+  @Test("Sequences with too few rows, or with labels that are words, are refused")
   func refused() throws {
     let few = #expect(throws: Failure.self) { try openData(try series(6), validation: "0.4", table: options(4)) }
     #expect(few?.message.contains("a sample is a window of 4") == true, "\(few?.message ?? "")")

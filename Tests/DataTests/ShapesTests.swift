@@ -5,13 +5,13 @@ import Testing
 @testable import Data
 
 @Suite struct ShapesTests {
-  /// All samples of a set of shapes, in the source's order.
+  /// All samples of a set of shapes, in the order of the source.
   private func shapes(_ spec: String) throws -> Dataset {
     let opened = try open(spec: spec)
     return Dataset(opened.train.source, RowMap(rows: opened.train.rows, part: .all))
   }
 
-  @Test("Every combination of factors once; the first N of all are the first N")
+  @Test("Every combination of factors occurs once, and shapes:N has the first N of them")
   func combinations() throws {
     let all = try shapes("shapes:all"), few = try shapes("shapes")
     #expect(all.count == 737_280 && few.count == 8192)
@@ -27,7 +27,7 @@ import Testing
     #expect(few.factors(of: 0..<8192) == all.factors(of: 0..<8192))
     #expect(try filled(few, [5, 8191]) == filled(all, [5, 8191]))
     #expect(all.label(at: 77) == all.factors(of: 77..<78)[0] && all.classNames?.count == 3)
-    // Each value of each factor is about as frequent among the first.
+    // Among the first samples, all values of a factor are about equally frequent.
     for (factor, size) in sizes.enumerated() {
       var counts = [Int](repeating: 0, count: size)
       for index in 0..<8192 { counts[few.factors(of: index..<index + 1)[factor]] += 1 }
@@ -36,7 +36,7 @@ import Testing
     }
   }
 
-  @Test("Pictures follow their factors: area the scale, centre of mass the place, and shapes differ when turned")
+  @Test("The area of a sprite follows its scale, and its centre of mass follows its position")
   func pictures() throws {
     let data = try shapes("shapes:4000")
     var areas = [[Double]](repeating: Array(repeating: 0, count: 6), count: 3)
@@ -66,7 +66,7 @@ import Testing
     }
   }
 
-  @Test("Turning by a quarter changes an ellipse and not a square; a heart only comes back after a whole turn")
+  @Test("A square repeats after a quarter turn, an ellipse after half a turn, and a heart after a whole turn")
   func turns() throws {
     let reader = SpriteReader("shapes:all", count: SpriteReader.combinations)
     var byFactors: [[Int]: Int] = [:]
@@ -84,7 +84,9 @@ import Testing
     #expect(try Set((0..<40).map { try picture(2, $0) }).count == 40)
   }
 
-  @Test("Numbers that are none", arguments: ["shapes:0", "shapes:-1", "shapes:737281", "shapes:x", "shapes:"])
+  @Test(
+    "Invalid numbers of shapes are refused",
+    arguments: ["shapes:0", "shapes:-1", "shapes:737281", "shapes:x", "shapes:"])
   func refused(spec: String) {
     #expect { try openData(spec, validation: nil) } throws: { ($0 as? Failure)?.status == .missingInput }
   }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite struct SpectrumTests {
-  /// `count` samples of `directions` independent values, each copied so that a sample has `width`.
+  /// `count` samples of `directions` independent values, which are copied so that a sample has `width` values.
   private func rows(_ count: Int, directions: Int, width: Int) -> [Float] {
     var noise = [Float](repeating: 0, count: count * directions)
     KeyedGenerator(seed: 3, stream: "spectrum").normal(
@@ -13,7 +13,7 @@ import Testing
   }
 
   @Test(
-    "As many components as directions, by the matrix of columns and by that of samples",
+    "The number of components equals that of directions, by the matrix of columns and by that of samples",
     arguments: [(2_000, 5, 20), (300, 5, 700)])
   func directions(count: Int, directions: Int, width: Int) throws {
     let spectrum = try #require(PrincipalSpectrum(rows(count, directions: directions, width: width), width: width))
@@ -24,11 +24,11 @@ import Testing
     #expect(spectrum.variances[directions] < 1e-4 * spectrum.variances[0])
   }
 
-  @Test("What too few samples, or samples too large, cannot tell is not told")
+  @Test("No number of components is reported for too few or too large samples")
   func limits() throws {
     #expect(PrincipalSpectrum([], width: 3) == nil && PrincipalSpectrum([1, 2, 3], width: 3) == nil)
     #expect(PrincipalSpectrum([Float](repeating: 1, count: 40), width: 4)?.components(holding: 0.9) == nil)
-    // Forty directions seen by thirty samples.
+    // There are forty directions but only thirty samples.
     let few = try #require(PrincipalSpectrum(rows(30, directions: 40, width: 40), width: 40))
     #expect(few.components(holding: 0.99) == nil && few.components(holding: 0.2) != nil)
     #expect(PrincipalSpectrum.samples(of: 1_000_000, width: 784) == 512)

@@ -24,7 +24,7 @@ import Testing
     #expect(train.hull(half).contains(trainRows[half.lowerBound]) && train.hull(half).upperBound == trainRows.last! + 1)
   }
 
-  @Test("Chosen rows are split like the rows of a source, and another choice is another set")
+  @Test("Selected rows are split like the rows of a source, and another selection is another set")
   func chosen() throws {
     let table = (0..<40).filter { $0 % 3 == 1 }
     let train = RowMap(rows: 0..<table.count, part: .training(validation: 3), chosen: table)
@@ -39,7 +39,7 @@ import Testing
     #expect((0..<sets[1].valid.count).allSatisfy { sets[1].valid.label(at: $0) == 3 })
   }
 
-  @Test("Row numbers stay exact where products need more than 64 bits")
+  @Test("Row numbers are exact if products need more than 64 bits")
   func largeProducts() {
     let n = 1 << 50
     let valid = RowMap(rows: 0..<n, part: .validation(1 << 49))
@@ -48,7 +48,7 @@ import Testing
     #expect(train.row((1 << 49) - 1) == n - 2)
   }
 
-  @Test("A few rows of a part: the first, or evenly spaced")
+  @Test("Some rows of a part are the first ones, or evenly spaced")
   func few() {
     func rows(_ limit: Int, _ isSpaced: Bool) -> [Int] {
       let map = RowMap(rows: 100..<160, part: .validation(6), limit: limit, isSpaced: isSpaced)
@@ -65,7 +65,7 @@ import Testing
     #expect(validationCount(0.2, of: 1797) == 359)
   }
 
-  @Test("Ranges are sorted and merged where they touch")
+  @Test("Ranges are sorted, and merged if they touch")
   func merging() {
     #expect(merged([5..<7, 0..<2, 3..<3, 2..<3, 6..<9]) == [0..<3, 5..<9])
   }

@@ -33,7 +33,7 @@ import Testing
 
     """
 
-  @Test("Words are categories, empty cells missing, labels apart; columns that name rows are left out")
+  @Test("Words are categories, empty cells are missing values, and columns with labels or row names are excluded")
   func mixedTable() throws {
     let options = mixed { ($0.label, $0.dropped) = ("class", ["name"]) }
     // Validation is row 4 of 4.
@@ -51,7 +51,7 @@ import Testing
     let rows = try filled(train, [0, 1, 2]), nan = Float.nan
     let expected: [Float] = [31, 0, 1, 0, 1.5, nan, 1, 0, 0, 2.5, 20, nan, nan, nan, 4]
     for (found, wanted) in zip(rows, expected) { #expect(found == wanted || found.isNaN && wanted.isNaN) }
-    // A town that training did not see is no missing value.
+    // A town that training did not see is not a missing value.
     let row = try filled(valid, [0])
     #expect(row.prefix(4) == [50, 0, 0, 1] && row[4].isNaN)
     #expect(try train.loadLabels() && (0..<3).map { train.label(at: $0) } == [1, 0, 1] && valid.label(at: 0) == 1)
@@ -61,10 +61,10 @@ import Testing
     #expect(try JSONDecoder().decode(TableSchema.self, from: JSONEncoder().encode(schema)) == schema)
   }
 
-  @Test("The vocabulary is that of the training rows, whatever stands in the others")
+  @Test("The vocabulary contains only words of the training rows")
   func trainingRowsAlone() throws {
     let lines = (0..<40).map { "\($0),\(["a", "b", "c"][$0 % 3])" }
-    // Every tenth row, from the tenth on, is for validation.
+    // Every tenth row is for validation, starting with the tenth.
     let odd = lines.enumerated().map { $0.offset % 10 == 9 ? "9,only here" : $0.element }
     let split = try open("x,k\n" + odd.joined(separator: "\n"), mixed(), validation: "0.1")
     #expect(split.train.schema?.columns[1].categories == ["a", "b", "c"])
@@ -73,7 +73,7 @@ import Testing
     #expect(try filled(split.valid, [2]) == [9, 0, 0, 0, 1])
   }
 
-  @Test("A model's columns are found by name in another file, in any order, labels or not; others are refused")
+  @Test("The columns of a model are found by name in any order, with or without labels, and others are refused")
   func byName() throws {
     let schema = try #require(
       try open("x,k,y\n1,a,7\n2,b,8\n", mixed { $0.label = "y" }, validation: "0.5").train.schema)
@@ -98,7 +98,7 @@ import Testing
     }
   }
 
-  @Test("Numbers that are names of categories; arrays as tables, with NaN for what is missing")
+  @Test("Numbers can be names of categories, and arrays can be tables in which NaN is a missing value")
   func categoricalNumbers() throws {
     let split = try open("x,code\n1,3\n2,10\n3,3.0\n4,3\n", mixed { $0.categorical = ["code"] })
     #expect(split.train.schema?.columns[1].categories == ["10", "3", "3.0"])
@@ -112,7 +112,7 @@ import Testing
     #expect(Array(rows[1...3]) == [1, 0, 0] && rows[4].isNaN && Array(rows[8...]) == [3, 0, 1, 0])
   }
 
-  @Test("Moments leave out what is missing, and are the same in parts")
+  @Test("Moments ignore missing values and can be merged from parts")
   func moments() throws {
     let split = try open("x,k\n1,a\n,a\n3,a\n8,\n6,a\n", mixed(), validation: "0.2")
     try split.prepare(train: 0..<4, valid: 0..<1)
@@ -126,7 +126,7 @@ import Testing
   }
 
   @Test(
-    "What cannot be a table is refused with its place",
+    "Files that are not valid tables are refused with the place of the fault",
     arguments: [
       ("x,y\n1,inf\n2,3\n4,5\n", "line 2 (row 1), column 2 (y): 'inf' is no finite number"),
       ("x,x\n1,2\n3,4\n5,6\n", "two columns are called 'x'"),
@@ -136,7 +136,7 @@ import Testing
     #expect { try open(text, mixed(), validation: "0.34") } throws: { "\($0)".contains(message) }
   }
 
-  @Test("A category without a value in any training row")
+  @Test("A categorical column without a value in any training row is refused")
   func empty() throws {
     #expect {
       try open("x,k\n1,\n2,NA\n3,\n", mixed { $0.categorical = ["k"] }, validation: "0.34")
@@ -145,7 +145,7 @@ import Testing
     }
   }
 
-  @Test("A column that names the rows is refused with what to do, and so is a key that names no column")
+  @Test("A column of row names, and a key that names no column, are refused with what to do")
   func identifiers() throws {
     let rows = (0..<1_500).map { "id\($0),\($0)" }.joined(separator: "\n")
     #expect {

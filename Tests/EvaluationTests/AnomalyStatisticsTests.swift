@@ -4,7 +4,7 @@ import Testing
 
 @testable import Evaluation
 
-/// Against NumPy, SciPy and scikit-learn: `anomaly.json` of scripts/make-fixtures.
+/// Comparisons with NumPy, SciPy and scikit-learn (`anomaly.json` of scripts/make-fixtures).
 @Suite struct AnomalyStatisticsTests {
   private struct File: Decodable {
     struct Quantiles: Decodable { let values, shares, quantiles: [Double] }
@@ -34,7 +34,7 @@ import Testing
 
   init() throws { file = try fixture("anomaly.json", as: File.self) }
 
-  @Test("Quantiles are numpy.quantile's to the bit")
+  @Test("Quantiles equal those of numpy.quantile to the bit")
   func quantiles() {
     #expect(file.quantiles.count == 3)
     for known in file.quantiles {
@@ -43,7 +43,7 @@ import Testing
     }
   }
 
-  @Test("Confidence limits are scipy's binomial points, and the least count is where the largest value is one")
+  @Test("Confidence limits equal SciPy's binomial quantiles, and the least count is the first with an upper limit")
   func intervals() {
     for known in file.binomials {
       let interval = QuantileInterval(known.probability, count: known.trials)
@@ -58,7 +58,7 @@ import Testing
     #expect(QuantileInterval.leastCount(0.999) == 3688)
   }
 
-  @Test("The interval holds the true quantile as often as it says")
+  @Test("The interval contains the true quantile as often as stated")
   func coverage() {
     var generator = Random(state: 5), held = 0
     let trials = 2_000
@@ -67,11 +67,11 @@ import Testing
       let interval = QuantileInterval(0.9, count: values.count)
       if let low = interval.low, let high = interval.high, values[low - 1] <= 0.9, 0.9 <= values[high - 1] { held += 1 }
     }
-    // 95 % and what whole ranks add to it, less three standard errors.
+    // The bound is 95 % minus three standard errors; whole ranks can only increase the share.
     #expect(Double(held) / Double(trials) > 0.935 && held < trials, "\(held)")
   }
 
-  @Test("Ranking and decisions are scikit-learn's, ties and all")
+  @Test("AUROC, average precision and F1 equal those of scikit-learn, with ties")
   func detection() throws {
     for known in file.detections {
       let found = Detection(known.scores, isAnomaly: known.labels.map { $0 == 1 }, threshold: known.threshold)
@@ -86,7 +86,7 @@ import Testing
     #expect(Detection([1, 2, 3], isAnomaly: [false, true, true], threshold: 9).precision == nil)
   }
 
-  @Test("Kolmogorov and Smirnov's test is scipy's, from samples and from a baseline's bins")
+  @Test("The Kolmogorov-Smirnov test equals SciPy's, from samples and from the bins of a baseline")
   func kolmogorovSmirnov() throws {
     for (x, survival) in zip(file.kolmogorov.points, file.kolmogorov.survival) {
       #expect(abs(kolmogorovSurvival(x) - survival) < 1e-13, "\(x)")
@@ -101,10 +101,10 @@ import Testing
   }
 
   @Test(
-    "A baseline that keeps every value is exact, column by column; one that keeps some is off by less than its gaps")
+    "A baseline with all values is exact for each column, and one with some values is off by less than its gaps")
   func baseline() throws {
     for known in file.pairs {
-      // Beside a column that does not change.
+      // The other column does not change.
       let x: [Float] = known.first.flatMap { value -> [Float] in [Float(value), 7] }
       var counts = ColumnCounts(ColumnBaseline(x, width: 2))
       for value in known.second { counts.add([Float(value), 7]) }
@@ -120,14 +120,14 @@ import Testing
     #expect(many.below.last == 4_999 && many.upTo.last == 5_000)
   }
 
-  @Test("A missing value is a value of its own")
+  @Test("Missing values count as a value of their own")
   func missing() {
     var counts = ColumnCounts(ColumnBaseline([1, 2, 3, .nan, .nan, 6, 7, 8, 9, 10], width: 1))
     for value: Float in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] { counts.add([value]) }
     #expect(abs(counts.drifts[0].test.statistic - 0.2) < 1e-12)
   }
 
-  @Test("Conformal p-values: by hand, and uniform where nothing is anomalous")
+  @Test("Conformal p-values equal a computation by hand, and are uniform if nothing is anomalous")
   func conformal() {
     let sorted = [1.0, 2, 2, 3]
     #expect([0, 1, 2, 2.5, 3, 4].map { conformalPValue($0, calibration: sorted) } == [1, 1, 0.8, 0.4, 0.4, 0.2])

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Evaluation
 
-/// Against NumPy and SciPy (`augmentation.json` of scripts/make-fixtures), and against what is planted.
+/// Comparisons with NumPy and SciPy (`augmentation.json` of scripts/make-fixtures), and with planted faults.
 @Suite struct AugmentationStatisticsTests {
   private struct File: Decodable {
     struct Overlap: Decodable {
@@ -30,7 +30,7 @@ import Testing
 
   init() throws { file = try fixture("augmentation.json", as: File.self) }
 
-  @Test("Precision, recall and coverage are NumPy's, and so are nearest rows, their distances, and variances")
+  @Test("Precision, recall, coverage, nearest rows, distances and variances equal those of NumPy")
   func overlaps() {
     #expect(file.overlaps.count == 5)
     for known in file.overlaps {
@@ -49,7 +49,7 @@ import Testing
     }
   }
 
-  @Test("Mann and Whitney's test is SciPy's, ties and all")
+  @Test("The Mann-Whitney test equals SciPy's, with ties")
   func ranks() {
     #expect(file.ranks.count == 4)
     for known in file.ranks {
@@ -71,7 +71,7 @@ import Testing
 
   private func row(_ rows: [Float], _ i: Int) -> ArraySlice<Float> { rows[i * 10..<(i + 1) * 10] }
 
-  @Test("Rows drawn as the training rows were are not memorised; a few planted copies are found, each of them")
+  @Test("Rows from the distribution of the training rows do not count as memorised, and all planted copies are found")
   func copies() {
     let training = rows(1_000, 1), memory = Memorisation(training: training, heldOut: rows(200, 2), width: 10)
     #expect(memory.tellsCopies && memory.reference.count == 1_200)
@@ -79,7 +79,7 @@ import Testing
       let verdict = memory.verdict(on: memory.nearness(of: rows(500, seed)))
       #expect(!verdict.isMemorised && abs(verdict.ratios.share - 0.5) < 0.08, "\(verdict)")
     }
-    // Ten of five hundred, each moved by a hundredth of a standard deviation.
+    // Ten of five hundred rows are copies, moved by a hundredth of a standard deviation.
     var made = rows(500, 9), noise = rows(10, 10, spread: 0.01)
     for i in 0..<10 {
       let source = row(training, 97 * i), place = 50 * i * 10
@@ -91,19 +91,19 @@ import Testing
     for i in 0..<10 { #expect(memory.isCopy(nearness[50 * i]) && nearness[50 * i].index == 97 * i) }
   }
 
-  @Test("Rows that each hang on one training row are found, though none of them is a copy; smooth rows are not")
+  @Test("Rows that are tied to one training row each are found, even if none is a copy, and smooth rows are not")
   func tied() {
     let training = rows(1_000, 1), memory = Memorisation(training: training, heldOut: rows(200, 2), width: 10)
     let noise = rows(500, 11, spread: 0.35)
     let near = (0..<500).flatMap { i in zip(row(training, i), row(noise, i)).map { $0 + $1 } }
     let tied = memory.verdict(on: memory.nearness(of: near))
     #expect(tied.isTied && tied.isMemorised, "\(tied)")
-    // Nearer to training rows than real ones are, and to all of them alike.
+    // These rows are nearer to training rows than real ones, but equally near to all of them.
     let smooth = memory.verdict(on: memory.nearness(of: rows(500, 12, spread: 0.6)))
     #expect(smooth.distances.share > 0.8 && !smooth.isMemorised, "\(smooth)")
   }
 
-  @Test("Where real rows repeat one another, repeating them is no memorisation, and no row is told to be a copy")
+  @Test("If real rows repeat each other, repeating them does not count as memorisation or copying")
   func repeated() {
     var random = Random(state: 4)
     func few(_ count: Int) -> [Float] { (0..<3 * count).map { _ in Float(Int.random(in: 0..<4, using: &random)) } }
@@ -112,7 +112,7 @@ import Testing
     #expect(!memory.verdict(on: memory.nearness(of: few(200))).isMemorised)
   }
 
-  @Test("A planted collapse shows in variance, recall, coverage and modes; precision stays high")
+  @Test("A planted collapse lowers variance, recall, coverage and modes but not precision")
   func collapse() {
     let modes = rows(8, 20, spread: 6)
     func spread(_ seed: UInt64, _ places: [Int]) -> [Float] {
@@ -130,17 +130,17 @@ import Testing
 
     let clusters = Clusters(real, width: 10, count: 8, seed: 1)
     let shares = clusters.shares(of: real)
-    // Seeds may put two centres into one mode; each cluster still has rows.
+    // Seeds may put two centres into one mode, but each cluster still has rows.
     #expect(shares.count == 8 && shares.allSatisfy { $0 > 0 } && abs(shares.reduce(0, +) - 1) < 1e-9)
     #expect(clusters.shares(of: spread(23, [0, 3, 5, 6])).count { $0 == 0 } >= 3)
     #expect(Clusters([Float](repeating: 1, count: 30), width: 10, count: 2, seed: 1).count == 1)
   }
 
-  @Test("A classifier learns what can be learned, is a function of its seed, and finds synthetic rows that mislead it")
+  @Test("The classifier learns, depends only on its seed, and detects misleading synthetic rows")
   func classifier() {
     func labelled(_ seed: UInt64, _ turn: Int = 0) -> LabelledRows {
       let x = rows(600, seed)
-      // Two lines of no use alone: whether their product is positive.
+      // Neither column helps alone: the class is whether their product is positive.
       let classes = (0..<600).map { x[$0 * 10] * x[$0 * 10 + 1] > 0 ? 1 : 0 }
       return LabelledRows(x, classes: classes.map { ($0 + turn) % 2 }, width: 10)
     }
@@ -153,7 +153,7 @@ import Testing
     #expect(bad.isFarBelow && bad.share(bad.synthetic) < 0.2, "\(bad)")
   }
 
-  @Test("Halves have every class's rows in equal parts, and rows that are left out are spread over classes")
+  @Test("Halves have the same number of rows of every class, and unused rows are spread over classes")
   func halves() {
     let classes = (0..<70).map { $0 < 40 ? 0 : $0 % 3 }
     let rows = LabelledRows((0..<70).map(Float.init), classes: classes, width: 1)
@@ -163,13 +163,13 @@ import Testing
     #expect(Set(rows.spaced(7).classes) == [0, 1, 2])
   }
 
-  @Test("Values become what they can be in the data: whole numbers in their range, one category, pictures in theirs")
+  @Test("Synthetic values are limited to those of the data: whole numbers in range, one category, pixels in range")
   func grid() {
     let schema = TableSchema(
       columns: [.init(name: "count"), .init(name: "size"), .init(name: "kind", categories: ["a", "b"])], rows: 3,
       hasMissing: true)
     let scaling = Scaling(offset: [10, 0, 0, 0, 0], scale: [0.5, 1, 1, 1, 1])
-    // Counts of 8 to 14, and a gap.
+    // There are counts from 8 to 14, and a gap.
     let training: [Float] = [-1, 0.25, 1, 0, 0, 2, 0.5, 0, 1, 0, .nan, 7, 1, 0, 0]
     let table = ValueGrid(training, shape: .vector(5), schema: schema, scaling: scaling)
     let rows = table.project([0.3, 9.125, 0.2, 0.7, 0.1, 40, -3.5, 0.1, 0.2, 0.7])

@@ -4,7 +4,7 @@ import Testing
 @testable import Evaluation
 
 @Suite struct DisentanglementTests {
-  /// Knuth's generator: the fixtures' numbers are those that Python draws with it.
+  /// Knuth's generator, with which Python draws the numbers of the fixtures.
   private struct Draws {
     var state: UInt64
     mutating func next() -> Float {
@@ -14,7 +14,7 @@ import Testing
     mutating func next(below n: Int) -> Int { Int(next() * Float(n)) }
   }
 
-  /// Four factors and a code that is made from them.
+  /// Four factors, and a code that is computed from them.
   private func codes(
     _ n: Int = 3_000, units: Int, _ code: ([Int], inout Draws) -> [Float]
   ) -> FactorizedCodes {
@@ -30,7 +30,7 @@ import Testing
   }
 
   private var perfect: FactorizedCodes {
-    // A unit for each factor, in another order and scale, and one of noise.
+    // There is a unit for each factor, in another order and scale, and a unit of noise.
     codes(units: 5) { v, draws in
       [Float(v[3]) / 8, 0.01 * draws.next(), -2 * Float(v[0]), 0.1 * Float(v[2]), Float(v[1])]
     }
@@ -41,7 +41,7 @@ import Testing
   }
 
   private var mixed: FactorizedCodes {
-    // A rotation of all four factors: all is known, and nothing by one unit alone.
+    // A rotation of all four factors: the code contains everything, but no single unit contains a factor.
     codes(units: 4) { v, _ in
       let f = [Float(v[0]) / 2, Float(v[1]) / 5, Float(v[2]) / 9, Float(v[3]) / 15]
       return [
@@ -56,7 +56,7 @@ import Testing
       factorVAE: FixedFactorScores.factorVAE(codes, activeVariance: 0.01, seed: seed))
   }
 
-  @Test("The gap of a small set is that of NumPy's bins and scikit-learn's mutual information")
+  @Test("The MIG of a small set equals one from NumPy's bins and scikit-learn's mutual information")
   func fixture() {
     var draws = Draws(state: 7), mu = [Float](), factors = [Int]()
     for _ in 0..<600 {
@@ -71,15 +71,15 @@ import Testing
     #expect(abs(gap.mean - 0.387_685_944_748_946) < 1e-9)
   }
 
-  @Test("Mutual information by hand")
+  @Test("Mutual information equals values computed by hand")
   func information() {
-    // Independent; equal; half known.
+    // The cases are: independent, equal, and half known.
     #expect(MutualInformationGap.information([0, 0, 1, 1], 2, [0, 1, 0, 1], 2) == 0)
     #expect(abs(MutualInformationGap.information([0, 0, 1, 1], 2, [1, 1, 0, 0], 2) - log(2)) < 1e-15)
     #expect(abs(MutualInformationGap.information([0, 1, 2, 3], 4, [0, 0, 1, 1], 2) - log(2)) < 1e-15)
   }
 
-  @Test("A unit for each factor: all scores at or near 1")
+  @Test("If each factor has its own unit, all scores are 1 or near 1")
   func one() {
     let gap = MutualInformationGap(perfect), dci = DCI(perfect, seed: 1)
     #expect(gap.mean > 0.95 && gap.gaps.allSatisfy { $0 <= 1 }, "\(gap)")
@@ -88,7 +88,7 @@ import Testing
     #expect(scores.betaVAE > 0.97 && scores.factorVAE == 1, "\(scores)")
   }
 
-  @Test("Units that know nothing: no gap, no disentanglement, and answers by chance")
+  @Test("If units are independent of the factors, MIG and DCI are near 0 and answers are by chance")
   func none() {
     let gap = MutualInformationGap(unrelated), dci = DCI(unrelated, seed: 1)
     #expect(gap.mean < 0.02, "\(gap)")
@@ -99,41 +99,41 @@ import Testing
     #expect(abs(scores.betaVAE - 0.25) < 0.1 && abs(scores.factorVAE - 0.25) < 0.1, "\(scores)")
   }
 
-  @Test("All factors in every unit: little gap and disentanglement, though much is known")
+  @Test("If every unit mixes all factors, MIG and disentanglement are small although informativeness is high")
   func rotated() {
     let gap = MutualInformationGap(mixed), dci = DCI(mixed, seed: 1)
     #expect(gap.mean < 0.1, "\(gap)")
     #expect(dci.disentanglement < 0.5 && dci.completeness < 0.5 && dci.informativeness > 0.4, "\(dci)")
   }
 
-  @Test("DCI of importances by hand")
+  @Test("DCI equals values computed by hand")
   func importances() {
-    // Two units, two factors: the first unit is of one factor, the second of both alike.
+    // There are two units and two factors: the first unit is important for one factor, the second for both.
     let dci = DCI(importance: [[1, 0], [0.5, 0.5]], informativeness: 0.7)
     let first = -(2 / 3.0 * log(2 / 3.0) + 1 / 3.0 * log(1 / 3.0)) / log(2)
-    // Unit 0 has 1 and 0.5, unit 1 has 0 and 0.5, of 2 in all.
+    // Of a total of 2, unit 0 has 1 and 0.5, and unit 1 has 0 and 0.5.
     #expect(abs(dci.disentanglement - (0.75 * (1 - first) + 0.25)) < 1e-12)
     #expect(abs(dci.completeness - 0.5) < 1e-12 && dci.informativeness == 0.7)
     #expect(DCI(importance: [[0, 0], [0, 0]], informativeness: 0).disentanglement == 0)
   }
 
-  @Test("Dead units do not vote, and no active unit is no answer")
+  @Test("Dead units are ignored in the FactorVAE score, which is 0 without active units")
   func dead() {
     let dead = codes(units: 2) { v, draws in [1e-3 * draws.next(), Float(v[0])] }
-    // Its one live unit can name no more than one factor.
+    // The only active unit can name at most one factor.
     let score = FixedFactorScores.factorVAE(dead, activeVariance: 0.01, seed: 1)
     #expect(score > 0.15 && score < 0.35, "\(score)")
     #expect(FixedFactorScores.factorVAE(dead, activeVariance: 100, seed: 1) == 0)
   }
 
-  @Test("A factor that never changes is left out")
+  @Test("A factor that does not change is excluded")
   func constant() {
     let codes = FactorizedCodes(
       mu: [0, 1, 2, 3], units: 1, factors: [0, 5, 1, 5, 0, 5, 1, 5], names: ["moves", "rests"])
     #expect(codes.names == ["moves"] && codes.sizes == [2])
   }
 
-  @Test("The same numbers for the same seed")
+  @Test("Scores are the same for the same seed")
   func repeats() {
     #expect(DCI(mixed, seed: 4) == DCI(mixed, seed: 4))
     #expect(scores(mixed, seed: 4) == scores(mixed, seed: 4) && scores(mixed, seed: 4) != scores(mixed, seed: 5))

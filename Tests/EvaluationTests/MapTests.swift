@@ -14,9 +14,9 @@ import Testing
     return points
   }
 
-  @Test("Components are the axes of a Gaussian, in the order of their variance")
+  @Test("Principal components are the axes of a Gaussian in the order of their variance")
   func components() {
-    // x along (3, 4) / 5 with deviation 5, y across it with 0.5.
+    // The deviation is 5 along (3, 4) / 5 and 0.5 across it.
     let n = 400
     var noise = [Float](repeating: 0, count: 2 * n)
     KeyedGenerator(seed: 1, stream: "pca").normal(
@@ -28,14 +28,14 @@ import Testing
     let found = PrincipalComponents(points, dimensions: 2, components: 2)
     #expect(abs(found.shares[0] + found.shares[1] - 1) < 1e-12 && abs(found.shares[0] - 100.0 / 101) < 0.005)
     let mean = (0..<n).reduce(0.0) { $0 + Double(5 * noise[2 * $1]) / Double(n) }
-    // The entry of largest magnitude is positive: along (3, 4).
+    // The entry with the largest magnitude is positive, so the direction is (3, 4).
     for i in 0..<n { #expect(abs(Double(found.points[2 * i]) - (Double(5 * noise[2 * i]) - mean)) < 0.2) }
     let line = PrincipalComponents([1, 2, 4], dimensions: 1, components: 2)
     #expect(
       line.shares == [1, 0] && zip(line.points, [-4 / 3, 0, -1 / 3, 0, 5 / 3, 0]).allSatisfy { abs($0 - $1) < 1e-6 })
   }
 
-  @Test("Of very many dimensions those that vary most are looked at")
+  @Test("With very many dimensions, those with the largest variance are used")
   func manyDimensions() {
     let d = 600, n = 30
     let points = (0..<n * d).map { $0 % d == 577 ? Float($0 / d) : Float($0 % 7) * 1e-3 }
@@ -43,7 +43,7 @@ import Testing
     #expect(found.shares[0] > 0.99 && abs(found.points[0] + 14.5) < 0.01 && abs(found.points[n - 1] - 14.5) < 0.01)
   }
 
-  @Test("t-SNE keeps clusters together and apart, and gives the same bits again")
+  @Test("t-SNE separates clusters, and is reproducible to the bit")
   func clusters() {
     let count = 4, n = 200
     let points = clusters(count, each: n / count, d: 10)
@@ -57,7 +57,7 @@ import Testing
     }
   }
 
-  @Test("Few points, equal points and one dimension are no trouble", arguments: [0, 1, 2, 3, 9, 20])
+  @Test("Maps of few points, equal points and one dimension are finite", arguments: [0, 1, 2, 3, 9, 20])
   func few(n: Int) {
     for points in [[Float](repeating: 1, count: n), (0..<n).map(Float.init)] {
       let map = TSNE.map(points, dimensions: 1)

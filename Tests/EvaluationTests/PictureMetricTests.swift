@@ -6,10 +6,10 @@ import Testing
 @testable import Evaluation
 
 @Suite struct PictureMetricTests {
-  @Test("Variance of the Laplacian by hand, and of the mean over channels")
+  @Test("Sharpness is the variance of the Laplacian of the mean over channels, computed by hand")
   func sharpness() throws {
     let grey: [Float] = [0, 1, 2, 3, 1, 1, 0, 2, 2, 0.5, 1, 0, 3, 3, 1, 1]
-    // -1.5, 6, 5, -2.5 in the middle four.
+    // The four values in the middle are -1.5, 6, 5 and -2.5.
     let measure = try #require(Sharpness(.image(height: 4, width: 4, channels: 1)))
     #expect(measure(grey) == 14.3125)
     let colour = grey.flatMap { [$0 + 1, $0 - 3, $0 + 2] }
@@ -19,7 +19,7 @@ import Testing
     #expect(Sharpness(.vector(16)) == nil && Sharpness(.image(height: 2, width: 9, channels: 1)) == nil)
   }
 
-  @Test("Frechet distance: closed forms of one and of commuting dimensions, and scipy's of others")
+  @Test("The Frechet distance equals closed forms for commuting covariances, and SciPy's values for others")
   func frechet() {
     let a: [Float] = [0.5, 1, 2, 1, -1, 0.3, 0.2, 0.4, -2, 1.5, 2, 1, -1, 0, 0.5, 0.1, -0.7, 1.2]
     let b: [Float] = [0, 1, 1, 2, -1, 0.5, 1.2, 0.4, -1, 0.5, 1, 1, -1, 2, 0.5]
@@ -27,14 +27,14 @@ import Testing
     #expect(abs(frechetDistance(first, second) - 1.827_190_655_992_868) < 1e-6)
     #expect(abs(frechetDistance(second, first) - 1.827_190_655_992_868) < 1e-6)
     #expect(frechetDistance(first, first) < 1e-12)
-    // Means 1 and 5, deviations 1 and 3.
+    // The means are 1 and 5, and the deviations are 1 and 3.
     let narrow = CodeMoments([0, 2], dimensions: 1), wide = CodeMoments([2, 8], dimensions: 1)
     #expect(abs(frechetDistance(narrow, wide) - 20) < 1e-12)
-    // One that never moves.
+    // One dimension is constant.
     #expect(abs(frechetDistance(narrow, CodeMoments([1, 1], dimensions: 1)) - 1) < 1e-12)
   }
 
-  @Test("Moments of sums are moments of points")
+  @Test("Moments from sums equal moments from points")
   func moments() {
     let points: [Float] = [1, 2, -3, 0.5, 4, 4]
     let direct = CodeMoments(points, dimensions: 2)
@@ -42,16 +42,16 @@ import Testing
     #expect(zip(direct.mean + direct.covariance, summed.mean + summed.covariance).allSatisfy { abs($0 - $1) < 1e-12 })
   }
 
-  @Test("Smoothness: even steps 1, one jump, nothing that moves")
+  @Test("Smoothness is 1 for even steps, large for a jump, and undefined if nothing moves")
   func smoothness() {
-    // Three pairs of four pictures of two pixels.
+    // There are three pairs of four pictures with two pixels.
     let even: [Float] = [0, 0, 3, 4, 6, 8, 9, 12], jump: [Float] = [0, 0, 1, 0, 1, 8, 1, 10]
     let still = [Float](repeating: 2, count: 8)
     let found = InterpolationSmoothness(even + jump + still, pairs: 3, steps: 4)
     #expect(found.ratios == [1, 4, nil] && found.mean == 2.5)
     #expect(InterpolationSmoothness(still, pairs: 1, steps: 4).mean == nil)
     #expect(InterpolationSmoothness([], pairs: 0, steps: 10).mean == nil)
-    // An even number of steps: the median is between two.
+    // With an even number of steps, the median is between two of them.
     #expect(InterpolationSmoothness([0, 1, 4], pairs: 1, steps: 3).ratios == [1.5])
   }
 }

@@ -8,11 +8,11 @@ import VAE
 
 @testable import Evaluation
 
-/// A small model with weights as they begin, and rows to score.
+/// A small model with initial weights, and rows to score.
 private struct ScoredModel {
   let autoencoder: VariationalAutoencoder
   let scaling = Scaling(offset: [0.5, -1, 0, 2, 0, 0.25], scale: [2, 1, 0.5, 1, 3, 1])
-  /// In the units of the data.
+  /// The rows, in the units of the data.
   var x: PortableArray
   let condition: Condition?
   static let elements = 6, rows = 9, seed: UInt64 = 12
@@ -38,7 +38,7 @@ private struct ScoredModel {
   }
 
   var model: PortableModel { PortableModel(autoencoder, .vector(Self.elements), scaling, condition) }
-  /// Row i is of class i mod 3; empty without classes.
+  /// The condition, in which row i has class i mod 3. Empty without classes.
   private var y: [Float] {
     guard let condition else { return [] }
     return (0..<Self.rows).flatMap { condition.oneHot($0 % condition.classes) }
@@ -69,7 +69,7 @@ private struct ScoredModel {
       quantile: quantile)
   }
 
-  /// Whether the graph agrees with the program, whose threshold is the score of one of these very rows.
+  /// Expects that the graph agrees with the program. The threshold is the score of one of the rows.
   func agrees(_ score: Score) throws {
     let draws = score.defaultDraws == nil ? 1 : 5, expected = scores(score, draws: draws)
     let calibration = calibration(score, draws: draws, on: expected, quantile: 0.5)
@@ -85,17 +85,19 @@ private struct ScoredModel {
 }
 
 @Suite struct PortableScorerTests {
-  @Test("The exported score is the program's, and so is every decision", arguments: Score.allCases)
+  @Test("The exported scorer gives the scores and decisions of the program", arguments: Score.allCases)
   func scores(score: Score) throws {
     try ScoredModel(likelihood: "gaussian_learned").agrees(score)
   }
 
-  @Test("So it is with a prior that is learned", arguments: Score.allCases, ["conditional", "flow"])
+  @Test(
+    "The exported scorer equals the program for learned priors", arguments: Score.allCases, ["conditional", "flow"])
   func priors(score: Score, prior: String) throws {
     try ScoredModel(likelihood: "gaussian_learned", prior: prior).agrees(score)
   }
 
-  @Test("So it is of tables with categories and missing values", arguments: Score.allCases)
+  @Test(
+    "The exported scorer equals the program for tables with categories and missing values", arguments: Score.allCases)
   func tables(score: Score) throws {
     var planted = try ScoredModel(likelihood: "columns_learned", columns: [1, 3, 1, 1])
     for element in 1..<4 { planted.x.numbers[2 * ScoredModel.elements + element] = .nan }
@@ -103,7 +105,7 @@ private struct ScoredModel {
     try planted.agrees(score)
   }
 
-  @Test("What is no number is the most anomalous")
+  @Test("A row whose score is NaN is anomalous")
   func noNumber() throws {
     var planted = try ScoredModel(likelihood: "laplace")
     let calibration = planted.calibration(.squaredError, draws: 1, on: [1, 2, 3], quantile: 0.9)
@@ -113,7 +115,7 @@ private struct ScoredModel {
     #expect(found["anomalous"]?.numbers[1] == 1)
   }
 
-  @Test("The threshold stands where rounding lifts no row over it, and below the next score")
+  @Test("Rounding does not lift a row over the exported threshold, which is below the next score")
   func threshold() throws {
     let planted = try ScoredModel(likelihood: "laplace")
     func threshold(_ scores: [Double]) -> Float {

@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct StreamingLogSumTests {
   @Test(
-    "Far beyond what exp can hold, in any order",
+    "The logarithm of a mean of exponentials is exact beyond the range of exp, in any order",
     arguments: [[0.0], [-3, 2, 2.5], [-1e6, -1e6 - 1], [1e6, -1e6, 1e6], [-800, -750, -790, -750]] as [[Double]])
   func mean(values: [Double]) {
     let largest = values.max() ?? 0
@@ -16,7 +16,7 @@ import Testing
     }
   }
 
-  @Test("Weights of zero count, and all of them give minus infinity")
+  @Test("Weights of zero count as samples, and only such weights give minus infinity")
   func zeros() {
     var sum = StreamingLogSum()
     sum.add(-.infinity)

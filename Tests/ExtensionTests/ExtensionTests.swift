@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 import VAE
 
-/// What a program knows that has one more of each kind: the one line each in its registry.
+/// The registries of a program with one more member of each kind, each added by one line.
 private let schema: ConfigurationSchema = {
   var registries = Registries(), optimizers = OptimizerRegistry.all
   registries.models.members.append(.toy)
@@ -19,7 +19,7 @@ private let schema: ConfigurationSchema = {
   return ConfigurationSchema(registries, optimizers: optimizers)
 }()
 
-/// A configuration that has chosen all toys.
+/// A configuration that selects all of the toy members.
 private func toys() throws -> Configuration {
   var configuration = Configuration(schema)
   for (key, value) in [
@@ -31,7 +31,7 @@ private func toys() throws -> Configuration {
   return configuration
 }
 
-/// A member of a registry is one file and one line: its settings are keys wherever keys are, and it trains.
+/// Tests that a new member of a registry needs only one file and one line.
 @Suite struct ExtensionTests {
   private let own = ["model.toy_width", "model.toy_spread", "model.toy_precision", "optimizer.toy_memory"]
 
@@ -45,7 +45,7 @@ private func toys() throws -> Configuration {
     #expect(schema.path(meantBy: "toy_widht") == "model.toy_width")
   }
 
-  @Test("The keys that choose name new members, and refuse others")
+  @Test("Keys accept the names of new members and refuse unknown names")
   func choices() throws {
     #expect(schema.find("model.kind")?.help == "mlp, conv, resnet, toy_model")
     #expect(schema.find("model.prior")?.help.hasSuffix(", toy_prior (wider or narrower)") == true)
@@ -64,7 +64,7 @@ private func toys() throws -> Configuration {
     #expect(throws: Failure.self) { try standard.set("model.toy_width", "5", where: "test") }
   }
 
-  @Test("The configuration prints them and reads them back")
+  @Test("A configuration prints the settings of new members and reads them back")
   func printed() throws {
     var configuration = try toys()
     try configuration.set("model.toy_width", "9", where: "test")
@@ -75,7 +75,7 @@ private func toys() throws -> Configuration {
     #expect(again == configuration && again[.toyWidth] == 9 && again.texts["optimizer.toy_memory"] == "0.25")
   }
 
-  @Test("A setting of a new member that is not chosen is told")
+  @Test("A setting of a new member that is not selected is reported")
   func withoutEffect() throws {
     var configuration = Configuration(schema)
     try configuration.apply(preset: "digits")
@@ -86,7 +86,7 @@ private func toys() throws -> Configuration {
       ])
   }
 
-  /// Losses of 60 steps on eight rows, and the mean of the parameters' moving average.
+  /// The losses of 60 steps on eight rows, and the mean of the averaged parameters.
   private func train(_ configuration: Configuration) throws -> (losses: [Double], average: [Float], names: [String]) {
     let model = try VariationalAutoencoder(
       configuration.modelSettings(.vector(5)), among: configuration.schema.registries,
@@ -111,7 +111,7 @@ private func toys() throws -> Configuration {
     return (losses, average, model.store.parameters.map { "\($0.name) \($0.shape)" })
   }
 
-  @Test("A new model, prior, likelihood and optimiser train together, and their settings count")
+  @Test("A new model, prior, likelihood and optimiser train together, and their settings have an effect")
   func trains() throws {
     var configuration = try toys()
     let plain = try train(configuration)
@@ -134,7 +134,7 @@ private func toys() throws -> Configuration {
     #expect(averaged.average.contains { $0 != 0 })
   }
 
-  @Test("A new data format is opened by its name, and by its content")
+  @Test("A new data format is recognised by its name and by its content")
   func format() throws {
     let scratch = try Scratch()
     for name in ["rows.toy", "rows"] {

@@ -1,7 +1,7 @@
 @testable import Data
 import Kernels
 
-/// A data format in one file: its magic number, then rows of three digits each.
+/// A data format in one file: a magic number, and rows of three digits each.
 extension Format {
   static let toy = Format(
     summary: "toy .toy", suffixes: [".toy"], matches: { $0.begins(with: toyMagic) },

@@ -4,7 +4,7 @@ import Layers
 import Settings
 import VAE
 
-/// A likelihood in one file: a Gaussian of a precision of its own; location is the mean.
+/// A likelihood in one file: a Gaussian with a precision as its setting, and the location as its mean.
 private struct ToyLikelihood: Likelihood {
   let logSigma: Float
   let support = Support.real

@@ -3,7 +3,7 @@ import Layers
 import Settings
 import VAE
 
-/// A model in one file: an encoder with one hidden layer of a width of its own, and a linear decoder.
+/// A model in one file: an encoder with one hidden layer, whose width is a setting, and a linear decoder.
 private struct ToyModel: LatentModel {
   let settings: ModelSettings
 

@@ -87,7 +87,7 @@ extension CommandTests {
       for digit in [3, 8] {
         #expect(try run(["sample", place, "--class", "\(digit)", "-n", "20", "-o", path]).status == 0)
         let own = try table(path)
-        // The same noise and class give the samples of the grid of all classes, up to rounding at another place in a batch.
+        // The same noise and class give the samples of the grid of all classes, up to rounding at another place.
         let same = zip(own.rows.joined(), all.rows[digit * 20..<(digit + 1) * 20].joined())
         #expect(same.allSatisfy { abs($0 - $1) < 0.01 } && own.rows.count == 20 && Set(own.labels) == [digit])
       }

@@ -82,7 +82,7 @@ extension CommandTests {
       }
       // There are three epochs, and the embedding at the end.
       #expect(rows[0].count { $0.phase == "pictures" } == 4)
-      // All rows have the same time line, to some milliseconds for ranks that share cores: no rank finishes a step before
+      // All rows have the same time line, to some milliseconds for ranks that share cores. No rank ends a step before
       // another one has begun it.
       let lines = (1...steps).map { step in
         rows.map { row in
