@@ -5,7 +5,7 @@ import Testing
 
 private let folder = ProcessInfo.processInfo.environment["VAE_DIST_TEST_DATA"]
 
-/// Tests with real data sets in the folder named by VAE_DIST_TEST_DATA: mnist, binarized_mnist, cifar10_subset, adbench.
+/// Tests with the data sets in VAE_DIST_TEST_DATA: mnist, binarized_mnist, cifar10_subset, adbench.
 @Suite(.enabled(if: folder != nil, "VAE_DIST_TEST_DATA names no folder of data sets"), .serialized)
 struct RealDataTests {
   private func path(_ name: String) throws -> String { try #require(folder) + "/" + name }

@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct AggregateTests {
   @Test(
-    "Nothing outside the buffers is read or written, at sizes that fill no vector",
+    "Kernels of q(z) read and write only their buffers, at sizes that do not fill a vector",
     arguments: [[1, 1], [2, 3], [5, 16], [17, 33]], GuardedFloats.Side.allCases)
   func bounds(shape: [Int], side: GuardedFloats.Side) {
     let (rows, columns) = (shape[0], shape[1]), count = rows * columns
@@ -26,7 +26,7 @@ import Testing
     for buffer in [z, mu, logvar, g, tc, weights, marginals, work, loss, pairs, prior] + gradients {
       #expect(buffer.isUntouchedAround && buffer.values.allSatisfy(\.isFinite))
     }
-    // Each row of the joint's weights is a distribution.
+    // Each row of the weights of the joint is a distribution.
     for row in 0..<rows { #expect(abs(weights.values[row * rows..<(row + 1) * rows].reduce(0, +) - 1) < 1e-5) }
   }
 }

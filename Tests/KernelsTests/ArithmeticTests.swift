@@ -9,7 +9,7 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
 
 @Suite struct ArithmeticTests {
   @Test(
-    "Products of all transpositions and sizes are exact on whole numbers, by either library",
+    "Products of all transpositions and sizes are exact on whole numbers with either library",
     arguments: [Products.Library.openblas, .auto], [(false, false), (false, true), (true, false), (true, true)])
   func products(library: Products.Library, transposed: (Bool, Bool)) throws {
     try Products.select(library, threads: 1)
@@ -27,7 +27,7 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
               for l in 0..<k { product[i * n + j] += a[ta ? l * m + i : i * k + l] * b[tb ? j * k + l : l * n + j] }
             }
           }
-          var c = [Float](repeating: .nan, count: m * n)  // beta 0 must not read what stands there
+          var c = [Float](repeating: .nan, count: m * n)  // with beta 0, the old values must not be read
           Products.multiply(m, n, k, a, transposedA: ta, b, transposedB: tb, beta: 0, into: &c)
           #expect(c == product, "\(m) x \(n) x \(k)")
           var added = start
@@ -38,7 +38,7 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
     }
   }
 
-  @Test("Elementwise kernels at odd sizes", arguments: sizes)
+  @Test("Elementwise kernels are right at odd sizes", arguments: sizes)
   func elementwise(n: Int) {
     var random = Random(state: UInt64(n))
     let x = random.integers(n), y = random.integers(n), z = random.integers(n)
@@ -72,7 +72,7 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
     #expect(sum == (0..<n).map { y[$0] + (x[$0] > 1 ? z[$0] : 0) })
   }
 
-  @Test("Dropout keeps or drops as the uniforms say, and scales what stays", arguments: sizes)
+  @Test("Dropout drops values by the uniforms and scales the others", arguments: sizes)
   func dropout(n: Int) {
     var random = Random(state: UInt64(n) + 1)
     let x = random.floats(n), uniforms = random.floats(n, in: 0...1)
@@ -85,17 +85,17 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
     #expect(pixels == zip(x, uniforms).map { $1 < $0 ? 1 : 0 })
   }
 
-  @Test("Sum of squares in float32 lanes is the double sum up to its rounding", arguments: sizes)
+  @Test("The sum of squares in float32 lanes equals the sum in Double up to rounding", arguments: sizes)
   func sumOfSquares(n: Int) {
     var random = Random(state: UInt64(n) + 2)
     let x = random.floats(n)
     let exact = x.reduce(0.0) { $0 + Double($1) * Double($1) }
-    // Thirty-two lanes of n / 32 additions, then five more: each rounds by at most half an ulp of a positive sum.
+    // 32 lanes have n / 32 additions each, and five more follow. Each rounds by at most half an ulp of a positive sum.
     #expect(abs(vd_sum_of_squares(x, n) - exact) <= exact * ulp / 2 * (Double(n) / 32 + 7))
     #expect(vd_sum_of_squares(x, n) == vd_sum_of_squares(x, n))
   }
 
-  @Test("bfloat16 is the nearest number of eight bits, ties to even; infinities and NaN stay what they are")
+  @Test("bfloat16 is the nearest number with eight bits, ties to even, and keeps infinities and NaN")
   func bfloat16() {
     var random = Random(state: 11)
     var x: [Float] = [
@@ -115,14 +115,14 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
     vd_f32_to_bf16(&wire, nan, 3)
     vd_bf16_to_f32(&nan, wire, 3)
     #expect(nan.allSatisfy { $0.isNaN })
-    // Twice is once.
+    // Rounding a second time changes nothing.
     vd_f32_to_bf16(&wire, back, back.count)
     var again = back
     vd_bf16_to_f32(&again, wire, back.count)
     #expect(again == back)
   }
 
-  @Test("Finiteness and range see every element", arguments: sizes.filter { $0 > 0 && $0 < 600 })
+  @Test("Checks of finiteness and range include every element", arguments: sizes.filter { $0 > 0 && $0 < 600 })
   func seesEveryElement(n: Int) {
     var random = Random(state: UInt64(n) + 3)
     let x = random.floats(n)
@@ -142,7 +142,7 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
     #expect(vd_all_finite([.greatestFiniteMagnitude, -.leastNonzeroMagnitude], 2) == 1)
   }
 
-  @Test("Sums over rows and columns, and their ways back", arguments: shapes)
+  @Test("Sums over rows and columns, and their gradients, are exact", arguments: shapes)
   func rowsAndColumns(rows: Int, columns: Int) {
     var random = Random(state: UInt64(rows * 1_000 + columns))
     let x = random.integers(rows * columns), row = random.integers(rows), column = random.integers(columns)
@@ -160,7 +160,7 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
     vd_scale_rows_add(&gradient, row, residual, rows, columns)
     #expect(gradient == x.indices.map { x[$0] + row[$0 / columns] * residual[$0] })
 
-    // Into the middle of something wider, and back.
+    // Columns are copied into the middle of wider rows, and back.
     let total = columns + 5, at = 3
     var wide = [Float](repeating: 9, count: rows * total)
     vd_copy_columns(&wide, x, rows, columns, total, at)
@@ -173,7 +173,7 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
     #expect(back == x.map { 2 * $0 })
   }
 
-  @Test("Weighted sums are in double precision, and never see what has no weight", arguments: shapes)
+  @Test("Weighted sums are computed in Double and ignore values without weight", arguments: shapes)
   func weightedSums(rows: Int, columns: Int) {
     var random = Random(state: UInt64(rows + columns))
     var x = random.floats(rows * columns, in: -1e3...1e3)
@@ -193,7 +193,7 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
         == (0..<rows).reduce(0.0) { $0 + (w[$1] == 0 ? 0 : Double(w[$1]) * Double(first[$1])) })
   }
 
-  @Test("Buffers are zeroed and stand at 64 bytes", arguments: [0, 1, 15, 16, 17, 1_000, 100_003])
+  @Test("Buffers are zeroed and aligned to 64 bytes", arguments: [0, 1, 15, 16, 17, 1_000, 100_003])
   func buffers(count: Int) {
     let buffer = Buffer(count: count)
     #expect(Int(bitPattern: buffer.base) % 64 == 0)
@@ -206,7 +206,7 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
     words.deallocate()
   }
 
-  @Test("SHA-256 of the standard's messages, whole and in parts (FIPS 180-4)")
+  @Test("SHA-256 gives the digests of FIPS 180-4, for whole messages and in parts")
   func digest() {
     let messages = [
       "": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
@@ -239,7 +239,7 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
     let cases: [Case]
   }
 
-  @Test("Adam and AdamW follow torch.optim's traces, with and without decay, at every magnitude")
+  @Test("Adam and AdamW follow the traces of torch.optim, with and without decay, at every magnitude")
   func traces() throws {
     let trace = try fixture("adam.json", as: Trace.self)
     #expect(trace.cases.count == 4)
@@ -256,7 +256,7 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
         vd_adam(&p, &m, &v, gradient, p.count, &settings)
         for i in p.indices {
           let exact = reference.afterFloat64[t][i]
-          // An update is about the rate; each rounds in its last digits, and so does the sum.
+          // An update is about as large as the rate. Each update and the sum round in their last digits.
           let tolerance = (n * rate * 8 + abs(exact) * n) * ulp / 2
           #expect(
             abs(Double(p[i]) - exact) <= max(tolerance, 2 * abs(reference.after[t][i] - exact)),
@@ -267,7 +267,7 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
   }
 
   @Test(
-    "A scale on the gradient is the gradient scaled, and odd sizes leave their neighbours alone",
+    "A scale factor equals a scaled gradient, and odd sizes do not change neighbouring values",
     arguments: [1, 7, 16, 33])
   func scaling(n: Int) {
     var random = Random(state: UInt64(n))
@@ -280,9 +280,9 @@ private let shapes = [(1, 1), (1, 5), (3, 5), (4, 16), (5, 33), (7, 17), (8, 1),
     #expect(p[n] == start[n] && m[n] == 0 && v[n] == 0)
     settings.scale = 1
     var q = start, m2 = [Float](repeating: 0, count: n + 1), v2 = m2
-    vd_adam(&q, &m2, &v2, gradient.map { $0 * 0.25 }, n, &settings)  // a power of two: exact
+    vd_adam(&q, &m2, &v2, gradient.map { $0 * 0.25 }, n, &settings)  // a power of two, so that products are exact
     #expect(p == q && m == m2 && v == v2)
-    // With an average the update is the same, and its neighbour is left alone, too.
+    // With an average, the update is the same, and neighbouring values do not change either.
     var r = start, m3 = [Float](repeating: 0, count: n + 1), v3 = m3, average = start
     settings.average = 0.25
     vd_adam_averaged(&r, &m3, &v3, &average, gradient.map { $0 * 0.25 }, n, &settings)

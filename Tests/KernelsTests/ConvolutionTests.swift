@@ -2,15 +2,15 @@ import Kernels
 import TestSupport
 import Testing
 
-/// The levels that this CPU has: 2 (baseline), 3 (AVX2), 4 (AVX-512); 0, the only one, on other architectures.
+/// The levels of this CPU: 2 (baseline), 3 (AVX2), 4 (AVX-512); or only 0 on other architectures.
 private let levels: [Int32] = vd_cpu_level() < 2 ? [0] : Array(2...vd_cpu_level())
 
-/// Whole, and with a rest behind one or two vectors of any level.
+/// Numbers of channels that fill vectors, and that leave a rest after one or two vectors of any level.
 private let channelCounts = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 49]
-/// Bytes behind an operand that is loaded in whole vectors.
+/// Readable bytes after an operand that is loaded in whole vectors.
 private let slack = 64
 
-/// What a kernel adds up, in double precision, and how large the terms are.
+/// The sum that a kernel computes, in double precision, and the size of its terms.
 private struct Sums {
   private(set) var values: [Double]
   private var sizes: [Double]
@@ -27,8 +27,8 @@ private struct Sums {
     sizes[i] += abs(Double(a) * Double(b))
   }
 
-  /// The first value that is further off than `terms` roundings of the sum, or than nothing for whole numbers; what was
-  /// NaN must still be.
+  /// Returns the first value with an error above `terms` roundings of the sum (0 for whole numbers). Values that were
+  /// NaN must still be NaN.
   func firstWrong(in result: [Float], terms: Int, whole: Bool) -> String? {
     for (i, value) in values.enumerated() {
       let bound = whole ? 0 : ulp * Double(terms + 2) * sizes[i]
@@ -39,8 +39,8 @@ private struct Sums {
   }
 }
 
-/// Calls a kernel at every level, its operands flush with pages that nobody may touch, once before and once behind. The
-/// first `written` operands are written, the others must stay as they are. Gives what each call leaves in the first.
+/// Calls a kernel at every level. Its operands are next to protected pages, once before and once after them. The
+/// first `written` operands may be written, and the others must not change. Returns the first operand after each call.
 private func run(
   _ operands: [(values: [Float], slack: Int)], written: Int = 1, _ kernel: ([UnsafeMutablePointer<Float>]) -> Void
 ) -> [(level: Int32, values: [Float])] {
@@ -66,7 +66,7 @@ private func run(
 extension Random {
   fileprivate mutating func values(_ count: Int, whole: Bool) -> [Float] { whole ? integers(count) : floats(count) }
 
-  /// For each pixel up to four runs of a sample of `extent` values, met by rows of the weights; the last reach both ends.
+  /// Up to four runs per pixel over a sample of `extent` values, with their rows of weights. The last reach both ends.
   fileprivate mutating func segments(pixels: Int, extent: Int, rows: Int) -> [[vd_segment]] {
     (0..<pixels).map { pixel in
       let count = Int32(min(5, extent, rows))
@@ -92,13 +92,13 @@ private func withTable(_ pixels: [[vd_segment]], _ body: (UnsafePointer<vd_conv_
 }
 
 @Suite struct ConvolutionTests {
-  @Test("A level that the CPU lacks is refused")
+  @Test("A level that the CPU does not have is refused")
   func refused() {
     #expect(vd_conv_choose_level(vd_cpu_level() + 1) == 0)
     #expect(levels.allSatisfy { vd_conv_choose_level($0) == 1 } && vd_conv_choose_level(0) == 1)
   }
 
-  @Test("Gathering is its sum at every level, and touches nothing else", arguments: channelCounts)
+  @Test("The gather kernel computes its sum at every level and writes nothing else", arguments: channelCounts)
   func gather(channels: Int) {
     enum Start: CaseIterable { case zero, bias, before }
     var random = Random(state: UInt64(channels))
@@ -111,7 +111,7 @@ private func withTable(_ pixels: [[vd_segment]], _ body: (UnsafePointer<vd_conv_
         let w = random.values((rows - 1) * wPitch + channels, whole: whole)
         let bias = random.values(channels, whole: whole)
         let count = (samples - 1) * ySample + (pixels - 1) * yPixel + channels
-        // NaN: what is not accumulated must not be read.
+        // With NaN, reading values that are not accumulated would be noticed.
         let y = start == .before ? random.values(count, whole: whole) : [Float](repeating: .nan, count: count)
         var sums = Sums(y)
         for (n, i) in (0..<samples).flatMap({ n in (0..<pixels).map { (n, $0) } }) {
@@ -141,7 +141,7 @@ private func withTable(_ pixels: [[vd_segment]], _ body: (UnsafePointer<vd_conv_
     }
   }
 
-  @Test("Scattering is its sum at every level, and touches nothing else", arguments: channelCounts)
+  @Test("The scatter kernel computes its sum at every level and writes nothing else", arguments: channelCounts)
   func scatter(columns: Int) {
     var random = Random(state: UInt64(columns))
     let pixels = 6, extent = 29
@@ -176,7 +176,8 @@ private func withTable(_ pixels: [[vd_segment]], _ body: (UnsafePointer<vd_conv_
     }
   }
 
-  @Test("The gradient of the weights is its sum at every level, and touches nothing else", arguments: channelCounts)
+  @Test(
+    "The kernel for weight gradients computes its sum at every level and writes nothing else", arguments: channelCounts)
   func outer(channels: Int) {
     var random = Random(state: UInt64(channels))
     let xExtent = 60, smallRows = 3, smallColumns = 4, dRows = 19, dPitch = channels + 2
@@ -184,7 +185,7 @@ private func withTable(_ pixels: [[vd_segment]], _ body: (UnsafePointer<vd_conv_
     let gExtent = (smallRows * smallColumns - 1) * gColumn + channels
     var strides = vd_box_strides(
       x_sample: xExtent + 1, x_row: 20, x_column: 4, g_sample: gExtent + 3, g_row: gRow, g_column: gColumn)
-    // The last box reaches the ends of all three.
+    // The last box reaches the ends of all three operands.
     let boxes = (1...13).map { count in
       let rows = count == 13 ? 2 : Int.random(in: 1...2, using: &random)
       let columns = count == 13 ? 3 : Int.random(in: 1...3, using: &random)
@@ -223,7 +224,7 @@ private func withTable(_ pixels: [[vd_segment]], _ body: (UnsafePointer<vd_conv_
     }
   }
 
-  @Test("Turning and filling move values as they are, and touch nothing else")
+  @Test("Transposing and filling copy values exactly and write nothing else")
   func moving() {
     var random = Random(state: 1)
     for (rows, columns) in [(1, 1), (1, 17), (3, 5), (16, 16), (17, 33), (48, 31), (100, 3)] {

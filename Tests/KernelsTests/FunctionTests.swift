@@ -3,12 +3,12 @@ import Kernels
 import TestSupport
 import Testing
 
-/// An elementwise kernel, and the function it should be, in double precision.
+/// An elementwise kernel, and the function that it should compute, in double precision.
 struct Function: Sendable, CustomTestStringConvertible {
   let name: String
   let code: Int
   let exact: @Sendable (Double) -> Double
-  /// Allowed error at x: what the arithmetic's own rounding explains.
+  /// Allowed error at x, which the rounding of the arithmetic explains.
   let tolerance: @Sendable (_ x: Double, _ y: Double) -> Double
   var testDescription: String { name }
 
@@ -22,7 +22,7 @@ struct Function: Sendable, CustomTestStringConvertible {
 
 private func sigmoid(_ x: Double) -> Double { x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x)) }
 
-/// Smallest value that exp(x <= 0) reaches in the fused functions: they stop at x = -87.
+/// Smallest value of exp(x) in the fused functions, which limit x to -87.
 private let least = exp(-87.0) * (1 + 4 * ulp)
 
 private let functions: [Function] = [
@@ -30,11 +30,11 @@ private let functions: [Function] = [
   Function(name: "relu", code: Int(VD_RELU), exact: { max($0, 0) }, tolerance: { _, _ in 0 }),
   Function(
     name: "leaky_relu", code: Int(VD_LEAKY_RELU), exact: { $0 > 0 ? $0 : 0.01 * $0 },
-    // 0.01 is not a float, and denormal results lose digits.
+    // 0.01 is not a float32, and denormal results lose digits.
     tolerance: { _, y in abs(y) * ulp + 0x1p-149 }),
   Function(
     name: "elu", code: Int(VD_ELU), exact: { $0 > 0 ? $0 : expm1($0) },
-    // exp(x) - 1: the rounding of a number near 1.
+    // exp(x) - 1 has the rounding of a number near 1.
     tolerance: { x, _ in x > 0 ? 0 : 2 * ulp }),
   Function(name: "tanh", code: Int(VD_TANH), exact: { tanh($0) }, tolerance: { _, y in 2 * ulp * abs(y) + 0x1p-149 }),
   Function(
@@ -52,7 +52,7 @@ private let functions: [Function] = [
     tolerance: { x, y in 2 * ulp * abs(x) + 4 * ulp * abs(y) + 0x1p-149 }),
 ]
 
-/// From denormal to 1e30, the neighbourhood of every threshold in the kernels, and a fine grid where functions bend.
+/// Values from denormal to 1e30, near every threshold in the kernels, and on a fine grid where functions bend.
 private let points: [Float] = {
   var all: [Float] = [
     0, -0.0, 0x1p-149, -0x1p-149, 0x1p-133, -0x1p-133, 1e30, -1e30, 0.625, -0.625, 87, -87, 88, -88, 88.72, 89, -89,
@@ -82,7 +82,7 @@ private let points: [Float] = {
     #expect(worst.excess == 0, "\(f.name)(\(worst.x)) = \(f([worst.x])[0]), is \(f.exact(Double(worst.x)))")
   }
 
-  @Test("NaN stays NaN in every lane, whatever its payload", arguments: functions)
+  @Test("NaN stays NaN in every lane with any payload", arguments: functions)
   func propagatesNaN(f: Function) {
     let payloads: [UInt32] = [0x7fc0_0000, 0xffc0_0000, 0x7fc0_0001, 0x7fff_ffff, 0xffff_ffff, 0x7fc1_2345]
     for bits in payloads {
@@ -97,7 +97,7 @@ private let points: [Float] = {
     }
   }
 
-  @Test("Infinities have the function's limits")
+  @Test("Infinities give the limits of the function")
   func infinities() {
     let limits: [String: (Float, Float)] = [
       "identity": (-.infinity, .infinity), "relu": (0, .infinity), "leaky_relu": (-.infinity, .infinity),
@@ -110,7 +110,7 @@ private let points: [Float] = {
     }
   }
 
-  @Test("exp is within 2 ulp; 0 and infinity where float32 ends")
+  @Test("exp is exact to 2 ulp, and gives 0 and infinity beyond the range of float32")
   func exponential() {
     var y = [Float](repeating: 0, count: points.count)
     vd_exp(&y, points, points.count)
@@ -130,14 +130,14 @@ private let points: [Float] = {
     #expect(out[0].isNaN && out[1] == .infinity && out[2] == 0 && out[3].isNaN)
   }
 
-  @Test("sigmoid alone is sigmoid with a bias of zero, bit for bit")
+  @Test("sigmoid without a bias equals sigmoid with a bias of zero, bit for bit")
   func sigmoidAlone() {
     var y = [Float](repeating: 0, count: points.count)
     vd_sigmoid(&y, points, points.count)
     #expect(y == functions[5](points))
   }
 
-  @Test("The bias is added first, per column, and the value before is kept for those that need it")
+  @Test("The bias is added per column before the activation, and functions that need their input keep it")
   func bias() {
     var random = Random(state: 1)
     for (rows, columns) in [(1, 1), (3, 5), (7, 17), (2, 33)] {
@@ -152,9 +152,9 @@ private let points: [Float] = {
     }
   }
 
-  @Test("The slope is the derivative, from the output or the kept input", arguments: functions)
+  @Test("The slope of a function from its output or its kept input is the derivative", arguments: functions)
   func slopes(f: Function) {
-    // Off the kinks at 0, and where no slope has become smaller than its own rounding.
+    // Away from the kink at 0, and where slopes are larger than their rounding.
     let x = stride(from: Float(-12), through: 12, by: 0.0137).filter { abs($0) > 1e-3 }
     var y = x, before = x, slope = [Float](repeating: 1, count: x.count)
     let zeros = [Float](repeating: 0, count: x.count)
@@ -163,12 +163,12 @@ private let points: [Float] = {
     for i in x.indices {
       let h = 1e-5, at = Double(x[i])
       let exact = (f.exact(at + h) - f.exact(at - h)) / (2 * h)
-      // A few roundings of numbers near 1, times x where the slope has it; h^2 for the difference.
+      // This allows a few roundings of numbers near 1, times x if the slope has that factor, and h^2 for the difference.
       #expect(abs(Double(slope[i]) - exact) < 6 * ulp * max(1, abs(at)) + 1e-9, "\(f.name)'(\(x[i]))")
     }
   }
 
-  @Test("Slopes are finite where the function is", arguments: functions)
+  @Test("The slope is finite wherever the function is finite", arguments: functions)
   func extremeSlopes(f: Function) {
     let x: [Float] = [1e30, -1e30, 1e19, -1e19, 1e4, -1e4, 88, -88, 0]
     var y = x, before = x, slope = [Float](repeating: 1, count: x.count)

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite struct NormalizationTests {
-  /// Values of deviation 1 about a mean, in single precision.
+  /// Values with deviation 1 around a mean, in single precision.
   private func image(_ count: Int, mean: Float) -> [Float] {
     var random = Random(state: UInt64(count))
     return (0..<count).map { _ in mean + Float.random(in: -1.732...1.732, using: &random) }
@@ -16,9 +16,9 @@ import Testing
     return x.map { (Double($0) - mean) / (variance + 1e-5).squareRoot() }
   }
 
-  @Test("A mean far from 0 costs its own rounding and no more", arguments: [Float(0), 1, -30, 1_000, 3e4])
+  @Test("A mean far from 0 adds no error except its own rounding", arguments: [Float(0), 1, -30, 1_000, 3e4])
   func offset(mean: Float) {
-    // One rounding of the mean, of the size of a deviation; and those of 16,384 additions, in blocks.
+    // This allows one rounding of the mean relative to a deviation, and those of 16,384 additions in blocks.
     let tolerance = ulp * Double(max(4, abs(mean)))
     let channels = 16, pixels = 1_024
     let ones = [Float](repeating: 1, count: 2 * channels), zeros = [Float](repeating: 0, count: 2 * channels)
@@ -38,7 +38,7 @@ import Testing
     for (z, exact) in zip(z, standardized(row)) { #expect(abs(Double(z) - exact) <= tolerance) }
   }
 
-  @Test("What is constant becomes the bias, and its gradient stays finite")
+  @Test("Constant values are normalised to the bias, and their gradient is finite")
   func constant() {
     let channels = 5, pixels = 7
     let weight = (0..<channels).map { Float($0) + 16 }, bias = (0..<channels).map { Float($0) - 2 }
@@ -54,7 +54,7 @@ import Testing
     #expect(gx.allSatisfy { $0.isFinite })
   }
 
-  @Test("A constant whose squares round to less than nothing has no deviation", arguments: 1...64)
+  @Test("Large constants are normalised to finite values in spite of cancellation", arguments: 1...64)
   func cancellation(count: Int) {
     for value in [3.33e8, 3.33e11, -3.33e14] as [Float] {
       let x = [Float](repeating: value, count: count + 16), ones = [Float](repeating: 1, count: count)
@@ -68,7 +68,8 @@ import Testing
   }
 
   @Test(
-    "Kernels touch their operands alone", arguments: [(1, 1, 1), (3, 5, 5), (2, 3, 33), (1, 200, 17), (1, 2, 2_100)])
+    "Normalisation kernels write only their operands",
+    arguments: [(1, 1, 1), (3, 5, 5), (2, 3, 33), (1, 200, 17), (1, 2, 2_100)])
   func bounds(samples: Int, pixels: Int, channels: Int) {
     let count = samples * pixels * channels
     let ones = [Float](repeating: 1, count: channels)
@@ -92,7 +93,7 @@ import Testing
     #expect(results[0] == results[1] && results[0].joined().allSatisfy { $0.isFinite })
   }
 
-  @Test("The same of rows", arguments: [1, 5, 16, 33])
+  @Test("Normalisation kernels of rows write only their operands", arguments: [1, 5, 16, 33])
   func rowBounds(columns: Int) {
     let rows = 3, ones = [Float](repeating: 1, count: columns)
     let results = GuardedFloats.Side.allCases.map { side in

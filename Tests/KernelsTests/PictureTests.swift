@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @Suite struct PictureKernelTests {
-  @Test("A picture moved and mirrored is that; edges repeat", arguments: [1, 3])
+  @Test("Pictures are moved and mirrored exactly, and edges repeat", arguments: [1, 3])
   func moving(channels: Int) {
     let (rows, columns) = (5, 7)
     let x = (0..<rows * columns * channels).map(Float.init)
@@ -27,7 +27,7 @@ import Testing
     }
   }
 
-  @Test("Planes become pixels")
+  @Test("Planes are converted to pixels")
   func planes() {
     let x = [UInt8](0..<21)
     var y = [Float](repeating: -1, count: 21)

@@ -3,7 +3,7 @@ import Kernels
 import TestSupport
 import Testing
 
-/// Draws of a few rows, as arrays.
+/// The draws of a few rows, as arrays.
 private func draw(
   _ kind: Draw, _ generator: KeyedGenerator, samples: [UInt64], columns: Int, epoch: UInt32 = 0
 ) -> [[Float]] {
@@ -18,7 +18,7 @@ private func draw(
 
 enum Draw: CaseIterable { case normal, uniform }
 
-/// The words that a row is made of, from the scalar generator, one counter after the other.
+/// The words of a row from the scalar generator, one counter after the other.
 private func words(_ generator: KeyedGenerator, sample: UInt64, columns: Int, epoch: UInt32) -> [UInt32] {
   (0..<UInt32((columns + 3) / 4)).flatMap { block -> [UInt32] in
     let w = generator.words(block, epoch, UInt32(truncatingIfNeeded: sample), UInt32(truncatingIfNeeded: sample >> 32))
@@ -32,7 +32,7 @@ private func words(_ generator: KeyedGenerator, sample: UInt64, columns: Int, ep
     let vectors: [Vector]
   }
 
-  @Test("Philox4x32-10 gives the published answers")
+  @Test("Philox4x32-10 gives the published test vectors")
   func knownAnswers() throws {
     let known = try fixture("philox.json", as: Known.self)
     #expect(known.vectors.count == 3)
@@ -46,14 +46,14 @@ private func words(_ generator: KeyedGenerator, sample: UInt64, columns: Int, ep
 
   private let samples: [UInt64] = [0, 1, 7, 0xffff_ffff, 0x1_0000_0000, 0xdead_beef_cafe_f00d, .max]
 
-  @Test("Uniforms are the scalar generator's words, bit for bit, for any number of columns")
+  @Test("Uniforms equal those from the scalar generator, bit for bit, for any number of columns")
   func uniformWords() {
     let generator = KeyedGenerator(seed: 0x1234_5678_9abc_def0, stream: "words", attempt: 2)
     for columns in 1...37 {
       let rows = draw(.uniform, generator, samples: samples, columns: columns, epoch: 3)
       for (sample, row) in zip(samples, rows) {
         let expected = words(generator, sample: sample, columns: columns, epoch: 3).prefix(columns).map { word in
-          // The upper 24 bits, in the middle of their cell; what would round to 1 stays just below it.
+          // The upper 24 bits, at the middle of their cell. A value that would round to 1 is the largest below 1.
           min((Float(word >> 8) + 0.5) * 0x1p-24, Float(1).nextDown)
         }
         #expect(row == Array(expected), "sample \(sample), \(columns) columns")
@@ -61,7 +61,7 @@ private func words(_ generator: KeyedGenerator, sample: UInt64, columns: Int, ep
     }
   }
 
-  @Test("Normals are Box and Muller's of the scalar generator's words, for any number of columns")
+  @Test("Normals are the Box-Muller transform of the scalar generator's words, for any number of columns")
   func normalWords() {
     let generator = KeyedGenerator(seed: 99, stream: "words")
     for columns in 1...37 {
@@ -72,7 +72,7 @@ private func words(_ generator: KeyedGenerator, sample: UInt64, columns: Int, ep
         for j in 0..<columns {
           let radius = (-2 * log(u[j & ~1])).squareRoot(), angle = 2 * Double.pi * u[j | 1]
           let expected = radius * (j & 1 == 0 ? cos(angle) : sin(angle))
-          // u is rounded to float32 at both places: half an ulp of a turn, and of 1 - u where the logarithm is steep.
+          // u is rounded to float32 twice: by half an ulp of a turn, and of 1 - u where the logarithm is steep.
           let tolerance = 1e-6 * max(1, radius) + (radius < 0.1 ? ulp / max(radius, 1e-4) : 0)
           #expect(abs(Double(row[j]) - expected) < tolerance, "sample \(sample), column \(j): \(row[j]), \(expected)")
         }
@@ -80,21 +80,21 @@ private func words(_ generator: KeyedGenerator, sample: UInt64, columns: Int, ep
     }
   }
 
-  @Test("A row does not depend on its place in a batch, nor on its neighbours", arguments: Draw.allCases)
+  @Test("The draws of a row do not depend on its place in a batch or its neighbours", arguments: Draw.allCases)
   func placeInBatch(kind: Draw) {
     let generator = KeyedGenerator(seed: 4, stream: "place")
     for columns in 1...37 {
       let alone = samples.map { draw(kind, generator, samples: [$0], columns: columns)[0] }
       #expect(draw(kind, generator, samples: samples, columns: columns) == alone)
       #expect(draw(kind, generator, samples: samples.reversed(), columns: columns) == alone.reversed())
-      // Fewer columns are the beginning of more: the first values of a sample never move.
+      // A row with fewer columns is the beginning of one with more, so the first values of a sample stay the same.
       let wide = draw(kind, generator, samples: samples, columns: columns + 5)
       #expect(wide.map { Array($0.prefix(columns)) } == alone)
     }
   }
 
   @Test(
-    "Seed, stream, attempt, epoch and sample each give other numbers; the same gives the same", arguments: Draw.allCases
+    "Draws depend on seed, stream, attempt, epoch and sample, and are reproducible", arguments: Draw.allCases
   )
   func keys(kind: Draw) {
     func row(_ seed: UInt64, _ stream: String, _ attempt: Int, _ epoch: UInt32, _ sample: UInt64) -> [Float] {
@@ -107,11 +107,11 @@ private func words(_ generator: KeyedGenerator, sample: UInt64, columns: Int, ep
       row(1, "eps", 1, 0, 0), row(1, "eps", 0, 1, 0), row(1, "eps", 0, 0, 1), row(1, "eps", 0, 0, 1 << 32),
     ]
     #expect(row(1, "eps", 0, 0, 0) == variants[0])
-    // Eight floats of 24 bits: a chance agreement of even one is under 1e-6 over all pairs.
+    // With eight floats of 24 bits, the chance that even one agrees is below 1e-6 over all pairs.
     #expect(Set(variants.flatMap { $0 }).count == variants.count * 8)
   }
 
-  @Test("A million normals have a normal's moments, tails and independence")
+  @Test("A million normals have the moments, tails and independence of a normal distribution")
   func normalMoments() {
     let count = 1 << 20, columns = 16
     let ids = (0..<UInt64(count / columns)).map { $0 }
@@ -120,18 +120,18 @@ private func words(_ generator: KeyedGenerator, sample: UInt64, columns: Int, ep
     let n = Double(count)
     #expect(x.allSatisfy { $0.isFinite && abs($0) < 6 })
     func moment(_ k: Int) -> Double { x.reduce(0) { $0 + pow($1, Double(k)) } / n }
-    // Five standard errors of each: sqrt(Var[x^k] / n) with Var 1, 2, 15, 96.
+    // Five standard errors of each moment: sqrt(Var[x^k] / n) with Var 1, 2, 15, 96.
     for (k, expected, variance) in [(1, 0.0, 1.0), (2, 1, 2), (3, 0, 15), (4, 3, 96)] {
       #expect(abs(moment(k) - expected) < 5 * (variance / n).squareRoot(), "moment \(k): \(moment(k))")
     }
-    // A Box-Muller pair shares its words, neighbouring blocks share nothing: no lag may correlate, nor the squares.
+    // A Box-Muller pair shares its words, and neighbouring blocks share nothing. Values and squares must not correlate.
     for lag in [1, 2, 4, columns] {
       let products = (0..<count - lag).reduce(0.0) { $0 + x[$1] * x[$1 + lag] } / n
       #expect(abs(products) < 5 / n.squareRoot(), "lag \(lag)")
       let squares = (0..<count - lag).reduce(0.0) { $0 + (x[$1] * x[$1] - 1) * (x[$1 + lag] * x[$1 + lag] - 1) } / n
       #expect(abs(squares) < 10 / n.squareRoot(), "squares, lag \(lag)")
     }
-    // Kolmogorov and Smirnov: 1.95 / sqrt(n) is exceeded once in a thousand; seeds are fixed.
+    // In the Kolmogorov-Smirnov test, 1.95 / sqrt(n) is exceeded once in a thousand. Seeds are fixed.
     let sorted = x.sorted()
     let distance = sorted.enumerated().reduce(0.0) { worst, point in
       let cdf = 0.5 * erfc(-point.element / 2.0.squareRoot())
@@ -140,7 +140,7 @@ private func words(_ generator: KeyedGenerator, sample: UInt64, columns: Int, ep
     #expect(distance < 1.95 / n.squareRoot())
   }
 
-  @Test("Uniforms are flat over their range and never 0 or 1")
+  @Test("Uniforms are equally distributed and never 0 or 1")
   func uniformRange() {
     let count = 1 << 20
     let x = draw(
@@ -155,10 +155,10 @@ private func words(_ generator: KeyedGenerator, sample: UInt64, columns: Int, ep
     #expect(chiSquare < 99 + 5 * (2.0 * 99).squareRoot())
   }
 
-  /// A probability of 1 must always come true: the largest word there is must stay below 1.
-  @Test("The largest word there is gives a uniform below 1, and a finite normal")
+  /// An event of probability 1 must always occur, so the largest word must give a value below 1.
+  @Test("The largest word gives a uniform below 1 and a finite normal")
   func largestWord() throws {
-    // Of 2^24 cells the topmost; found by walking through the counters of this key.
+    // This is the highest of 2^24 cells, found by a search through the counters of this key.
     let generator = KeyedGenerator(seed: 0, stream: "top")
     let columns = 1 << 12
     var values = [Float](repeating: 0, count: columns), worst = Float(0), top: (sample: UInt64, column: Int)?
@@ -177,7 +177,7 @@ private func words(_ generator: KeyedGenerator, sample: UInt64, columns: Int, ep
     var normals = [Float](repeating: 0, count: columns)
     generator.normal(into: &normals, samples: [found.sample], rows: 1, columns: columns, epoch: 0)
     #expect(vd_all_finite(normals, columns) == 1)
-    // A pixel of 1 is 1 in every draw.
+    // A pixel with the value 1 is 1 in every draw.
     var pixels = [Float](repeating: 1, count: columns)
     generator.uniform(into: &values, samples: [found.sample], rows: 1, columns: columns, epoch: 0)
     vd_binarize(&pixels, values, columns)
@@ -192,27 +192,29 @@ private func words(_ generator: KeyedGenerator, sample: UInt64, columns: Int, ep
     return (0..<count).map { permutation[$0] }
   }
 
-  @Test("Every index comes once", arguments: [1, 2, 3, 4, 5, 8, 15, 16, 17, 64, 65, 100, 1797, 7500, 65_537])
+  @Test(
+    "A permutation contains every index once",
+    arguments: [1, 2, 3, 4, 5, 8, 15, 16, 17, 64, 65, 100, 1797, 7500, 65_537])
   func isPermutation(count: Int) {
     #expect(permutation(count).sorted() == Array(0..<count))
     #expect(permutation(count) == permutation(count))
   }
 
-  @Test("Epoch, part and seed each give another order", arguments: [100, 1797, 65_537])
+  @Test("Permutations differ by epoch, part and seed", arguments: [100, 1797, 65_537])
   func differs(count: Int) {
     let orders = [
       permutation(count), permutation(count, epoch: 1), permutation(count, part: 1), permutation(count, seed: 2),
     ]
     for i in orders.indices {
       for j in orders.indices where j < i {
-        // Two random permutations agree in one place on average, Poisson: 12 is out of reach.
+        // Two random permutations agree in one place on average (Poisson), so 12 places are practically impossible.
         #expect(zip(orders[i], orders[j]).filter { $0 == $1 }.count < 12)
       }
       #expect(zip(orders[i], 0..<count).filter { $0 == $1 }.count < 12)
     }
   }
 
-  @Test("Each index is as likely in each place", arguments: [2, 3, 5, 8, 16, 23])
+  @Test("Every index is equally likely at every place", arguments: [2, 3, 5, 8, 16, 23])
   func positions(count: Int) {
     let epochs = 20_000
     var cells = [Int](repeating: 0, count: count * count)
@@ -221,14 +223,14 @@ private func words(_ generator: KeyedGenerator, sample: UInt64, columns: Int, ep
     }
     let expected = Double(epochs) / Double(count)
     let chiSquare = cells.reduce(0.0) { $0 + pow(Double($1) - expected, 2) / expected }
-    // Rows and columns are fixed sums: (n - 1)^2 degrees of freedom; five standard deviations above the mean.
+    // Sums of rows and columns are fixed: (n - 1)^2 degrees of freedom. The bound is five deviations above the mean.
     let freedom = Double((count - 1) * (count - 1))
     #expect(chiSquare < freedom + 5 * (2 * freedom).squareRoot() + 5, "chi-square \(chiSquare) on \(freedom)")
   }
 
-  @Test("Neighbours in the order are no neighbours in the set", arguments: [1797, 7500])
+  @Test("Neighbours in a permutation are independent", arguments: [1797, 7500])
   func neighbours(count: Int) {
-    // Which of two neighbours is larger is a fair coin, and their distance is a third of the range on average.
+    // Either of two neighbours is larger with probability 1/2, and their mean distance is a third of the range.
     let order = permutation(count)
     let rises = zip(order, order.dropFirst()).filter { $0 < $1 }.count
     #expect(abs(Double(rises) - Double(count) / 2) < 5 * (Double(count) / 12).squareRoot())

@@ -4,9 +4,9 @@ import TestSupport
 import Testing
 
 @Suite struct SymmetricEigenTests {
-  @Test("A matrix made of known values and directions", arguments: [1, 2, 3, 17, 40])
+  @Test("The eigenvalues and eigenvectors of a constructed matrix are found", arguments: [1, 2, 3, 17, 40])
   func known(n: Int) {
-    // Directions: the identity mirrored at a vector. Values: of many magnitudes, two of them equal.
+    // The directions are the identity reflected at a vector. The values have many magnitudes, and two are equal.
     let axis = (0..<n).map { sin(Double($0) + 1) }, square = axis.reduce(0) { $0 + $1 * $1 }
     let values = (0..<n).map { $0 == 1 ? 1 : pow(10, -Double($0) / 8) }
     func direction(_ i: Int, _ k: Int) -> Double { (i == k ? 1 : 0) - 2 * axis[i] * axis[k] / square }
@@ -30,7 +30,7 @@ import Testing
     }
   }
 
-  @Test("Diagonal, zero and empty matrices, and negative values")
+  @Test("Diagonal, zero and empty matrices, and negative eigenvalues, are supported")
   func plain() {
     #expect(SymmetricEigen([], n: 0).values.isEmpty)
     #expect(SymmetricEigen([0, 0, 0, 0], n: 2).values == [0, 0])
@@ -38,7 +38,7 @@ import Testing
     #expect(eigen.values == [5, 1, -2] && eigen.vectors == [0, 1, 0, 0, 0, 1, 1, 0, 0])
   }
 
-  @Test("Values alone are those that come with vectors, of matrices of full rank and not", arguments: [1, 7, 24, 100])
+  @Test("Eigenvalues alone equal those with eigenvectors, for full and lower rank", arguments: [1, 7, 24, 100])
   func valuesAlone(n: Int) {
     var random = Random(state: UInt64(n))
     let rows = (0..<n / 2 + 1).map { _ in (0..<n).map { _ in Double.random(in: -1...1, using: &random) } }
@@ -49,7 +49,7 @@ import Testing
     #expect(alone.values.dropFirst(rows.count).allSatisfy { abs($0) < 1e-12 * alone.values[0] })
   }
 
-  @Test("A matrix that is not finite has no eigenvalues, and takes no time")
+  @Test("A matrix that is not finite gives NaN immediately")
   func notFinite() {
     for wrong in [Double.nan, .infinity] {
       let eigen = SymmetricEigen([1, wrong, wrong, 1], n: 2)

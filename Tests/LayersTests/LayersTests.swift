@@ -9,7 +9,7 @@ private func values(_ store: ParameterStore, _ name: String) -> [Float] {
 }
 
 @Suite struct ParameterStoreTests {
-  @Test("Names are paths of scopes, offsets follow each other in the order of recording")
+  @Test("Names are paths of scopes, and offsets follow the order of recording")
   func names() {
     let store = ParameterStore(), graph = Graph(batch: 2)
     let scope = ParameterScope(graph: graph, store: store)
@@ -32,13 +32,13 @@ private func values(_ store: ParameterStore, _ name: String) -> [Float] {
     #expect(graph.scopeName == "")
   }
 
-  @Test("A name declared again is the same parameter, in the same graph and in another")
+  @Test("A name that is declared again is the same parameter, in the same graph and in another one")
   func declaredTwice() {
     let store = ParameterStore()
     let a = store.declare("w", [2, 3], .uniform(1)), b = store.declare("w", [2, 3], .zeros)
     #expect(a.offset == b.offset && store.parameters.count == 1 && store.count == 6)
     store.allocate(seed: 1)
-    // After allocation other graphs may still record what is known.
+    // After allocation, other graphs may still record known parameters.
     let graph = Graph(batch: 7)
     let tensor = ParameterScope(graph: graph, store: store).parameter("w", [2, 3], .zeros)
     graph.finalize(parameters: store.values)
@@ -46,7 +46,7 @@ private func values(_ store: ParameterStore, _ name: String) -> [Float] {
     #expect(store["w"]?.name == "w" && store["v"] == nil)
   }
 
-  @Test("Initial values follow from the seed and the name, not from the order or the neighbours")
+  @Test("Initial values depend only on the seed and the name")
   func initialValues() {
     func make(_ names: [String], seed: UInt64) -> ParameterStore {
       let store = ParameterStore()
@@ -63,7 +63,7 @@ private func values(_ store: ParameterStore, _ name: String) -> [Float] {
     #expect(a.digest().hasPrefix("sha256:") && a.digest().count == 7 + 64)
   }
 
-  @Test("Constants and zeros")
+  @Test("Parameters can begin as constants or zeros")
   func constants() {
     let store = ParameterStore()
     _ = store.declare("c", [3], .constant(1.5))
@@ -72,7 +72,7 @@ private func values(_ store: ParameterStore, _ name: String) -> [Float] {
     #expect(values(store, "c") == [1.5, 1.5, 1.5] && values(store, "z") == [0, 0, 0, 0])
   }
 
-  @Test("Normal values have their mean and deviation, and follow from the seed and the name")
+  @Test("Normal initial values have their mean and deviation, and depend only on the seed and the name")
   func normal() {
     func make(_ seed: UInt64) -> [Float] {
       let store = ParameterStore()
@@ -90,7 +90,7 @@ private func values(_ store: ParameterStore, _ name: String) -> [Float] {
     #expect((drawn.max() ?? 0) > 3.3 && (drawn.min() ?? 0) < 0.7)
   }
 
-  @Test("Values from data are 0 until they are asked for, once for each parameter that wants them")
+  @Test("Values from data are 0 until they are filled, which asks once for each such parameter")
   func fromData() throws {
     let store = ParameterStore()
     _ = store.declare("w", [2], .constant(3))
@@ -109,7 +109,8 @@ private func values(_ store: ParameterStore, _ name: String) -> [Float] {
   }
 
   @Test(
-    "A linear layer starts as torch.nn.Linear: uniform to 1 / sqrt(inputs), weight and bias", arguments: [1, 4, 100])
+    "A linear layer starts like torch.nn.Linear: weight and bias are uniform up to 1 / sqrt(inputs)",
+    arguments: [1, 4, 100])
   func linearBounds(inputs: Int) {
     let store = ParameterStore(), graph = Graph(batch: 1)
     _ = ParameterScope(graph: graph, store: store)["layer"].linear(graph.input([1, inputs]), to: 2_000)
@@ -126,7 +127,7 @@ private func values(_ store: ParameterStore, _ name: String) -> [Float] {
     }
   }
 
-  @Test("Normalising layers start as torch.nn's: weight 1, bias 0")
+  @Test("Normalising layers start like those of torch.nn, with weight 1 and bias 0")
   func normalizations() {
     let store = ParameterStore(), graph = Graph(batch: 2), scope = ParameterScope(graph: graph, store: store)
     let x = graph.input([2, 3, 5, 4])
@@ -139,11 +140,11 @@ private func values(_ store: ParameterStore, _ name: String) -> [Float] {
     }
   }
 
-  @Test("Layers of a perceptron drop out on their own")
+  @Test("The layers of a perceptron have independent dropout masks")
   func dropoutStreams() {
     let store = ParameterStore(), graph = Graph(batch: 1)
     let x = graph.input([1, 400])
-    // Two layers of the same width whose product is the identity, so that only the masks differ.
+    // There are two layers of the same width whose product is the identity, so that only the masks differ.
     let y = ParameterScope(graph: graph, store: store)["net"]
       .perceptron(x, widths: [400, 400], activation: .identity, dropout: 0.5)
     store.allocate(seed: 1)
@@ -158,12 +159,12 @@ private func values(_ store: ParameterStore, _ name: String) -> [Float] {
       graph.forward(.training($0, filled: 1, seed: 0, attempt: 0, epoch: 0))
     }
     let kept = (0..<400).filter { graph[y][$0] != 0 }.count
-    // A quarter passes both when the masks are independent, a half when they are one: 100 +- 5 * sqrt(75).
+    // A quarter of the values passes independent masks, and half of them equal masks: 100 +- 5 * sqrt(75).
     #expect(abs(kept - 100) < 44)
     #expect((0..<400).allSatisfy { graph[y][$0] == 0 || graph[y][$0] == 4 })
   }
 
-  /// Two learned parameters and three statistics, declared in turn.
+  /// Two learned parameters and three statistics, which are declared alternately.
   private func mixed() -> ParameterStore {
     let store = ParameterStore()
     _ = store.declare("a", [2], .constant(1))
@@ -180,7 +181,7 @@ private func values(_ store: ParameterStore, _ name: String) -> [Float] {
     return store
   }
 
-  @Test("Statistics lie behind what is learned, whatever the order of declaration")
+  @Test("Statistics follow the learned parameters, for any order of declaration")
   func statisticsBehind() {
     let store = mixed()
     #expect(store.learnedCount == 6 && store.statisticCount == 7 && store.count == 13)
@@ -197,7 +198,7 @@ private func values(_ store: ParameterStore, _ name: String) -> [Float] {
     #expect(FileValues(store, store.values, learnedOnly: true).chunks.count == 2)
   }
 
-  @Test("Rules are applied once, by one rank or shared out among several", arguments: 1...8)
+  @Test("The rule of a statistic is applied once, by one rank or divided among several", arguments: 1...8)
   func rules(ranks: Int) {
     let store = mixed(), copy = Buffer(count: store.count), sums = Buffer(count: store.count)
     for i in 0..<13 { sums.base[i] = Float(i) }
@@ -211,7 +212,7 @@ private func values(_ store: ParameterStore, _ name: String) -> [Float] {
     #expect((0..<13).map { copy.base[$0] } == [0, 0, 0, 0, 0, 0] + expected[6...])
   }
 
-  @Test("Mistakes in declaring end the process")
+  @Test("Wrong declarations of parameters end the process")
   func mistakes() async {
     await #expect(processExitsWith: .failure) {
       let store = ParameterStore()

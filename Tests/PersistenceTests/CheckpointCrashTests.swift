@@ -4,7 +4,7 @@ import Testing
 
 @testable import Persistence
 
-/// Where a save can be stopped: every phase, on a new step and on one that is replaced, with and without swapping.
+/// The points at which a save can stop: every phase, for a new and a replaced step, with and without exchange.
 struct Interruption: Codable, Sendable, CustomTestStringConvertible {
   let phase: CheckpointStore.Phase
   let replacing: Bool
@@ -23,10 +23,10 @@ struct Interruption: Codable, Sendable, CustomTestStringConvertible {
       }
   }()
 
-  /// The step that is saved when the interruption comes; 1 to 3 are there before.
+  /// The step that is saved when the interruption occurs. Steps 1 to 3 exist before.
   var step: Int { replacing ? 3 : 4 }
 
-  /// Whether the interrupted save has taken effect: with a swap the name is never free.
+  /// Whether the interrupted save has taken effect. With an exchange, the name always exists.
   var tookEffect: Bool {
     switch phase {
     case .opened, .wrote, .summed: false
@@ -39,7 +39,7 @@ struct Interruption: Codable, Sendable, CustomTestStringConvertible {
 @Suite struct CheckpointCrashTests {
   let scratch = Scratch()
 
-  /// Steps 1 to 3, filled with their number, then a save of 0xEE that stops where it should.
+  /// Saves steps 1 to 3, filled with their number, and then 0xEE, where the save stops at the point.
   private static func run(
     _ directory: String, _ interruption: Interruption, stop: @escaping () throws(Failure) -> Void
   ) throws(Failure) {
@@ -64,7 +64,7 @@ struct Interruption: Codable, Sendable, CustomTestStringConvertible {
     #expect(store.newestValid(atMost: nil).step == 5, sourceLocation: sourceLocation)
   }
 
-  /// A save that fails part-way leaves a usable directory and no temporary.
+  /// A save that fails leaves a usable directory and no temporary files.
   @Test(arguments: Interruption.all) func failing(_ interruption: Interruption) throws {
     let directory = scratch / "checkpoints"
     let stopped = Failure(.inputOutput, "stopped")
@@ -89,8 +89,7 @@ struct Interruption: Codable, Sendable, CustomTestStringConvertible {
     try check(directory, interruption, sourceLocation: #_sourceLocation)
   }
 
-  /// A process that saves without pause is killed at a random time, eight times over, and more often on a disk so slow that
-  /// this is not enough for nine checkpoints; seed 2.
+  /// A process that saves continuously is killed at a random time, eight times. The seed is 2.
   @Test func killedAnyTime() async throws {
     let directory = scratch / "checkpoints"
     var generator = SplitMix(state: 2)
@@ -105,7 +104,7 @@ struct Interruption: Codable, Sendable, CustomTestStringConvertible {
           usleep(delay)
           kill(getpid(), SIGKILL)
         }
-        // Every other save replaces, so that both ways are met.
+        // Every second save replaces a step, so that both cases occur.
         for save in 0... {
           try PersistenceTests.save(store, last + 1 + save / 2, fill: UInt8(save & 0xFF), size: 300_000)
           record(last + 1 + save / 2, in: directory + "/../done")

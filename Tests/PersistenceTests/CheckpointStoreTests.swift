@@ -73,7 +73,7 @@ private func link(_ path: String) -> String? {
     #expect(!scratch.names("checkpoints").contains { $0.hasPrefix(".") })
   }
 
-  /// After a rollback the new step is lower than stale ones; it must not be pruned the moment it is saved.
+  /// After a rollback, the new step is lower than stale ones, and must not be removed when it is saved.
   @Test func neverPrunesWhatItJustSaved() throws {
     let store = store(keep: 1)
     try save(store, 900, fill: 0)
@@ -154,13 +154,13 @@ private func link(_ path: String) -> String? {
     default: put(content, path)
     }
     let failure = try #require(failure { () throws(Failure) in try store.verify(step: 2) })
-    // A changed digest in SHA256SUMS accuses the file that it belongs to.
+    // With a changed digest in SHA256SUMS, the file that it belongs to is reported.
     #expect(failure.message.contains(file) || (file == "SHA256SUMS" && kind == "flip"), "\(failure)")
     let found = store.newestValid(atMost: nil)
     #expect(found.step == 1 && found.skipped.map(\.step) == [2] && found.skipped[0].reason == failure)
   }
 
-  /// The sums cut anywhere, line boundaries included.
+  /// The checksums are cut at any byte, including ends of lines.
   @Test func noticesEveryCutOfTheSums() throws {
     let store = store()
     try save(store, 1, fill: 1)
@@ -171,7 +171,7 @@ private func link(_ path: String) -> String? {
       #expect(throws: Failure.self) { try store.verify(step: 1) }
     }
     put(Array(whole.drop { $0 != 10 }.dropFirst()), path)
-    try store.verify(step: 1)  // As sha256sum itself writes it, without the comment.
+    try store.verify(step: 1)  // This is the format of sha256sum, without the comment.
   }
 
   @Test(arguments: [
@@ -207,7 +207,7 @@ private func link(_ path: String) -> String? {
   @Test func refusesHugeSums() throws {
     let store = store()
     try save(store, 1, fill: 1)
-    #expect(truncate(store.path(step: 1) + "/SHA256SUMS", 1 << 40) == 0)  // Sparse.
+    #expect(truncate(store.path(step: 1) + "/SHA256SUMS", 1 << 40) == 0)  // The file is sparse.
     #expect(throws: Failure.self) { try store.verify(step: 1) }
   }
 

@@ -46,7 +46,7 @@ import Testing
     #expect(bytes(of: scratch / "file") == Array("kept".utf8))
   }
 
-  /// A run directory holds files; what else stands in their place is left alone, and nobody waits for its reader.
+  /// Other things in place of a file are not replaced, and a write does not wait for the reader of a FIFO.
   @Test(.timeLimit(.minutes(10)), arguments: ["fifo", "/dev/full", "link"])
   func refusesWhatIsNoFile(name: String) throws {
     #expect(mkfifo(scratch / "fifo", 0o600) == 0 && symlink("/dev/null", scratch / "link") == 0)

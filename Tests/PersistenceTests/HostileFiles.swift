@@ -2,7 +2,7 @@ import Testing
 
 @testable import Persistence
 
-/// A damaged or malicious file, and a part of the message that it must meet.
+/// A damaged or malicious file, and a part of the expected message.
 struct Hostile: Sendable, CustomTestStringConvertible {
   let name: String
   let bytes: [UInt8]
@@ -112,7 +112,7 @@ struct Hostile: Sendable, CustomTestStringConvertible {
   ]
 }
 
-/// A file of the given header text and as many data bytes.
+/// A file with the given header text and number of data bytes.
 func assembled(_ header: [UInt8], dataBytes: Int = 0, length: UInt64? = nil) -> [UInt8] {
   withUnsafeBytes(of: (length ?? UInt64(header.count)).littleEndian) { Array($0) } + header
     + [UInt8](repeating: 0, count: dataBytes)

@@ -3,7 +3,7 @@ import Persistence
 import Testing
 
 @Suite struct JSONTests {
-  @Test("Texts are quoted so that they read back, and stay on one line")
+  @Test("Texts are quoted so that they can be read back and stay on one line")
   func quoting() throws {
     for text in ["", "a", "\"", "\\", "\n\r\t\u{8}\u{c}\u{0}\u{1f}", "\u{7f}\u{2028}", "é日🧪", "\\u0041", "</script>"] {
       let line = JSON.object([(text, .text(text))]).text
@@ -12,7 +12,7 @@ import Testing
     }
   }
 
-  @Test("Numbers read back to the same value; what is no number is null")
+  @Test("Numbers can be read back to the same value, and values that are not finite become null")
   func numbers() throws {
     let values = [0, -1, 0.1, 1.0 / 3, 1e15, 999_999_999_999_999, 1e16, 1.5e300, 0x1p-1074, -2.5e-7, 1e22]
     let text = JSON.numbers(values).text

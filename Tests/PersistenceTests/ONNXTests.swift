@@ -5,7 +5,7 @@ import Testing
 
 @testable import Persistence
 
-/// A graph with an attribute of each kind, constants of each kind and a flag.
+/// A graph with attributes and constants of each kind and a flag.
 private func exampleFile() -> ONNXFile {
   let writer = PortableWriter()
   let x = writer.input("x", [2, 3, 4])
@@ -22,14 +22,14 @@ private func exampleFile() -> ONNXFile {
 @Suite struct ONNXTests {
   let scratch = Scratch()
 
-  @Test("A file that was written is read back as it was")
+  @Test("An ONNX file that was written is read back unchanged")
   func roundTrip() throws {
     let file = exampleFile(), path = scratch / "a.onnx"
     put(try file.encoded(producer: "test"), path)
     #expect(try ONNXFile(path: path) == file)
   }
 
-  @Test("The bytes are those of onnx.proto3")
+  @Test("The bytes of an ONNX file follow onnx.proto3")
   func bytes() throws {
     let empty = ONNXFile(graph: PortableGraph(), name: "g", description: "d", metadata: ["k": "v"])
     // ir_version 8; producer; its version; doc_string; graph { name }; opset_import { version 17 }; metadata_props
@@ -39,7 +39,7 @@ private func exampleFile() -> ONNXFile {
     #expect(try empty.encoded(producer: "p") == expected)
   }
 
-  @Test("Files that are cut or changed are refused or read, and nothing else happens")
+  @Test("Truncated or mutated ONNX files are read or refused without a crash")
   func damage() throws {
     let whole = try exampleFile().encoded(producer: "test")
     var random = SplitMix(state: 5)

@@ -4,10 +4,10 @@ import Testing
 
 @testable import Persistence
 
-/// TFRecord files and the messages in them, against what others have written.
+/// Tests of TFRecord files and their messages against files of other programs.
 @Suite struct RecordLogTests {
   @Test(
-    "CRC-32C of the examples of RFC 3720, section B.4",
+    "CRC-32C gives the checksums of RFC 3720, section B.4",
     arguments: [
       ([UInt8](repeating: 0, count: 32), 0x8a91_36aa), ([UInt8](repeating: 0xff, count: 32), 0x62a8_ab43),
       (Array(0..<32), 0x46dd_794e), ((0..<32).reversed(), 0x113f_db5c), (Array("123456789".utf8), 0xe306_9283),
@@ -17,7 +17,7 @@ import Testing
     #expect(bytes.withUnsafeBytes(CRC32C.of) == sum)
   }
 
-  @Test("A record is framed as TensorBoard frames it")
+  @Test("A record has the same bytes as one from TensorBoard")
   func frame() {
     // tensorboard.summary.writer.record_writer.RecordWriter.write(b"brain.Event:2")
     let expected: [UInt8] = [
@@ -27,7 +27,7 @@ import Testing
     #expect(RecordLog.frame(Array("brain.Event:2".utf8)) == expected)
   }
 
-  @Test("A message has the bytes that protoc's own classes make")
+  @Test("A message has the same bytes as one from protoc's classes")
   func message() {
     var inner = ProtocolBuffer(), message = ProtocolBuffer()
     inner.add(1, "a\u{e9}")
@@ -54,7 +54,7 @@ import Testing
     }
   }
 
-  @Test("What is no message has no fields, and is read to its end at most")
+  @Test("Bytes that are not a message have no fields, and are read at most to their end")
   func hostileMessages() {
     var random = SplitMix(state: 5)
     for _ in 0..<20_000 {
@@ -64,7 +64,7 @@ import Testing
     let claimsMuch: [UInt8] = [0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x10, 0x05]
     #expect(ProtocolBuffer.integer(2, of: claimsMuch) == nil)
     #expect(ProtocolBuffer.integer(2, of: [UInt8](repeating: 0xff, count: 40)) == nil)
-    #expect(ProtocolBuffer.integer(2, of: [0x13, 1]) == nil)  // a group, which nobody writes any more
+    #expect(ProtocolBuffer.integer(2, of: [0x13, 1]) == nil)  // a group, which is obsolete
   }
 
   private func log(_ path: String, _ records: [String]) throws -> RecordLog {
@@ -73,7 +73,7 @@ import Testing
     return log
   }
 
-  @Test("Cut at any byte, a file keeps its whole records")
+  @Test("A file that is cut at any byte keeps its complete records")
   func cut() throws {
     let scratch = Scratch(), path = scratch / "a"
     let records = ["", "one", String(repeating: "x", count: 300)]
@@ -90,7 +90,7 @@ import Testing
     #expect(try RecordLog.cut(path) { $0.count < 3 } == 1)
   }
 
-  @Test("A flipped bit, or a length beyond the file, ends what is kept")
+  @Test("Records after a flipped bit, or after a length beyond the file, are dropped")
   func damage() throws {
     let scratch = Scratch(), path = scratch / "a"
     _ = try log(path, ["one", "two", "three"])
@@ -106,7 +106,7 @@ import Testing
     #expect(bytes(of: path).isEmpty)
   }
 
-  @Test("A file that is there is not written into, and one that was moved is noticed")
+  @Test("An existing file is not overwritten, and a file that was moved is noticed")
   func place() throws {
     let scratch = Scratch(), path = scratch / "a"
     let log = try log(path, ["one"])

@@ -7,7 +7,7 @@ import Testing
 @Suite struct RunLockTests {
   let scratch = Scratch()
 
-  /// Somebody on a host that cannot be looked at.
+  /// An owner on a host that cannot be checked.
   private func stranger(job: String? = nil, restart: Int = 0) -> RunLock.Owner {
     RunLock.Owner(
       host: "elsewhere", pid: 77, started: 5, machine: "another start", job: job, restart: restart, since: "noon")
@@ -61,7 +61,7 @@ import Testing
     }
     while changed() < time(nil) - 60 { usleep(1_000) }
     #expect(losses.first == nil)
-    // Another's, who was faster: it is not touched, and it is said.
+    // The lock of another process that was faster is not changed but reported.
     leave(stranger(), minutesAgo: 30)
     lock.keepAlive { losses.add($0) }
     while losses.first == nil { usleep(1_000) }
@@ -85,7 +85,7 @@ import Testing
     (gone.pid, gone.token) = (0x3fff_ffff, "a")
     leave(gone)
     #expect(try RunLock(directory: scratch.path).notice?.contains("that process is gone") == true)
-    // The number is used again, by a process that began at another time.
+    // The process number is used again by a process with another start time.
     (gone.pid, gone.started, gone.token) = (getpid(), RunLock.Owner.current.started - 1, "b")
     leave(gone)
     #expect(try RunLock(directory: scratch.path).notice?.contains("process \(getpid())") == true)
@@ -142,7 +142,7 @@ import Testing
     #expect(refusal()?.hint?.contains("lock.after-") == true)
   }
 
-  /// Eight threads over one stale lock, again and again: one has it.
+  /// Of eight threads that take over one stale lock, exactly one gets it each time.
   @Test func oneWins() throws {
     for _ in 0..<20 {
       leave(stranger(), minutesAgo: 30)

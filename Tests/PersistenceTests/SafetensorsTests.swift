@@ -41,7 +41,7 @@ private func floats(_ file: SafetensorsFile, _ name: String, _ shape: [Int]) thr
     for word in words + [path] { #expect(failure.message.contains(word)) }
   }
 
-  /// The committed file is checked by `fixtures.py check`; here it pins every byte of what is written.
+  /// The committed file is checked by `fixtures.py check`. This test compares every written byte with it.
   @Test func writesWhatTheReferenceImplementationReads() throws {
     let tensors = [
       TensorDescription(name: "encoder.0.weight", shape: [2, 3]),
@@ -117,7 +117,7 @@ private func floats(_ file: SafetensorsFile, _ name: String, _ shape: [Int]) thr
     #expect(failure.status == .badData && failure.message.contains("ends early"))
   }
 
-  /// Every cut of the reference file is refused: the offsets say where it should end.
+  /// Every truncation of the reference file is refused, because the offsets say where it should end.
   @Test func refusesEveryTruncation() throws {
     let whole = bytes(of: fixtures + "reference.safetensors")
     let path = scratch / "cut.safetensors"
@@ -127,7 +127,7 @@ private func floats(_ file: SafetensorsFile, _ name: String, _ shape: [Int]) thr
     }
   }
 
-  /// 6,000 mutants, seed 1: each is refused with a `Failure`, or read without a fault.
+  /// Each of 6,000 mutants (seed 1) is refused with a `Failure` or read without a crash.
   @Test func survivesMutation() throws {
     let whole = bytes(of: fixtures + "reference.safetensors")
     let headerEnd = 8 + Int(whole[0]) + Int(whole[1]) << 8
@@ -150,7 +150,7 @@ private func floats(_ file: SafetensorsFile, _ name: String, _ shape: [Int]) thr
           mutant.insert(contentsOf: mutant[position..<end], at: Int.random(in: 8..<headerEnd, using: &generator))
         }
       }
-      if Bool.random(using: &generator) {  // A right length, so that the mutation reaches the parser.
+      if Bool.random(using: &generator) {  // The length is right, so that the mutation reaches the parser.
         let length = UInt64(headerEnd - 8 + mutant.count - whole.count)
         mutant.replaceSubrange(0..<8, with: withUnsafeBytes(of: length.littleEndian) { Array($0) })
       }

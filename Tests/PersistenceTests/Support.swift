@@ -4,7 +4,7 @@ import Testing
 
 @testable import Persistence
 
-/// A directory that is removed with everything in it when the test ends.
+/// A directory that is removed with its contents when the test ends.
 final class Scratch {
   let path: String
 
@@ -37,7 +37,7 @@ func put(_ text: String, _ path: String) {
   put(Array(text.utf8), path)
 }
 
-/// The `Failure` that the call throws; nil, and a test failure, where it throws none.
+/// Returns the `Failure` that the call throws. If it throws none, it returns nil and records an issue.
 func failure(_ call: () throws(Failure) -> Void, sourceLocation: SourceLocation = #_sourceLocation) -> Failure? {
   do throws(Failure) {
     try call()
@@ -64,7 +64,7 @@ struct SplitMix: RandomNumberGenerator {
 let isRoot = geteuid() == 0
 let fixtures = Posix.split(#filePath).directory + "/Fixtures/"
 
-/// A tiny tmpfs; nil where it cannot be mounted (an unprivileged container's root).
+/// A small tmpfs. Is nil if it cannot be mounted, as by the root of an unprivileged container.
 struct SmallDisk {
   let path: String
 
