@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Binding of ranks to cores")
 struct BindingTests {
-  /// The binding of ranks on one machine that may use these cores. Hardware thread c belongs to physical core c / width.
+  /// Ranks on one machine that may use these cores. Hardware thread c belongs to physical core c / width.
   private func ranks(
     _ cores: [[Int]], of machine: Int, host: String = "a", boot: String = "m", first: Int = 0, width: Int = 1
   ) -> [Placement] {

@@ -163,7 +163,7 @@ private let points: [Float] = {
     for i in x.indices {
       let h = 1e-5, at = Double(x[i])
       let exact = (f.exact(at + h) - f.exact(at - h)) / (2 * h)
-      // This allows a few roundings of numbers near 1, times x if the slope has that factor, and h^2 for the difference.
+      // This allows a few roundings of numbers near 1, times x if the slope has that factor, and h^2.
       #expect(abs(Double(slope[i]) - exact) < 6 * ulp * max(1, abs(at)) + 1e-9, "\(f.name)'(\(x[i]))")
     }
   }

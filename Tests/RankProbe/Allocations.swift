@@ -7,8 +7,8 @@ import Persistence
 import Reporting
 import Training
 
-/// The preset of the benchmark on random data, without what only costs time. oneDNN allocates in every product, so that
-/// what is ours shows only with OpenBLAS.
+/// The preset of the benchmark on random data, without costly options. oneDNN allocates in every product, so the
+/// program's own allocations are measured with OpenBLAS.
 private func configured(_ arguments: [String]) throws(Failure) -> Configuration {
   let own = [
     "data.source=random:28x28", "train.exchange=window", "train.products=openblas", "monitor.pictures_every=0",
@@ -18,7 +18,7 @@ private func configured(_ arguments: [String]) throws(Failure) -> Configuration 
 }
 
 extension RankProbe {
-  /// allocations [KEY=VALUE...]: how many a steady step makes; each rank prints its count.
+  /// allocations [KEY=VALUE...]: each rank prints the number of allocations of a steady step.
   static func allocations(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
     let setup = try TrainingSetup(
       try configured(arguments), communicator, checkpointDirectory: nil, resume: .none)
@@ -37,7 +37,7 @@ extension RankProbe {
     try report("50 steps", count, communicator)
   }
 
-  /// run-allocations DIRECTORY [KEY=VALUE...]: the same for a whole training with the program's observers.
+  /// run-allocations DIRECTORY [KEY=VALUE...]: the same for a step of a whole training with the program's observers.
   static func runAllocations(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
     guard let directory = arguments.first else { throw Failure(.usage, "run-allocations DIRECTORY") }
     let configuration = try configured(arguments.dropFirst() + ["train.max_steps=28", "log.progress=plain"])
@@ -61,7 +61,7 @@ extension RankProbe {
   }
 
   private static func report(_ what: String, _ count: Int64, _ communicator: Communicator) throws(Failure) {
-    // One writer: lines of several ranks may be torn.
+    // Only one rank writes, because lines of several ranks may be mixed.
     for (rank, text) in try communicator.gather(Array("\(count)".utf8)).enumerated() where communicator.isRoot {
       Output.say("rank \(rank): \(String(decoding: text, as: UTF8.self)) allocations in \(what)\n")
     }

@@ -4,13 +4,13 @@ import Foundation
 import Kernels
 
 extension RankProbe {
-  /// exchange ROUTE STEPS [CHUNK]: gradients and rows of several trees against a serial sum, bit for bit.
+  /// exchange ROUTE STEPS [CHUNK]: compares gradients and rows of several trees with a serial sum, bit for bit.
   static func exchange(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
     guard arguments.count >= 2, let route = ExchangeRoute(rawValue: arguments[0]), let steps = Int(arguments[1]) else {
       throw Failure(.usage, "exchange ROUTE STEPS [CHUNK]")
     }
     if arguments.count > 2 { vd_mpi_set_chunk(UInt64(arguments[2]) ?? 0) }
-    // Fewer elements than ranks, one chunk exactly, ends in the middle of a chunk, more chunks than ranks.
+    // Fewer elements than ranks, exactly one chunk, an end in the middle of a chunk, and more chunks than ranks.
     for (leaves, count) in [(5, 3), (6, 4096), (7, 10_007), (8, 33_000), (13, 4097), (16, 20_480)] {
       for buckets in communicator.topology.isOneNode && route != .messages ? [1] : [0, 1, 3] {
         try exchange(communicator, route, steps, buckets: buckets, leaves: leaves, count: count, width: 3)
@@ -18,7 +18,7 @@ extension RankProbe {
     }
   }
 
-  /// wire: sums that travelled as bfloat16 are the same on all ranks and near those of float32.
+  /// wire: checks that sums that were sent as bfloat16 are the same on all ranks and near those of float32.
   static func wire(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
     let count = 20_011, leaves = 2 * communicator.size
     let tree = ReductionTree(leaves: leaves, ranks: communicator.size)
@@ -39,7 +39,7 @@ extension RankProbe {
         let scale = gradients.reduce(0) { $0 + abs($1[i]) }
         worst = max(worst, abs(result.gradient[i] - exact[i]) / max(scale, 1e-30))
       }
-      // 8 bits of precision, rounded once on the way in and once on the way out.
+      // Numbers with 8 bits of precision are rounded once on the way to the owner and once on the way back.
       try check(worst < 1.0 / 128, "bfloat16 is off by \(worst) of the sum of magnitudes")
       try check(communicator.topology.isOneNode || worst > 0, "nothing was rounded")
       let bytes = UnsafeRawBufferPointer(start: result.gradient, count: count * 4)
@@ -61,7 +61,7 @@ extension RankProbe {
     let rank = communicator.rank
     for step in 0..<steps {
       let place = "\(exchange.routeName), \(leaves) leaves, \(count) elements, step \(step)"
-      // Some rank is late at every point, another at each step.
+      // At every point some rank is late, and at each step another one.
       func dawdle(_ point: Int) { if (step + rank + point) % 3 == 0 { usleep(UInt32(100 * ((step + rank) % 4))) } }
       let gradients = (0..<leaves).map { leaf in (0..<count).map { noise(step, leaf, $0) } }
       let rows = (0..<leaves).map { leaf in (0..<width).map { Double(noise(step + 1000, leaf, $0)) / 3 } }
@@ -70,7 +70,7 @@ extension RankProbe {
       for leaf in exchange.leaves {
         exchange.buffers[leaf.buffer].update(from: gradients[leaf.index], count: count)
         exchange.row(of: leaf.index).update(from: rows[leaf.index], count: width)
-        // As backward does: the last parameters are finished first.
+        // As in backward, the gradients of the last parameters are final first.
         for from in [count, count * 2 / 3, count / 3] { exchange.advance(leaf, readyFrom: from) }
         exchange.merge(after: leaf)
         dawdle(1)
@@ -101,7 +101,7 @@ extension RankProbe {
     exchange.close()
   }
 
-  /// collectives [CHUNK]: treeSum, gather, broadcast and maximum against what they should give.
+  /// collectives [CHUNK]: compares treeSum, gather, broadcast and maximum with expected values.
   static func collectives(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
     if let chunk = arguments.first { vd_mpi_set_chunk(UInt64(chunk) ?? 0) }
     let (rank, size) = (communicator.rank, communicator.size)
@@ -150,11 +150,11 @@ extension RankProbe {
     try communicator.barrier()
   }
 
-  /// together RANK...: these ranks fail; all throw what the lowest of them threw.
+  /// together RANK...: these ranks fail, and all ranks must throw the failure of the lowest one.
   static func together(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
     let failing = arguments.compactMap { Int($0) }
     let value = try communicator.together { () throws(Failure) -> Int in
-      // The lowest is the last to fail.
+      // The lowest rank fails last.
       usleep(UInt32(20_000 * (communicator.size - communicator.rank)))
       guard failing.contains(communicator.rank) else { return communicator.rank }
       throw Failure(.badData, "rank \(communicator.rank) has bad data", hint: "look at rank \(communicator.rank)")
@@ -162,7 +162,7 @@ extension RankProbe {
     try check(failing.isEmpty && value == communicator.rank, "together went on although ranks \(failing) failed")
   }
 
-  /// agree RANK...: these ranks bring another colour.
+  /// agree RANK...: these ranks have another colour.
   static func agree(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
     let odd = arguments.compactMap { Int($0) }
     try communicator.agree(on: [

@@ -8,7 +8,7 @@ import Kernels
 import Training
 
 extension RankProbe {
-  /// One step of an exchange in which ranks come to the sum after `late` microseconds.
+  /// One step of an exchange in which ranks begin the sum after `late` microseconds.
   private static func step(_ exchange: GradientExchange, _ clock: PhaseClock, late: Int = 0) throws(Failure) {
     clock.enter(.wait)
     exchange.awaitBuffers()
@@ -20,7 +20,7 @@ extension RankProbe {
     exchange.release()
   }
 
-  /// tags: every library takes the tags of a gradient in many pieces.
+  /// tags: checks that every library allows the tags of a gradient in many pieces.
   static func tags(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
     vd_mpi_set_chunk(640)
     for buckets in [1, 16] {
@@ -34,7 +34,7 @@ extension RankProbe {
     try check((1...32_767).contains(vd_recorded_tag()), "tag \(vd_recorded_tag()) is one that MPI promises")
   }
 
-  /// phases: who waits for another rank waits, on whatever node that is; who exchanges does not.
+  /// phases: checks that waiting for a rank on any node is in the phase `wait`, and an exchange is not.
   static func phases(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
     let rank = communicator.rank, last = communicator.size - 1
     let clock = PhaseClock()
@@ -48,7 +48,7 @@ extension RankProbe {
       clock.enter(.start)
       return (clock.seconds(in: .wait) - before.0, clock.seconds(in: .reduce) - before.1)
     }
-    // Gradients and sums, a tenth of a second each.
+    // Gradients and sums take a tenth of a second each.
     vd_recorder_slow(0.1)
     let even = try seconds(late: 0)
     let uneven = try seconds(late: rank == last ? 200_000 : 0)
@@ -63,7 +63,7 @@ extension RankProbe {
     }
   }
 
-  /// progress: a rank that has to wait for its neighbour lets MPI move on what other nodes send meanwhile.
+  /// progress: checks that a rank that waits for its neighbour lets MPI progress with messages of other nodes.
   static func progress(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
     let clock = PhaseClock()
     let exchange = try GradientExchange(
@@ -87,7 +87,7 @@ extension RankProbe {
     exchange.close()
   }
 
-  /// spinning yes|no: whether waiting ranks keep their cores.
+  /// spinning yes|no: checks whether waiting ranks keep their cores.
   static func spinning(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
     let exchange = try GradientExchange(
       communicator, tree: ReductionTree(leaves: communicator.size, ranks: communicator.size), count: 1, rowWidth: 1,
@@ -96,7 +96,7 @@ extension RankProbe {
     exchange.close()
   }
 
-  /// lost: after an error of MPI nothing is given back that messages may still be written to.
+  /// lost: checks that after an MPI error no memory is freed that messages may still be written to.
   static func lost(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
     func lose() throws(Failure) {
       let clock = PhaseClock()
@@ -108,7 +108,7 @@ extension RankProbe {
       try step(exchange, clock)
     }
     do { try lose() } catch {
-      // Whoever asks for memory next gets what was given back last.
+      // The next allocation would get the memory that was freed last.
       for receive in 0..<vd_recorded_receives() {
         let bytes = Int(vd_recorded_bytes(receive))
         for _ in 0..<8 {
@@ -125,7 +125,7 @@ extension RankProbe {
     }
   }
 
-  /// sizes: what is timed is cut like everything else, and has something to be divided by.
+  /// sizes: checks that timed messages are cut like others, and that no size is 0.
   static func sizes(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
     vd_mpi_set_chunk(640)
     let (rank, count) = (communicator.rank, 1_001)

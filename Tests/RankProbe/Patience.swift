@@ -6,9 +6,9 @@ import Kernels
 import Persistence
 import Training
 
-/// What is slow and moves, under a watchdog that would end what stands still.
+/// Scenarios that are slow but make progress, under a watchdog that ends ranks that hang.
 extension RankProbe {
-  /// reading [stall]: rank 0 reads slowly for one and a half times the limit of a start, or its disk is dead.
+  /// reading [stall]: rank 0 reads slowly for 1.5 times the limit of a start, or its disk is dead.
   static func reading(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
     let clock = PhaseClock()
     try Watchdog(clock, rank: communicator.rank, of: communicator.size, limit: .seconds(0.4)).start()
@@ -22,7 +22,7 @@ extension RankProbe {
     try check(done == rounds, "the work is done")
   }
 
-  /// slow-disk DIRECTORY: rank 0's disk takes three limits for a line of metrics in the middle of an epoch.
+  /// slow-disk DIRECTORY: the disk of rank 0 takes three times the limit for a line of metrics within an epoch.
   static func slowDisk(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
     guard let directory = arguments.first else { throw Failure(.usage, "slow-disk DIRECTORY") }
     let configuration = try Configuration.resolve(

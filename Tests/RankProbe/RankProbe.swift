@@ -3,7 +3,7 @@ import Foundation
 import Kernels
 import Reporting
 
-/// One rank of a test: `mpirun -np N RankProbe SCENARIO`. Status 0: what was checked held on this rank.
+/// One rank of a test: `mpirun -np N RankProbe SCENARIO`. Status 0 means that all checks held on this rank.
 @main
 struct RankProbe {
   typealias Scenario = @Sendable (Communicator, [String]) throws(Failure) -> Void
@@ -28,7 +28,7 @@ struct RankProbe {
         try scenario(communicator, Array(arguments.dropFirst()))
         communicator.finish()
       } catch {
-        // As the program does it.
+        // This is done as in the program.
         guard error.isCollective || communicator.size == 1 else {
           Output.complain("RankProbe: error: rank \(communicator.rank): \(error)\n")
           Launcher.abort(error.status.rawValue)
@@ -43,13 +43,13 @@ struct RankProbe {
     }
   }
 
-  /// Fails the job when something that should hold does not.
+  /// Fails the job if a condition does not hold.
   static func check(_ holds: Bool, _ what: @autoclosure () -> String) throws(Failure) {
     guard holds else { throw Failure(.failure, "does not hold: \(what())") }
   }
 }
 
-/// A number for any place, of very different magnitudes and both signs: the order of a sum shows in its bits.
+/// A number for any place. Magnitudes are very different and signs alternate, so the order of a sum changes its bits.
 func noise(_ a: Int, _ b: Int, _ c: Int) -> Float {
   var z = UInt64(a) &* 0x9e37_79b9_7f4a_7c15 ^ UInt64(b) &* 0xc2b2_ae3d_27d4_eb4f ^ UInt64(c) &* 0x1656_67b1_9e37_79f9
   z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
@@ -59,7 +59,7 @@ func noise(_ a: Int, _ b: Int, _ c: Int) -> Float {
   return value * Float(1 << (z & 15))
 }
 
-/// The tree written down once more, without ranks: equal neighbours are added, the rest is folded from the right.
+/// A second implementation of the tree without ranks: equal neighbours are added, and the rest from the right.
 func serialTreeSum<T: FloatingPoint>(_ leaves: [[T]]) -> [T] {
   var stack: [(leaves: Int, sum: [T])] = []
   func fold() {

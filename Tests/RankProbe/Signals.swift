@@ -5,9 +5,9 @@ import Kernels
 import Reporting
 
 extension RankProbe {
-  /// signals: products while the program's own handler runs five thousand times a second; every one must be the same.
+  /// signals: computes products while the program's handler runs 5,000 times a second. All must be the same.
   ///
-  /// oneDNN's generated kernels keep data below the stack pointer: a handler on the same stack writes over it.
+  /// oneDNN's generated kernels keep data below the stack pointer, which a handler on the same stack overwrites.
   static func signals(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
     try Products.select(.auto, threads: 1)
     vd_signal_install(SIGALRM)

@@ -8,7 +8,7 @@ import Layers
 import Optimizers
 import Training
 
-/// A training of a hidden layer whose mean activation, sample count and the like are statistics of the model.
+/// A training of a hidden layer with statistics, such as the mean activation and the number of samples.
 private final class WatchedTraining {
   static let slots = 6, rows = 4, width = 5, hidden = 3, wide = 5_000, decay: Float = 0.75
   let communicator: Communicator
@@ -19,7 +19,7 @@ private final class WatchedTraining {
   private let exchange: GradientExchange
   private let statistics: StatisticUpdate
   private let training: Recorded
-  /// Watched by the rank itself: the same layers, without gradients.
+  /// The same layers without gradients, from which the rank computes expected statistics.
   private let check: Recorded
   private let gradients: Buffer
   private let samples: UnsafeMutablePointer<UInt64>
@@ -34,7 +34,7 @@ private final class WatchedTraining {
       graph = Graph(batch: rows, recordsGradients: gradients)
       let scope = ParameterScope(graph: graph, store: store)
       x = graph.input([rows, width])
-      // Statistics are declared before some of what is learned.
+      // Statistics are declared before some of the learned parameters.
       let mean = scope.statistic("mean", [hidden], .zeros, .movingMean(decay: decay))
       let count = scope.statistic("count", [1], .zeros, .elementwise { value, sum, _ in value + sum })
       let shares = scope.statistic(
@@ -46,10 +46,10 @@ private final class WatchedTraining {
       graph.addColumnSums(h, to: mean)
       graph.addColumnSums(graph.columns(x, [0]), to: count)
       graph.addColumnSums(h, to: shares)
-      // More than ranks look after by thousands of elements.
+      // A statistic with more elements than ranks update in one chunk.
       let many = scope["wide"].linear(h, to: wide, activation: .tanh)
       graph.addColumnSums(many, to: scope.statistic("traces", [wide], .zeros, .movingSum(decay: decay)))
-      // The moving mean is read as any value: the loss is the distance from it.
+      // The moving mean is read like any value, and the loss is the distance from it.
       let centred = scope["output"].linear(h, to: 1)
       let away = graph.linear(
         h, weight: graph.view(mean, [1, hidden]), bias: scope.parameter("shift", [1], .zeros))
@@ -100,7 +100,7 @@ private final class WatchedTraining {
     for j in 0..<Self.hidden { expected[j] += (1 - decay) * (means[j] / total - expected[j]) }
     for leaf in exchange.leaves {
       replay(training, slot: leaf.index, step: step)
-      // Before backward, which lets go of the row with the last gradient.
+      // This precedes backward, which releases the row with the last gradient.
       exchange.row(of: leaf.index)[0] = Double(filled(leaf.index, step))
       let seeds = (0..<Self.rows).map { Float($0 < filled(leaf.index, step) ? 0.05 : 0) }
       training.graph.backward(from: training.loss, seed: seeds, gradients: exchange.buffers[leaf.buffer]) {
@@ -146,7 +146,7 @@ private final class WatchedTraining {
 
   private func value(_ name: String, _ at: Int) -> Float { store.values[(store[name]?.offset ?? 0) + at] }
 
-  /// Goes on from another training's checkpoint, whose closed form it takes over.
+  /// Resumes from the checkpoint of another training, with its closed form.
   func restore(_ step: Int, from other: WatchedTraining) throws(Failure) {
     try other.checkpoints.restore(step: step, store, optimizer, communicator)
     expected = other.expected
@@ -168,7 +168,7 @@ private final class WatchedTraining {
 }
 
 extension RankProbe {
-  /// statistics DIRECTORY [KEY=VALUE...]: statistics follow their rules, and go on from a checkpoint; prints a digest.
+  /// statistics DIRECTORY [KEY=VALUE...]: checks that statistics follow their rules and resume; prints a digest.
   static func statistics(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
     guard let directory = arguments.first else { throw Failure(.usage, "statistics DIRECTORY") }
     let configuration = try Configuration.resolve(

@@ -3,7 +3,7 @@ import Glibc
 import Kernels
 
 extension RankProbe {
-  /// watchdog [stall]: rank 0 takes three limits for a checkpoint, or for loading data, while rank 1 waits for it.
+  /// watchdog [stall]: rank 0 takes three times the limit for a checkpoint or for loading data, while rank 1 waits.
   static func watchdog(_ communicator: Communicator, _ arguments: [String]) throws(Failure) {
     let clock = PhaseClock()
     let exchange = try GradientExchange(
@@ -13,7 +13,7 @@ extension RankProbe {
       clock.enter(.update)
       clock.enter(phase)
       if communicator.isRoot {
-        // A disk or a picture gives no sign of life, but it ends; rank 0 itself would be patient with the data.
+        // A slow disk or picture shows no progress but ends. Rank 0 itself would wait for the data.
         if phase == .data { clock.enter(.start) }
         sleep(3)
       }
@@ -27,7 +27,7 @@ extension RankProbe {
     exchange.close()
     clock.enter(.update)
     clock.enter(.data)
-    // Nobody waits for it any more, so it may take longer than a phase.
+    // No rank waits for it, so it may take longer than a phase.
     clock.finish()
     sleep(2)
   }

@@ -4,7 +4,7 @@ import Testing
 @testable import Reporting
 
 @Suite(.serialized) struct ActivityTests {
-  @Test("Time left goes with the part that is done, and an activity within another has a count of its own")
+  @Test("The time left follows from the part that is done, and nested activities have their own counts")
   func left() throws {
     let outer = Activity("reading \u{1b}a", of: 100)
     Activity.advance(by: 20)

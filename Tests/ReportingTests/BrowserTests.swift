@@ -5,7 +5,7 @@ import Training
 
 @testable import Reporting
 
-/// A Chromium, where there is one.
+/// The path of a Chromium, if there is one.
 private let browser: String? = {
   if let named = ProcessInfo.processInfo.environment["VAE_DIST_TEST_BROWSER"], !named.isEmpty { return named }
   let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
@@ -13,17 +13,17 @@ private let browser: String? = {
     .first(where: FileManager.default.isExecutableFile)
 }()
 
-/// The report as a browser lays it out.
+/// Tests of the layout of the report in a browser.
 @Suite(.serialized, .enabled(if: browser != nil, "no chromium here; VAE_DIST_TEST_BROWSER names one"))
 struct BrowserTests {
-  /// What the page has come to, measured by a script in a copy of it.
+  /// The layout of the page, measured by a script in a copy of it.
   private struct Probe: Decodable {
     var width: Double
     var pageWidth: Double
     var errors: [String]
-    /// Elements that reach beyond the page's sides, but for what scrolls by itself.
+    /// Elements that reach beyond the sides of the page, except for those that scroll.
     var outside: [String]
-    /// Words of a chart that another word overlaps, or that its picture cuts.
+    /// Words of a chart that overlap with another word or are cut.
     var clashes: [String]
     var charts: Int
     var words: Int
@@ -78,12 +78,12 @@ struct BrowserTests {
 
   private func probe(_ html: String, width: Int, isDark: Bool = false) throws -> Probe {
     let scratch = try Scratch()
-    // In the page itself no script may run: the copy has the permission and the script.
+    // No script may run in the page itself, so the copy allows and contains the script.
     let policy = try #require(
       html.range(of: #"<meta http-equiv="Content-Security-Policy"[^>]*/>"#, options: .regularExpression))
     let copy = html.replacingCharacters(in: policy, with: BrowserTests.script)
     _ = try scratch.write("page.html", Array(copy.utf8))
-    // A window has a least width, a frame has none.
+    // A window has a minimum width, but a frame has none.
     let frame = """
       <!DOCTYPE html><body><iframe src="page.html" style="border:0;width:\(width)px;height:20000px"></iframe><script>
       addEventListener('message', e => { document.body.append('PROBE' + e.data + 'END'); });
@@ -121,7 +121,7 @@ struct BrowserTests {
     #expect(probe.smallestFont >= 9.5, sourceLocation: sourceLocation)
   }
 
-  @Test("Nothing overlaps, is cut or reaches beyond the page", arguments: [390, 700, 1_200])
+  @Test("No text of a report overlaps, is cut or reaches beyond the page", arguments: [390, 700, 1_200])
   func fits(width: Int) throws {
     let long = String(repeating: "long", count: 60)
     let run = try PlantedRun(
@@ -137,7 +137,7 @@ struct BrowserTests {
     try check(ReportPage.text([run.record()]), width: width, charts: 11)
   }
 
-  @Test("Numbers of every size find room", arguments: [1e-9, 1e-3, 1, 1e5, 1e12, -1e7])
+  @Test("Numbers of every size fit into the report", arguments: [1e-9, 1e-3, 1, 1e5, 1e12, -1e7])
   func sizes(scale: Double) throws {
     let run = try PlantedRun(epochs: 40, units: 3) { scale * (1 + 1 / Double($0)) }
     try check(ReportPage.text([run.record()]), width: 390, charts: 10)
@@ -145,12 +145,12 @@ struct BrowserTests {
     try check(ReportPage.text([unequal.record()]), width: 390, charts: 10)
   }
 
-  @Test("From one epoch to ten thousand", arguments: [1, 2, 7, 10_000])
+  @Test("Reports of one to ten thousand epochs fit into the page", arguments: [1, 2, 7, 10_000])
   func lengths(epochs: Int) throws {
     try check(ReportPage.text([PlantedRun(epochs: epochs).record()]), width: 390, charts: 10)
   }
 
-  @Test("Several runs side by side", arguments: [390, 1_200])
+  @Test("A report on several runs fits into the page", arguments: [390, 1_200])
   func several(width: Int) throws {
     let runs = try (0..<9).map { index in
       try PlantedRun(name: "a-run-with-a-rather-long-name-\(index)", units: 4 + index) {
@@ -160,14 +160,14 @@ struct BrowserTests {
     try check(ReportPage.text(runs.map { try $0.record() }), width: width, charts: 6)
   }
 
-  @Test("It is dark where the reader's system is")
+  @Test("A report is dark if the reader's system is")
   func dark() throws {
     let html = ReportPage.text([try PlantedRun().record()])
     #expect(try probe(html, width: 800).background == "rgb(255, 255, 255)")
     #expect(try probe(html, width: 800, isDark: true).background == "rgb(20, 24, 29)")
   }
 
-  @Test("The probe sees what is wrong")
+  @Test("The script that measures the layout finds planted faults")
   func seesFaults() throws {
     let html = ReportPage.text([try PlantedRun().record()])
     let broken = html.replacingOccurrences(of: "<h2>Events</h2>", with: "<h2 style='width:2000px'>Events</h2>")

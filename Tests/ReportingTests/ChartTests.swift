@@ -4,9 +4,9 @@ import Testing
 
 @testable import Reporting
 
-/// Ticks at round places, labels that fit, lines that keep their peaks.
+/// Tests of the ticks, labels and lines of charts.
 @Suite struct ChartTests {
-  @Test("An axis covers its values with few round ticks, whatever they are")
+  @Test("An axis covers any values with a few round ticks")
   func covers() {
     var generator = Random(state: 7)
     for _ in 0..<2_000 {
@@ -25,7 +25,7 @@ import Testing
   }
 
   @Test(
-    "Ticks are where people would put them",
+    "Ticks are at round numbers",
     arguments: [
       (0.0, 1.0, ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]), (0, 20, ["0", "5", "10", "15", "20"]),
       (98.2, 105.9, ["98", "100", "102", "104", "106"]), (0, 49_000, ["0", "10k", "20k", "30k", "40k", "50k"]),
@@ -37,7 +37,7 @@ import Testing
     #expect(Axis(low, high).ticks.map(\.label) == labels)
   }
 
-  @Test("Epochs are whole, and the axis ends with them")
+  @Test("The ticks of epochs are whole numbers, and the axis ends with the last epoch")
   func epochs() {
     let axis = Axis(1, 30, kind: .integer, most: 6, isLoose: false)
     #expect(axis.ticks.map(\.label) == ["5", "10", "15", "20", "25", "30"] && axis.low == 1 && axis.high == 30)
@@ -45,7 +45,7 @@ import Testing
     #expect(Axis(1, 1, kind: .integer, isLoose: false).ticks.map(\.label) == ["0", "1", "2"])
   }
 
-  @Test("A logarithmic axis has powers of ten, and finer ticks within two decades")
+  @Test("A logarithmic axis has ticks at powers of ten, and finer ticks within two decades")
   func logarithms() {
     #expect(
       Axis(0.00002, 900, kind: .logarithmic).ticks.map(\.value).allSatisfy {
@@ -54,7 +54,7 @@ import Testing
     let fine = Axis(3, 80, kind: .logarithmic)
     #expect(fine.ticks.map(\.label) == ["2", "5", "10", "20", "50", "100"])
     #expect(fine.position(2) == 0 && abs(fine.position(100) - 1) < 1e-12)
-    // A logarithm of nothing: the axis is linear.
+    // Zero has no logarithm, so the axis is linear.
     #expect(Axis(0, 10, kind: .logarithmic).ticks.map(\.label) == ["0", "2", "4", "6", "8", "10"])
     for exponent in -30...30 {
       let axis = Axis(pow(10, Double(exponent)) * 1.7, pow(10, Double(exponent)) * 1.9, kind: .logarithmic)
@@ -63,7 +63,7 @@ import Testing
   }
 
   @Test(
-    "Numbers as people write them",
+    "Numbers are written in a readable form",
     arguments: [
       (0.0, "0"), (105.8134, "105.8"), (19_869.6, "19,870"), (4.253, "4.25"), (0.01234, "0.012"), (0.00123, "0.00123"),
       (1e-7, "1e−7"), (-2.5, "−2.50"), (.nan, "–"), (.infinity, "∞"),
@@ -77,7 +77,7 @@ import Testing
     #expect(NumberText.time(.nan) == "–" && NumberText.count(.min) == "−9223372036854775808")
   }
 
-  @Test("Labels never meet, and stay within their limits")
+  @Test("Labels do not overlap and stay within their limits")
   func apart() {
     for count in [1, 2, 7, 24, 100, 1_000] {
       let labels = (0..<count).map { (place: 40 + 300 * Double($0) / Double(count), text: "\($0 * 37)") }
@@ -93,7 +93,7 @@ import Testing
     }
   }
 
-  @Test("A long line is thinned, its peaks and ends kept")
+  @Test("A long line is thinned and keeps its peaks and ends")
   func thins() {
     var points = (0..<100_000).map { (x: Double($0), y: sin(Double($0) / 9_000)) }
     points[55_555].y = 40
@@ -103,7 +103,7 @@ import Testing
     #expect(thin.first?.x == 0 && thin.last?.x == 99_999 && zip(thin, thin.dropFirst()).allSatisfy { $0.x < $1.x })
   }
 
-  @Test("What is not a number leaves a gap; a chart of nothing is none")
+  @Test("Values that are not finite leave a gap, and a chart without values is omitted")
   func gaps() throws {
     func chart(_ values: [Double]) -> String? {
       let points = values.enumerated().map { (x: Double($0.offset), y: $0.element) }
@@ -115,7 +115,7 @@ import Testing
     #expect(chart([]) == nil && chart([.nan, .infinity]) == nil && chart([1]) != nil && chart([-1e308, 1e308]) == nil)
   }
 
-  @Test("A steep beginning is cut off, and said to be")
+  @Test("A steep beginning is cut off, which the chart says")
   func cuts() throws {
     let points = (1...40).map { epoch -> (x: Double, y: Double) in
       (Double(epoch), epoch == 1 ? 900 : 100 + 10 / Double(epoch))
@@ -127,7 +127,7 @@ import Testing
     #expect(chart.figure()?.text.contains(">800<") == true)
   }
 
-  @Test("Thousands of bars become as many as a screen shows, the highest of them kept")
+  @Test("Thousands of bars are reduced to what a screen can show, and the highest are kept")
   func bars() throws {
     var bars = (0..<5_000).map { BarChart.Bar(label: "\($0)", parts: [.init(value: 1, style: "on")], hint: "") }
     bars[4_321].parts[0].value = 77

@@ -8,7 +8,7 @@ import Testing
     return Array(canvas.pixels[at..<at + 3])
   }
 
-  @Test("A letter has its pixels, magnified, and stays on the canvas")
+  @Test("A letter is drawn with its magnified pixels and stays on the canvas")
   func letters() {
     var canvas = Canvas(width: 20, height: 14, background: .grey(0))
     canvas.text("T1", x: 0, y: 0, scale: 1, .grey(255))
@@ -23,7 +23,7 @@ import Testing
     #expect((0..<5).map { y in (0..<4).map { Int(pixel(large, $0, y)[0]) } } == expected)
   }
 
-  @Test("Every printable letter is drawn, no two alike; others are question marks")
+  @Test("All printable characters have different pictures, and others are question marks")
   func font() {
     let letters = (0x21...0x7e).map { Character(Unicode.Scalar(UInt8($0))) }
     #expect(Set(letters.map { Array(Font.glyph($0)) }).count == letters.count)
@@ -31,7 +31,7 @@ import Testing
     #expect(Array(Font.glyph("\u{e9}")) == Array(Font.glyph("?")) && Array(Font.glyph("\n")) == Array(Font.glyph("?")))
   }
 
-  @Test("A disc is full in the middle, soft at the edge, and cut at the border")
+  @Test("A disc is opaque in the middle, smooth at the edge, and clipped at the border")
   func disc() {
     var canvas = Canvas(width: 9, height: 9, background: .grey(255))
     canvas.dot(x: 4.5, y: 4.5, radius: 2.7, Colour(red: 10, green: 20, blue: 30))
@@ -43,16 +43,16 @@ import Testing
     #expect(pixel(canvas, 0, 0) == [255, 255, 255])
   }
 
-  @Test("Points lie where they should, in the colours of the legend")
+  @Test("Points of a scatter plot have their places and the colours of the legend")
   func scatter() {
-    // Corners of a square, one class each; the plot has a margin of 40 in 800 x 800.
+    // There is one class at each corner of a square, and the plot has a margin of 40 in 800 x 800.
     let plot = ScatterPlot(
       points: [-1, -1, 1, -1, -1, 1, 1, 1], labels: [7, 3, 3, 0], names: ["zero", "one", "two", "three"],
       caption: "four")
     let canvas = plot.render()
     let corners = [(40, 760), (760, 760), (40, 40), (760, 40)].map { pixel(canvas, $0.0, $0.1) }
     #expect(corners[1] == corners[2] && Set(corners).count == 3)
-    // Classes 0, 3, 7 in the legend, fully opaque there.
+    // The legend shows classes 0, 3 and 7 with opaque colours.
     let legend = (0..<3).map { pixel(canvas, 808, 47 + 24 * $0) }
     #expect(legend == [[31, 119, 180], [255, 127, 14], [44, 160, 44]])
     for (corner, entry) in zip([corners[3], corners[1], corners[0]], legend) {
@@ -63,7 +63,7 @@ import Testing
         != ScatterPlot(points: plot.points, labels: [7, 3, 3, 0], names: nil, caption: "four").render().pixels)
   }
 
-  @Test("No points, one point, points that are not finite, many classes")
+  @Test("A scatter plot can have no point, one point, points that are not finite, and many classes")
   func odd() {
     #expect(ScatterPlot(points: [], labels: nil, names: nil, caption: "").render().width == 800)
     let one = ScatterPlot(points: [3, 4], labels: nil, names: nil, caption: "").render()
@@ -75,7 +75,7 @@ import Testing
     #expect(Set(colours).count == 30)
   }
 
-  @Test("Words beside the rows of a grid leave its pixels as they are")
+  @Test("Labels beside the rows of a grid do not change its pixels")
   func labelledGrid() {
     let grid = PictureGrid(
       images: [0, 1, 0.5, 0.25], count: 4, height: 1, width: 1, channels: 1, columns: 2, scale: 20, gap: 1)
@@ -92,7 +92,7 @@ import Testing
     let words = (0..<labelled.height).map { y in
       (0..<margin).contains { labelled.pixels[3 * (y * labelled.width + $0)] == 220 }
     }
-    // Two rows of words, in the middle of cells of 20 pixels.
+    // There are two rows of words, in the middle of cells of 20 pixels.
     #expect((0..<labelled.height).filter { words[$0] } == Array(4..<18) + Array(25..<39))
   }
 }

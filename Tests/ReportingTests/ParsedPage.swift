@@ -1,7 +1,7 @@
 import Foundation
 import FoundationXML
 
-/// A page as an XML parser sees it.
+/// A page that was parsed as XML.
 final class ParsedPage: NSObject, XMLParserDelegate {
   private(set) var elements: [(name: String, attributes: [String: String])] = []
   private(set) var words = ""
@@ -25,7 +25,7 @@ final class ParsedPage: NSObject, XMLParserDelegate {
 
   func count(_ name: String) -> Int { elements.count { $0.name == name } }
 
-  /// What could run or load something: scripts, frames, handlers, addresses other than of pictures within.
+  /// Parts that could run or load something: scripts, frames, handlers, and addresses except embedded pictures.
   var dangers: [String] {
     let harmless = Set([
       "html", "head", "meta", "title", "style", "body", "header", "section", "footer", "h1", "h2", "h3",

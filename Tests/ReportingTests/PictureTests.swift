@@ -35,7 +35,7 @@ private func names(_ directory: String) -> [String] {
     try body(directory)
   }
 
-  @Test("A kind of picture that cannot be written is told of, and the others are there")
+  @Test("A kind of picture that cannot be written is reported, and the others are written")
   func eachByItself() throws {
     try inScratch { directory in
       try #require(FileManager.default.createFile(atPath: directory + "/samples", contents: nil))
@@ -47,7 +47,7 @@ private func names(_ directory: String) -> [String] {
           interpolations: [], units: [1], klPerUnit: [0.5], traversals: [Float](repeating: 1, count: 12), manifold: [],
           codes: codes))
       #expect(throws: Failure.self) { try PictureWriter(runDirectory: directory).observe(.pictures(report)) }
-      // Large images have no row of an interpolation, and two units no manifold of them.
+      // This report has no interpolations and no manifold, so there are no such pictures.
       #expect(Set(names(directory)) == ["samples", "reconstructions", "traversals", "latent"])
       #expect(names(directory + "/traversals") == ["epoch-00003.png"])
       #expect(Set(names(directory + "/latent")) == ["epoch-00003.png", "map.csv"])
@@ -76,7 +76,7 @@ private func names(_ directory: String) -> [String] {
     #expect(file.count > pixels.count)
   }
 
-  /// libpng's own complaint must arrive, with the file's name.
+  /// The message of libpng must be reported with the name of the file.
   @Test(arguments: [(1_000_001, 1, "IHDR"), (0, 0, "IHDR"), (Int(Int32.max) + 1, 0, "too large")])
   func reportsWhatLibpngRefuses(width: Int, height: Int, words: String) throws {
     try inScratch { directory in
@@ -108,7 +108,7 @@ private func names(_ directory: String) -> [String] {
   }
 
   @Test func placesMagnifiesAndClamps() {
-    // Three images of 1 x 2 in two columns, magnified twice, gaps of 1.
+    // There are three images of 1 x 2 in two columns, magnified twice, with gaps of 1.
     let grid = PictureGrid(
       images: [0, 1, -5, 7, 0.5, .infinity], count: 3, height: 1, width: 2, channels: 1, columns: 2, scale: 2, gap: 1,
       background: 9)
@@ -146,7 +146,7 @@ private func names(_ directory: String) -> [String] {
   }
 
   @Test func putsInputsAboveReconstructions() {
-    // Three pairs of one pixel in two columns: two bands, the second one half empty.
+    // Three pairs of one pixel in two columns make two bands, of which the second is half empty.
     let grid = PictureGrid.reconstructions(
       inputs: [0.2, 0.4, 0.6], reconstructions: [0.21, 0.41, 0.61], count: 3, height: 1, width: 1, channels: 1,
       columns: 2, scale: 1, gap: 1, background: 9)

@@ -4,7 +4,7 @@ import TestSupport
 import Training
 @testable import Reporting
 
-/// A run directory made up for a test.
+/// A run directory that was made for a test.
 struct PlantedRun {
   let scratch: Scratch
   var path: String { scratch.path + "/" + name }

@@ -6,9 +6,9 @@ import Testing
 import Training
 @testable import Reporting
 
-/// `report.html` is whole, honest and harmless, whatever is in the run directory.
+/// Tests that `report.html` is complete, correct and safe for any contents of the run directory.
 @Suite struct ReportTests {
-  @Test("A run's page has all its parts, is well-formed, and needs nothing else")
+  @Test("The report of a run has all parts, is well-formed, and loads nothing")
   func whole() throws {
     let run = try PlantedRun(events: [
       #"{"kind": "rollback", "step": 40, "failing_step": 44, "rank": 1, "operation": "exp"}"#,
@@ -25,9 +25,9 @@ import Training
       "−ELBO", "Reconstruction", "KL", "Beta", "Active units", "KL per unit", "Map of the latent space", "Throughput",
       "Waiting", "Time of each rank",
     ] { #expect(text.contains("<h3>\(chart)</h3>"), "\(chart)") }
-    // Three epochs of samples and of reconstructions; the latent map is drawn from its numbers.
+    // There are samples and reconstructions of three epochs, and the latent map is drawn from its numbers.
     #expect(page.elements.count { $0.attributes["role"] == "img" } == 11 && page.count("img") == 6)
-    // Every chart names its unit.
+    // Every chart has a unit.
     #expect(text.matches(of: /class="unit"/).count == 11)
     #expect(text.contains("slow disk") && text.contains("warning × 2") && text.contains("first in exp, rank 1"))
     #expect(page.elements.contains { $0.attributes["class"] == "mark rollback" })
@@ -37,7 +37,7 @@ import Training
     #expect(text.contains("prefers-color-scheme: dark") && text.contains("@media print"))
   }
 
-  @Test("A section is there where its data is")
+  @Test("A report has a section only if there is data for it")
   func parts() throws {
     let (text, page) = try PlantedRun(ranks: 1, pictures: 0).page()
     #expect(page.error == nil && !text.contains("<h2>Pictures</h2>") && !text.contains("<h3>Waiting</h3>"))
@@ -49,7 +49,7 @@ import Training
   }
 
   @Test(
-    "Nothing that stands in a run is taken for markup",
+    "Texts of a run are never interpreted as markup",
     arguments: [
       "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "' onload='alert(1)",
       "</title><script>alert(1)</script>",
@@ -58,7 +58,7 @@ import Training
     ])
   func hostile(text: String) throws {
     let quoted = String(decoding: try JSONEncoder().encode(text), as: UTF8.self)
-    // A directory's name has no slash.
+    // The name of a directory cannot contain a slash.
     let name = text.replacingOccurrences(of: "/", with: "∕").replacingOccurrences(of: "\u{0}", with: "")
     let run = try PlantedRun(
       name: name, state: "failed",
@@ -83,7 +83,7 @@ import Training
   }
 
   @Test(
-    "Damage is told, and the rest reported",
+    "Damaged files are reported, and so is the rest of the run",
     arguments: [
       [UInt8]("{\"kind\": \"epoch\", \"epoch\": 31".utf8), [0xff, 0xfe, 0x00, 0x0a],
       [UInt8](repeating: 0x5b, count: 100_000) + [0x0a],
@@ -105,12 +105,12 @@ import Training
     }
   }
 
-  @Test("10,000 epochs of 1,000 units and 1,000 ranks fit into a page that a phone can load")
+  @Test("The report of 10,000 epochs with 1,000 units and 1,000 ranks stays small")
   func long() throws {
     let run = try PlantedRun(epochs: 0, units: 1_000, ranks: 1_000, pictures: 0)
     let units = try #require(FileHandle(forWritingAtPath: run.path + "/metrics.jsonl"))
     try units.seekToEnd()
-    // The units cost most of the file: the last epochs have them.
+    // Units take most of the file, so only the last epochs have them.
     for epoch in 1...10_000 {
       let valid = 100 + 100 / Double(epoch) + Double(epoch * 7_919 % 100) / 100
       let line = PlantedRun.epoch(epoch, units: epoch > 9_900 ? 1_000 : 1, ranks: 1_000, train: valid, valid: valid)
@@ -125,7 +125,7 @@ import Training
     #expect(ContinuousClock.now - began < .seconds(30))
   }
 
-  @Test("Pictures that are too large are named instead")
+  @Test("Pictures that are too large are named instead of embedded")
   func largePictures() throws {
     let run = try PlantedRun(pictures: 0)
     let header: [UInt8] = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13, 0x49, 0x48, 0x44, 0x52]
@@ -137,7 +137,7 @@ import Training
     #expect(page.error == nil && page.count("img") == 0 && text.contains("2,048 KiB, left out; see epoch-00001.png"))
   }
 
-  @Test("Epochs are chosen evenly, the first and the last among them")
+  @Test("Selected epochs are evenly spaced and include the first and the last")
   func chosen() {
     #expect(ReportPictures.chosen(Array(1...30), most: 4) == [1, 11, 20, 30])
     #expect(ReportPictures.chosen([7], most: 4) == [7] && ReportPictures.chosen([Int](), most: 4) == [])
@@ -149,7 +149,7 @@ import Training
 
   private func verdict(_ run: PlantedRun) throws -> Verdict { Verdict(try run.record()) }
 
-  @Test("The trend is what the last fifth of the epochs says")
+  @Test("The trend follows from the last fifth of the epochs")
   func trends() throws {
     let settled = try verdict(PlantedRun(epochs: 50) { 100 + 100 * exp(-Double($0)) })
     #expect(settled.sentence.hasPrefix("Finished after 50 epochs, with validation converged."))
@@ -160,11 +160,11 @@ import Training
       PlantedRun(epochs: 50, valid: { 100 + abs(Double($0) - 20) }, train: { 150 - Double($0) }))
     #expect(rising.sentence.contains("rising again since epoch 20") && rising.next.contains("checkpoints/best"))
     #expect(rising.findings.first?.check == "overfitting" && rising.findings.first?.level == .warning)
-    // What rises in training, too, has not been learned by heart.
+    // If the training loss rises, too, it is not overfitting.
     let worse = try verdict(PlantedRun(epochs: 50) { 100 + abs(Double($0) - 20) })
     #expect(worse.findings.first?.check == "convergence" && worse.findings.first?.level == .warning)
     #expect(worse.next.contains("a lower optimizer.learning_rate"))
-    // Chance makes a lowest epoch somewhere, and a last one that is above it or below.
+    // By chance, some epoch is the lowest, and the last one is above it.
     var random = Random(state: 3)
     for _ in 0..<20 {
       let noise = (0...100).map { _ in Double.random(in: -0.5...0.5, using: &random) }
@@ -175,7 +175,7 @@ import Training
     #expect(short.sentence.contains("too few to judge by"))
   }
 
-  @Test("How a run ended is what it says first")
+  @Test("The first finding of a report is how the run ended")
   func ends() throws {
     let stopped = try verdict(PlantedRun(state: "stopped"))
     #expect(
@@ -190,7 +190,7 @@ import Training
     #expect(try verdict(going).sentence.hasPrefix("Still training, after 12 of 50 epochs"))
   }
 
-  @Test("A run that ended within its first epoch says how far it came")
+  @Test("The report of a run that ended within its first epoch says how far it came")
   func withinTheFirst() throws {
     let run = try PlantedRun(epochs: 0, state: "stopped", pictures: 0)
     try run.write("config.yaml", Configuration().yaml)
@@ -199,7 +199,7 @@ import Training
     #expect(sentence == "Stopped at its time limit after 20 steps, within the first of 50 epochs.")
   }
 
-  @Test("A run that monitor.patience ended is told to wait longer, not to train longer")
+  @Test("For a run that ended by monitor.patience, the advice is more patience instead of more epochs")
   func early() throws {
     let run = try PlantedRun(epochs: 50) { 200 - Double($0) }
     var configuration = Configuration()
@@ -211,7 +211,7 @@ import Training
     #expect(verdict.next == "wait longer: raise monitor.patience (now 7) and run the same command")
   }
 
-  @Test("Where checkpoints/best is not the epoch with the lowest -ELBO, it says which it is, and why")
+  @Test("If checkpoints/best is not the epoch with the lowest -ELBO, the report says which it is and why")
   func kept() throws {
     let run = try PlantedRun()
     let text = try String(contentsOfFile: run.path + "/metrics.jsonl", encoding: .utf8)
@@ -230,7 +230,7 @@ import Training
     }
   }
 
-  @Test("A collapse is named with its cause and the setting to change")
+  @Test("A collapse is reported with its cause and the setting to change")
   func collapse() throws {
     let run = try PlantedRun(
       units: 0,
@@ -245,7 +245,7 @@ import Training
     #expect(!verdict.findings.contains { $0.check == "convergence" })
   }
 
-  @Test("A warm-up that training ends within, a slow rank and rollbacks are findings")
+  @Test("A warm-up that did not end, a slow rank and rollbacks are findings")
   func findings() throws {
     let run = try PlantedRun(
       epochs: 5, events: [#"{"kind": "rollback", "step": 2, "failing_step": 3, "operation": "exp"}"#])
@@ -254,7 +254,7 @@ import Training
     let found = try verdict(run).findings
     #expect(Set(found.filter { $0.level == .warning }.map(\.check)) == ["warm-up", "ranks", "steps"])
     #expect(found.first { $0.check == "ranks" }?.message.contains("rank 1 was the slowest in 5 of 5 epochs") == true)
-    // As busy as the others, it is slowest by chance.
+    // It is as busy as the others, so it is the slowest by chance.
     try run.write(
       "metrics.jsonl",
       text.replacingOccurrences(of: #""wait_share": 0.04"#, with: #""wait_share": 0.4"#)
@@ -265,7 +265,7 @@ import Training
 
   // MARK: Several runs
 
-  @Test("A run whose lead is smaller than what its epochs scatter by does not lead")
+  @Test("A run does not lead if its advantage is smaller than the scatter of its epochs")
   func equals() throws {
     func wave(_ level: Double) -> (Int) -> Double { { level + 0.2 * sin(1.7 * Double($0)) } }
     let runs = try [("a", 100.0), ("b", 100.3), ("c", 103)].map {
@@ -277,7 +277,7 @@ import Training
     #expect(!ReportPage.text([runs[0], runs[2]]).contains("by chance"))
   }
 
-  @Test("Several runs: what differs, what they came to, curves with a legend")
+  @Test("A report on several runs has their differences, results, and curves with a legend")
   func compares() throws {
     let runs = try [
       PlantedRun(name: "a", units: 10), PlantedRun(name: "b", units: 20) { 90 + 100 / Double($0) },
@@ -289,7 +289,7 @@ import Training
     #expect(text.contains("<td class=\"name\">model.latent</td><td class=\"name\">10</td><td class=\"name\">20</td>"))
     #expect(!text.contains(">model.hidden</td>") && text.contains("B (b) has the lowest validation −ELBO"))
     for style in ["line s0", "line s1", "line s2"] {
-      // Six charts, each with its legend, and the legend of all.
+      // There are six charts with a legend each, and a common legend.
       #expect(page.elements.count { $0.attributes["class"] == style } == 13, "\(style)")
     }
     #expect(text.contains("so their nats can be compared"))

@@ -8,7 +8,7 @@ import Testing
 @testable import Reporting
 @testable import Training
 
-/// What is written for TensorBoard, without TensorBoard.
+/// Tests of the files for TensorBoard, without TensorBoard.
 @Suite struct TensorBoardTests {
   private let scratch: Scratch
   private var directory: String { scratch.path + "/tensorboard" }
@@ -51,13 +51,13 @@ import Testing
       .sorted()
   }
 
-  /// Steps of each file's records, in the order in which TensorBoard reads them; a start counts as minus its step.
+  /// The steps of the records of each file, in the order of TensorBoard. A start is given as minus its step.
   private func steps() throws -> [[Int]] {
     try files.map { name in
       var steps: [Int] = []
       try RecordLog.cut(directory + "/" + name) { record in
         let step = TensorBoardEvent.step(of: record) ?? -1
-        // SessionLog: START, as the record's end.
+        // The record ends with a SessionLog of START.
         steps.append(record.suffix(4) == [0x3a, 2, 8, 1] ? -step : step)
         return true
       }
@@ -65,7 +65,7 @@ import Testing
     }
   }
 
-  @Test("A start writes a file of its own, and what came after the step that it goes on from is gone")
+  @Test("Every start writes a new file, and removes records after the step that it resumes from")
   func resumes() throws {
     let first = writer()
     for event in [started(at: nil), epoch(10), epoch(20), epoch(30)] { try first.observe(event) }
@@ -73,7 +73,7 @@ import Testing
     let second = writer()
     for event in [started(at: 20), epoch(30), epoch(40)] { try second.observe(event) }
     #expect(try steps() == [[0, -1, 10, 20], [0, -21, 30, 40]])
-    // Killed within a record, twice, and taken up before anything that was written.
+    // The run is killed within a record, twice, and resumes before all records.
     let path = directory + "/" + files[1]
     var bytes = try Foundation.Data(contentsOf: URL(fileURLWithPath: path))
     bytes.removeLast(5)
@@ -85,7 +85,7 @@ import Testing
     #expect(try steps() == [[0, -1], [0, -6]])
   }
 
-  @Test("A rollback begins a file, too")
+  @Test("A rollback also begins a new file")
   func rollsBack() throws {
     let writer = writer()
     for event in [started(at: nil), epoch(10), epoch(20)] { try writer.observe(event) }
@@ -98,7 +98,7 @@ import Testing
     #expect(try steps() == [[0, -1, 10], [0, -11, 20]])
   }
 
-  @Test("Files are read in the order in which they were written, whatever the clock says")
+  @Test("Files are read in the order in which they were written, for any time of the clock")
   func order() throws {
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     let later = "events.out.tfevents.\(Int(Date().timeIntervalSince1970) + 5_000).elsewhere.1"
@@ -112,7 +112,7 @@ import Testing
     #expect(try steps() == [[0, 3], [0, -4, 10]])
   }
 
-  @Test("Steps are told as often as metrics.jsonl tells them")
+  @Test("Steps are recorded as often as in metrics.jsonl")
   func everySteps() throws {
     let writer = writer(everySteps: 3)
     try writer.observe(started(at: nil))
@@ -121,7 +121,7 @@ import Testing
     #expect(try steps() == [[0, -1, 3, 6, 9]])
   }
 
-  @Test("What cannot be written is told, and what comes later is tried again")
+  @Test("A failed write is reported, and later records are tried again")
   func failures() throws {
     try writeFile([], at: directory)
     let writer = writer()
@@ -130,13 +130,13 @@ import Testing
     try FileManager.default.removeItem(atPath: directory)
     try writer.observe(epoch(20))
     #expect(try steps() == [[0, -1, 20]])
-    // The directory goes, and with it what was in it.
+    // The directory is removed with its contents.
     try FileManager.default.removeItem(atPath: directory)
     try writer.observe(epoch(30))
     #expect(try steps() == [[0, -21, 30]])
   }
 
-  @Test("A histogram's bins: those at the ends without counts are left out")
+  @Test("Empty bins at the ends of a histogram are omitted")
   func histogram() throws {
     let value = TensorBoardEvent.Value.histogram("h", Histogram(edges: [0, 1, 2, 3, 4], counts: [0, 3, 0, 0]))
     let event = TensorBoardEvent(step: 1, [try #require(value)])
@@ -151,7 +151,7 @@ import Testing
     #expect(TensorBoardEvent.Value.histogram("h", Histogram(edges: [], counts: [])) == nil)
   }
 
-  @Test("The projector's files: a line for a sample, and a picture for each")
+  @Test("The files of the projector have a line and a picture for each sample")
   func projector() throws {
     let report = EmbeddingReport(
       units: 2, mu: [0.5, -1, 2, 3e-9, 0, 1], columns: ["sample", "label"],

@@ -11,22 +11,22 @@ import Testing
     TextChart(curves: [.init(values: values)], width: width, height: height).lines(isColored: false)
   }
 
-  @Test("A slope, dot for dot")
+  @Test("A slope is drawn dot by dot")
   func slope() {
-    // Four characters: eight dots wide, and eight high.
+    // Four characters are eight dots wide and eight dots high.
     #expect(lines([0, 7]).prefix(2) == ["7 ┤  ⡠⠊", "0 ┤⡠⠊"])
     #expect(lines([7, 0]).prefix(2) == ["7 ┤⠑⢄", "0 ┤  ⠑⢄"])
     #expect(lines((0...70).map { 7 - Double($0) / 10 }).prefix(2) == ["7 ┤⠑⢄", "0 ┤  ⠑⢄"])
   }
 
-  @Test("What does not move lies in the middle; one value is a line; none is nothing")
+  @Test("A constant is drawn in the middle, one value as a line, and no value as nothing")
   func degenerate() {
     #expect(lines([3, 3, 3], width: 10).first?.contains("⣀⣀") == true)
     #expect(lines([2], width: 10).count == 3)
     #expect(lines([]).isEmpty && lines([.nan, .infinity]).isEmpty)
   }
 
-  @Test("A gap stays a gap, and an end without numbers is empty")
+  @Test("Missing values leave gaps, also at the ends")
   func gaps() throws {
     let line = try #require(lines([1, 1, .nan, .nan, .nan, .nan, .nan, .nan, 1, 1], width: 13, height: 1).first)
     let dots = line.drop { $0 != "┤" }.dropFirst()
@@ -34,7 +34,7 @@ import Testing
   }
 
   @Test(
-    "Whatever the numbers are, it has its size",
+    "A chart has its size for any numbers",
     arguments: [
       [.greatestFiniteMagnitude, -.greatestFiniteMagnitude], [.leastNonzeroMagnitude, 3 * .leastNonzeroMagnitude],
       [-0.0, 0], [.infinity, 1, .nan, 2],
@@ -47,13 +47,13 @@ import Testing
     }
   }
 
-  @Test("Many values share the columns: each is the mean of its own")
+  @Test("If there are many values, each column shows the mean of its values")
   func many() {
     let line = lines((0..<100_000).map { Double($0 % 2) } + [0, 3], width: 60, height: 3)[2]
     #expect(line.contains("⠉⠉⠉⠉⠉") || line.contains("⠒⠒⠒⠒⠒"), "\(line)")
   }
 
-  @Test("Two curves are told apart by dots, and by colours where there are some")
+  @Test("Two curves are distinguished by dots, and by colours if there are some")
   func two() throws {
     let chart = TextChart(
       curves: [.init(values: [1, 1]), .init(values: [0, 0], isDotted: true, color: 5)], width: 20, height: 3)
@@ -84,7 +84,9 @@ import Testing
     return try RunRecord(scratch.path)
   }
 
-  @Test("It fits its screen, whatever that is", arguments: [(30, 10), (79, 24), (80, 24), (120, 40), (300, 90)])
+  @Test(
+    "The screen of `watch` fits any size of a terminal",
+    arguments: [(30, 10), (79, 24), (80, 24), (120, 40), (300, 90)])
   func fits(columns: Int, rows: Int) throws {
     let scratch = try Scratch()
     for epochs in [0, 1, 2, 40] {
@@ -97,7 +99,7 @@ import Testing
     }
   }
 
-  @Test("It says how far the run is, what is left, and what is best")
+  @Test("The screen of `watch` shows progress, time left and the best epoch")
   func words() throws {
     let scratch = try Scratch()
     let text = RunScreen(try record(scratch, epochs: 40), columns: 120, rows: 40, isColored: false).lines
@@ -111,7 +113,7 @@ import Testing
     #expect(done.line.hasPrefix("finished") && !done.line.contains("eta"))
   }
 
-  @Test("Ages in the unit that one would use")
+  @Test("Ages are written in a suitable unit")
   func ages() {
     #expect(
       [0, 119, 120, 7_199, 7_200, 172_800].map(RunText.age) == ["0 s", "119 s", "2 min", "119 min", "2 h", "2 d"])

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Service
 
-/// A row's answer is twice its first value, so that a row answered as another shows.
+/// The answer for a row is twice its first value, so that mixed-up rows are noticed.
 private final class Doubler: Replayer {
   let rows = 4, elements = 2
   private var x = [Float](repeating: 0, count: 8)
@@ -22,7 +22,7 @@ private final class Doubler: Replayer {
 }
 
 @Suite struct BatcherTests {
-  /// The sizes of all replays while `body` asks.
+  /// The sizes of all replays while `body` sends requests.
   private func replays(
     limit: Int = 10_000, _ body: @escaping @Sendable (Batcher) async throws -> Void
   ) async throws -> [Int] {
@@ -32,7 +32,7 @@ private final class Doubler: Replayer {
       defer { batcher.close() }
       try await body(batcher)
     }()
-    // The batcher blocks its thread, as the program's main thread.
+    // The batcher blocks its thread, like the main thread of the program.
     await withCheckedContinuation { (ended: CheckedContinuation<Void, Never>) in
       Thread {
         batcher.run(Doubler())
@@ -51,7 +51,7 @@ private final class Doubler: Replayer {
 
   private func x(_ values: some Sequence<Int>) -> [Float] { values.flatMap { [Float($0), Float(-$0)] } }
 
-  @Test("Every row is answered as itself, whatever waits beside it, in requests of any size")
+  @Test("Every row gets its own answer, in requests of any size and next to other requests")
   func answers() async throws {
     let sizes = try await replays { batcher in
       try await withThrowingTaskGroup(of: Void.self) { group in
@@ -78,7 +78,7 @@ private final class Doubler: Replayer {
     #expect(sizes.reduce(0, +) == asked.reduce(0, +) && sizes.allSatisfy { (1...4).contains($0) })
   }
 
-  @Test("Rows that wait together are replayed together, and a large request lets others pass")
+  @Test("Waiting rows share a replay, and a large request does not block others")
   func gathers() async throws {
     let order = Notes<Int>(), batcher = Batcher(limit: 100)
     let tasks = [20, 1, 2].map { count in
@@ -102,7 +102,7 @@ private final class Doubler: Replayer {
     #expect(order.all.last == 20)
   }
 
-  @Test("More rows than may wait are refused, with the word to come back; so is everything after the end")
+  @Test("Rows above the limit are refused with the advice to try again, and so are all rows after the end")
   func full() async throws {
     let batcher = Batcher(limit: 3)
     let first = Task { try await batcher.rows(.score, x(0..<3), count: 3) }

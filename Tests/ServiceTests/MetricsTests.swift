@@ -33,7 +33,7 @@ import Testing
         """)
   }
 
-  @Test("Tokens: the right one alone, whatever its length, with its scheme; files that others may read are refused")
+  @Test("Only the right token with its scheme is accepted, and token files that others may read are refused")
   func tokens() throws {
     let path = NSTemporaryDirectory() + "token-\(UUID().uuidString)", secret = "0123456789abcdef-XYZ"
     defer { try? FileManager.default.removeItem(atPath: path) }
@@ -57,7 +57,7 @@ import Testing
     #expect(throws: (any Error).self) { try BearerToken(file: path + "-none") }
   }
 
-  @Test("Names that lead to this machine alone, and those that somebody else may point there")
+  @Test("Only names of this machine are accepted as Host, and other addresses need a token or --no-token")
   func hosts() {
     for own in ["localhost", "127.0.0.1", "[::1]:80", "10.0.0.7:8080", "a.localhost"] {
       #expect(Router.isOwn(Router.host(own)), "\(own)")

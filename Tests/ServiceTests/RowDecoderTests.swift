@@ -12,7 +12,7 @@ import Testing
     RowDecoder(form: ReceivedForm(shape: shape), mostRows: rows)
   }
 
-  /// Two columns of numbers and one of words, of which the second may be missing.
+  /// Two columns of numbers and one of words. The second column may have missing values.
   private var mixed: RowDecoder {
     var form = ReceivedForm(shape: .vector(5))
     form.table.isMixed = true
@@ -39,9 +39,9 @@ import Testing
     }
   }
 
-  @Test("JSON, CSV and NPY of the same numbers are the same rows, to the bit; numbers are the nearest float32")
+  @Test("JSON, CSV and NPY bodies with the same numbers give the same bits, rounded to the nearest float32")
   func formats() throws {
-    // 1 + 2^-24 is a tie, and a little more lies above it: through a Double it would be rounded twice.
+    // 1 + 2^-24 is a tie, and this number is slightly above it. Through a Double, it would be rounded twice.
     let above = "1.00000005960464477540", texts = ["0.1", above, "-3.4028234e38", "1e-45", "16777217", "-0"]
     let json = "{\"rows\": [[\(texts[..<3].joined(separator: ","))] , [\(texts[3...].joined(separator: " ,\n"))]]}"
     let csv = "a,b,c\n\(texts[..<3].joined(separator: ","))\n\(texts[3...].joined(separator: ","))\n"
@@ -54,7 +54,7 @@ import Testing
     #expect(try decoder().decode(array, type: "application/x-npy").x.map(\.bitPattern) == found.map(\.bitPattern))
   }
 
-  @Test("Values are scaled and checked as those of files are")
+  @Test("Values are scaled and checked like those of files")
   func scaling() throws {
     var scaled = decoder(.vector(2))
     scaled.scaling = Scaling(offset: [1, 2], scale: [0.5, 4])
@@ -84,7 +84,7 @@ import Testing
   }
 
   @Test(
-    "What is no JSON of rows is refused, and told where",
+    "Bodies that are not JSON rows are refused with the place of the fault",
     arguments: [
       "", " ", "{", "[]", "null", "{}", "{\"rows\"", "{\"rows\": }", "{\"rows\": []}", "{\"rows\": [[]]}",
       "{\"rows\": [1]}",
@@ -108,7 +108,7 @@ import Testing
     #expect(refused.map { $0.message.utf8.count < 300 } == true)
   }
 
-  @Test("Bytes of a sound request, changed at random, are read or refused")
+  @Test("Mutated requests are read or refused without a crash")
   func mutations() throws {
     var random = Random(state: 7)
     let sound = Array(#"{"columns": ["a", "b", "c"], "rows": [[1.5, -2e3, 0.25], [1, null, "w\u0041\n"]]}"#.utf8)
@@ -126,7 +126,7 @@ import Testing
     }
   }
 
-  @Test("Other hostile bodies: no array, another shape, another size than the header says, values that are not finite")
+  @Test("Hostile NPY and image bodies are refused: no array, wrong shapes or sizes, values that are not finite")
   func hostileArrays() {
     func refused(_ body: [UInt8], _ type: String = "application/x-npy", shape: SampleShape = .vector(3)) -> HTTPError? {
       #expect(throws: HTTPError.self) { try decoder(shape).decode(body, type: type) }
@@ -149,7 +149,7 @@ import Testing
     #expect(refused([], "image/jpeg")?.status == 400)
   }
 
-  @Test("Kinds of content that are not read, and more rows than one request may have")
+  @Test("Unsupported content types, and more rows than allowed in a request, are refused")
   func limits() {
     for type in [nil, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "*/*"] {
       #expect(refusal("{\"rows\": [[1, 2, 3]]}", type: type)?.status == 415)

@@ -1,7 +1,7 @@
 import CZlib
 import Foundation
 
-/// A folder of its own for one test, removed with its owner.
+/// A folder for one test, which is removed with this object.
 package final class Scratch {
   package let path: String
 
@@ -23,7 +23,7 @@ package func writeFile(_ bytes: [UInt8], at path: String) throws -> String {
   return path
 }
 
-/// The bytes of integers in the given order.
+/// The bytes of integers in the given byte order.
 package func words<Word: FixedWidthInteger>(_ values: [Word], bigEndian: Bool = false) -> [UInt8] {
   values.flatMap { value in withUnsafeBytes(of: bigEndian ? value.bigEndian : value.littleEndian) { Array($0) } }
 }
@@ -49,7 +49,7 @@ package func npy(_ descr: String, _ shape: [Int], fortran: Bool = false, _ data:
   return npy(header: "{'descr': '\(descr)', 'fortran_order': \(order), 'shape': (\(sizes)), }", data, version: version)
 }
 
-/// A gzip file that really is compressed.
+/// A compressed gzip file.
 package func gzip(_ bytes: [UInt8]) -> [UInt8] {
   [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3] + deflate(bytes) + words([crc(bytes), UInt32(truncatingIfNeeded: bytes.count)])
 }
@@ -58,7 +58,7 @@ package func crc(_ bytes: [UInt8]) -> UInt32 {
   UInt32(truncatingIfNeeded: crc32(0, bytes, uInt(bytes.count)))
 }
 
-/// Raw deflate: zlib's output without its two bytes of header and four of checksum.
+/// Raw deflate data, which is zlib's output without two bytes of header and four of checksum.
 package func deflate(_ bytes: [UInt8]) -> [UInt8] {
   var length = compressBound(uLong(bytes.count))
   var packed = [UInt8](repeating: 0, count: Int(length))
@@ -66,7 +66,7 @@ package func deflate(_ bytes: [UInt8]) -> [UInt8] {
   return Array(packed[2..<Int(length) - 4])
 }
 
-/// One member of a zip file; what its headers claim may be a lie.
+/// One member of a zip file, whose headers may make false claims.
 package struct ZipMember {
   package var name: String
   package var data: [UInt8]

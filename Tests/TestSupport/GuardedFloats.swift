@@ -1,7 +1,7 @@
 import Glibc
 
-/// Floats between two pages that cannot be touched, flush with one of them but for `slack` readable bytes behind; what
-/// else is on their own pages holds a pattern, which is NaN as a float.
+/// Floats between two protected pages, next to one of them with `slack` readable bytes in between. The rest of
+/// their own pages contains a pattern, which is NaN as a float.
 package final class GuardedFloats {
   package enum Side: CaseIterable, Sendable { case start, end }
 
@@ -28,7 +28,7 @@ package final class GuardedFloats {
 
   package var values: [Float] { Array(UnsafeBufferPointer(start: base, count: count)) }
 
-  /// Whether nothing was written beside the values.
+  /// Whether nothing was written outside of the values.
   package var isUntouchedAround: Bool {
     let first = UnsafeRawPointer(base) - UnsafeRawPointer(inner.baseAddress!)
     return inner[..<first].allSatisfy { $0 == GuardedFloats.pattern }

@@ -2,7 +2,7 @@ import Foundation
 
 /// Damaged, hostile or mistaken inputs, written into `directory`: each must end in a failure that names the file.
 ///
-/// `status`: the exit status to expect, 65 for malformed content and 66 for what is not there or cannot be read.
+/// `status` is the expected exit status: 65 for malformed content, and 66 for missing or unreadable files.
 package func hostileFiles(in directory: String) throws -> [(name: String, path: String, status: Int32)] {
   var list: [(name: String, path: String, status: Int32)] = []
   func add(_ name: String, _ file: String, _ bytes: [UInt8]) throws {

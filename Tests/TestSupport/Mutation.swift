@@ -1,7 +1,7 @@
-/// A few bytes changed, and now and then a part cut, doubled or filled with a limit.
+/// Changes a few bytes, and sometimes cuts, doubles or fills a part with an extreme value.
 package func mutated(_ original: [UInt8], _ generator: inout some RandomNumberGenerator) -> [UInt8] {
   var bytes = original
-  // Headers decide most: half of all places lie in the first or last 80 bytes.
+  // Headers matter most, so half of all places are in the first or last 80 bytes.
   func place(_ generator: inout some RandomNumberGenerator) -> Int {
     switch Int.random(in: 0..<4, using: &generator) {
     case 0: Int.random(in: 0..<min(80, bytes.count), using: &generator)

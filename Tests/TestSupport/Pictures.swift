@@ -1,7 +1,7 @@
 import CTurboJPEG
 import CZlib
 
-/// A PNG of any colour type and depth: rows of packed samples, not filtered. What its header claims may be a lie.
+/// A PNG of any colour type and depth, with rows of packed samples and no filter. Its header may make false claims.
 package struct PNGPicture {
   package var width, height: Int
   package var depth: UInt8 = 8
@@ -18,7 +18,7 @@ package struct PNGPicture {
     (self.colour, self.depth, self.rows) = (colour, depth, rows)
   }
 
-  /// 8 bits, `channels` 1 or 3. pixels: (height, width, channels)
+  /// An image with 8 bits and 1 or 3 channels. pixels: (height, width, channels)
   package init(width: Int, channels: Int, _ pixels: [UInt8]) {
     let row = width * channels
     self.init(
@@ -45,7 +45,7 @@ package struct PNGPicture {
   }
 }
 
-/// A JPEG of best quality. pixels: (height, width, channels); 1 channel is grey, 3 are RGB, 4 are inks.
+/// A JPEG of the best quality, with 1 channel (grey), 3 (RGB) or 4 (CMYK). pixels: (height, width, channels)
 package func jpeg(width: Int, channels: Int, _ pixels: [UInt8], isProgressive: Bool = false) -> [UInt8] {
   let encoder = tjInitCompress()
   defer { tjDestroy(encoder) }
@@ -61,7 +61,7 @@ package func jpeg(width: Int, channels: Int, _ pixels: [UInt8], isProgressive: B
   return Array(UnsafeBufferPointer(start: file, count: Int(size)))
 }
 
-/// A JPEG with an EXIF segment that holds nothing but an orientation.
+/// A JPEG with an EXIF segment that contains only an orientation.
 package func withOrientation(_ orientation: UInt16, _ jpeg: [UInt8], bigEndian: Bool = false) -> [UInt8] {
   func number<Word: FixedWidthInteger>(_ value: Word) -> [UInt8] { words([value], bigEndian: bigEndian) }
   let tiff =

@@ -1,7 +1,7 @@
 import Foundation
 import Kernels
 
-/// Eigenvalues, falling, and eigenvectors of a symmetric matrix, by Jacobi's rotations.
+/// Eigenvalues in decreasing order and eigenvectors of a symmetric matrix, by Jacobi rotations.
 package func eigen(_ matrix: [[Double]]) -> (values: [Double], vectors: [[Double]]) {
   let n = matrix.count
   var a = matrix, v = (0..<n).map { i in (0..<n).map { $0 == i ? 1.0 : 0.0 } }
@@ -21,7 +21,7 @@ package func eigen(_ matrix: [[Double]]) -> (values: [Double], vectors: [[Double
   return (order.map { a[$0][$0] }, order.map { j in (0..<n).map { v[$0][j] } })
 }
 
-/// Data of a linear model with Gaussian noise, and the maximum likelihood of probabilistic PCA on them.
+/// Data of a linear model with Gaussian noise, and the maximum-likelihood solution of probabilistic PCA for them.
 ///
 /// Tipping and Bishop, "Probabilistic principal component analysis", JRSS B 1999: sigma^2 is the mean of the discarded
 /// eigenvalues, W = U (L - sigma^2)^(1/2), and q(z | x) = N(M^-1 W^T (x - m), sigma^2 M^-1) with M = L diagonal.

@@ -1,4 +1,4 @@
-/// SplitMix64 (Steele, Lea and Flood, 2014), so that a failure is the same failure the next time.
+/// SplitMix64 (Steele, Lea and Flood, 2014), so that failures are reproducible.
 package struct Random: RandomNumberGenerator {
   package var state: UInt64
 
@@ -16,7 +16,7 @@ package struct Random: RandomNumberGenerator {
     (0..<count).map { _ in Float.random(in: range, using: &self) }
   }
 
-  /// Small whole numbers, whose sums and products are exact in float32.
+  /// Small whole numbers whose sums and products are exact in float32.
   package mutating func integers(_ count: Int) -> [Float] {
     (0..<count).map { _ in Float(Int.random(in: -4...4, using: &self)) }
   }

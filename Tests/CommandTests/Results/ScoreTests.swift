@@ -16,7 +16,7 @@ extension CommandTests {
       var rows: [[Float]] = []
       var labels: [Int64] = []
 
-      /// Four columns, of which two depend on the others. Anomalies have another dependence but values of the same size.
+      /// Four columns, of which two depend on the others. Anomalies have another dependence but similar values.
       init(normal: Int, anomalies: Int = 0, state: UInt64, shift: Float = 0) {
         var random = Random(state: state)
         for place in 0..<normal + anomalies {
