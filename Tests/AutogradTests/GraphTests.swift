@@ -80,16 +80,16 @@ private final class SmallVAE {
   func finalGradients() {
     let vae = SmallVAE(batch: 4)
     let expected = vae.gradient(seed: [1, 1, 1, 1])
-    var told = [Int]()
+    var reported = [Int]()
     for i in 0..<vae.gradients.count { vae.gradients.base[i] = .nan }
     vae.forward()
     vae.graph.backward(from: vae.loss, seed: [1, 1, 1, 1], gradients: vae.gradients.base) { from in
-      told.append(from)
+      reported.append(from)
       for i in from..<vae.gradients.count { #expect(vae.gradients.base[i].bitPattern == expected[i], "at \(i)") }
     }
-    #expect(told == told.sorted(by: >), "what is final stays so")
+    #expect(reported == reported.sorted(by: >), "what is final stays so")
     // The gradient of the last layer is final long before that of the first layer.
-    #expect(told.last == 0 && told.contains { $0 > 0 && $0 < vae.gradients.count })
+    #expect(reported.last == 0 && reported.contains { $0 > 0 && $0 < vae.gradients.count })
   }
 
   @Test("The noise of a sample does not depend on the row that the sample is in")

@@ -70,12 +70,12 @@ private func mean3(_ graph: Graph) -> Tensor { graph.parameter([3, 2], offset: 0
     let watched = Watched()
     watched.replay(filled: 4)
     let expected = (0..<watched.gradients.count).map { watched.gradients.base[$0] }
-    var told: [Int] = []
+    var reported: [Int] = []
     watched.replay(filled: 4) { from in
-      told.append(from)
+      reported.append(from)
       for i in from..<expected.count { #expect(watched.gradients.base[i] == expected[i]) }
     }
-    #expect(told.last == 0 && told == told.sorted(by: >))
+    #expect(reported.last == 0 && reported == reported.sorted(by: >))
   }
 
   @Test("Sums that no operation adds to are 0, and a graph without gradients contains no such operations")

@@ -6,9 +6,9 @@ import Testing
 import Training
 import VAE
 
-/// Every cause by numbers that show it, against those of a sound model that do not.
+/// Tests of every cause with figures that show it, and with those of a healthy model.
 @Suite struct DiagnosisTests {
-  /// A model of 8 units as a sound training leaves it.
+  /// A model with 8 units after a healthy training.
   private func sound(_ change: (inout Symptoms) -> Void = { _ in }) -> Symptoms {
     var use = LatentUse()
     use.samples = 2_000
@@ -53,13 +53,13 @@ import VAE
 
   private func names(_ symptoms: Symptoms) -> [String] { Diagnosis.findings(symptoms).map(\.check) }
 
-  @Test("A sound model gets a clean bill, and so do models that are merely frugal")
+  @Test("Healthy models, and models that use only some units, have no findings")
   func clean() {
     #expect(names(sound()) == [])
-    // 15 of 50 units, as 784-200-200 with 50 units ends on MNIST.
+    // 15 of 50 units are active, as in 784-200-200 with 50 units on MNIST.
     #expect(
       names(sound { ($0.elbo.activeUnits, $0.elbo.variancePerUnit) = (3, Array(repeating: 0.9, count: 8)) }) == [])
-    // beta 4 with three quarters of its units.
+    // With beta 4, three quarters of the units are active.
     let four = sound {
       train(&$0, beta: 4)
       $0.elbo.activeUnits = 6
@@ -69,7 +69,7 @@ import VAE
     #expect(names(sound { $0.spectrum = nil }) == [])
   }
 
-  @Test("What the objective did comes first, and what follows from it is not said again")
+  @Test("Causes in the objective come first, and their effects are not reported again")
   func objective() throws {
     let mean = sound {
       collapse(&$0)
@@ -84,7 +84,7 @@ import VAE
       train(&$0, beta: 100)
     }
     #expect(names(heavy) == ["KL too heavy"])
-    // A mean that beta was divided for is the ELBO.
+    // A mean with a beta that was divided, too, is the ELBO.
     let divided = sound {
       $0.configuration.objective.reconstruction = .mean
       train(&$0, beta: 1.0 / 784)
@@ -96,7 +96,7 @@ import VAE
     }
     #expect(names(off) == ["KL switched off", "variance at its limit"])
     #expect(Diagnosis.findings(off).map(\.level) == [.problem, .warning])
-    // Without a mismatch, a small beta is a choice.
+    // Without a mismatch, a small beta is allowed.
     #expect(names(sound { train(&$0, beta: 0.2) }) == [])
     let light = sound {
       train(&$0, beta: 0.2)
@@ -105,15 +105,15 @@ import VAE
     #expect(names(light) == ["KL too light"])
   }
 
-  @Test("Warm-up against length: by the steps that had the full weight", arguments: [(0.3, 0), (0.85, 1), (1.0, 2)])
+  @Test("A warm-up is judged by the share of steps with the full weight", arguments: [(0.3, 0), (0.85, 1), (1.0, 2)])
   func warmUp(share: Double, grave: Int) {
-    let symptoms = sound { $0.configuration.objective.betaWarmup = share * 1_000 }  // 10 steps an epoch
+    let symptoms = sound { $0.configuration.objective.betaWarmup = share * 1_000 }  // 10 steps per epoch
     let found = Diagnosis.findings(symptoms)
     #expect(found.map(\.check) == (grave > 0 ? ["warm-up too long"] : []))
     #expect(found.first?.level ?? .ok == [.ok, .warning, .problem][grave])
   }
 
-  @Test("A collapse that no weight explains: silence, sigma, rate, or an encoder that was left behind")
+  @Test("A collapse that the weight does not explain is due to the decoder, sigma, the rate or the encoder")
   func collapses() {
     func collapsed(_ change: (inout Symptoms) -> Void = { _ in }) -> [String] {
       names(
@@ -128,19 +128,19 @@ import VAE
       collapsed { ($0.configuration.model.likelihood, $0.configuration[.sigma]) = ("gaussian", 3) }.first
         == "likelihood too wide")
     #expect(collapsed { $0.configuration.optimizer.learningRate = 0.03 }.first == "learning rate too high")
-    // Units that are active by their means, and a decoder that does not care whose z it gets.
+    // Units are active by their means, but the decoder does not depend on z.
     #expect(
       names(sound { ($0.use.shuffledReconstruction, $0.use.gapShare) = (80.1, 0.51) }).first == "z not worth its KL")
-    // A mean that one outlier owns is no collapse.
+    // A mean that is due to one outlier is not a collapse.
     #expect(names(sound { ($0.use.shuffledReconstruction, $0.use.gapError) = (125, 22) }) == [])
-    // What is explained needs no second cause.
+    // A collapse with a known cause has no second one.
     let wide = collapsed { ($0.configuration.model.likelihood, $0.configuration[.sigma]) = ("gaussian", 3) }
     #expect(wide == ["likelihood too wide"])
     #expect(collapsed { $0.use.dataVariance = 0 } == ["constant data"])
     #expect(collapsed { $0.use.samples = 12 } == [])
   }
 
-  @Test("z that costs nats and is worth none to the decoder; a constraint's slope is no weight")
+  @Test("z that costs nats but does not help the decoder is reported; the slope of a constraint is not a weight")
   func unused() {
     func gap(_ gap: Double, _ change: @escaping (inout Symptoms) -> Void = { _ in }) -> [Finding] {
       Diagnosis.findings(
@@ -159,7 +159,7 @@ import VAE
     #expect(gap(0.1) { $0.step = 100 }.isEmpty)
   }
 
-  @Test("A run that has not come to its end is told to go on, not to change its warm-up")
+  @Test("For a run that has not ended, the advice is to continue instead of changing the warm-up")
   func unfinished() {
     let stopped = sound {
       $0.configuration.objective.betaWarmup = 1_000
@@ -169,7 +169,7 @@ import VAE
     #expect(found.map(\.check) == ["warm-up not over"] && found[0].level == .warning && found[0].settings.isEmpty)
   }
 
-  @Test("What is advised is accepted as it is written, and is not what is set already")
+  @Test("Advised settings are valid and differ from the current ones")
   func advice() throws {
     let ill: [(inout Symptoms) -> Void] = [
       { $0.configuration.objective.reconstruction = .mean }, { [self] in train(&$0, beta: 100) },
@@ -210,7 +210,7 @@ import VAE
     }
   }
 
-  @Test("The rest: rollbacks, limits, flat reconstructions, too many units")
+  @Test("Rollbacks, variances at a limit, flat reconstructions and too many units are reported")
   func others() {
     #expect(names(sound { $0.training?.coordinator.rollbacks = 2 }) == ["learning rate too high"])
     #expect(names(sound { $0.use.clampedHigh = 0.02 }) == ["variance at its limit"])

@@ -56,8 +56,8 @@ private struct ScoredModel {
         let j = i % Self.elements
         scorer.x[i] = (Float(x.numbers[first * Self.elements + i]) - scaling.offset[j]) * scaling.scale[j]
       }
-      if let told = scorer.y, let width = condition?.width {
-        for i in 0..<filled * width { told[i] = y[first * width + i] }
+      if let input = scorer.y, let width = condition?.width {
+        for i in 0..<filled * width { input[i] = y[first * width + i] }
       }
       return scorer.scores(of: filled)
     }

@@ -5,7 +5,7 @@ import Testing
 import Training
 
 @Suite struct BetaControlTests {
-  /// Beta of the first step and after each of the means given, saved and restored in between.
+  /// Beta of the first step and after each of the given means, with the state saved and restored in between.
   private func trace(
     _ shape: BetaShape, rise: Double = 0, elements: Int = 10, _ means: [ELBOMeans],
     _ change: (inout Configuration.Objective) -> Void = { _ in }
@@ -31,34 +31,34 @@ import Training
   private func recon(_ values: Double...) -> [ELBOMeans] { values.map { ELBOMeans(reconstruction: $0, kl: 7) } }
   private func kl(_ values: Double...) -> [ELBOMeans] { values.map { ELBOMeans(reconstruction: 90, kl: $0) } }
 
-  @Test("GECO: beta is divided by exp(rate * average excess a dimension), within its bounds")
+  @Test("GECO divides beta by exp(rate * average excess per dimension), within its bounds")
   func geco() throws {
-    // Excess 20, 10 and -30 nats over 10 dimensions, averaged with 0.99.
+    // The excess is 20, 10 and -30 nats over 10 dimensions, averaged with 0.99.
     let averages = [20, 0.99 * 20 + 0.01 * 10, 0.99 * (0.99 * 20 + 0.01 * 10) - 0.01 * 30]
     var expected = [0.5]
     for average in averages { expected.append((expected.last ?? 0) * exp(-0.1 * average / 10)) }
     expect(try trace(.geco, recon(100, 90, 50)) { ($0.betaTarget, $0.betaStart) = (80, 0.5) }, expected)
-    // Far off for long, and the other way: it stays where it can come back from.
+    // Even after a long excess in either direction, beta is at a bound from which it can return.
     let high = try trace(.geco, recon(1e9, 1e9)) { ($0.betaTarget, $0.betaStart) = (80, 0.5) }
     #expect(high == [0.5, 0.001, 0.001])
     #expect(try trace(.geco, recon(-1e9)) { ($0.betaTarget, $0.betaHigh) = (80, 50) }.last == 50)
     #expect(try trace(.geco, recon(.nan, .infinity)) { $0.betaStart = 0.5 } == [0.5, 0.5, 0.5])
   }
 
-  @Test("ControlVAE: proportional and integral parts of the KL's error, and an integral that does not wind up")
+  @Test("ControlVAE has proportional and integral parts of the error of the KL, and the integral does not wind up")
   func proportionalIntegral() throws {
     let change: (inout Configuration.Objective) -> Void = {
       ($0.betaTarget, $0.betaStart, $0.betaProportional, $0.betaIntegral) = (20, 0.1, 0.05, 0.002)
       ($0.betaLow, $0.betaHigh) = (0.01, 1)
     }
-    // Errors 5, -1, -3: the integral begins at 0.09.
+    // The errors are 5, -1 and -3, and the integral begins at 0.09.
     expect(
       try trace(.controlvae, kl(15, 21, 23), change),
       [
         0.1, 0.05 / (1 + exp(5)) + 0.08 + 0.01, 0.05 / (1 + exp(-1)) + 0.082 + 0.01,
         0.05 / (1 + exp(-3)) + 0.088 + 0.01,
       ])
-    // A thousand steps too low, then too high: two steps, not a thousand, bring it off the bound.
+    // After a thousand steps that are too low, two that are too high move beta off its bound.
     let long = try trace(
       .controlvae, [ELBOMeans](repeating: ELBOMeans(reconstruction: 90, kl: 0), count: 1_000) + kl(30, 30), change)
     #expect(abs(long[1_000] - 0.01) < 1e-9 && long[1_001] > 0.07 && long[1_002] > long[1_001])
@@ -67,12 +67,12 @@ import Training
     #expect(up[9] == 1 && up[10] < 1)
   }
 
-  @Test("Capacity: gamma with the sign of KL - C, C rising to its target")
+  @Test("The capacity schedule weighs the KL by gamma with the sign of KL - C, and C rises to its target")
   func capacity() throws {
     let betas = try trace(.capacity, rise: 4, kl(4, 11, 14, 21, 19, 20)) { ($0.betaTarget, $0.betaEnd) = (20, 50) }
-    // C of the steps that follow: 5, 10, 15, 20, 20, 20.
+    // C of the following steps is 5, 10, 15, 20, 20, 20.
     #expect(betas == [50, -50, 50, -50, 50, -50, 0])
-    // What is minimised with it does not change its sign: gamma |KL - C|, for C of 10 and 20.
+    // The minimised term keeps its sign: gamma |KL - C|, for C of 10 and 20.
     var objective = Configuration().objective
     (objective.betaSchedule, objective.betaTarget, objective.betaEnd) = (.capacity, 20, 50)
     let control = try #require(BetaControl(objective, rise: 4, elements: 10))
@@ -82,7 +82,7 @@ import Training
     #expect(try #require(BetaControl(objective, rise: 4, elements: 10)).constraint(7, after: 2) == nil)
   }
 
-  @Test("A schedule that answers to training is told what to hold, and by which metric epochs compare")
+  @Test("A schedule that responds to training needs a target and a suitable metric")
   func agreement() throws {
     func message(_ assignments: String...) -> String? {
       failure { () throws(Failure) in
@@ -103,7 +103,7 @@ import Training
       )
     }
     #expect(metric?.status == .badConfiguration && metric?.message.contains("monitor.metric is loss") == true)
-    // A density may have any reconstruction.
+    // The reconstruction of a density may have any value.
     _ = try Configuration.resolve(
       preset: "tabular", file: nil, environment: [:], assignments: ["objective.beta.schedule=geco"], flags: [])
   }

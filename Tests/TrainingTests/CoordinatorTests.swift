@@ -5,14 +5,14 @@ import TestSupport
 import Testing
 import Training
 
-@Suite struct ConductorTests {
+@Suite struct CoordinatorTests {
   private func coordinator(_ change: (inout Configuration) -> Void = { _ in }) throws(Failure) -> Coordinator {
     var configuration = Configuration()
     change(&configuration)
     return try Coordinator(configuration, stepsPerEpoch: 10, totalSteps: 1_000, elements: 100)
   }
 
-  /// The means of a step, where they do not matter.
+  /// The means of a step, for tests in which they do not matter.
   private let none = ELBOMeans(reconstruction: 0, kl: 0)
 
   private func report(kl: Double, active: Int = 3, recon: Double = 80) -> ValidationReport {
@@ -23,7 +23,7 @@ import Training
   }
 
   @Test(
-    "Collapse is told after exactly so many quiet epochs in a row, once, and again after a recovery",
+    "A collapse is reported once after the set number of epochs in a row, and again after a recovery",
     arguments: [1, 2, 5])
   func collapse(epochs: Int) throws {
     var coordinator = try coordinator { $0.monitor.collapseEpochs = epochs }
@@ -35,14 +35,14 @@ import Training
       }
       for _ in 0..<3 { #expect(validate(0) == nil) }
     }
-    // One good epoch begins the count anew.
+    // One good epoch resets the count.
     #expect(validate(5) == nil)
     for _ in 1..<max(2, epochs) where epochs > 1 { #expect(validate(0) == nil) }
     if epochs > 1 { #expect(validate(0.02) == nil) }
     for epoch in 1...epochs { #expect((validate(0) != nil) == (epoch == epochs)) }
   }
 
-  @Test("Dead units count as collapse once there were enough updates; a KL that is no number does not")
+  @Test("Dead units count as a collapse after enough updates, and a KL that is not finite does not")
   func deadUnits() throws {
     var coordinator = try coordinator { $0.monitor.collapseEpochs = 2 }
     let divided = 1.0 / 9
@@ -57,7 +57,7 @@ import Training
     #expect(other.collapse(report(kl: .nan), step: 5_000, beta: 1, elements: 9) == nil)
   }
 
-  @Test("The likely cause names what the configuration did")
+  @Test("The likely cause of a collapse follows from the configuration")
   func causes() throws {
     func message(beta: Double = 1, elements: Int = 784, _ change: (inout Configuration) -> Void) throws -> String {
       var coordinator = try coordinator {
@@ -75,13 +75,13 @@ import Training
     #expect(try message { $0.objective.betaSchedule = .constant }.contains("full weight from the first step"))
     #expect(try message { _ in }.contains("free_bits"))
     #expect(try message(beta: 30) { $0.objective.betaSchedule = .geco }.contains("a lower objective.beta.target"))
-    // A mean that beta was divided for is the ELBO, and with one dimension there is nothing to average.
+    // A mean with a beta that was divided, too, is the ELBO, and with one dimension there is nothing to average.
     #expect(try !message(beta: 1.0 / 784) { $0.objective.reconstruction = .mean }.contains("loss scaling"))
     #expect(try !message(elements: 1) { $0.objective.reconstruction = .mean }.contains("loss scaling"))
   }
 
   @Test(
-    "Each rollback halves the learning rate; one too many of the same step gives up with status 87",
+    "Each rollback halves the learning rate, and too many for the same step end the run with status 87",
     arguments: [0, 1, 3])
   func rollbacks(most: Int) throws {
     var coordinator = try coordinator { $0.monitor.maxRollbacks = most }
@@ -101,14 +101,14 @@ import Training
     #expect(coordinator.state.learningRateFactor == before.learningRateFactor)
   }
 
-  @Test("Steps beyond the failing one make the count begin anew; the rate stays lowered")
+  @Test("Steps beyond the failing one reset the count of rollbacks, and the rate stays reduced")
   func passing() throws {
     var coordinator = try coordinator { $0.monitor.maxRollbacks = 2 }
     for round in 1...4 {
       let failing = 25 * round
       for _ in 0..<2 {
         try coordinator.fail(at: failing, restored: failing - 5, cause: "x")
-        for step in failing - 5..<failing { coordinator.passed(step: step) }  // up to it again, not past it
+        for step in failing - 5..<failing { coordinator.passed(step: step) }  // up to the failing step again, but not past it
       }
       #expect(coordinator.state.failures == 2)
       for step in failing...failing + 1 { coordinator.passed(step: step) }
@@ -117,7 +117,7 @@ import Training
     #expect(coordinator.state.learningRateFactor == pow(0.5, 8) && coordinator.state.rollbacks == 8)
   }
 
-  @Test("Directives: rate of this step, beta of the next, checkpoints by steps, signals before everything")
+  @Test("A decision has the rate of this step, the beta of the next, and stops for signals before anything else")
   func directives() throws {
     var coordinator = try coordinator {
       $0.checkpoint.everySteps = 4
@@ -134,7 +134,7 @@ import Training
     #expect(timed.direct(step: 0, none, signalled: false).reason == .maxTime)
   }
 
-  @Test("Overfitting that does not go down is told once, after two hundred steps or at the end")
+  @Test("A loss on a few batches that does not go down is reported once, after 200 steps or at the end")
   func overfitting() throws {
     func said(_ values: [Double], batches: Int = 1) throws -> [Int] {
       var coordinator = try coordinator { $0.train.overfitBatches = batches }
@@ -150,7 +150,7 @@ import Training
     #expect(try said(Array(repeating: 100, count: 20), batches: 0) == [])
   }
 
-  @Test("The best is the lowest finite -ELBO, the first of equals")
+  @Test("The best epoch has the lowest finite -ELBO and is the first of equal ones")
   func best() throws {
     var coordinator = try coordinator()
     let values = [(100.0, true), (101, false), (.nan, false), (-.infinity, false), (99, true), (99, false)]
@@ -161,13 +161,13 @@ import Training
     #expect(coordinator.state.epochs.best == 99 && coordinator.state.epochs.bestStep == 4)
   }
 
-  /// Verdicts of epochs of 100 steps, of a warm-up of 300 steps.
+  /// The verdicts on epochs of 100 steps, with a warm-up of 300 steps.
   private func verdicts(
     _ values: [Double], kept: (Int) -> Bool = { _ in true }, _ change: (inout Configuration.Monitor) -> Void
   ) throws -> [(best: Bool, last: Bool)] {
     var coordinator = try coordinator { change(&$0.monitor) }
     return try values.enumerated().map { epoch, value in
-      // Saved and resumed after every epoch.
+      // The state is saved and restored after every epoch.
       coordinator.state = try JSONDecoder().decode(
         Coordinator.State.self, from: try JSONEncoder().encode(coordinator.state))
       let verdict = coordinator.judge(
@@ -177,23 +177,23 @@ import Training
     }
   }
 
-  @Test("Patience counts epochs after the warm-up that are not better by min_delta, and begins anew with one that is")
+  @Test("Patience counts epochs after the warm-up that do not improve by min_delta, and an improvement resets it")
   func patience() throws {
-    // Better at 100 and 200, before the end of the warm-up at 300: worse from then on is no reason to stop by itself.
+    // The better epochs at 100 and 200 are before the end of the warm-up at 300, so they do not count for patience.
     let falling = try verdicts([5, 4, 9, 8, 8.5, 8.2, 7, 7.2, 7.1, 7.05]) { $0.patience = 3 }
     #expect(falling.map(\.last) == [false, false, false, false, false, false, false, false, false, true])
     #expect(falling.map(\.best) == [true, true, false, false, false, false, false, false, false, false])
-    // Less than min_delta at a time adds up.
+    // Improvements below min_delta add up.
     let slow = try verdicts([9, 9, 9, 8.7, 8.4, 8.1, 7.9, 7.8]) { ($0.patience, $0.minimumDelta) = (2, 0.5) }
     #expect(slow.map(\.last) == [false, false, false, false, false, false, false, false])
     #expect(try verdicts([9, 9, 9, 8.9, 8.8]) { ($0.patience, $0.minimumDelta) = (2, 0.5) }.last?.last == true)
-    // What is no number is not better.
+    // A value that is not finite is not an improvement.
     #expect(try verdicts([9, 9, .nan, .nan, .infinity]) { $0.patience = 3 }.map(\.last).last == true)
     #expect(try verdicts([9] + Array(repeating: 10, count: 50)) { _ in }.allSatisfy { !$0.last })
   }
 
   @Test(
-    "With patience the best epoch is kept whenever it comes; metrics that depend on beta begin anew after the warm-up")
+    "With patience, the best epoch is kept at any time, and metrics that depend on beta restart after the warm-up")
   func metrics() throws {
     let values: [Double] = [5, 4, 9, 8, 8.5]
     #expect(try verdicts(values, kept: { $0 == 0 }) { _ in }.map(\.best) == [true, false, false, false, false])
@@ -202,7 +202,7 @@ import Training
     for metric in EpochMetric.allCases where metric != .negativeELBO {
       #expect(try verdicts(values) { $0.metric = metric }.map(\.best) == [true, true, true, true, false], "\(metric)")
     }
-    // Half an epoch is compared, and does not count.
+    // A partial epoch is compared but does not count.
     var coordinator = try coordinator { $0.monitor.patience = 1 }
     _ = coordinator.judge(report(kl: 1), step: 400, isWhole: true, isKept: true)
     #expect(!coordinator.judge(report(kl: 2), step: 450, isWhole: false, isKept: true).isLast)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Training
 
-@Suite("Examination of ranks")
+@Suite("Examination of ranks and machines")
 struct ExaminationTests {
   private func facts(_ rank: Int, _ change: (inout RankFacts) -> Void = { _ in }) -> RankFacts {
     var facts = RankFacts(
@@ -26,12 +26,12 @@ struct ExaminationTests {
     return Dictionary(uniqueKeysWithValues: examination.findings.map { ($0.check, $0) })
   }
 
-  @Test("Nothing wrong")
+  @Test("Healthy ranks have no findings")
   func healthy() {
     #expect(findings { _ in }.values.allSatisfy { $0.level == .ok && $0.advice == nil })
   }
 
-  @Test("Each planted fault is found, and no other")
+  @Test("Each planted fault is the only finding")
   func planted() {
     let faults: [(String, Finding.Level, String, (inout RankFacts) -> Void)] = [
       ("products", .problem, "one kind of CPU", { $0.products = "oneDNN 3.0 isa ff" }),
@@ -65,7 +65,7 @@ struct ExaminationTests {
     }
   }
 
-  @Test("Shared memory too small for a window of all ranks of a node")
+  @Test("Shared memory that is too small for the window of a node is a problem")
   func sharedMemory() {
     func level(free: UInt64) -> Finding? {
       let small = FileSystem(path: "/dev/shm", kind: "tmpfs", size: 64 << 20, free: free)
@@ -79,7 +79,7 @@ struct ExaminationTests {
     #expect(level(free: 0)?.advice?.contains("/dev/shm") == true)
   }
 
-  @Test("Nodes that one host is divided into share its memory")
+  @Test("Nodes on one host share its memory")
   func dividedHost() {
     func level(free: UInt64) -> Finding.Level? {
       let small = FileSystem(path: "/dev/shm", kind: "tmpfs", size: 64 << 20, free: free)
@@ -93,19 +93,19 @@ struct ExaminationTests {
     #expect(level(free: 8 << 20) == .ok && level(free: (8 << 20) - 1) == .problem)
   }
 
-  @Test("Memory of a machine for all its ranks")
+  @Test("The memory of a machine must suffice for all its ranks")
   func memory() {
     for (available, level) in [(6 << 20, Finding.Level.ok), ((6 << 20) - 1, .problem)] {
       #expect(findings { $0.memoryAvailable = available }["memory"]?.level == level)
     }
-    // Two machines with one rank each.
+    // There are two machines with one rank each.
     let apart = findings {
       $0.memoryAvailable = 4 << 20; $0.placement.machine = "n"; $0.placement.host = "b"
     }
     #expect(apart["memory"]?.level == .ok && apart["memory"]?.message.contains("b: 4.0 MiB available") == true)
   }
 
-  @Test("OpenBLAS held to a lesser kernel is a warning; one that chose it itself, too, if it computes")
+  @Test("OpenBLAS with slower kernels than the CPU supports is a warning if it is limited or computes the products")
   func kernels() {
     let held = findings {
       $0.openBLAS = "OpenBLAS Haswell"; $0.forcedCore = "Haswell"; $0.products = "OpenBLAS Cooperlake"
@@ -120,7 +120,7 @@ struct ExaminationTests {
     }
   }
 
-  @Test("Sizes for people")
+  @Test("Sizes are written in readable units")
   func sizes() {
     #expect(readableBytes(0) == "0 B" && readableBytes(2_621_440) == "2.5 MiB" && readableBytes(12 << 30) == "12 GiB")
   }

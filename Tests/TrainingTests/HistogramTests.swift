@@ -3,7 +3,7 @@ import Testing
 @testable import Training
 
 @Suite struct HistogramTests {
-  @Test("Every value has its bin: the outermost take what lies beyond, the first what is no number")
+  @Test("Every value has a bin: values beyond the ends are in the outer bins, and NaN is in the first")
   func bins() {
     let bins = Bins(low: -1, width: 0.5, count: 4)
     #expect(bins.edges == [-1, -0.5, 0, 0.5, 1])
@@ -18,7 +18,7 @@ import Testing
     #expect(counts([]) == [0, 0, 0, 0])
   }
 
-  @Test("The bins of validation lie around what posteriors are, and 0 is the middle of one")
+  @Test("The bins of validation cover typical posteriors, and 0 is the middle of a bin")
   func validation() {
     for bins in [Bins.mu, .logvar] {
       #expect(bins.edges.count == bins.count + 1 && bins.edges.first == -(bins.edges.last ?? 0))

@@ -9,7 +9,7 @@ import Testing
 @Suite struct ImageJitterTests {
   private let shape = SampleShape.image(height: 16, width: 16, channels: 1)
 
-  /// Where the one bright pixel of samples 0, 1, ... goes in an epoch: (down, right) of (8, 4).
+  /// The moves (down, right) of the bright pixel at (8, 4) of samples 0, 1, ... in an epoch.
   private func places(
     _ samples: [UInt64], shift: Int, flip: Bool, seed: UInt64 = 1, epoch: UInt32 = 0
   ) throws -> [[Int]] {
@@ -25,18 +25,18 @@ import Testing
     }
   }
 
-  @Test("Every move and both sides come up, about equally often")
+  @Test("All moves and both sides occur about equally often")
   func frequencies() throws {
     let found = try places((0..<6000).map { $0 }, shift: 2, flip: true)
     var counts: [[Int]: Int] = [:]
     for place in found { counts[place, default: 0] += 1 }
-    // Mirrored after the move or before, 4 becomes 11: columns 2...6 and 9...13, all apart.
+    // A mirrored column 4 becomes 11, so the columns are 2...6 and 9...13, which do not overlap.
     #expect(Set(counts.keys).count == 5 * 10)
     #expect(counts.values.allSatisfy { abs(Double($0) - 120) < 5 * 120.0.squareRoot() })
     #expect(Set(counts.keys.map { $0[0] }) == Set(6...10))
   }
 
-  @Test("A sample's fate depends on seed, epoch and sample, and on nothing beside it")
+  @Test("The augmentation of a sample depends only on seed, epoch and sample")
   func keys() throws {
     let all = try places((0..<64).map { $0 }, shift: 3, flip: true)
     let some = try places([40, 3, 17], shift: 3, flip: true)
@@ -47,7 +47,7 @@ import Testing
     #expect(try places((0..<64).map { $0 }, shift: 3, flip: false).allSatisfy { $0[1] <= 7 })
   }
 
-  @Test("Off unless asked for; refused for tables and for moves beyond the picture")
+  @Test("Augmentation is off by default, and refused for tables and for moves beyond the image")
   func limits() throws {
     #expect(ImageJitter(Configuration().data, shape: shape) == nil)
     let scratch = try Scratch()

@@ -7,7 +7,9 @@ import Testing
   private func row(_ values: [Float], _ i: Int, _ width: Int) -> [Float] { Array(values[i * width..<(i + 1) * width]) }
   private func length(_ z: [Float]) -> Double { z.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot() }
 
-  @Test("Both ways begin and end where they should, in even steps", arguments: InterpolationPath.allCases)
+  @Test(
+    "Both kinds of interpolation begin and end at the given latents, in even steps",
+    arguments: InterpolationPath.allCases)
   func ends(path: InterpolationPath) {
     let a: [Float] = [3, 0, 0], b: [Float] = [0, 0, -3]
     let way = LatentPaths.interpolate(a[...], b[...], steps: 7, path)
@@ -18,14 +20,15 @@ import Testing
     for (found, expected) in zip(middle, [half, 0, -half]) { #expect(abs(Double(found) - expected) < 1e-6) }
   }
 
-  @Test("On the great circle the length stays; of unequal ends it goes over")
+  @Test("Spherical interpolation keeps the length of latents")
   func circle() {
     let a: [Float] = [1, 2, -1, 0.5], b: [Float] = [-2, 1, 0.5, 1]
     let way = LatentPaths.interpolate(a[...], b[...], steps: 9, .spherical)
     for i in 0..<9 { #expect(abs(length(row(way, i, 4)) - 2.5) < 1e-6) }
   }
 
-  @Test("Parallel, opposite and zero latents have no circle: a straight line", arguments: [-1, 2, 0] as [Float])
+  @Test(
+    "Between parallel, opposite and zero latents, spherical interpolation is linear", arguments: [-1, 2, 0] as [Float])
   func degenerate(factor: Float) {
     let a: [Float] = [1, -2], b = a.map { $0 * factor }
     let line = LatentPaths.interpolate(a[...], b[...], steps: 5, .linear)
@@ -38,7 +41,7 @@ import Testing
     #expect(z == [0.5, -1, -3, 0.5, -1, 0, 0.5, -1, 3, -3, -1, 2, 0, -1, 2, 3, -1, 2])
   }
 
-  @Test("The manifold has the prior's quantiles, first unit to the right, second upwards")
+  @Test("The manifold has quantiles of the prior, with the first unit to the right and the second upwards")
   func manifold() {
     for (p, x) in [(0.5, 0), (0.975, 1.959_963_984_540_054), (0.001, -3.090_232_306_167_814)] {
       #expect(abs(LatentPaths.normalQuantile(p) - x) < 1e-12)
@@ -47,7 +50,7 @@ import Testing
     #expect(z == [-q, q, q, q, -q, -q, q, -q])
   }
 
-  @Test("Pairs of different class, each sample once, all classes before any twice; the same every time")
+  @Test("Pairs have different classes, use each sample once, use all classes first, and are reproducible")
   func labelledPairs() {
     let labels = (0..<60).map { $0 / 20 * 3 }  // classes 0, 3, 6, sorted
     let codes = LatentCodes(latent: 1, mu: [Float](repeating: 0, count: 60), labels: labels)
@@ -59,7 +62,7 @@ import Testing
     #expect(two.pairs(10).map { [$0.0, $0.1] } == [[2, 0]])
   }
 
-  @Test("Without labels, or with one class, pairs are far apart; while training they do not depend on mu")
+  @Test("Without labels or with one class, pairs are far apart, and during training they do not depend on mu")
   func farPairs() {
     let mu: [Float] = [0, 1, 9, 2, -3, 8]
     for labels in [nil, [1, 1, 1, 1, 1, 1]] as [[Int]?] {
@@ -70,7 +73,7 @@ import Testing
     #expect(LatentCodes(latent: 1, mu: [4]).pairs(3).isEmpty && LatentCodes(latent: 1, mu: []).fixedPairs(3).isEmpty)
   }
 
-  @Test("Units by their KL, ties by number")
+  @Test("Units are ordered by their KL, and equal ones by number")
   func order() {
     #expect([0.5, 2, 0, 2].descending == [1, 3, 0, 2])
   }

@@ -4,7 +4,7 @@ import Kernels
 import Testing
 import Training
 
-/// Every rule by a configuration that breaks it; the presets break none.
+/// Tests of every rule with a configuration that breaks it. The presets break none.
 @Suite struct LintTests {
   private func found(
     elements: Int = 64, spectrum: PrincipalSpectrum? = nil, grey: Double? = nil, _ change: (inout Configuration) -> Void
@@ -24,20 +24,20 @@ import Training
     return PrincipalSpectrum(noise, width: 12)
   }
 
-  @Test("Presets are sound", arguments: ConfigurationSchema.presets.map(\.name))
+  @Test("Presets have no findings", arguments: ConfigurationSchema.presets.map(\.name))
   func presets(name: String) throws {
     let preset = try Configuration.resolve(preset: name, file: nil, environment: [:], assignments: [], flags: [])
     #expect(found(elements: 784, grey: 0.4) { $0 = preset } == [])
   }
 
-  @Test("A mean instead of a sum, unless beta was divided as well")
+  @Test("A mean instead of a sum is reported unless beta is divided as well")
   func mean() {
     #expect(found { $0.objective.reconstruction = .mean } == ["loss scaling"])
     #expect(found(elements: 1) { $0.objective.reconstruction = .mean } == [])
     #expect(found { ($0.objective.reconstruction, $0.objective.betaEnd) = (.mean, 1.0 / 64) } == [])
   }
 
-  @Test("Beta against the task's range; without a task, against anyone's")
+  @Test("Beta is compared with the range of the task, or with the range of all tasks")
   func beta() {
     #expect(found { $0.objective.betaEnd = 100 } == ["beta"] && found { $0.objective.betaEnd = 0 } == ["beta"])
     #expect(found { $0.objective.betaEnd = 4 } == [])
@@ -49,7 +49,7 @@ import Training
     }
   }
 
-  @Test("A long warm-up, grey data under a Bernoulli, a wide sigma, a latent beyond the data's spectrum")
+  @Test("A long warm-up, grey data with Bernoulli, a wide sigma and too many units are reported")
   func others() throws {
     #expect(found { $0.objective.betaWarmup = 30 } == ["warm-up"] && found { $0.objective.betaWarmup = 20 } == [])
     #expect(found { ($0.objective.betaWarmup, $0.objective.betaSchedule) = (30, .constant) } == [])
@@ -63,12 +63,12 @@ import Training
         ($0.model.likelihood, $0[.sigma], $0.model.latent, $0.objective.betaEnd) = ("gaussian", sigma, 8, beta)
       }
     }
-    // The largest variance of twelve directions is 1.1 to 1.4.
+    // The largest variance of twelve directions is between 1.1 and 1.4.
     #expect(gaussian(1) == [] && gaussian(1.3) == ["likelihood too wide"])
     #expect(gaussian(0.5, 3) == [] && gaussian(0.5, 8) == ["likelihood too wide"])
   }
 
-  @Test("A task picks beta, and what is said of beta at the same place counts more, in whatever order")
+  @Test("A task chooses beta, and a beta that is set at the same place takes precedence in any order")
   func task() throws {
     func beta(
       environment: [String: String] = [:], assignments: [String] = [], flags: [(String, String)] = []

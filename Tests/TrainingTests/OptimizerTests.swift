@@ -2,7 +2,7 @@ import Optimizers
 import Testing
 
 @Suite struct OptimizerTests {
-  @Test("Clipping scales to the norm and never up; 0 turns it off")
+  @Test("Clipping reduces the norm to the limit, never increases it, and is off with 0")
   func clipping() {
     var settings = OptimizerSettings()
     settings.clipNorm = 2
@@ -14,21 +14,21 @@ import Testing
     #expect(Optimizer(settings, count: 1).clipFactor(norm: 1e9) == 1)
   }
 
-  @Test("The first step is the rate, whatever the gradient's size")
+  @Test("The first step equals the learning rate for any size of the gradient")
   func firstStep() {
     let optimizer = Optimizer(OptimizerSettings(), count: 3)
     var p: [Float] = [1, 1, 1]
     optimizer.step(&p, gradient: [1e-3, -5, 1e4], rate: 0.01, scale: 1, update: 1)
-    // m / (1 - b1) = g and sqrt(v / (1 - b2)) = |g|: epsilon is 1e-5 of the smallest.
+    // m / (1 - b1) = g and sqrt(v / (1 - b2)) = |g|, and epsilon is 1e-5 of the smallest |g|.
     for (value, expected) in zip(p, [0.99, 1.01, 0.99] as [Float]) { #expect(abs(value - expected) < 3e-7) }
-    // A zero gradient leaves a fresh parameter alone.
+    // A zero gradient does not change a new parameter.
     let idle = Optimizer(OptimizerSettings(), count: 1)
     var q: [Float] = [0.5]
     idle.step(&q, gradient: [0], rate: 0.01, scale: 1, update: 1)
     #expect(q == [0.5])
   }
 
-  @Test("The moving average begins at the parameters and follows them, slower as updates go on; it changes no update")
+  @Test("The moving average begins at the parameters, follows them more and more slowly, and changes no update")
   func average() throws {
     var settings = OptimizerSettings()
     let plain = Optimizer(settings, count: 3)

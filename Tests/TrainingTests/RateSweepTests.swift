@@ -4,7 +4,7 @@ import Testing
 import Training
 
 @Suite struct RateSweepTests {
-  /// A sweep over a made-up loss of log10 of the rate.
+  /// A sweep over an artificial loss that depends on log10 of the rate.
   private func sweep(_ loss: (Double) -> Double) -> RateSweep {
     var sweep = RateSweep()
     for step in 0..<RateSweep.steps {
@@ -14,15 +14,15 @@ import Training
     return sweep
   }
 
-  @Test("The suggestion is where the loss falls fastest, before its lowest point; divergence ends the sweep")
+  @Test("The suggested rate is where the loss falls fastest, and divergence ends the sweep")
   func suggestion() throws {
-    // A fall around 1e-3, a rise beyond 1e-1.
+    // The loss falls around 1e-3 and rises beyond 1e-1.
     let fall = sweep { 100 - 50 / (1 + exp(-4 * ($0 + 3))) + ($0 > -1 ? 40 * pow($0 + 1, 2) : 0) }
     let suggestion = try #require(fall.suggestion), lowest = try #require(fall.lowest)
     #expect((5e-4...4e-3).contains(suggestion) && lowest.rate > 1e-2 && fall.divergence == nil)
     #expect(fall.points.count == RateSweep.steps && abs(fall.points[0].rate - 1e-6) < 1e-18)
     #expect(abs((fall.points.last?.rate ?? 0) - 10) < 1e-9)
-    // Losses below zero, too.
+    // Losses may also be negative.
     let below = sweep { -100 - 50 / (1 + exp(-4 * ($0 + 3))) }
     #expect((5e-4...4e-3).contains(try #require(below.suggestion)))
     let diverged = sweep { $0 > -1 ? 1e6 : 100 - $0 }

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 @testable import Training
 
-/// A run directory is read as it is, whatever is in it.
+/// Tests that a run directory with any contents can be read.
 @Suite struct RunRecordTests {
   private let scratch: Scratch
   private var path: String { scratch.path }
@@ -34,7 +34,7 @@ import Testing
     """
   }
 
-  @Test("Rows, events, settings, environment and standing are what the files say")
+  @Test("Rows, events, settings, environment and state of a run are read from its files")
   func reads() throws {
     try write(
       "metrics.jsonl",
@@ -68,7 +68,7 @@ import Testing
     #expect(run.events[3].message == "finished" && run.standing() == .finished(isEarly: false) && run.kept == nil)
   }
 
-  @Test("Epochs and steps that are done again take the place of those before")
+  @Test("Repeated epochs and steps replace earlier ones")
   func doneAgain() throws {
     func steps(_ range: ClosedRange<Int>, _ kl: Double) -> String {
       range.map { #"{"kind": "step", "step": \#($0), "recon": 1, "kl": \#(kl)}"# + "\n" }.joined()
@@ -79,7 +79,7 @@ import Testing
     #expect(metrics.steps.map(\.train.kl) == (1...40).map { $0 > 10 ? 2 : 1 })
   }
 
-  @Test("The epoch of checkpoints/best is the last that became it; an early end is known from a planned one")
+  @Test("The epoch of checkpoints/best is the last that became it, and an early stop is distinguished from the end")
   func kept() throws {
     let best = #", "best": true"#
     try write("metrics.jsonl", epoch(1, more: best) + epoch(2, more: best) + epoch(3, more: #", "best": false"#))
@@ -88,7 +88,7 @@ import Testing
     #expect(run.kept?.epoch == 2 && run.lowest?.epoch == 1 && run.standing() == .finished(isEarly: true))
   }
 
-  @Test("Read again, it has what was written since, and only that")
+  @Test("Reading a run again adds only what has been written since")
   func refreshes() throws {
     try write("metrics.jsonl", epoch(1) + String(epoch(2).dropLast(30)))
     var run = try RunRecord(path)
@@ -98,7 +98,7 @@ import Testing
     try append("metrics.jsonl", String(epoch(2).suffix(30)))
     hasGrown = run.refresh()
     #expect(hasGrown && run.epochs.map(\.epoch) == [1, 2])
-    // A run that went back cuts its file by replacing it.
+    // A run that rolls back replaces its file by a shorter one.
     try DurableFile.write(epoch(1), to: path + "/metrics.jsonl")
     hasGrown = run.refresh()
     #expect(hasGrown && run.epochs.map(\.epoch) == [1])
@@ -111,7 +111,7 @@ import Testing
   }
 
   @Test(
-    "Damaged and hostile lines are counted and left out",
+    "Damaged and hostile lines are counted and ignored",
     arguments: [
       "not JSON", "[]", "{}", "\"kind\"", #"{"kind": 3}"#, #"{"kind": "epoch"}"#, #"{"kind": "epoch", "epoch": -1}"#,
       #"{"kind": "epoch", "epoch": 1e300}"#, #"{"kind": "epoch", "epoch": 9223372036854775807}"#,
@@ -126,7 +126,7 @@ import Testing
     #expect(run.metrics.damagedLines == 1 && run.damage.count == 2, "\(run.damage)")
   }
 
-  @Test("Wrong kinds of values are missing values")
+  @Test("Values of the wrong type count as missing")
   func wrongValues() throws {
     try write(
       "metrics.jsonl",
@@ -138,14 +138,14 @@ import Testing
     #expect(run.metrics.klPerUnit.isEmpty && run.metrics.rankSeconds == nil && run.lowest == nil)
   }
 
-  @Test("A line without an end is passed over without being kept")
+  @Test("A line without an end is skipped without being stored")
   func overlong() throws {
     try write("metrics.jsonl", epoch(1) + String(repeating: "x", count: 9 << 20) + "\n" + epoch(2))
     let run = try RunRecord(path)
     #expect(run.epochs.map(\.epoch) == [1, 2] && run.metrics.damagedLines == 1)
   }
 
-  @Test("Whatever is where a file should be, the rest is read")
+  @Test("If something else is in place of a file, the rest is read")
   func strangeFiles() throws {
     try write("metrics.jsonl", epoch(1))
     for name in ["config.yaml", "status.json", "environment.json", "command.txt"] {
@@ -157,7 +157,7 @@ import Testing
     #expect(throws: Failure.self) { _ = try RunRecord(path + "/absent") }
   }
 
-  @Test("Many steps are thinned evenly")
+  @Test("A large number of steps is thinned evenly")
   func thins() throws {
     let lines = (1...20_000).map { #"{"kind": "step", "step": \#($0), "recon": 1}"# }
     try write("metrics.jsonl", lines.joined(separator: "\n") + "\n")
@@ -166,7 +166,7 @@ import Testing
     #expect(Set(zip(steps, steps.dropFirst()).map { $1 - $0 }) == [8])
   }
 
-  @Test("Of a thousand ranks, the busiest of each group of neighbours")
+  @Test("Of a thousand ranks, the busiest of each group of neighbours is shown")
   func rankSeconds() {
     var all = (0..<1_000).flatMap { [1 + Double($0 % 16) / 16, 0.5] }
     all[2 * 777] = 9

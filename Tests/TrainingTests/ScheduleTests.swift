@@ -14,7 +14,7 @@ import Training
     let step: Cases<Stair>
   }
 
-  @Test("Warm-up and cosine, and steps, are torch.optim.lr_scheduler's")
+  @Test("Learning rates with warm-up and cosine, and with steps, equal those of torch.optim.lr_scheduler")
   func traces() throws {
     let traces = try fixture("schedules.json", as: Traces.self)
     #expect(traces.warmupCosine.cases.count == 4 && traces.step.cases.count == 3)
@@ -25,7 +25,7 @@ import Training
       configuration.schedule.warmupSteps = trace.warmup
       configuration.schedule.minimumFactor = trace.floor / trace.peak
       let schedule = try RateSchedule(configuration, stepsPerEpoch: 7, totalSteps: trace.total)
-      // The fixture's maker multiplies step by step: a few roundings of float64 each.
+      // The script that made the fixture multiplies step by step, with a few roundings of float64 each.
       for (step, rate) in trace.rates.enumerated() {
         #expect(abs(schedule.value(at: step) - rate) < 1e-13 * trace.peak)
       }
@@ -48,7 +48,7 @@ import Training
     }
   }
 
-  @Test("Constant is constant; a warm-up that fills the training is allowed, a longer one refused with both lengths")
+  @Test("A warm-up may fill the training, and a longer one is refused with both lengths")
   func edges() throws {
     var configuration = Configuration()
     #expect(try RateSchedule(configuration, stepsPerEpoch: 1, totalSteps: 1).value(at: 1 << 40) == 0.001)
@@ -85,23 +85,23 @@ import Training
     }
   }
 
-  @Test("Constant, linear and sigmoid, by hand; the default warm-up is the first 30 %")
+  @Test("Constant, linear and sigmoid schedules have values computed by hand, and the default warm-up is 30 %")
   func shapes() throws {
     expect(try schedule(.constant), [(0, 1.1), (99, 1.1)])
     expect(try schedule(.linear), [(0, 0.1), (15, 0.6), (30, 1.1), (31, 1.1), (99, 1.1), (1_000_000, 1.1)])
     expect(try schedule(.linear) { $0.betaWarmup = 5 }, [(0, 0.1), (25, 0.6), (50, 1.1)])
     expect(try schedule(.linear) { ($0.betaWarmup, $0.betaUnit) = (5, .step) }, [(0, 0.1), (1, 0.3), (5, 1.1)])
-    // Half way the logistic curve is at its middle; a quarter of the way it is at logistic(-3).
+    // After half of the warm-up, the logistic curve is at its middle, and after a quarter at logistic(-3).
     let low = 1 / (1 + exp(6.0)), quarter = 1 / (1 + exp(3.0))
     expect(
       try schedule(.sigmoid) { $0.betaWarmup = 4 },
       [(0, 0.1), (10, 0.1 + (quarter - low) / (1 - 2 * low)), (20, 0.6), (40, 1.1), (99, 1.1)])
-    // Falling is allowed too.
+    // Beta may also fall.
     expect(
       try schedule(.linear) { ($0.betaStart, $0.betaEnd, $0.betaWarmup) = (2, 0, 10) }, [(0, 2), (50, 1), (99, 0.02)])
   }
 
-  @Test("Cycles rise, stay, and fall back at once; they fill the training")
+  @Test("Cycles rise, stay constant, fall back at once, and fill the training")
   func cyclical() throws {
     let cycles = try schedule(.cyclical)  // four cycles of 25 steps, the first half of each rising
     for cycle in 0..<4 {
@@ -109,12 +109,12 @@ import Training
       expect(cycles, [(at, 0.1), (at + 5, 0.5), (at + 10, 0.9), (at + 13, 1.1), (at + 24, 1.1)])
     }
     expect(cycles, [(100, 1.1), (1_000, 1.1)])
-    // Given a length, cycles end there and beta stays.
+    // With a length, cycles end there and beta stays constant.
     let short = try schedule(.cyclical) { ($0.betaWarmup, $0.betaCycles, $0.betaCycleRise) = (4, 2, 1) }
     expect(short, [(0, 0.1), (10, 0.6), (20, 0.1), (39, 0.1 + 19.0 / 20), (40, 1.1), (99, 1.1)])
   }
 
-  @Test("Beta stays between start and end, whatever the shape and length", arguments: BetaShape.allCases)
+  @Test("Beta stays between start and end for any shape and length", arguments: BetaShape.allCases)
   func bounds(shape: BetaShape) throws {
     for total in [1, 2, 3, 7, 100] {
       let schedule = try schedule(shape, total: total, stepsPerEpoch: 1)
@@ -122,7 +122,7 @@ import Training
     }
   }
 
-  @Test("A warm-up longer than the training is refused with both lengths and the end it misses")
+  @Test("A warm-up that is longer than the training is refused with both lengths and the beta that it misses")
   func tooLong() throws {
     for shape in [BetaShape.linear, .sigmoid, .cyclical] {
       let error = failure { () throws(Failure) in _ = try schedule(shape) { $0.betaWarmup = 10.1 } }

@@ -4,7 +4,7 @@ import Testing
 @testable import Training
 
 @Suite struct ShownSamplesTests {
-  /// As validation in chunks of 100 finds samples whose code is their number, and whose values are a part of it.
+  /// Collects samples as a validation in chunks of 100. The code of a sample is its number, and so are its values.
   private func shown(_ count: Int, latent: Int, shape: SampleShape) -> ShownSamples {
     var shown = ShownSamples(of: count, latent: latent, shape: shape)
     for first in stride(from: 0, to: count, by: 100) {
@@ -15,7 +15,7 @@ import Testing
     return shown
   }
 
-  @Test("Samples that are shown lie in all of a set, sorted as it may be; their codes and pictures are their own")
+  @Test("Shown samples are spread over a set, also if it is sorted, and have their own codes and pictures")
   func spaced() {
     let all = shown(150, latent: 2, shape: .image(height: 1, width: 3, channels: 1))
     #expect(all.indices == Array(0..<150) && all.pictured == all.indices && all.pixels.count == 450)
@@ -26,7 +26,7 @@ import Testing
     #expect(shown(300, latent: 1, shape: .vector(3)).pixels.isEmpty)
   }
 
-  @Test("Large samples and long codes are fewer, and no memory is too small for them")
+  @Test("Fewer samples are shown if samples or codes are large, so that memory is limited")
   func bounded() {
     let shape = SampleShape.image(height: 512, width: 512, channels: 3)
     let large = ShownSamples(of: 10_000, latent: 10, shape: shape)

@@ -5,7 +5,7 @@ import Testing
 import Training
 import VAE
 
-/// Signs by histories that show them; a sound history shows none.
+/// Tests of signs with histories that have them, and with a healthy history that has none.
 @Suite struct SignTests {
   private typealias Point = EpochHistory.Point
 
@@ -19,8 +19,8 @@ import VAE
       waitShare: 0)
   }
 
-  /// What is told in which epoch.
-  private func told(_ points: [Point], collapseTold: Bool = false) -> [String] {
+  /// The reported signs with their epochs.
+  private func reported(_ points: [Point], collapseTold: Bool = false) -> [String] {
     var signs = Signs()
     let context = SignContext(Configuration(), elements: 784)
     return points.flatMap { point in
@@ -28,7 +28,7 @@ import VAE
     }
   }
 
-  @Test("A sound run, with beta rising and units switching off, shows nothing")
+  @Test("A healthy run, with rising beta and units that switch off, has no signs")
   func sound() {
     let points = (1...60).map { epoch in
       let rise = min(1, Double(epoch) / 20)
@@ -36,67 +36,67 @@ import VAE
         epoch, recon: 80 + 120 / Double(epoch), kl: 25 + 40 * (1 - rise), train: 78 + 120 / Double(epoch),
         active: 50 - epoch / 2, beta: rise)
     }
-    #expect(told(points) == [])
+    #expect(reported(points) == [])
   }
 
-  @Test("Dead from the start, once there were enough updates; not where the collapse has been told")
+  @Test("Units that are dead from the start are reported after enough updates, unless a collapse was reported")
   func dead() {
     let points = (1...20).map { point($0, recon: 206, kl: 0.02, active: 0) }
-    #expect(told(points) == ["5 dead from the start"])
-    #expect(told(points, collapseTold: true) == [])
-    #expect(told([point(1, recon: 300)] + (2...20).map { point($0, recon: 206, kl: 1.5, active: 0) }) == [])
+    #expect(reported(points) == ["5 dead from the start"])
+    #expect(reported(points, collapseTold: true) == [])
+    #expect(reported([point(1, recon: 300)] + (2...20).map { point($0, recon: 206, kl: 1.5, active: 0) }) == [])
   }
 
-  @Test("Collapsing: from 2 nats to less than 1, and not what initial values gave")
+  @Test("A KL that falls from 2 nats to less than 1 is reported, but not the effect of initial values")
   func collapsing() {
     let points = (1...20).map { point($0, recon: 200 - Double($0), kl: 25 / pow(2, max(0, Double($0 - 9))), active: 3) }
-    #expect(told(points) == ["17 collapsing"])
-    // Less than a nat may be all there is to tell, unless units have gone with it.
+    #expect(reported(points) == ["17 collapsing"])
+    // Less than a nat may be right for the data, unless units have become inactive, too.
     func small(_ active: @escaping (Int) -> Int) -> [Point] {
       (1...20).map { point($0, recon: 200 - Double($0), kl: $0 < 9 ? 4 : 0.9, active: active($0)) }
     }
-    #expect(told(small { _ in 8 }) == [] && told(small { $0 < 12 ? 8 : 2 }) == ["12 collapsing"])
-    #expect(told((1...20).map { point($0, recon: 90 - Double($0), kl: $0 < 3 ? 9 : 0.8) }) == [])
+    #expect(reported(small { _ in 8 }) == [] && reported(small { $0 < 12 ? 8 : 2 }) == ["12 collapsing"])
+    #expect(reported((1...20).map { point($0, recon: 90 - Double($0), kl: $0 < 3 ? 9 : 0.8) }) == [])
   }
 
-  @Test("The KL explodes when -ELBO rises with it at one beta; a warm-up from 0 is no such thing")
+  @Test("An exploding KL is reported if -ELBO rises with it at constant beta, but not in a warm-up from 0")
   func exploding() {
     let points = (1...9).map { point($0, recon: 80 - Double($0), kl: 20 * pow(1.5, Double($0)), beta: 0) }
-    #expect(told(points) == ["4 exploding KL"])
-    #expect(told((1...9).map { point($0, recon: 180 - 15 * Double($0), kl: 5 * Double($0)) }) == [])
+    #expect(reported(points) == ["4 exploding KL"])
+    #expect(reported((1...9).map { point($0, recon: 180 - 15 * Double($0), kl: 5 * Double($0)) }) == [])
     #expect(
-      told((1...9).map { point($0, recon: 80 - Double($0), kl: 20 * pow(1.5, Double($0)), beta: 0.1 * Double($0)) })
+      reported((1...9).map { point($0, recon: 80 - Double($0), kl: 20 * pow(1.5, Double($0)), beta: 0.1 * Double($0)) })
         == [])
   }
 
-  @Test("The reconstruction is stuck when it never left where it began")
+  @Test("A reconstruction that never changes from its start is reported as stuck")
   func stuck() {
-    #expect(told((1...9).map { point($0, recon: 200 - 0.1 * Double($0), kl: 0.5) }) == ["6 reconstruction stuck"])
-    // Learned within the first epoch; or beta rose.
-    #expect(told((1...9).map { point($0, recon: 200 - 0.1 * Double($0)) }) == [])
-    #expect(told((1...9).map { point($0, recon: 200, kl: 0.5, beta: 0.1 * Double($0)) }) == [])
-    #expect(told((1...9).map { point($0, recon: 200 - Double($0)) }) == [])
+    #expect(reported((1...9).map { point($0, recon: 200 - 0.1 * Double($0), kl: 0.5) }) == ["6 reconstruction stuck"])
+    // It was learned within the first epoch, or beta rose.
+    #expect(reported((1...9).map { point($0, recon: 200 - 0.1 * Double($0)) }) == [])
+    #expect(reported((1...9).map { point($0, recon: 200, kl: 0.5, beta: 0.1 * Double($0)) }) == [])
+    #expect(reported((1...9).map { point($0, recon: 200 - Double($0)) }) == [])
   }
 
-  @Test("Overfitting: training falls on, validation has risen for long; told once, and again after a recovery")
+  @Test("Overfitting is reported once if validation rises for long while training falls, and again after a recovery")
   func overfitting() {
     func epoch(_ e: Int, _ valid: Double) -> Point { point(e, recon: valid, train: 180 - Double(e)) }
     let fall = (1...10).map { epoch($0, 200 - 10 * Double($0)) }
     let rise = (11...30).map { epoch($0, 100 + 2 * Double($0 - 10)) }
-    #expect(told(fall + rise) == ["16 overfitting"])
-    #expect(told(fall + (11...30).map { epoch($0, 100.5) }) == [], "noise")
-    #expect(told(fall + (11...30).map { epoch($0, 106 + ($0 % 2 == 0 ? 6 : -6)) }) == [], "scatter")
-    // Epochs of a lower beta say nothing, nor does a beta that answers to training.
+    #expect(reported(fall + rise) == ["16 overfitting"])
+    #expect(reported(fall + (11...30).map { epoch($0, 100.5) }) == [], "noise")
+    #expect(reported(fall + (11...30).map { epoch($0, 106 + ($0 % 2 == 0 ? 6 : -6)) }) == [], "scatter")
+    // Epochs with a lower beta are not compared, and neither are those with a beta that responds to training.
     let warm = (1...30).map { epoch in
       point(epoch, recon: 100 + Double(epoch), train: 180 - Double(epoch), beta: min(1, 0.1 * Double(epoch)))
     }
-    #expect(told(warm) == [])
+    #expect(reported(warm) == [])
     let recovery = (31...50).map { epoch($0, 90 - Double($0)) }
     let again = (51...70).map { epoch($0, 60 + Double($0)) }
-    #expect(told(fall + rise + recovery + again) == ["16 overfitting", "62 overfitting"])
+    #expect(reported(fall + rise + recovery + again) == ["16 overfitting", "62 overfitting"])
   }
 
-  @Test("A slow rank is always the same one, for long enough")
+  @Test("A slow rank is reported if it is the same one for long enough")
   func slow() {
     func epochs(_ seconds: Double, _ share: Double, _ slowest: (Int) -> Int) -> [Point] {
       (1...9).map { epoch in
@@ -105,12 +105,12 @@ import VAE
         return point
       }
     }
-    #expect(told(epochs(5, 0.3) { _ in 2 }) == ["3 slow rank"])
-    #expect(told(epochs(5, 0.3) { $0 % 3 }) == [] && told(epochs(5, 0.1) { _ in 2 }) == [])
-    #expect(told(epochs(1, 0.3) { _ in 2 }) == [])
+    #expect(reported(epochs(5, 0.3) { _ in 2 }) == ["3 slow rank"])
+    #expect(reported(epochs(5, 0.3) { $0 % 3 }) == [] && reported(epochs(5, 0.1) { _ in 2 }) == [])
+    #expect(reported(epochs(1, 0.3) { _ in 2 }) == [])
   }
 
-  @Test("The history stays small, counts an epoch once, and is read back with the state")
+  @Test("The history stays small, counts every epoch once, and is read back with the state")
   func history() throws {
     var history = EpochHistory()
     for epoch in 1...100 {
@@ -149,7 +149,7 @@ import VAE
     variancePerUnit: [0],
     activeUnits: 0)
 
-  @Test("Annealing begins anew: beta is 0, rises with its schedule, and is what it was before in the end")
+  @Test("With restart-annealing, beta starts again at 0 and returns to its schedule")
   func annealing() throws {
     var coordinator = try coordinator { $0.monitor.onCollapse = .restartAnnealing }
     let plain = try self.coordinator { _ in }
@@ -161,11 +161,11 @@ import VAE
         && coordinator.direct(step: 399, ELBOMeans(reconstruction: 206, kl: 0), signalled: false).nextBeta == 0)
     #expect(abs(coordinator.beta(at: 550) - 0.5) < 1e-12)
     for step in [100, 700, 999] { #expect(coordinator.beta(at: step) == (step < 400 ? 0 : plain.beta(at: step))) }
-    // Late in training, half of what is left.
+    // Late in training, the rise takes half of the remaining steps.
     #expect(coordinator.treat(.restartAnnealing, step: 900)?.contains("50 steps") == true)
   }
 
-  @Test("Free bits are raised, and twice as much the next time; the epochs are counted anew")
+  @Test("The treatment free-bits raises free bits, doubles them the next time, and resets the count of epochs")
   func freeBits() throws {
     var coordinator = try coordinator { ($0.monitor.onCollapse, $0.monitor.collapseEpochs) = (.freeBits, 2) }
     #expect(coordinator.freeBits == 0)
@@ -174,7 +174,7 @@ import VAE
       #expect(coordinator.collapse(dead, step: 20, beta: 1, elements: 4) != nil)
       #expect(coordinator.treat(coordinator.response, step: 20) != nil && coordinator.freeBits == bits)
     }
-    // Two are all there are.
+    // At most two treatments are allowed.
     #expect(coordinator.response == .warn)
     var fatal = try self.coordinator {
       ($0.monitor.onCollapse, $0.monitor.maxTreatments, $0.monitor.failOnCollapse) = (.freeBits, 1, true)
@@ -184,7 +184,7 @@ import VAE
     #expect(fatal.response == .stop)
   }
 
-  @Test("To stop is what fail_on_collapse was; to warn is the default, and changes nothing")
+  @Test("on_collapse=stop is the same as fail_on_collapse, and warn is the default and changes nothing")
   func plain() throws {
     #expect(try coordinator { $0.monitor.onCollapse = .stop }.response == .stop)
     #expect(try coordinator { $0.monitor.failOnCollapse = true }.response == .stop)

@@ -6,7 +6,7 @@ import Testing
 import Training
 
 @Suite struct TrainingStateTests {
-  @Test("A state is read back to the same bits of every number")
+  @Test("A state is read back with the same bits of every number")
   func roundTrip() throws {
     var random = Random(state: 8)
     for _ in 0..<500 {
@@ -38,7 +38,7 @@ import Training
     failure { () throws(Failure) in _ = try TrainingState.decode(bytes, from: "step-3/state.json") }
   }
 
-  @Test("Another format, missing keys and junk are refused with the file's name")
+  @Test("Other formats, missing keys and junk are refused with the name of the file")
   func refusals() throws {
     var future = TrainingState()
     future.format = TrainingState.currentFormat + 1
@@ -53,8 +53,8 @@ import Training
     }
   }
 
-  /// Every number of a state by its path, set to what no run arrives at, as text: JSON has no word for infinity.
-  @Test("An absurd number is refused by the name of its field")
+  /// Impossible values for every number of a state, by its path. They are texts, because JSON has no infinity.
+  @Test("An impossible number in a state is refused with the name of its field")
   func absurd() throws {
     var state = TrainingState()
     (state.step, state.stepInEpoch, state.plannedSteps) = (48, 0, 72)
@@ -75,14 +75,14 @@ import Training
       let bad =
         isReal ? ["1e999", "-1e999", "\"x\"", "null"] : ["-2", "9223372036854775808", "1e30", "0.5", "\"x\"", "null"]
       for value in bad {
-        // Optional numbers may be null.
+        // Numbers that are optional may be null.
         if value == "null", ["best", "reference"].contains(field) { continue }
         var lines = text.split(separator: "\n").map(String.init)
         lines[line] = "\(parts[0]): \(value)" + (content.hasSuffix(",") ? "," : "")
         let error = refusal(Array(lines.joined(separator: "\n").utf8))
         #expect(error?.status == .badData, "\(field) = \(value)")
         tried += 1
-        // What is no number at all is found by the parser, which does not always know where it stands.
+        // Values that are not numbers are found by the parser, which does not always know their place.
         if ["-2", "\"x\""].contains(value) {
           #expect(error?.message.contains(field) == true, "\(field) = \(value): \(error?.message ?? "")")
         }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Training
 
-@Suite("Predicted steps")
+@Suite("Prediction of steps")
 struct StepModelTests {
   private let costs = StepCosts(
     parameters: 1_000_000, microbatch: 10e-3, microbatchAlone: 8e-3, jitter: 0.1e-3, addPerByte: 1e-10,
@@ -13,9 +13,9 @@ struct StepModelTests {
 
   private func near(_ a: Double, _ b: Double, _ relative: Double = 1e-9) -> Bool { abs(a - b) <= relative * abs(b) }
 
-  @Test("Each part is what the formula says, computed by hand")
+  @Test("Each part of a predicted step equals the formula, computed by hand")
   func byHand() {
-    // 64 microbatches on 16 ranks of 4 nodes: 4 a rank, 3 merges of 4 MB, 4 blocks a node, slices of 1 MB.
+    // 64 microbatches on 16 ranks of 4 nodes: 4 per rank, 3 merges of 4 MB, 4 blocks per node, slices of 1 MB.
     let parts = StepModel(costs, network: network, ranksPerNode: 4).step(ranks: 16, microbatches: 64)
     #expect(near(parts.compute, 40e-3))
     #expect(near(parts.node, 3 * 0.4e-3 + (3 * 0.2e-3 + 0.05e-3) + 10e-6))
@@ -26,7 +26,7 @@ struct StepModelTests {
     #expect(near(parts.total, 40e-3 + 1.86e-3 + 0.038e-3 + 6.077304e-3 + 0.2564e-3 + parts.jitter))
   }
 
-  @Test("The busiest rank counts, with as many merges as its subtrees need")
+  @Test("The busiest rank determines the time, with the merges of its subtrees")
   func uneven() {
     // 10 microbatches on 4 ranks: 2, 3, 2, 3; leaves 2..<5 are blocks of 2 and 1.
     let parts = StepModel(costs, network: network, ranksPerNode: 4).step(ranks: 4, microbatches: 10)
@@ -36,7 +36,7 @@ struct StepModelTests {
     #expect(parts.latency == 0 && parts.bandwidth == 0)
   }
 
-  @Test("A node whose leaves are no aligned subtree sends each of its subtrees")
+  @Test("A node whose leaves are not an aligned subtree sends each of its subtrees")
   func unaligned() {
     // 12 microbatches on 4 ranks of 2 nodes: leaves 0..<6 are subtrees of 4 and 2; blocks 0-1, 2 | 3, 4-5.
     let parts = StepModel(costs, network: network, ranksPerNode: 2).step(ranks: 4, microbatches: 12)
@@ -44,7 +44,7 @@ struct StepModelTests {
     #expect(near(parts.bandwidth, 3 * 0.5 * 4e-3 + 0.5 * 8 * 12 * 6 * 1e-9 + 1.5 * 0.2e-3))
   }
 
-  @Test("Half the bytes on the wire, and an update that nobody shares")
+  @Test("bfloat16 halves the bytes between nodes, and without sharding every rank updates all parameters")
   func options() {
     var changed = costs
     changed.wireBytes = 2
@@ -61,11 +61,11 @@ struct StepModelTests {
     let mnist = StepCosts(parameters: 655_000, microbatch: 0, microbatchAlone: 0)
     let parts = StepModel(mnist, network: gigabit, ranksPerNode: 1).step(ranks: 2, microbatches: 2)
     #expect(String(format: "%.1f", parts.total * 1_000) == "21.0")
-    // Seen: 20.1 ms.
+    // The measured time was 20.1 ms.
     #expect(near(parts.total, 20.1e-3, 0.05))
   }
 
-  @Test("One rank predicts itself")
+  @Test("The prediction for one rank is its own time")
   func single() {
     let model = StepModel(costs, network: network, ranksPerNode: 8)
     let parts = model.step(ranks: 1, microbatches: 8)
@@ -74,7 +74,7 @@ struct StepModelTests {
     #expect(near(model.alone(microbatches: 8), parts.total - 8 * 2e-3))
   }
 
-  @Test("Expected largest of normal deviates, against the tables")
+  @Test("The expected largest of normal deviates equals the tables")
   func largest() {
     #expect(abs(StepModel.expectedLargest(of: 1)) < 1e-9)
     for (count, exact, tolerance) in [
@@ -85,7 +85,7 @@ struct StepModelTests {
     #expect(near(StepModel.quantile(0.975), 1.959964, 1e-6))
   }
 
-  @Test("Efficiency falls with ranks, and a slower network makes it fall faster")
+  @Test("Efficiency falls with the number of ranks, and faster on a slower network")
   func efficiency() {
     func table(_ kind: ScalingTable.Kind, _ network: Network) -> [ScalingTable.Row] {
       ScalingTable(
@@ -104,14 +104,14 @@ struct StepModelTests {
     #expect(table(.weak, fast).map(\.microbatches) == [8, 16, 32, 64, 128, 256, 512, 1024])
   }
 
-  @Test("Ranks without work have no row")
+  @Test("There is no row for more ranks than microbatches")
   func idle() {
     let rows = ScalingTable(.strong, costs, network: network, ranksPerNode: 8, largest: 64, microbatches: 16).rows
     #expect(rows.map(\.ranks) == [8, 16])
     #expect(ScalingTable.ranks(upTo: 4) == [4] && ScalingTable.ranks(upTo: 24) == [8, 16, 24])
   }
 
-  @Test("Quantiles and deviation of times")
+  @Test("Quantiles and the deviation of times are right")
   func distribution() {
     let values = Distribution((1...100).map(Double.init).shuffled())
     #expect(values.median == 50 && values.p99 == 99 && values.minimum == 1 && values.maximum == 100)

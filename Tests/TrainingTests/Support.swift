@@ -2,7 +2,7 @@ import Kernels
 import RunConfiguration
 import Testing
 
-/// The failure that the work ends with; an issue when it ends well.
+/// Returns the failure that the work throws. If it throws none, an issue is recorded.
 func failure(_ work: () throws(Failure) -> Void, _ location: SourceLocation = #_sourceLocation) -> Failure? {
   do throws(Failure) {
     try work()

@@ -13,7 +13,7 @@ import VAE
     let correlationGradients: [[Double]]
   }
 
-  /// What a term is for these rows of latents, and the gradients of its weighted sum; `filled` of them are samples.
+  /// The values of a term for rows of latents, of which `filled` are samples, and the gradients of its weighted sum.
   private func evaluate(
     _ columns: [[Float]], rows: Int, filled: Int, _ weights: [Float], _ record: (Graph, [Tensor]) -> Tensor
   ) throws -> (values: [Float], gradients: [[Float]]) {
@@ -38,7 +38,7 @@ import VAE
     for (a, b) in zip(ours, theirs) { #expect(abs(Double(a) - b) <= 2e-6 * largest, sourceLocation: location) }
   }
 
-  @Test("Total correlation is PyTorch's, but for its constant; its gradients are the same")
+  @Test("The total correlation equals that of PyTorch up to a constant, and its gradients are the same")
   func totalCorrelation() throws {
     let f = try fixture("aggregate.json", as: Values.self)
     let ours = try evaluate([f.z, f.mu, f.logvar], rows: f.rows, filled: f.rows, f.weights) {
@@ -49,7 +49,7 @@ import VAE
     for (mine, theirs) in zip(ours.gradients, f.correlationGradients) { expectNear(mine, theirs) }
   }
 
-  @Test("The discrepancy is PyTorch's, with the prior's expectations by quadrature")
+  @Test("The discrepancy equals that of PyTorch with expectations over the prior by quadrature")
   func priorDiscrepancy() throws {
     let f = try fixture("aggregate.json", as: Values.self)
     let ours = try evaluate([f.z], rows: f.rows, filled: f.rows, f.weights) { $0.priorDiscrepancy($1[0]) }
@@ -57,7 +57,7 @@ import VAE
     expectNear(ours.gradients[0], f.discrepancyGradient)
   }
 
-  @Test("Rows that are no samples change nothing, whatever stands there", arguments: 0...7)
+  @Test("Rows that are not samples have no effect", arguments: 0...7)
   func padding(filled: Int) throws {
     let f = try fixture("aggregate.json", as: Values.self)
     let count = filled * f.latent
@@ -76,7 +76,7 @@ import VAE
     try compare([f.z]) { $0.priorDiscrepancy($1[0]) }
   }
 
-  @Test("Both join the loss with their weights; recon and KL stay what they are")
+  @Test("Both terms are added to the loss with their weights and do not change recon and KL")
   func objective() throws {
     var settings = ModelSettings()
     (settings[.hidden], settings.latent) = ([8], 3)

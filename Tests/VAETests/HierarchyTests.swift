@@ -20,18 +20,18 @@ private struct LinearHierarchy: LatentModel {
   }
 }
 
-/// The closed form of the hierarchy at x = 1: figures computed in float64, apart from this program.
+/// The closed form of the hierarchy at x = 1. The figures were computed separately in float64.
 @Suite struct HierarchyTests {
   static let x: Float = 1
   static let logLikelihood = -1.5770838991
   static let topRate = 0.2562109119
   static let bottomRate = 0.6250816346
   static let reconstruction = 0.6957913527
-  /// E -log p(x | z) where the posterior is the prior.
+  /// E[-log p(x | z)] if the posterior equals the prior.
   static let collapsed = 6.7257913526
   private static let rows = 64
 
-  /// Weights by name: those of the model itself, and of a posterior.
+  /// Weights by name: those of the model itself, and those of a posterior.
   private func hierarchy(_ posterior: [String: [Float]]) throws -> VariationalAutoencoder {
     var settings = ModelSettings()
     settings.image = ImageShape(rows: 1, columns: 1, channels: 1)
@@ -58,7 +58,7 @@ private struct LinearHierarchy: LatentModel {
     ])
   }
 
-  /// Draws of the hierarchy at x: means over many of what a graph keeps, and the largest distance from the first.
+  /// Draws of the hierarchy at x: means over many draws of a graph, and the largest distance from the first draw.
   private func means(
     _ autoencoder: VariationalAutoencoder, _ outputs: [ScoringOutput], epochs: Int = 200
   ) -> [[Double]] {
@@ -82,7 +82,7 @@ private struct LinearHierarchy: LatentModel {
     }
   }
 
-  @Test("Groups stand one behind another, each with its own stream, units and KL")
+  @Test("Groups of latents follow each other, each with its own stream, units and KL")
   func layout() throws {
     let autoencoder = try exact()
     #expect(autoencoder.latents.groups.map(\.name) == ["z2", "z1"])
@@ -94,7 +94,7 @@ private struct LinearHierarchy: LatentModel {
     #expect(abs(draws[0] - 0.48) < 0.01 && abs(draws[1] - (0.1886792453 * 0.48 + 0.5094339623)) < 0.01)
   }
 
-  @Test("KL of each group, reconstruction and ELBO are the closed form's")
+  @Test("The KL of each group, the reconstruction and the ELBO equal the closed form")
   func terms() throws {
     let found = means(try exact(), [.rate, .reconstruction, .kl], epochs: 4_000)
     #expect(abs(found[0][0] - Self.topRate) < 1e-5)
@@ -103,7 +103,7 @@ private struct LinearHierarchy: LatentModel {
     #expect(abs(found[1][0] + found[2][0] + Self.logLikelihood) < 5e-3)
   }
 
-  @Test("With the exact posterior every importance weight is p(x): the estimate has no variance")
+  @Test("With the exact posterior, every importance weight is p(x), so the estimate has no variance")
   func weights() throws {
     let autoencoder = try exact()
     let graph = autoencoder.scoringGraph(batch: Self.rows, [.logRatio, .reconstruction]), memory = graph.graph
@@ -116,7 +116,7 @@ private struct LinearHierarchy: LatentModel {
     }
   }
 
-  @Test("With the prior for a posterior nothing of x is known, and importance weights still find p(x)")
+  @Test("With the prior as the posterior, importance weights still give p(x)")
   func collapse() throws {
     let autoencoder = try hierarchy(["q1.mu.weight": [0.8, 0], "q1.logvar.bias": [log(0.36)]])
     let found = means(autoencoder, [.rate, .reconstruction, .logRatio], epochs: 4_000)
@@ -139,7 +139,7 @@ private struct LinearHierarchy: LatentModel {
     #expect(abs(log(weights / Double(draws * Self.rows)) - Self.logLikelihood) < 0.01)
   }
 
-  @Test("The same recording generates: noise of all groups becomes latents, and given latents are taken as they are")
+  @Test("The same recording generates samples from noise of all groups, and uses given latents unchanged")
   func generation() throws {
     let autoencoder = try exact(), rows = 3
     let drawn = autoencoder.generationGraph(batch: rows, from: .prior, [.z, .mean])
@@ -163,7 +163,7 @@ private struct LinearHierarchy: LatentModel {
     }
   }
 
-  @Test("Another draw of the same x has the bits that a whole replay of it has")
+  @Test("Another draw for the same x has the bits of a whole replay")
   func redraws() throws {
     var settings = ModelSettings()
     (settings[.hidden], settings.latent, settings[.dropout]) = ([9, 7], 4, 0.2)

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 import VAE
 
-/// What torch.distributions says, a column each.
+/// The values of torch.distributions, one column for each distribution.
 private struct Values: Decodable {
   struct ContinuousBernoulli: Decodable {
     let logit, x: [Float]
@@ -38,7 +38,7 @@ private func evaluate(_ leaves: [[Float]], rows: Int, _ record: (Graph, [Tensor]
 private func interleaved(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).flatMap { [$0, $1] } }
 
 @Suite struct LikelihoodTests {
-  @Test("Continuous Bernoulli, Laplace and discretised logistic are torch.distributions'")
+  @Test("Continuous Bernoulli, Laplace and discretised logistic equal those of torch.distributions")
   func densities() throws {
     let values = try fixture("distributions.json", as: Values.self)
     let c = values.continuousBernoulli
@@ -47,7 +47,7 @@ private func interleaved(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).flat
     }
     let means = evaluate([c.logit], rows: c.x.count) { $0.likelihoodMean($1[0], .continuousBernoulli) }
     for i in c.x.indices {
-      // torch takes a clamped probability: its logit carries its own rounding, and near 1/2 a series.
+      // torch uses a clamped probability, so the logit is rounded, and a series near 1/2.
       let tolerance = 6 * ulp * (abs(c.result[i]) + Double(abs(c.logit[i])) + 1)
       #expect(abs(continuous[i] + c.result[i]) <= tolerance, "log p(\(c.x[i]) | \(c.logit[i])) = \(-continuous[i])")
       #expect(abs(means[i] - c.mean[i]) <= 4 * ulp, "mean of \(c.logit[i])")
@@ -65,7 +65,7 @@ private func interleaved(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).flat
       $0.likelihood($1[0], location: $1[1], .discretizedLogistic)
     }
     for i in bins.indices {
-      // A sum of terms each as large as the distance from the mean in scales; below, the cdf's own cancellation.
+      // The terms are as large as the distance from the mean in scales; below, cancellation of the cdf is added.
       let distance = (abs(Double(d.level[i]) / 127.5 - 1 - Double(d.mean[i])) + 0.01) / exp(Double(d.logScale[i]))
       let tolerance = 8 * ulp * (distance + abs(d.result[i]) + 1) + 1e-16 / exp(d.result[i])
       #expect(abs(bins[i] + d.result[i]) <= tolerance, "level \(d.level[i]), mean \(d.mean[i]), \(d.logScale[i])")
@@ -81,7 +81,7 @@ private func interleaved(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).flat
   }
 
   @Test(
-    "Every likelihood trains a colour picture: outputs fit, gradients are finite",
+    "Every likelihood can be trained on colour pictures, with matching outputs and finite gradients",
     arguments: LikelihoodRegistry.all.names)
   func colour(name: String) throws {
     var chosen = LikelihoodSettings()
@@ -100,12 +100,12 @@ private func interleaved(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).flat
     graph.backward(from: elbo.terms.loss, seed: [1, 0.5], gradients: gradients.base)
     let values = (0..<gradients.count).map { gradients.base[$0] }
     #expect(values.allSatisfy { $0.isFinite })
-    // The decoder's output layer hears of every output, but for the coefficient of a channel that has none before it.
+    // Every output of the decoder has a gradient, except for the coefficient of a channel that has none before it.
     let bias = try #require(model.store["output.bias"])
     #expect(bias.range.count { values[$0] != 0 } >= bias.range.count * 9 / 10)
   }
 
-  @Test("The perceptual term is in the loss and not in the report")
+  @Test("The perceptual term is part of the loss and not of the reported values")
   func perceptual() throws {
     func terms(_ weight: Float) throws -> (loss: [Float], recon: [Float], dissimilarity: [Float]) {
       let image = ImageShape(rows: 4, columns: 6, channels: 1)
@@ -132,7 +132,7 @@ private func interleaved(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).flat
     }
   }
 
-  @Test("What a likelihood or the objective cannot model is refused with its reason")
+  @Test("Samples that a likelihood or the objective cannot model are refused with the reason")
   func refusals() throws {
     func message(_ image: ImageShape, _ likelihood: any Likelihood, perceptual: Float = 0) -> String? {
       var objective = Objective()
@@ -149,11 +149,11 @@ private func interleaved(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).flat
     #expect(message(vector, Bernoulli(), perceptual: 1)?.contains("samples are 1x9x1") == true)
   }
 
-  @Test("Bits per dimension: a uniform over 256 levels is 8, as probabilities and as a density")
+  @Test("A uniform distribution over 256 levels has 8 bits per dimension, as probabilities and as a density")
   func bits() throws {
     let discrete = try #require(BitsPerDimension(.discrete, dimensions: 10, scale: [1 / 255]))
     #expect(abs(discrete(nats: 10 * log(256)) - 8) < 1e-12)
-    // Density 255/256 on a range of 256/255.
+    // The density is 255/256 on a range of 256/255.
     let continuous = try #require(BitsPerDimension(.continuous, dimensions: 10, scale: [1 / 255]))
     #expect(abs(continuous(nats: 10 * log(256.0 / 255)) - 8) < 1e-6)
     let columns = try #require(BitsPerDimension(.continuous, dimensions: 2, scale: [0.5, 0.125]))

@@ -12,7 +12,7 @@ private func settings(_ change: (inout ModelSettings) -> Void = { _ in }) -> Mod
   return settings
 }
 
-/// Per-sample losses of a batch, posterior mean or drawn noise, in training or out of it.
+/// Losses of the samples of a batch, with the posterior mean or drawn noise, in training or outside of it.
 private func losses(_ autoencoder: VariationalAutoencoder, isTraining: Bool, drawsLatents: Bool = false) -> [Float] {
   let batch = 5, elbo = autoencoder.elboGraph(batch: batch, gradients: false), graph = elbo.graph
   for i in 0..<elbo.x.count { graph[elbo.x][i] = Float(i % 7) / 7 }
@@ -30,7 +30,7 @@ private func make(
 }
 
 @Suite struct ModelTests {
-  @Test("Names and shapes are PyTorch's; the decoder mirrors the encoder unless told otherwise")
+  @Test("Names and shapes are those of PyTorch, and the decoder mirrors the encoder by default")
   func names() throws {
     let mirrored = try make(settings(), GaussianLearned()).store.parameters
     #expect(
@@ -47,7 +47,7 @@ private func make(
     #expect(linear.contains("mu.weight (3, 12)") && linear.contains("output.weight (12, 3)") && linear.count == 6)
   }
 
-  @Test("Dropout drops in training and does nothing in evaluation")
+  @Test("Dropout is active in training and not in evaluation")
   func dropout() throws {
     let with = try make(settings { $0[.dropout] = 0.5 }), without = try make(settings())
     #expect(losses(with, isTraining: false) == losses(without, isTraining: false))
@@ -55,7 +55,7 @@ private func make(
     #expect(losses(without, isTraining: true) == losses(without, isTraining: false))
   }
 
-  @Test("The posterior mean takes no noise; noise changes every sample's loss")
+  @Test("The posterior mean does not depend on noise, and noise changes the loss of every sample")
   func noise() throws {
     let model = try make(settings())
     let mean = losses(model, isTraining: false), drawn = losses(model, isTraining: false, drawsLatents: true)
@@ -64,7 +64,7 @@ private func make(
   }
 
   @Test(
-    "The graphs of encoder and decoder give what the whole graph gives; a mean is one of the likelihood's values",
+    "The graphs of the encoder and the decoder give the values of the whole graph",
     arguments: LikelihoodRegistry.all.names)
   func decoder(likelihood name: String) throws {
     let likelihood = try LikelihoodRegistry.all.make(name, LikelihoodSettings())
@@ -92,11 +92,11 @@ private func make(
     let isUnit = values(decoder.graph, decoder[.mean]).allSatisfy { $0 > 0 && $0 < 1 }
     #expect(isUnit || likelihood.support == .real)
     #expect(decoder[.mean].shape == elbo.x.shape)
-    // The decoder is no part of the encoder's memory.
+    // The memory of the encoder does not include the decoder.
     #expect(encoder.graph.bytes < elbo.graph.bytes)
   }
 
-  @Test("The objective: beta, free bits and the reduction weigh the terms, and leave them as they are")
+  @Test("beta, free bits and the reduction change the loss but not the reported terms")
   func objective() throws {
     func terms(_ objective: Objective, beta: Float) throws -> (
       recon: [Float], kl: [Float], perUnit: [Float], loss: [Float]
@@ -128,7 +128,7 @@ private func make(
     }
   }
 
-  @Test("logvar stays within its bounds however large the weights, so that nothing overflows")
+  @Test("logvar stays within its bounds for weights of any size, so that nothing overflows")
   func logvarBounds() throws {
     let model = try make(settings { ($0[.logvarLow], $0[.logvarHigh]) = (-4, 2) })
     let parameter = try #require(model.store["logvar.weight"])
@@ -142,14 +142,14 @@ private func make(
     #expect(elbo.graph.firstNonFinite(inputs: [elbo.x]) == nil)
   }
 
-  @Test("The same seed gives the same weights; the batch size has no say in them")
+  @Test("Initial weights depend on the seed and not on the batch size")
   func seeds() throws {
     #expect(try make(settings(), seed: 7).store.digest() == make(settings(), seed: 7).store.digest())
     #expect(try make(settings(), seed: 7).store.digest() != make(settings(), seed: 8).store.digest())
   }
 
   @Test(
-    "Convolutions of what is no image, or too large to be counted, are refused before they are made",
+    "Convolutions of samples that are not images, or that are too large, are refused before they are recorded",
     arguments: [
       (ImageShape(rows: 1, columns: 30, channels: 1), [8], "not images"),
       (ImageShape(rows: 40_000, columns: 40_000, channels: 1), [8], "from 40000x40000x1 to 20000x20000x8"),
@@ -173,7 +173,7 @@ private func make(
     }
   }
 
-  @Test("Samples that cannot be counted in 32 bits are refused, as they are or as the decoder gives them")
+  @Test("Samples or decoder outputs with 2^31 or more values are refused")
   func sampleLimits() {
     for (columns, likelihood) in [(1 << 31, Bernoulli()), (1 << 30, GaussianPixel())] as [(Int, any Likelihood)] {
       #expect {
@@ -184,7 +184,7 @@ private func make(
     }
   }
 
-  @Test("An unknown model is refused with the list of those there are")
+  @Test("An unknown model is refused with the list of known models")
   func unknownModel() {
     #expect {
       _ = try make(settings { $0.kind = "transformer" })

@@ -14,7 +14,7 @@ private func settings(_ change: (inout ModelSettings) -> Void = { _ in }) -> Mod
   return settings
 }
 
-/// A flow in double precision, by the parameters of a model.
+/// A flow in double precision with the parameters of a model.
 private struct Flow {
   let model: VariationalAutoencoder
   let latent: Int
@@ -29,7 +29,7 @@ private struct Flow {
     }
   }
 
-  /// z -> u and the sum of all log scales.
+  /// Computes u from z, and the sum of all log scales.
   func callAsFunction(_ z: [Double], _ y: [Double]) -> (u: [Double], logScale: Double) {
     var u = z, total = 0.0
     var digits = 0
@@ -48,7 +48,7 @@ private struct Flow {
     return (u, total)
   }
 
-  /// log |det du/dz| from central differences.
+  /// Computes log |det du/dz| from central differences.
   func logDeterminant(_ z: [Double], _ y: [Double]) -> Double {
     let h = 1e-6
     var rows = z.indices.map { i -> [Double] in
@@ -71,7 +71,7 @@ private struct Flow {
   }
 }
 
-/// A model whose prior has weights that do something.
+/// A model with a prior whose weights are not 0.
 private func model(
   _ settings: ModelSettings, scale: Float = 0.6, objective: Objective = Objective()
 ) throws -> VariationalAutoencoder {
@@ -90,7 +90,7 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
 @Suite struct PriorTests {
   private static let batch = 6
 
-  /// z drawn by a model's prior from noise, its log density, and what was told; all row-major.
+  /// z drawn by the prior of a model from noise, its log density, and the condition, all row-major.
   private func draw(
     _ model: VariationalAutoencoder
   ) -> (noise: [Double], z: [Double], y: [Double], density: [Double]) {
@@ -117,12 +117,12 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
   }
 
   @Test(
-    "The flow's log density is the base's and the log-determinant of a numerical Jacobian; drawing inverts it",
+    "The log density of a flow is that of the base plus a numerical log-determinant, and drawing inverts the flow",
     arguments: [(2, 0, 8), (5, 0, 8), (5, 3, 8), (8, 2, 6), (17, 0, 10), (3, 0, 1)])
   func determinant(latent: Int, condition: Int, layers: Int) throws {
     let model = try model(
       settings { ($0.prior, $0.latent, $0.condition, $0[.flowLayers]) = ("flow", latent, condition, layers) },
-      // The wider the networks, the further each coupling goes, and the more rounding it makes of a float32.
+      // With wider networks, each coupling changes z more, which increases the rounding of float32.
       scale: latent > 8 ? 0.3 : 0.6)
     let flow = Flow(model: model, latent: latent, layers: layers)
     let drawn = draw(model)
@@ -132,7 +132,7 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
       let noise = drawn.noise[row * latent..<(row + 1) * latent]
       let y = Array(drawn.y[row * condition..<(row + 1) * condition])
       let (u, logScale) = flow(z, y)
-      // Float32 rounding, blown up by the scales that it goes through.
+      // This allows the rounding of float32, multiplied by the scales of the couplings.
       for (ours, given) in zip(u, noise) { #expect(abs(ours - given) <= 1e-4 * max(1, abs(given))) }
       let determinant = flow.logDeterminant(z, y)
       #expect(abs(determinant - logScale) <= 1e-6 * max(1, abs(logScale)))
@@ -142,15 +142,15 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
     #expect(moved > 0.5)
   }
 
-  @Test("Densities integrate to 1 over the plane, whatever the model is told", arguments: ["flow", "conditional"])
+  @Test("Densities of priors integrate to 1 over the plane for any condition", arguments: ["flow", "conditional"])
   func integral(prior: String) throws {
     let model = try model(
       settings { ($0.prior, $0.latent, $0.condition, $0[.flowLayers]) = (prior, 2, 2, 6) }, scale: 0.2)
     let side = 400, reach: Float = 20, step = 2 * reach / Float(side), batch = side
     let graph = model.generationGraph(batch: batch, from: .latents, [.reconstruction, .logPrior]), memory = graph.graph
-    for told in 0..<2 {
+    for label in 0..<2 {
       let y = try #require(graph.y)
-      for row in 0..<batch { for j in 0..<2 { memory[y][row * 2 + j] = j == told ? 1 : 0 } }
+      for row in 0..<batch { for j in 0..<2 { memory[y][row * 2 + j] = j == label ? 1 : 0 } }
       var total = 0.0
       for line in 0..<side {
         for row in 0..<batch {
@@ -160,12 +160,12 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
         memory.forward()
         for row in 0..<batch { total += exp(Double(memory[graph[.logPrior]][row])) * Double(step * step) }
       }
-      #expect(abs(total - 1) < 1e-4, "\(prior), told \(told): \(total)")
+      #expect(abs(total - 1) < 1e-4, "\(prior), label \(label): \(total)")
     }
   }
 
   @Test(
-    "KL per unit adds up: to the closed form, or to log q(z | x) - log p(z | y) of the draw",
+    "The KL of all units adds up to the closed form, or to log q(z | x) - log p(z | y) of the draw",
     arguments: PriorRegistry.all.names)
   func divergence(prior: String) throws {
     let model = try model(settings { ($0.prior, $0.condition) = (prior, 3) })
@@ -196,7 +196,7 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
         #expect(abs(sum - estimate) < 1e-3 * max(1, abs(estimate)))
       }
     }
-    // Of Gaussians, the estimate's mean over many draws is the closed form.
+    // For Gaussians, the mean of the estimate over many draws is the closed form.
     guard model.hasExactRates else { return }
     var exact = 0.0, estimated = 0.0, squares = 0.0
     let draws = 4_000
@@ -229,7 +229,7 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
     }
   }
 
-  @Test("Every two units part in some coupling, and each is changed and kept")
+  @Test("Every pair of units is separated by some coupling, and every unit is changed and kept by some")
   func couplings() throws {
     for latent in [2, 3, 5, 20, 64] {
       let model = try VariationalAutoencoder(
@@ -244,7 +244,7 @@ private func logNormal(_ u: [Double]) -> Double { u.reduce(0) { $0 - (log(2 * Do
   }
 
   @Test(
-    "What means nothing is refused with what to set instead",
+    "Settings that do not fit a prior are refused with what to set instead",
     arguments: [
       ("conditional", 5, 0, 0, 0, "the model has no condition"), ("flow", 1, 0, 0, 0, "z has one unit"),
       ("flow", 5, 0, 0.1, 0, "free bits are a floor"), ("conditional", 5, 2, 0, 3, "objective.mmd compares z"),

@@ -7,7 +7,7 @@ import Testing
 import Training
 import VAE
 
-/// A linear VAE over all rows of the data at once.
+/// A linear VAE for all rows of the data at the same time.
 private final class LinearVAE {
   let autoencoder: VariationalAutoencoder
   let elbo: ELBOGraph
@@ -64,20 +64,20 @@ private final class LinearVAE {
   func setOptimum(_ pca: PCA) { for (name, values) in pca.optimum { set(name, values) } }
 }
 
-/// A linear VAE with Gaussian likelihood is probabilistic PCA, whose likelihood is known in closed form.
+/// A linear VAE with a Gaussian likelihood is probabilistic PCA, whose likelihood is known in closed form.
 @Suite struct ProbabilisticPCATests {
-  @Test("At the optimum, -ELBO is -log p(x) of every sample")
+  @Test("At the optimum, -ELBO equals -log p(x) for every sample")
   func optimum() throws {
     let pca = PCA(), vae = try LinearVAE(pca)
     #expect(zip(pca.values, pca.values.dropFirst()).allSatisfy { $0 > $1 } && pca.values[PCA.elements - 1] > 0)
     vae.setOptimum(pca)
     for (row, ours) in vae.expectedNegativeELBO().enumerated() {
-      // Six squares over sigma^2 = 0.36 in float32, of data up to about 8: a few ulp of the loss.
+      // The loss has six squares over sigma^2 = 0.36 in float32, for data up to about 8: a few ulp of the loss.
       #expect(abs(ours + pca.logLikelihood(pca.x[row])) <= 16 * ulp * max(10, ours), "sample \(row)")
     }
   }
 
-  @Test("At the optimum, the mean over drawn noise is the expectation, within its standard error")
+  @Test("At the optimum, the mean over drawn noise equals the expectation within its standard error")
   func drawnNoise() throws {
     let pca = PCA(), vae = try LinearVAE(pca)
     vae.setOptimum(pca)
@@ -95,7 +95,7 @@ private final class LinearVAE {
     #expect(abs(mean + pca.meanLogLikelihood) < 4 * standardError, "\(mean), \(-pca.meanLogLikelihood)")
   }
 
-  @Test("Off the optimum, the ELBO stays below the likelihood")
+  @Test("Away from the optimum, the ELBO is below the likelihood")
   func bound() throws {
     let pca = PCA(), vae = try LinearVAE(pca)
     let best = -pca.meanLogLikelihood
@@ -109,7 +109,7 @@ private final class LinearVAE {
     }
   }
 
-  @Test("Adam from random weights comes within a hundredth of a nat of the likelihood, and never beyond it")
+  @Test("Adam comes within 0.01 nats of the likelihood from random weights and never exceeds it")
   func training() throws {
     let pca = PCA(), vae = try LinearVAE(pca)
     let store = vae.autoencoder.store
@@ -130,9 +130,9 @@ private final class LinearVAE {
       optimizer.step(store.values, gradient: gradients.base, rate: rate, scale: 1, update: step + 1)
       if step % 500 == 0 { #expect(gap() > -1e-4) }
     }
-    // 500 samples of noise a step leave a little of it in the parameters; the second order of that is the gap.
+    // With 500 samples of noise per step, some noise remains in the parameters, and its second order is the gap.
     #expect(gap() < 0.01 && gap() > -1e-4, "gap \(gap())")
-    // The VAE finds PCA's axes themselves, not only their plane: a diagonal posterior fits no rotation of them.
+    // The VAE finds the axes of PCA and not only their plane, because a diagonal posterior does not fit a rotation.
     let weight = vae.get("output.weight")
     for vector in pca.vectors.prefix(PCA.latent) {
       let cosines = (0..<PCA.latent).map { j -> Double in

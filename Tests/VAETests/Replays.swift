@@ -1,11 +1,11 @@
 import Autograd
 import Kernels
 
-/// One sample number for each row, for tests to which it does not matter which: 0 everywhere.
+/// Sample numbers for tests in which they do not matter: 0 for every row.
 nonisolated(unsafe) let sampleNumbers = UnsafePointer(Buffer.allocate(UInt64.self, count: 512))
 
 extension Replay {
-  /// Training on full rows that all have the noise of sample 0.
+  /// A training replay in which all rows are filled and have the noise of sample 0.
   static func drawn(epoch: UInt32 = 0) -> Replay {
     .training(sampleNumbers, filled: .max, seed: 0, attempt: 0, epoch: epoch)
   }

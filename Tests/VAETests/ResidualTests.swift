@@ -22,7 +22,7 @@ private func make(_ settings: ModelSettings) throws -> VariationalAutoencoder {
 }
 
 @Suite struct ResidualTests {
-  @Test("Names and shapes: blocks change widths by a projection, the decoder mirrors the encoder")
+  @Test("Residual blocks change their width by a projection, and the decoder mirrors the encoder")
   func names() throws {
     let store = try make(settings()).store
     func block(_ place: String, _ from: Int, _ to: Int) -> [String] {
@@ -51,7 +51,7 @@ private func make(_ settings: ModelSettings) throws -> VariationalAutoencoder {
         == encoder + layer("mu", [3, 192], 3) + layer("logvar", [3, 192], 3) + decoder)
   }
 
-  @Test("Gradients are the slopes of the loss along themselves")
+  @Test("The gradient of every parameter equals the slope of the loss along it")
   func gradients() throws {
     let autoencoder = try make(settings { $0[.blocks] = 2 }), batch = 2
     let elbo = autoencoder.elboGraph(batch: batch, gradients: true), graph = elbo.graph, store = autoencoder.store
@@ -64,11 +64,11 @@ private func make(_ settings: ModelSettings) throws -> VariationalAutoencoder {
     _ = loss()
     let gradients = Buffer(count: store.count)
     graph.backward(from: elbo.terms.loss, seed: [1, 1], gradients: gradients.base)
-    // Each parameter tensor on its own, so that none can hide behind the largest.
+    // Each parameter tensor is checked separately, so that a small one is not hidden by the largest.
     for parameter in store.parameters {
       let squares = parameter.range.reduce(0.0) { $0 + Double(gradients.base[$1] * gradients.base[$1]) }
       try #require(squares > 0, "\(parameter.name) has a gradient")
-      // Far enough for the loss of about 400 to change by more than its rounding, near enough for it to bend little.
+      // The step is so large that the loss of about 400 changes by more than its rounding, but bends only little.
       let reach = 0.03 * squares.squareRoot()
       let start = parameter.range.map { store.values[$0] }
       func moved(_ step: Double) -> Double {
@@ -77,7 +77,7 @@ private func make(_ settings: ModelSettings) throws -> VariationalAutoencoder {
         }
         return loss()
       }
-      // Richardson's extrapolation of central differences.
+      // This is Richardson's extrapolation of central differences.
       func slope(_ step: Double) -> Double { (moved(step) - moved(-step)) / (2 * step) }
       let estimate = (4 * slope(reach / 2) - slope(reach)) / 3
       #expect(abs(estimate - 1) < 0.01 + 5e-4 / reach, "\(parameter.name): \(estimate)")
@@ -85,7 +85,7 @@ private func make(_ settings: ModelSettings) throws -> VariationalAutoencoder {
     }
   }
 
-  @Test("The decoder's graph gives what the whole graph gives, and the encoder's; dropout drops in training alone")
+  @Test("The graphs of the encoder and the decoder give the values of the whole graph, with dropout only in training")
   func decoder() throws {
     let model = try make(settings { $0[.dropout] = 0.3 })
     let elbo = model.elboGraph(batch: 2, gradients: false), encoder = model.scoringGraph(batch: 2, [.code, .logvar])
@@ -108,7 +108,7 @@ private func make(_ settings: ModelSettings) throws -> VariationalAutoencoder {
     #expect(values(encoder.graph, encoder[.code]) == values(elbo.graph, elbo.code))
   }
 
-  @Test("Sizes that do not fit are refused, with the chain of shapes")
+  @Test("Sizes that do not fit are refused with the chain of shapes")
   func refusals() throws {
     let cases: [(change: @Sendable (inout ModelSettings) -> Void, message: String, hint: String)] = [
       (
@@ -147,7 +147,7 @@ private func make(_ settings: ModelSettings) throws -> VariationalAutoencoder {
           && failure.hint?.contains(hint) == true
       }
     }
-    // Without a halving one row is as good as any.
+    // Without halving, images of one row are allowed.
     _ = try make(settings { ($0[.channels], $0.image) = ([4], ImageShape(rows: 1, columns: 5, channels: 3)) })
   }
 }

@@ -5,7 +5,7 @@ import Persistence
 import TestSupport
 import Testing
 
-/// Convolutions that PyTorch computed: what the file says of them. Images are (batch, channels, rows, columns).
+/// Convolutions that PyTorch computed, as in the file. Images are (batch, channels, rows, columns).
 private struct Convolutions: Decodable {
   struct Case: Decodable {
     let transposed: Bool
@@ -17,7 +17,7 @@ private struct Convolutions: Decodable {
 }
 
 @Suite struct TorchConvolutionTests {
-  @Test("Convolutions and transposed ones are PyTorch's: output, and the gradients of input, weight and bias")
+  @Test("Outputs and gradients of convolutions and transposed convolutions equal those of PyTorch")
   func cases() throws {
     let file = try SafetensorsFile(path: fixtures.appending(path: "convolutions.safetensors").path)
     let cases = try fixture("convolutions.json", as: Convolutions.self).cases
@@ -51,7 +51,7 @@ private struct Convolutions: Decodable {
       func compare(_ name: String, _ ours: UnsafePointer<Float>, _ theirs: [Float]) {
         let largest = theirs.reduce(0) { max($0, abs($1)) }
         let worst = theirs.indices.map { abs(ours[$0] - theirs[$0]) }.max() ?? .infinity
-        // Sums of up to some hundred products of about 1: each addition rounds.
+        // The sums have up to some hundred products of about 1, and each addition rounds.
         #expect(worst <= 2e-6 * largest, "case \(number), \(expected): \(name) is \(worst) off, of \(largest)")
       }
       compare("y", graph[y], try file.images("\(number).y", expected.y))

@@ -5,7 +5,7 @@ import Persistence
 import TestSupport
 import Testing
 
-/// Layers that PyTorch computed: what the file says of them. Images are (batch, channels, rows, columns).
+/// Layers that PyTorch computed, as in the file. Images are (batch, channels, rows, columns).
 private struct TorchLayers: Decodable {
   struct Case: Decodable {
     let name: String
@@ -31,11 +31,11 @@ private struct TorchLayers: Decodable {
   let cases: [Case]
 }
 
-/// The extents in memory: channels last for images, rows as they are.
+/// The extents in memory, with channels last for images.
 private func inMemory(_ shape: [Int]) -> [Int] { shape.count == 4 ? channelsLast(shape) : shape }
 
 @Suite struct TorchLayerTests {
-  @Test("Norms, upsampling, pixel shuffle and pooling are PyTorch's: values and gradients")
+  @Test("Values and gradients of norms, upsampling, pixel shuffle and pooling equal those of PyTorch")
   func layers() throws {
     let file = try SafetensorsFile(path: fixtures.appending(path: "layers.safetensors").path)
     let cases = try fixture("layers.json", as: TorchLayers.self).cases
@@ -59,7 +59,7 @@ private func inMemory(_ shape: [Int]) -> [Int] { shape.count == 4 ? channelsLast
       graph[x].update(from: try values("x", expected.x), count: x.count)
       let gradients = Buffer(count: store.count)
       graph.forward()
-      // Float32 on both sides: sums of some hundred values of a few units.
+      // Both sides use float32, for sums of some hundred values of a few units.
       func compare(_ name: String, _ ours: UnsafePointer<Float>, _ theirs: [Float]) {
         let largest = theirs.reduce(1) { max($0, abs($1)) }
         let worst = theirs.indices.map { abs(ours[$0] - theirs[$0]) }.max() ?? .infinity

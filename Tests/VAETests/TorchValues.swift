@@ -2,7 +2,7 @@ import Layers
 import Persistence
 
 extension SafetensorsFile {
-  /// A tensor of this shape, in the order of memory where that is another than the file's.
+  /// A tensor of this shape, converted to the order in memory if the file has another one.
   func values(_ name: String, _ shape: [Int], _ layout: TorchLayout? = nil) throws -> [Float] {
     var values = [Float](repeating: .nan, count: shape.reduce(1, *))
     try copy(name, shape: shape, into: &values)
@@ -12,7 +12,7 @@ extension SafetensorsFile {
     return turned
   }
 
-  /// Images of this shape in the file, (batch, channels, rows, columns), as (batch, rows, columns, channels).
+  /// Images with the shape (batch, channels, rows, columns) in the file, as (batch, rows, columns, channels).
   func images(_ name: String, _ shape: [Int]) throws -> [Float] {
     try values(name, shape, TorchLayout(extents: channelsLast(shape), order: [0, 3, 1, 2], shape: shape))
   }

@@ -10,14 +10,14 @@ import Testing
 import Training
 import VAE
 
-/// Ten training steps that PyTorch made: what the file says of them.
+/// Ten training steps of PyTorch, as in the file.
 private struct Trajectory: Decodable {
   struct Model: Decodable {
     struct Convolution: Decodable { let image, channels: [Int], kernel, stride, padding: Int }
     let input: Int?
     let convolution: Convolution?
     let latent: Int
-    /// Numbers that the model is told of a sample.
+    /// Number of values of the condition of a sample.
     let condition: Int?
     let prior: String?
     let priorHidden: [Int]?
@@ -75,7 +75,7 @@ private struct Trajectory: Decodable {
   }
 }
 
-/// One case: a file's stem, and what the file says in words.
+/// One case: the stem of a file, and a description of its contents.
 struct TrajectoryCase: Sendable, CustomTestStringConvertible {
   let stem: String
   let likelihood: any Likelihood
@@ -84,7 +84,7 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
 
 @Suite struct TrajectoryTests {
   @Test(
-    "Ten steps follow PyTorch's: every loss, gradient norm, gradient and final parameter",
+    "Ten steps equal those of PyTorch in every loss, gradient norm, gradient and final parameter",
     arguments: [
       TrajectoryCase(stem: "trajectory", likelihood: Bernoulli()),
       TrajectoryCase(stem: "trajectory-gaussian", likelihood: GaussianLearned()),
@@ -100,7 +100,7 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
       try file.values(prefix + parameter.name, parameter.fileShape, parameter.layout)
     }
 
-    // The model as a run records it, but for its noise.
+    // The model is recorded as in a run, except for its noise.
     let settings = try reference.settings(trajectory.likelihood), image = settings.image
     var objective = Objective()
     objective.freeBits = reference.freeBits ?? 0
@@ -126,7 +126,7 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
       (store.values + parameter.offset).update(from: initial, count: initial.count)
     }
 
-    // The schedule and the optimiser as a run has them.
+    // The schedule and the optimiser are those of a run.
     var configuration = Configuration()
     configuration.optimizer.kind = reference.optimizer.name
     configuration.optimizer.learningRate = reference.schedule.peak ?? reference.steps[0].learningRate
@@ -163,7 +163,7 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
       let norm = vd_sum_of_squares(gradients.base, gradients.count).squareRoot()
       let rate = rates.value(at: step), scale = optimizer.clipFactor(norm: norm)
       func mean(_ tensor: Tensor) -> Double { vd_weighted_sum(graph[tensor], weights, batch) / Double(batch) }
-      // Both sides round in float32; ten updates of 1e-2 carry a few of those roundings on.
+      // Both sides round in float32, and ten updates of 1e-2 accumulate a few of these roundings.
       for (name, ours, theirs) in [
         ("reconstruction", mean(terms.reconstruction), expected.recon), ("KL", mean(terms.kl), expected.kl),
         ("loss", mean(terms.loss), expected.loss), ("gradient norm", norm, expected.gradientNorm),
@@ -184,7 +184,7 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
     }
     for parameter in store.parameters {
       let theirs = try values("final.", parameter)
-      // Where a gradient is near 0, Adam divides noise by noise: a small part of one update of at most 1e-2.
+      // If a gradient is near 0, Adam divides noise by noise, which is a small part of an update of at most 1e-2.
       for (i, value) in theirs.enumerated() {
         let ours = store.values[parameter.offset + i]
         #expect(abs(ours - value) <= 1e-5 * max(1, abs(value)), "final \(parameter.name), element \(i)")
@@ -203,7 +203,7 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
     let gaussian: Gaussian
   }
 
-  /// Records one density over single elements, fills its inputs and gives what it computes.
+  /// Records one density over single elements, fills its inputs and returns its values.
   private func evaluate(_ columns: [[Float]], _ record: (Graph, [Tensor]) -> Tensor) -> [Double] {
     let graph = Graph(batch: columns[0].count, recordsGradients: false)
     let inputs = columns.map { _ in graph.input([columns[0].count, 1]) }
@@ -215,20 +215,20 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
     return (0..<y.count).map { Double(graph[y][$0]) }
   }
 
-  @Test("KL, Bernoulli and Gaussian are torch.distributions'")
+  @Test("KL, Bernoulli and Gaussian equal those of torch.distributions")
   func densities() throws {
     let values = try fixture("distributions.json", as: Values.self)
     let kl = values.kl
     for (i, ours) in evaluate([kl.mu, kl.logvar], { $0.gaussianKL(mu: $1[0], logvar: $1[1]) }).enumerated() {
-      // exp(l) - 1 - l + mu^2 rounds as its largest term does.
+      // exp(l) - 1 - l + mu^2 rounds like its largest term.
       let largest = max(1, exp(Double(kl.logvar[i])), Double(abs(kl.logvar[i])), Double(kl.mu[i] * kl.mu[i]))
       #expect(abs(ours - kl.result[i]) <= 2 * ulp * largest, "KL(\(kl.mu[i]), \(kl.logvar[i])) = \(ours)")
     }
     let bernoulli = values.bernoulli
     let losses = evaluate([bernoulli.target, bernoulli.logit]) { $0.bernoulli($1[0], logits: $1[1]) }
     for (i, ours) in losses.enumerated() {
-      // softplus(l) - l x: three roundings of each; exp(-|l|) does not go below exp(-87) = 1.65e-38. The reference is a
-      // difference of two numbers of size |l| itself, in float64.
+      // softplus(l) - l x has three roundings each, and exp(-|l|) is at least exp(-87) = 1.65e-38. The reference is a
+      // difference of two numbers of size |l| in float64.
       let product = Double(abs(bernoulli.logit[i] * bernoulli.target[i]))
       let tolerance =
         3 * ulp * (abs(bernoulli.result[i]) + product) + 1.7e-38
@@ -243,7 +243,7 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
         graph.gaussian(x[0], mean: x[1], logSigma: graph.constant(gaussian.logSigma[i]))
       }[0]
       let s = Double(gaussian.logSigma[i]), d = Double(gaussian.x[i]) - Double(gaussian.mean[i])
-      // d^2 / (2 sigma^2) carries the roundings of an exponential and a square; the rest is of order log sigma.
+      // d^2 / (2 sigma^2) has the roundings of an exponential and a square, and the rest is of order log sigma.
       let tolerance = 6 * ulp * (d * d / (2 * exp(2 * s)) + abs(s) + 1)
       #expect(
         abs(ours + gaussian.result[i]) <= tolerance, "x \(gaussian.x[i]), mean \(gaussian.mean[i]), log sigma \(s)")

@@ -53,15 +53,15 @@ struct ExportedModel: Sendable, CustomTestStringConvertible {
       ], score: ["neg_elbo"])
   }
 
-  static let toldPerceptron = ExportedModel(
+  static let conditionedPerceptron = ExportedModel(
     shape: [6, 5], condition: "label", keys: ["model.hidden=[12]"], score: ["neg_elbo", "--draws", "3"])
-  static let toldConvolutional = ExportedModel(
+  static let conditionedConvolutional = ExportedModel(
     shape: [9, 7], condition: "label",
     keys: [
       "model.kind=conv", "model.channels=[5, 4]", "model.kernel=3", "model.hidden=[]", "data.scale=standardize",
       "model.likelihood=gaussian",
     ], score: ["likelihood", "--draws", "3"])
-  static let toldResidual = ExportedModel(
+  static let conditionedResidual = ExportedModel(
     shape: [8, 12, 3], condition: "attributes",
     keys: ["model.kind=resnet", "model.channels=[4, 6]", "model.norm_groups=2", "model.hidden=[9]"],
     score: ["squared_error"])
@@ -71,8 +71,8 @@ struct ExportedModel: Sendable, CustomTestStringConvertible {
   }
 
   static let images = [perceptron, convolutional, colour, residual, mixture, optimal, continuous, laplace]
-  static let told = [toldPerceptron, toldConvolutional, toldResidual]
-  static let all = images + told + [table("columns_learned")]
+  static let conditioned = [conditionedPerceptron, conditionedConvolutional, conditionedResidual]
+  static let all = images + conditioned + [table("columns_learned")]
 
   /// Trains the model in `scratch` and calibrates it at the score of one of the rows. Returns the run directory.
   func trained(in scratch: Scratch) throws -> String {
@@ -332,7 +332,7 @@ extension CommandTests {
       import numpy, torch
       from safetensors import safe_open
 
-      folder, script, told = sys.argv[1:]
+      folder, script, condition = sys.argv[1:]
       sys.path.insert(0, folder)
       import vae
 
@@ -347,9 +347,9 @@ extension CommandTests {
       model = vae.load(folder + "/model.safetensors")
       with torch.no_grad():
           x, y = model.scaled(load("x")), []
-          if told == "label":
+          if condition == "label":
               y = [load("y")]
-          if told == "attributes":
+          if condition == "attributes":
               scaling = json.loads(entries["vae_dist.condition"])["attributes"]["scaling"]
               y = [(load("y") - torch.tensor(scaling["offset"])) * torch.tensor(scaling["scale"])]
           mu, _ = model.encode(x, *y)
@@ -366,7 +366,7 @@ extension CommandTests {
 
     @Test(
       "The printed PyTorch module has the same ELBO for tables and for conditioned models",
-      arguments: ExportedModel.told + ["columns", "columns_learned"].map(ExportedModel.table))
+      arguments: ExportedModel.conditioned + ["columns", "columns_learned"].map(ExportedModel.table))
     func moduleOfSamples(model: ExportedModel) throws {
       var model = model
       model.score = ["neg_elbo", "--draws", "4"]

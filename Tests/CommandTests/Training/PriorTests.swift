@@ -13,7 +13,7 @@ extension CommandTests {
 
     private static let cases: [(name: String, settings: [String])] = [
       ("flow", ["model.prior=flow"]),
-      ("flow told classes", ["model.prior=flow", "model.condition=label", "model.flow_layers=5"]),
+      ("flow conditioned on classes", ["model.prior=flow", "model.condition=label", "model.flow_layers=5"]),
       ("conditional", ["model.prior=conditional", "model.condition=label", "model.prior_hidden=[]"]),
     ]
 

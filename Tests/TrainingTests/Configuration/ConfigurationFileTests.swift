@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite struct ConfigurationFileTests {
-  @Test("Errors name the file and the line")
+  @Test("Errors in a configuration name the file and the line")
   func lines() {
     let cases: [(yaml: String, start: String, hint: String)] = [
       ("version: 1\nmodel:\n  latent: 3\n  latnet: 4\n", "run.yaml:4: there is no key 'model.latnet'", "model.latent?"),
@@ -42,7 +42,7 @@ import Testing
     }
   }
 
-  @Test("Flow style, quotes, comments and order of keys are YAML's")
+  @Test("Flow style, quotes, comments and any order of keys can be used as in YAML")
   func styles() throws {
     let c = try readYAML("{train: {seed: 3}, model: {hidden: [5, 6], 'latent': \"7\"}} # end")
     #expect(c.train.seed == 3 && c[.hidden] == [5, 6] && c.model.latent == 7)
@@ -50,11 +50,11 @@ import Testing
     #expect(block[.hidden] == [5, 6] && block.objective.betaEnd == 4)
   }
 
-  @Test("Aliases are refused: they can grow a small file without bound", .timeLimit(.minutes(10)))
+  @Test("Aliases are refused, because they can make a small file grow without bound", .timeLimit(.minutes(10)))
   func aliases() {
     let plain = failure { () throws(Failure) in _ = try readYAML("model:\n  latent: &n 3\ntrain:\n  seed: *n\n") }
     #expect(plain?.message.contains("aliases") == true)
-    // A billion laughs, as a value and as a key.
+    // The "billion laughs" attack, as a value and as a key.
     for key in [false, true] {
       var yaml = "a0: &a0 [x, x]\n"
       for i in 1...40 { yaml += "a\(i): &a\(i) [*a\(i - 1), *a\(i - 1)]\n" }
@@ -71,12 +71,12 @@ import Testing
       let error = failure { () throws(Failure) in _ = try readYAML(form) }
       #expect(error?.message.hasSuffix("aliases are not supported") == true, "\(form)")
     }
-    // A star that is no alias stays one.
+    // A star that is not an alias is kept.
     let configuration = try? read("# *not* an alias\ndata:\n  source: \"*.csv\" # *a\n  validation: a*b *c\n")
     #expect(configuration?.data.source == "*.csv" && configuration?.data.validation == "a*b *c")
   }
 
-  @Test("Deep nesting is refused, not followed", .timeLimit(.minutes(10)))
+  @Test("Deep nesting is refused without recursion", .timeLimit(.minutes(10)))
   func deepNesting() {
     let depth = 100_000
     var stairs = ""
@@ -95,7 +95,7 @@ import Testing
     }
   }
 
-  @Test("Files that are missing, too large, no text or no file are told so")
+  @Test("Files that are missing, too large, not text or not regular files are refused with the reason")
   func files() throws {
     let folder = FileManager.default.temporaryDirectory.appending(path: "vae-dist-\(UUID())")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -125,7 +125,7 @@ import Testing
     }
   }
 
-  @Test("Mutated files end in a configuration or in a failure with a message", .timeLimit(.minutes(2)))
+  @Test("A mutated file gives a configuration or a failure with a message", .timeLimit(.minutes(2)))
   func fuzz() throws {
     let valid = Array(try readYAML("").yaml.utf8)
     var random = Random(state: 2024)
@@ -152,7 +152,7 @@ import Testing
       do throws(Failure) {
         let configuration = try readYAML(String(decoding: bytes, as: UTF8.self))
         accepted += 1
-        // Whatever was accepted prints and reads back.
+        // An accepted configuration can be printed and read back.
         let again = try readYAML(configuration.yaml)
         #expect(again == configuration)
       } catch {

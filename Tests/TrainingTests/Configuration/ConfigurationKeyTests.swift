@@ -3,7 +3,7 @@ import RunConfiguration
 import TestSupport
 import Testing
 
-/// What each key accepts and what it refuses, in its own words; every key of the schema must be here.
+/// Values that each key accepts and refuses. Every key of the schema must be in this table.
 private let keyCases: [(path: String, accepted: [String], refused: [String])] = [
   ("data.source", ["mnist", "/data/a b.csv", "", "1e5", "true", "@home", "a: b # c", "-x", "naïve.csv"], []),
   ("data.validation", ["auto", "0.2", "other.npy"], []),
@@ -132,13 +132,13 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
 ]
 
 @Suite struct ConfigurationKeyTests {
-  @Test("Every key of the schema is tested here")
+  @Test("The table has every key of the schema")
   func allKeys() {
     #expect(keyCases.map(\.path) == ConfigurationSchema.standard.keys.map(\.path))
     #expect(ConfigurationSchema.standard.keys.allSatisfy { !$0.help.isEmpty && $0.help.count < 100 })
   }
 
-  @Test("Every key accepts its values, writes them as YAML, and reads them back to the same")
+  @Test("Every key accepts its values, writes them as YAML, and reads them back")
   func roundTrip() throws {
     for (path, accepted, _) in keyCases {
       for text in accepted {
@@ -152,7 +152,7 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
     }
   }
 
-  @Test("Every key refuses what it cannot mean, and says so with the key, the text and help")
+  @Test("Every key refuses wrong values with a message that has the key, the value and help")
   func refusals() {
     for (path, _, refused) in keyCases {
       for text in refused {
@@ -167,17 +167,17 @@ private let keyCases: [(path: String, accepted: [String], refused: [String])] = 
     }
   }
 
-  @Test("Presets print and read back to the same", arguments: ConfigurationSchema.presets.map(\.name))
+  @Test("Presets can be printed and read back", arguments: ConfigurationSchema.presets.map(\.name))
   func presets(name: String) throws {
     var configuration = Configuration()
     try configuration.apply(preset: name)
     var again = try readYAML(configuration.yaml)
-    again.preset = configuration.preset  // not a key: the run directory keeps it elsewhere
+    again.preset = configuration.preset  // this is not a key, and the run directory stores it elsewhere
     #expect(again == configuration)
     #expect(configuration != Configuration() && configuration.preset == name)
   }
 
-  @Test("Texts survive YAML whatever is in them")
+  @Test("Any text can be written as YAML and read back")
   func hostileTexts() throws {
     var texts = [
       "@x", "`x", "%x", "&x", "*x", "!x", "|", ">", "?", ":", "-", "--- x", "...", "[a]", "{a}", "a,b", "#", "a #b",

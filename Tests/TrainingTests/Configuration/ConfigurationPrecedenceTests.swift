@@ -4,7 +4,7 @@ import RunConfiguration
 import Testing
 
 @Suite struct ConfigurationPrecedenceTests {
-  @Test("Default, preset, file, environment, --set and flag: each beats those before it")
+  @Test("Default, preset, file, environment, --set and flag each override those before them")
   func precedence() throws {
     let path = FileManager.default.temporaryDirectory.appending(path: "vae-dist-\(UUID()).yaml").path
     try "version: 1\nmodel:\n  latent: 103\ntrain:\n  batch_size: 203\n  max_epochs: 303\n  seed: 403\n"
@@ -34,7 +34,7 @@ import Testing
     #expect(try resolve(5).model.likelihood == "columns")
   }
 
-  @Test("A foreign or misspelt choice is told with the right one")
+  @Test("For a misspelt choice, the right one is suggested")
   func choices() {
     func message(_ assignment: String) -> String? {
       failure { () throws(Failure) in
@@ -51,7 +51,7 @@ import Testing
     #expect(message("model.activation=swish")?.contains("did you mean") == false)
   }
 
-  @Test("Later assignments win, and may hold an equals sign")
+  @Test("Later assignments override earlier ones, and values may contain an equals sign")
   func assignments() throws {
     let c = try Configuration.resolve(
       preset: nil, file: nil, environment: [:], assignments: ["model.latent=3", "model.latent=4", "data.source=a=b"],
@@ -59,7 +59,7 @@ import Testing
     #expect(c.model.latent == 4 && c.data.source == "a=b")
   }
 
-  @Test("A misspelt name is told with the right one, wherever it comes from")
+  @Test("For a misspelt name from any source, the right one is suggested")
   func misspelt() {
     func resolve(
       preset: String? = nil, environment: [String: String] = [:], assignments: [String] = [],
@@ -80,11 +80,11 @@ import Testing
     #expect(resolve(assignments: ["model.latent"])?.status == .usage)
     #expect(resolve(assignments: ["=3"])?.status == .badConfiguration)
     #expect(resolve(assignments: ["zzzzzzzzzzzzzzzz=3"])?.hint?.contains("--print-config") == true)
-    // A message must not take minutes, however long the name.
+    // The message must not take minutes for a long name.
     #expect(resolve(assignments: [String(repeating: "model.latent", count: 100_000) + "=3"]) != nil)
   }
 
-  @Test("Variables of other sections are not ours")
+  @Test("Environment variables that are not of a section are ignored")
   func otherVariables() throws {
     let environment = ["VAE_DIST_TEST_DATA": "/data", "VAE_DIST_VERSION": "2", "PATH": "x", "VAE_DIST_": "x"]
     let c = try Configuration.resolve(preset: nil, file: nil, environment: environment, assignments: [], flags: [])

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite struct NumberTextTests {
-  @Test("A decimal text has no exponent and reads back to the same bits")
+  @Test("A decimal text has no exponent and can be read back to the same bits")
   func decimals() {
     var values: [Double] = [
       0, -0.0, 1, 0.1, 1e-8, 1e-5, 9.999e-5, 1.5e-300, 0x1p-1074, -0x1p-1074, 2.2250738585072014e-308, 1e15, 1e16, 1e17,
@@ -26,7 +26,7 @@ import Testing
     }
   }
 
-  @Test("Times are sums of days, hours, minutes and seconds, and write themselves so")
+  @Test("Times are read and written as sums of days, hours, minutes and seconds")
   func durations() throws {
     func seconds(_ text: String) throws(Failure) -> Double {
       var configuration = Configuration()
