@@ -87,7 +87,7 @@ private final class SmallVAE {
       reported.append(from)
       for i in from..<vae.gradients.count { #expect(vae.gradients.base[i].bitPattern == expected[i], "at \(i)") }
     }
-    #expect(reported == reported.sorted(by: >), "what is final stays so")
+    #expect(reported == reported.sorted(by: >), "a gradient that was reported stays final")
     // The gradient of the last layer is final long before that of the first layer.
     #expect(reported.last == 0 && reported.contains { $0 > 0 && $0 < vae.gradients.count })
   }

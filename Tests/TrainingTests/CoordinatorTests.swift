@@ -108,7 +108,7 @@ import Training
       let failing = 25 * round
       for _ in 0..<2 {
         try coordinator.fail(at: failing, restored: failing - 5, cause: "x")
-        for step in failing - 5..<failing { coordinator.passed(step: step) }  // up to the failing step again, but not past it
+        for step in failing - 5..<failing { coordinator.passed(step: step) }  // not past it
       }
       #expect(coordinator.state.failures == 2)
       for step in failing...failing + 1 { coordinator.passed(step: step) }
