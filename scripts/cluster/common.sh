@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# What the parts of scripts/test-cluster share: their namespaces, waiting, digests.
+# Functions that the parts of scripts/test-cluster share: namespaces, waiting and digests.
 
-# Of all kinds that matter, so that the end of the first process in them ends every other and takes the hosts away.
+# These kinds of namespaces make all other processes and the hosts end with the first process in them.
 unshare=(unshare --net --mount --pid --uts --ipc --fork --mount-proc --kill-child)
 if ! is_root; then unshare+=(--user --map-root-user); fi
 
-# apart COMMAND...: in such namespaces. Whatever ends this script ends all that runs in them: a trap calls end_child,
-# and of a death without a trap the kernel tells the child.
+# apart COMMAND...: runs a command in such namespaces. All that runs in them ends with this script: a trap calls end_child,
+# and the kernel kills the child if the script dies without a trap.
 apart() {
   setpriv --pdeathsig KILL "${unshare[@]}" "$@" &
   child=$!
@@ -23,15 +23,15 @@ end_child() {
 
 can_enter() { "${unshare[@]}" true 2>/dev/null; }
 
-# Settings of a training that takes little time.
+# Settings of a short training.
 small=(--preset digits --set "model.hidden=[32]" --set monitor.pictures_every=0 --batch-size 64 --microbatch 8)
 
-# Once in the new namespaces.
+# Prepares the new namespaces.
 enter() {
   unset OPENBLAS_CORETYPE
-  ip link set lo up 2>/dev/null || true # not ours to do where there are no namespaces
+  ip link set lo up 2>/dev/null || true # fails without namespaces, where it is not needed
   mkdir -p "$scratch"/{bin,tmp}
-  export TMPDIR=$scratch/tmp # Open MPI finds traces of others in /tmp
+  export TMPDIR=$scratch/tmp # Open MPI would find files of other runs in /tmp
   ln -sf "$program" "$scratch/bin/vae-dist"
   export PATH=$scratch/bin:$PATH OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 }
@@ -41,16 +41,16 @@ fail() {
   exit 1
 }
 
-# step TITLE COMMAND...: says what holds, and how long that took to see.
+# step TITLE COMMAND...: runs a command, and prints the title and how long it took.
 step() {
   local started=$SECONDS
   title=$1
   shift
-  "$@" # nothing around it, or `set -e` would not hold within
+  "$@" # not in a condition, in which `set -e` would have no effect
   echo "   $title: $((SECONDS - started)) s"
 }
 
-# wait_for SECONDS WHAT COMMAND...
+# wait_for SECONDS WHAT COMMAND...: waits until the command succeeds.
 wait_for() {
   local limit=$1 what=$2 started=$SECONDS
   shift 2
@@ -68,7 +68,7 @@ expect_digest() { # DIGEST RUN
   [[ -n $1 && $found == "$1" ]] || fail "$2 has the digest ${found:-none}, not ${1:-none}"
 }
 
-# What is undisturbed, and what has time to be disturbed, by a single rank.
+# Trains a short and a long reference run with one rank.
 reference() {
   mkdir "$scratch/work"
   cd "$scratch/work"

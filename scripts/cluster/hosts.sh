@@ -1,16 +1,16 @@
 # shellcheck shell=bash
-# Two hosts on this machine for mpirun, in one of two ways:
-#   namespaces: each with a network, a name, /dev/shm and temporary files of its own, joined by a bridge; to be made
-#               inside the namespaces of common.sh, with whose end they end;
-#   fakes:      the same machine twice, as far as Open MPI can be made to believe it; needs no privileges.
-# Sourced after common.sh. Then: on_hosts RANKS-ON-FIRST RANKS-ON-SECOND COMMAND...
+# Makes two hosts on this machine for mpirun, in one of two ways:
+#   namespaces: each host has its own network, name, /dev/shm and temporary files, and a bridge joins them. They are
+#               made inside the namespaces of common.sh and end with them;
+#   fakes:      Open MPI treats the same machine as two hosts, which needs no privileges.
+# Source this file after common.sh. Then use: on_hosts RANKS-ON-FIRST RANKS-ON-SECOND COMMAND...
 
 can_make_hosts() { "${unshare[@]}" bash -c "$(declare -f make_hosts); make_hosts" >/dev/null 2>&1; }
 
 make_hosts() {
   local i
   mkdir -p /run
-  mount -t tmpfs none /run # `ip netns` keeps its names there
+  mount -t tmpfs none /run # `ip netns` stores its names there
   mkdir -p /run/netns
   ip link add vdbridge type bridge
   ip addr add 10.77.0.254/24 dev vdbridge
@@ -25,7 +25,7 @@ make_hosts() {
   done
 }
 
-# What mpirun calls instead of ssh: AGENT [OPTION ...] HOST COMMAND...
+# Writes the program that mpirun calls instead of ssh: AGENT [OPTION ...] HOST COMMAND...
 write_agent() { # KIND
   local enter
   case $1 in
@@ -48,14 +48,14 @@ TEXT
   chmod +x "$scratch/agent"
 }
 
-# hosts KIND: makes them.
+# hosts KIND: makes the hosts.
 hosts() {
   kind=$1
   if [[ $kind == namespaces ]]; then make_hosts; fi
   write_agent "$kind"
 }
 
-# on_hosts FIRST SECOND COMMAND...: so many ranks on each; the first host has the first ranks.
+# on_hosts FIRST SECOND COMMAND...: starts these numbers of ranks; the first host has the first ranks.
 on_hosts() {
   local first=$1 second=$2 launch
   shift 2

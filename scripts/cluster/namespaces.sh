@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# What two hosts do that one does not: the same bits over a network, a link that is lost, one that is slow. Sourced by
+# Tests of two hosts: the same bits over a network, a link that is lost, and one that is slow. Sourced by
 # scripts/test-cluster.
 
 two_hosts_same_digest() { # FIRST SECOND
   rm -rf hosts
   on_hosts "$1" "$2" vae-dist train "${short[@]}" --run hosts
   expect_digest "$short_digest" hosts
-  # Of the first host's ranks alone that would be no news.
+  # The run must really have used both hosts.
   grep -q "\"ranks\": $(($1 + $2)), \"ranks_on_this_node\": $1," hosts/environment.json ||
-    fail "not two hosts: $(cat hosts/environment.json)"
+    fail "the run did not use two hosts: $(cat hosts/environment.json)"
 }
 
 has_checkpoints() { (($(cat "$1/metrics.jsonl" 2>/dev/null | grep -c '"kind": "checkpoint"') >= $2)); }
@@ -24,7 +24,7 @@ link_cut() {
   began=$SECONDS
   wait_for 15 "end of the job after its link was cut" is_gone "$job"
   wait "$job" || status=$?
-  ((status == 205 || status == 86)) || { cat cut.log >&2; fail "ended with $status, neither 205 nor 86"; }
+  ((status == 205 || status == 86)) || { cat cut.log >&2; fail "it ended with $status instead of 205 or 86"; }
   echo "   ended with $status, $((SECONDS - began)) s after the cut"
   wait_for 30 "end of what ran on the host that was cut off" second_is_empty
   ip link set vd2h up
@@ -43,7 +43,7 @@ host_killed() {
   kill -KILL $(ip netns pids vd2)
   wait_for 15 "end of the job after its host was killed" is_gone "$job"
   wait "$job" || status=$?
-  ((status == 205 || status == 137)) || { cat killed.log >&2; fail "ended with $status, neither 205 nor 137"; }
+  ((status == 205 || status == 137)) || { cat killed.log >&2; fail "it ended with $status instead of 205 or 137"; }
   on_hosts 3 1 vae-dist train "${long[@]}" --run killed
   expect_digest "$long_digest" killed
 }
@@ -64,14 +64,14 @@ shape() { # add|del
 field() { sed -n "s/.*\"$1\": *\([0-9.e+-]*\).*/\1/p"; }
 median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
-# What the exchange of 7.4 MB of gradients on 1 Gbit/s costs when it starts after backward, and when it goes on beside it.
+# Measures the exchange of 7.4 MB of gradients over 1 Gbit/s after backward and during backward.
 overlap() {
   local round mode buckets
   rm -f steps-* exchange-*
   shape add
   for round in 1 2 3; do
     for mode in off on; do
-      if [[ $mode == off ]]; then buckets=1; else buckets=0; fi # 0: what a trial chooses
+      if [[ $mode == off ]]; then buckets=1; else buckets=0; fi # 0: chosen by a trial
       on_hosts 1 1 vae-dist bench step --preset mnist-mlp --json --set 'model.hidden=[512,512,512]' \
         --batch-size 4096 --microbatch 2048 --set "train.buckets=$buckets" >"bench-$mode-$round"
       field milliseconds <"bench-$mode-$round" >>"steps-$mode"
@@ -81,7 +81,7 @@ overlap() {
   shape del
   awk -v off="$(median <steps-off)" -v on="$(median <steps-on)" -v exchange="$(median <exchange-off)" 'BEGIN {
     hidden = (off - on) / exchange
-    printf "   a step: %.1f ms blocking, %.1f ms with overlap; exchange %.1f ms: %.0f %% hidden\n", off, on, exchange, \
+    printf "   one step: %.1f ms blocking, %.1f ms with overlap; exchange %.1f ms: %.0f %% hidden\n", off, on, exchange, \
       100 * hidden
     exit !(hidden >= 0.6)
   }' || fail "overlap hides less than 60 % of the exchange"
@@ -96,20 +96,20 @@ shaped_same_digest() {
 test_namespaces() {
   reference
   hosts namespaces
-  step "2 + 2 ranks on two hosts: the digest of one rank" two_hosts_same_digest 2 2
-  step "3 + 1 ranks" two_hosts_same_digest 3 1
-  step "1 + 2 ranks" two_hosts_same_digest 1 2
-  step "a link cut: the job ends, and goes on with other ranks to the same digest" link_cut
-  step "a host killed: the job ends, and goes on with other ranks to the same digest" host_killed
-  step "the same digest over 1 Gbit/s" shaped_same_digest
+  step "2 + 2 ranks on two hosts give the digest of one rank" two_hosts_same_digest 2 2
+  step "3 + 1 ranks give the digest of one rank" two_hosts_same_digest 3 1
+  step "1 + 2 ranks give the digest of one rank" two_hosts_same_digest 1 2
+  step "a job whose link is cut ends, and resumes with other ranks to the same digest" link_cut
+  step "a job whose host is killed ends, and resumes with other ranks to the same digest" host_killed
+  step "a network of 1 Gbit/s gives the same digest" shaped_same_digest
   step "overlap hides the exchange over 1 Gbit/s" overlap
 }
 
-# Where there are no namespaces to be had.
+# This is used if namespaces cannot be created.
 test_fakes() {
   reference
   hosts fakes
-  step "2 + 2 ranks on two nodes of one machine: the digest of one rank" two_hosts_same_digest 2 2
-  step "3 + 1 ranks" two_hosts_same_digest 3 1
-  step "1 + 2 ranks" two_hosts_same_digest 1 2
+  step "2 + 2 ranks on two nodes of one machine give the digest of one rank" two_hosts_same_digest 2 2
+  step "3 + 1 ranks give the digest of one rank" two_hosts_same_digest 3 1
+  step "1 + 2 ranks give the digest of one rank" two_hosts_same_digest 1 2
 }

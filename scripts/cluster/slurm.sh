@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# A Slurm of two nodes on this machine, and what the shipped scripts do on it; sourced by scripts/test-cluster inside
-# namespaces of its own, with $scratch, $root and vae-dist on the PATH.
+# Tests of the job scripts in a Slurm of two nodes on this machine. Sourced by scripts/test-cluster inside
+# separate namespaces, with $scratch, $root and vae-dist on the PATH.
 
-# Daemons, ports, sockets and state are ours alone: a Slurm that the machine has sees nothing of this one.
+# Daemons, ports, sockets and state are separate, so a Slurm of the machine is not affected.
 slurm_configuration() {
   local host node
   host=$(hostname)
@@ -47,13 +47,13 @@ TEXT
 
 start_slurmd() {
   slurmd -D -N "$1" -f "$SLURM_CONF" >/dev/null 2>&1 &
-  disown # its death is no news
+  disown # the shell must not report its end
 }
 
 nodes_are_idle() { [[ $(sinfo -h -o %T 2>/dev/null) == idle && $(sinfo -h -o %D) == 2 ]]; }
 
 start_slurm() {
-  # Names and addresses are looked up only where there is an interface beside the loopback.
+  # Names and addresses are looked up only if there is an interface besides the loopback.
   ip link add vdslurm type bridge
   ip addr add 10.77.1.1/24 dev vdslurm
   ip link set vdslurm up
@@ -70,7 +70,7 @@ start_slurm() {
   start_slurmd n1
   start_slurmd n2
   wait_for 60 "two idle nodes" nodes_are_idle
-  # Two nodes that share /dev/shm and two cores are a trap for Open MPI's shared memory and for its binding.
+  # Open MPI's shared memory and binding do not work for two nodes that share /dev/shm and two cores.
   export OMPI_MCA_btl=self,tcp OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo
   export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
   export OMPI_MCA_mpi_yield_when_idle=1
@@ -80,15 +80,15 @@ job_state() { scontrol show job "$1" | sed -n 's/.*JobState=\([A-Z_]*\).*/\1/p' 
 job_is() { [[ " $2 " == *" $(job_state "$1") "* ]]; }
 restarts() { scontrol show job "$1" | sed -n 's/.*Restarts=\([0-9]*\).*/\1/p' | head -n 1; }
 
-# back JOB COUNT: waits until it has been requeued so often, and lets it start at once instead of after two minutes.
+# back JOB COUNT: waits until the job has been requeued COUNT times, and starts it at once instead of after two minutes.
 back() {
   wait_for 60 "requeue $2 of job $1" restarted "$1" "$2"
   wait_for 60 "job $1 in the queue" job_is "$1" PENDING
-  sleep 2 # a job that starts within the second of its requeue is refused: its credential is that of the start before
+  sleep 2 # a job that starts within a second of its requeue is refused, because it has the old credential
   scontrol update JobId="$1" StartTime=now
 }
 
-# restarted JOB COUNT: it has gone back into the queue so often.
+# restarted JOB COUNT: whether the job has been requeued COUNT times.
 restarted() { (($(restarts "$1") >= $2)); }
 
 submit() { sbatch --parsable "$@"; }
@@ -98,7 +98,7 @@ expect_completed() { # JOB LOG
   [[ $(job_state "$1") == COMPLETED ]] || { cat "$2" >&2; fail "job $1 ended as $(job_state "$1")"; }
 }
 
-# The processes of a step on the second node, but not of Slurm: ranks, and mpirun's daemon.
+# Prints the processes with a name on the second node: ranks, or the daemon of mpirun.
 second_node() { # NAME
   local file
   for file in /proc/[0-9]*; do
@@ -111,7 +111,7 @@ second_node() { # NAME
 checkpoints() { find "$1/checkpoints" -maxdepth 1 -name 'step-*' 2>/dev/null | sed 's/.*step-0*//' | sort -n | tail -n 1; }
 beyond() { (($(checkpoints "$1" | grep . || echo 0) > $2)); }
 
-# preempt JOB RUN TIMES: again and again, each time further than before, until it has been requeued so often.
+# preempt JOB RUN TIMES: preempts the job TIMES times, each time after a further checkpoint.
 preempt() {
   local job=$1 run=$2 times=$3 time at=0
   for ((time = 1; time <= times; time++)); do
@@ -141,7 +141,7 @@ slurm_several_nodes() {
   job=$(submit --nodes=2 --ntasks-per-node=2 "$root/cluster/several-nodes.sbatch" "${short[@]}")
   expect_completed "$job" "vae-dist-$job.out"
   expect_digest "$short_digest" "runs/$job"
-  grep -q 'start 0: 4 ranks on n\[1-2\] by srun' "vae-dist-$job.out" || fail "not on two nodes"
+  grep -q 'start 0: 4 ranks on n\[1-2\] by srun' "vae-dist-$job.out" || fail "the job did not use two nodes"
 }
 
 slurm_preempted() {
@@ -167,7 +167,7 @@ slurm_printed() {
   vae-dist slurm --nodes 2 --ranks-per-node 2 --time 1h --launcher mpirun --requeue -- "${long[@]}" >printed.sbatch
   job=$(submit printed.sbatch)
   preempt "$job" "runs/$job" 1
-  # Then the second node loses all it had: the daemon of mpirun and the ranks.
+  # Then all processes on the second node are killed: the daemon of mpirun and the ranks.
   wait_for 60 "a checkpoint" beyond "runs/$job" "$(checkpoints "runs/$job")"
   # shellcheck disable=SC2046
   kill -KILL $(second_node orted) $(second_node vae-dist)
@@ -175,7 +175,7 @@ slurm_printed() {
   expect_completed "$job" "vae-dist-$job.out"
   expect_digest "$long_digest" "runs/$job"
   grep -E '^[^ ]* ended with ' "vae-dist-$job.out" | cut -d' ' -f2- | xargs | tee log
-  [[ $(<log) =~ ^"ended with 75 ended with "(205|137)" ended with 0"$ ]] || fail "ended otherwise: $(<log)"
+  [[ $(<log) =~ ^"ended with 75 ended with "(205|137)" ended with 0"$ ]] || fail "the job ended in another way: $(<log)"
 }
 
 slurm_rank_killed() {
@@ -211,8 +211,8 @@ slurm_seeds() {
     expect_completed "${job}_$seed" "vae-dist-${job}_$seed.out"
     digests+=("$(digest "runs/$job-seed-$seed")")
   done
-  [[ $(printf '%s\n' "${digests[@]}" | sort -u | wc -l) == 3 ]] || fail "seeds that do not differ: ${digests[*]}"
-  [[ ${digests[0]} == "$short_digest" ]] || fail "seed 1 is not what seed 1 gives outside Slurm"
+  [[ $(printf '%s\n' "${digests[@]}" | sort -u | wc -l) == 3 ]] || fail "different seeds give the same digest: ${digests[*]}"
+  [[ ${digests[0]} == "$short_digest" ]] || fail "seed 1 gives another digest than outside of Slurm"
 }
 
 slurm_cancelled() {
@@ -229,12 +229,12 @@ test_slurm() {
   reference
   start_slurm
   step "sbatch accepts every script" slurm_scripts_are_accepted
-  step "one-node.sbatch ends with the digest of a single rank" slurm_one_node
-  step "so does several-nodes.sbatch, over two nodes" slurm_several_nodes
-  step "requeue.sbatch, preempted and requeued twice" slurm_preempted
-  step "requeue.sbatch, a rank of the second node killed" slurm_rank_killed
-  step "requeue.sbatch, the second node lost" slurm_node_lost
-  step "a printed script under mpirun: preempted, then its second node lost" slurm_printed
-  step "seeds.sbatch: three seeds, three digests" slurm_seeds
+  step "one-node.sbatch gives the digest of a single rank" slurm_one_node
+  step "several-nodes.sbatch gives the same digest on two nodes" slurm_several_nodes
+  step "requeue.sbatch gives the same digest after it is preempted and requeued twice" slurm_preempted
+  step "requeue.sbatch gives the same digest after a rank of the second node is killed" slurm_rank_killed
+  step "requeue.sbatch gives the same digest after the second node is lost" slurm_node_lost
+  step "a printed script with mpirun gives the same digest after it is preempted and loses its second node" slurm_printed
+  step "seeds.sbatch gives three digests for three seeds" slurm_seeds
   step "a cancelled job does not come back" slurm_cancelled
 }

@@ -1,6 +1,6 @@
-"""One training step of the 784-400-20 VAE in JAX, as fast as it goes; prints one JSON object.
+"""Times one training step of the 784-400-20 VAE in JAX at its fastest, and prints one JSON object.
 
-XLA takes as many threads as the process may use cores: choose them with taskset."""
+XLA uses as many threads as the process may use cores. Choose them with taskset."""
 
 import argparse
 import functools
@@ -49,11 +49,11 @@ def step(parameters, state, key, x):
     return optax.apply_updates(parameters, updates), state, key
 
 
-# One call a step, the old buffers given up for the new.
+# One call per step, in which new buffers replace the old ones.
 one_step = jax.jit(step, donate_argnums=(0, 1, 2))
 
 
-# Many steps a call: no dispatch between them.
+# Many steps per call, without a dispatch between them.
 @functools.partial(jax.jit, donate_argnums=(0, 1, 2))
 def many_steps(parameters, state, key, xs):
     body = lambda carry, x: (step(*carry, x), None)

@@ -1,5 +1,5 @@
-"""One training step of the 784-400-20 VAE under PyTorch's DistributedDataParallel over gloo, one thread a process;
-prints one JSON object. Start it with torchrun --nproc_per_node 2."""
+"""Times one training step of the 784-400-20 VAE in PyTorch's DistributedDataParallel over gloo, with one thread per
+process, and prints one JSON object. Start it with torchrun --nproc_per_node 2."""
 
 import argparse
 import json

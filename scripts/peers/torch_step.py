@@ -1,4 +1,4 @@
-"""One training step of a preset's VAE in PyTorch, as fast as it goes; prints one JSON object."""
+"""Times one training step of a preset's VAE in PyTorch at its fastest, and prints one JSON object."""
 
 import argparse
 import json
@@ -114,7 +114,7 @@ def main():
             results[variant] = measure(
                 variant, options.preset, options.batch, options.steps, options.chunks
             )
-        except Exception as error:  # torch.compile wants a C++ compiler, which may be missing
+        except Exception as error:  # torch.compile needs a C++ compiler, which may be missing
             if options.variant == variant or variant == "eager":
                 raise
             failed[variant] = str(error).splitlines()[0]
