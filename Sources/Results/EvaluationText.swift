@@ -12,7 +12,7 @@ extension EvaluationReport {
     func add(_ name: String, _ value: String, _ meaning: String) {
       lines.append(name.padding(to: 22) + value.padding(to: 14) + meaning)
     }
-    add("recon", decimals(elbo.means.reconstruction), "nats a sample: -log p(x | z), z ~ q(z | x)")
+    add("recon", decimals(elbo.means.reconstruction), "nats per sample: -log p(x | z), z ~ q(z | x)")
     add("recon of the mean", decimals(elbo.reconstructionOfMean), "the same with z = mu")
     add("kl", decimals(elbo.means.kl), "nats: KL(q(z | x) || N(0, I))")
     add("neg_elbo", decimals(elbo.means.negativeELBO), "recon + kl, an upper bound of -log p(x)")

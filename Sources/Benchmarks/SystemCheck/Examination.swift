@@ -40,7 +40,7 @@ package struct Examination: Sendable {
     let hint =
       facts[0].products.hasPrefix("OpenBLAS")
       ? "; oneDNN (Debian: libdnnl2 or libdnnl3) is often faster and is used when it is installed" : ""
-    return .ok("products", "\(facts[0].products), \(counted(threads, "thread")) a rank" + hint)
+    return .ok("products", "\(facts[0].products), \(counted(threads, "thread")) per rank" + hint)
   }
 
   /// Compares the kernels that OpenBLAS uses with the capabilities of the CPU.

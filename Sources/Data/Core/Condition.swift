@@ -149,7 +149,7 @@ extension Dataset {
       y.zero(indices.count * labels.count)
       for (row, index) in indices.enumerated() {
         guard let place = label(at: index).flatMap({ labels.firstIndex(of: $0) }) else {
-          preconditionFailure("\(name): sample \(index) has no class, though all have been looked at")
+          preconditionFailure("\(name): sample \(index) has no class, although all samples were checked")
         }
         y[row * labels.count + place] = 1
       }

@@ -138,12 +138,12 @@ package final class GenerationMetrics {
     let samples = (0..<Validator.chunk).map { UInt64(chunk.lowerBound + $0) }
     // Samples are conditioned on classes and attributes with the same frequencies as in the data.
     let indices = (0..<data.count).spaced(GenerationMetrics.most)
-    let told = data.conditions(of: (0..<Validator.chunk).map { indices[(chunk.lowerBound + $0) % indices.count] })
+    let conditions = data.conditions(of: (0..<Validator.chunk).map { indices[(chunk.lowerBound + $0) % indices.count] })
     let noise = PriorNoise(columns: noiseColumns, seed: seed, stream: "generation")
-    let z = prior.draw(noise.draw(Validator.chunk, from: chunk.lowerBound), given: told)
+    let z = prior.draw(noise.draw(Validator.chunk, from: chunk.lowerBound), given: conditions)
     decoder.graph[decoder.input].update(from: z, count: z.count)
-    decoder.graph[decoder.y]?.update(from: told, count: told.count)
-    encoder.graph.graph[encoder.graph.y]?.update(from: told, count: told.count)
+    decoder.graph[decoder.y]?.update(from: conditions, count: conditions.count)
+    encoder.graph.graph[encoder.graph.y]?.update(from: conditions, count: conditions.count)
     decoder.graph.forward(.deterministic)
     x.update(from: decoder.graph[decoder[.mean]], count: Validator.chunk * elements)
     if binarizes {

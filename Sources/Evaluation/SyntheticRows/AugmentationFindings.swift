@@ -137,13 +137,13 @@ struct AugmentationFindings {
 
   private func classifier(_ found: ClassifierCheck) -> Finding {
     let message =
-      "trained on synthetic rows alone, a classifier tells \(percent(found.share(found.synthetic))) of \(found.tested) "
-      + "real held-out rows rightly; trained on real rows \(percent(found.share(found.real))), on both "
-      + "\(percent(found.share(found.both))) (the commonest class has \(percent(found.share(found.commonest))))"
+      "trained only on synthetic rows, a classifier is right for \(percent(found.share(found.synthetic))) of "
+      + "\(found.tested) real held-out rows; trained on real rows for \(percent(found.share(found.real))), on both for "
+      + "\(percent(found.share(found.both))) (the most common class has \(percent(found.share(found.commonest))))"
     if found.isFarBelow {
       return Finding(
         .problem, "classifier", message,
-        advice: "synthetic rows mislead about classes: more rows, or a model trained longer" + narrower)
+        advice: "synthetic rows do not represent the classes: make more rows, or train the model longer" + narrower)
     }
     return Finding(found.lost > 2 * found.standardError ? .warning : .ok, "classifier", message)
   }

@@ -113,9 +113,9 @@ package struct Augmenter {
     } else {
       origin = .prior
     }
-    let told = try condition(real)
+    let given = try condition(real)
     let gate = QualityGate(model, real, quantile: options.quantile)
-    let source = CandidateSource(model, origin, told, usesMean: options.usesMean, seed: options.seed)
+    let source = CandidateSource(model, origin, given, usesMean: options.usesMean, seed: options.seed)
     let synthesis = Synthesis(wanted, from: source, grid: real.grid, gate: gate, width: model.shape.elementCount)
     return AugmentationReport(
       model, sets.train, options, real, gate, synthesis, warnings: warnings)
@@ -133,7 +133,7 @@ package struct Augmenter {
           .usage, "the model is conditioned on attributes, which the prior cannot draw",
           hint: "use --around, which takes the attributes of training rows")
       }
-      return .sources(real.trainingTold, width: names.count)
+      return .sources(real.trainingConditions, width: names.count)
     case nil:
       guard isAround || real.classes.count < 2 else {
         throw Failure(

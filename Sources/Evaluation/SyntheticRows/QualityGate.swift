@@ -44,7 +44,7 @@ package final class QualityGate {
     scorers = scores.map { RowScorer(model.autoencoder, $0.1, seed: model.seed) }
     memorisation = Memorisation(training: real.training.x, heldOut: real.gate.x, width: width)
     for (place, (reason, score)) in scores.enumerated() {
-      let known = Self.scores(real.gateSeen, real.gateTold, by: scorers[place]).sorted()
+      let known = Self.scores(real.gateSeen, real.gateConditions, by: scorers[place]).sorted()
       criteria.append(
         Criterion(
           reason: reason, score: score, threshold: Evaluation.quantile(share, ofSorted: known), reference: known))

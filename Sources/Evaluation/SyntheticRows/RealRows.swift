@@ -20,10 +20,10 @@ package struct RealRows {
   package let gate: LabelledRows
   /// The rows of `gate` in which missing values are NaN.
   package let gateSeen: [Float]
-  /// What the model is conditioned on for the rows of `gate`; `trainingTold` holds the same for `training`. (count,
+  /// What the model is conditioned on for the rows of `gate`; `trainingConditions` holds the same for `training`. (count,
   /// condition)
-  package let gateTold: [Float]
-  package let trainingTold: [Float]
+  package let gateConditions: [Float]
+  package let trainingConditions: [Float]
   package let test: LabelledRows
   package let grid: ValueGrid
   /// Indices of these rows in the training set. `available` is the size of that set.
@@ -66,7 +66,7 @@ package struct RealRows {
     }
     training = rows(seen, isLabelled ? places(labels) : indices.map { _ in 0 })
 
-    trainingTold = sets.train.conditions(of: indices)
+    trainingConditions = sets.train.conditions(of: indices)
 
     let hasLabels = try sets.valid.loadLabels() && isLabelled
     // Rows of a class that does not occur in training are ignored.
@@ -84,7 +84,7 @@ package struct RealRows {
         hint: "train with more held-out rows (data.validation: 0.2)")
     }
     gateSeen = heldSeen.rows(one).x
-    gateTold = sets.valid.conditions(of: one.map { held[$0] })
+    gateConditions = sets.valid.conditions(of: one.map { held[$0] })
     gate = rows(gateSeen, one.map { heldClasses[$0] })
     test = rows(heldSeen.rows(other).x, other.map { heldClasses[$0] })
   }

@@ -19,7 +19,7 @@ package struct BearerToken: Sendable {
     }
     guard status.st_mode & 0o077 == 0 else {
       throw Failure(
-        .usage, "--token-file \(path.printable): others may read it, so it is no secret",
+        .usage, "--token-file \(path.printable): others can read it, so it is not secret",
         hint: "chmod 600 \(path.printable), after writing a new token into it")
     }
     let line = try DurableFile.read(path).prefix { $0 != 0x0a && $0 != 0x0d }

@@ -159,7 +159,7 @@ struct SlurmScript {
         *) echo "error: launcher must be srun or mpirun, not $launcher" >&2; exit 64 ;;
       esac
 
-      # Slurm signals this shell alone: pass it on to the launcher, which signals the ranks.
+      # Slurm signals only this shell, so the signal is passed on to the launcher, which signals the ranks.
       signalled=0
       pid=
       trap 'signalled=1; if [[ -n $pid ]]; then kill -USR1 "$pid" 2>/dev/null || true; fi' USR1

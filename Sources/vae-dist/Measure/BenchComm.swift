@@ -83,7 +83,7 @@ extension Bench {
         exchange (\(result.exchangeRoute))\(String(repeating: " ", count: max(1, 12 - result.exchangeRoute.count)))\
         \(milliseconds(result.exchange)) ms   \(gigabytes(result.exchange / Double(result.bytes))) GB/s of gradient, \
         empty \(microseconds(result.emptyExchange)) us
-        adding                 \(gigabytes(result.addSecondsPerByte)) GB/s a rank, all at once
+        adding                 \(gigabytes(result.addSecondsPerByte)) GB/s per rank, all at once
         jitter                 p50 \(microseconds(jitter.median)) us   p99 \(microseconds(jitter.p99)) us   \
         sigma \(microseconds(jitter.sigma)) us, of adding once
         """

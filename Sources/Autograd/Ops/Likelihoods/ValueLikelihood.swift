@@ -131,7 +131,7 @@ extension LikelihoodMean: PortableOperation {
     case .discretizedLogistic:
       let (mean, raw) = location.pairs(y.columns)
       t[y] = 0.5 + 0.5 * mean.clippedMean(logScale: raw)
-    case .bernoulli, .gaussian, .laplace: preconditionFailure("the mean of \(kind) is no operation of its own")
+    case .bernoulli, .gaussian, .laplace: preconditionFailure("the mean of \(kind) is not an operation")
     }
   }
 }
