@@ -20,9 +20,9 @@ package struct RealRows {
   package let gate: LabelledRows
   /// The rows of `gate` in which missing values are NaN.
   package let gateSeen: [Float]
-  /// What the model is conditioned on for the rows of `gate`; `trainingConditions` holds the same for `training`. (count,
-  /// condition)
+  /// What the model is conditioned on for the rows of `gate`. (count, condition)
   package let gateConditions: [Float]
+  /// What the model is conditioned on for the rows of `training`. (count, condition)
   package let trainingConditions: [Float]
   package let test: LabelledRows
   package let grid: ValueGrid
