@@ -72,7 +72,7 @@ import Testing
       #expect(error?.message.hasSuffix("aliases are not supported") == true, "\(form)")
     }
     // A star that is not an alias is kept.
-    let configuration = try? read("# *not* an alias\ndata:\n  source: \"*.csv\" # *a\n  validation: a*b *c\n")
+    let configuration = try? readYAML("# *not* an alias\ndata:\n  source: \"*.csv\" # *a\n  validation: a*b *c\n")
     #expect(configuration?.data.source == "*.csv" && configuration?.data.validation == "a*b *c")
   }
 
