@@ -196,7 +196,7 @@ import Training
     try run.write("config.yaml", Configuration().yaml)
     try run.write("status.json", #"{"state": "stopped", "step": 20, "epoch": 0, "exit_reason": "max_time"}"#)
     let sentence = try verdict(run).sentence
-    #expect(sentence == "Stopped at its time limit after 20 steps, within the first of 50 epochs.")
+    #expect(sentence == "Stopped when its time was up after 20 steps, within the first of 50 epochs.")
   }
 
   @Test("For a run that ended by monitor.patience, the advice is more patience instead of more epochs")

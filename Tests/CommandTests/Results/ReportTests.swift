@@ -37,7 +37,7 @@ extension CommandTests {
       // Checkpoints slow it down, so that it cannot end within its time limit.
       try train(
         place, ["--max-epochs", "200", "--max-time", "0.3s", "--set", "checkpoint.every_steps=1"], status: 75)
-      let stopped = page(place + "/report.html").contains("Stopped at its time limit")
+      let stopped = page(place + "/report.html").contains("Stopped when its time was up")
       #expect(stopped)
       let step = try #require(try status(place)["step"] as? Int)
       try train(place, ["--max-epochs", "200", "--max-steps", "\(step + 50)"], ranks: 2)
