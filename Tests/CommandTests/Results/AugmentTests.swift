@@ -122,7 +122,7 @@ extension CommandTests {
       let inspected = try run(["data", "inspect", folder])
       #expect(inspected.status == 0 && inspected.output.contains("8x8"), "\(inspected.output)")
       let full = try run(["augment", place, "-n", "60", "-o", folder])
-      #expect(full.status == 73 && full.errors.contains("is there already"))
+      #expect(full.status == 73 && full.errors.contains("exists already"))
     }
 
     @Test("Impossible requests are refused before anything is drawn")
