@@ -89,7 +89,8 @@ struct Interruption: Codable, Sendable, CustomTestStringConvertible {
     try check(directory, interruption, sourceLocation: #_sourceLocation)
   }
 
-  /// A process that saves continuously is killed at a random time, eight times. The seed is 2.
+  /// A process that saves continuously is killed at a random time, at least eight times, and more often on a disk so slow
+  /// that this does not suffice for nine checkpoints. The seed is 2.
   @Test func killedAnyTime() async throws {
     let directory = scratch / "checkpoints"
     var generator = SplitMix(state: 2)

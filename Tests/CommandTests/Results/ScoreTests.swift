@@ -323,7 +323,9 @@ extension CommandTests {
       let checkpoint = place + "/checkpoints/last"
       let text = try String(contentsOfFile: checkpoint + "/calibration.json", encoding: .utf8)
       let foreign = text.replacingOccurrences(of: #""model":"sha256:"#, with: #""model":"sha256:0"#)
-      for (content, message) in [(foreign, "was made for another model"), (String(text.dropLast(9)), "can be read")] {
+      for (content, message) in [
+        (foreign, "was made for another model"), (String(text.dropLast(9)), "is not a readable calibration"),
+      ] {
         try content.write(toFile: checkpoint + "/calibration.json", atomically: true, encoding: .utf8)
         let outcome = try run(["score", place, fresh])
         #expect(outcome.status == 65 && outcome.errors.contains(message), "\(outcome.errors)")
