@@ -19,7 +19,7 @@ package struct EvaluationReport: Sendable {
   package var interpolation: InterpolationReport
   /// Disentanglement scores, or nil when the data does not record the factors it was generated from.
   package var disentanglement: DisentanglementReport?
-  package var symptoms: Symptoms
+  package var facts: EvaluationFacts
   /// Problems found in the model, the most serious first.
   package var findings: [Finding]
 
@@ -65,14 +65,14 @@ package final class Evaluator {
     if importanceSamples > 0 {
       likelihood = try ImportanceEstimator(model, data, communicator).estimate(samples: importanceSamples)
     }
-    let symptoms = try symptoms(elbo, aggregate, spaced)
+    let facts = try facts(elbo, aggregate, spaced)
     return EvaluationReport(
       data: data.name, samples: data.count, elbo: elbo, likelihood: likelihood, aggregate: aggregate,
       bits: model.bits, generation: generation,
       interpolation: try InterpolationReport(posteriors.codes(data), model.autoencoder, communicator),
       disentanglement: try DisentanglementReport(
         posteriors, data, activeVariance: model.configuration.monitor.activeVariance, seed: model.seed, communicator),
-      symptoms: symptoms, findings: Diagnosis.findings(symptoms))
+      facts: facts, findings: EvaluationChecks.findings(in: facts))
   }
 
   /// Computes the ELBO. The validator's graph is the largest of all, and it is freed when this function returns.
@@ -96,13 +96,13 @@ package final class Evaluator {
     }
   }
 
-  private func symptoms(
+  private func facts(
     _ elbo: ValidationReport, _ aggregate: AggregatePosterior, _ posteriors: Posteriors
-  ) throws(Failure) -> Symptoms {
+  ) throws(Failure) -> EvaluationFacts {
     let share = Validator.share(of: data.count, rank: communicator.rank, size: communicator.size)
     let rows = try spreadRows(of: data, count: data.count, share: share, communicator, PhaseClock())
     let elements = model.shape.elementCount
-    return Symptoms(
+    return EvaluationFacts(
       configuration: model.configuration, elements: elements, elbo: elbo, priorMismatch: aggregate.mismatch,
       use: try LatentProbe(model, data, posteriors, communicator).measure(),
       spectrum: PrincipalSpectrum(rows, width: elements), training: model.file.training, step: model.file.step)
@@ -131,7 +131,7 @@ extension EvaluationReport {
         ])
       ),
       ("generation", generation.json), ("interpolation", interpolation.json),
-      ("diagnosis", symptoms.json), ("findings", .array(findings.map { .object($0.entries) })),
+      ("diagnosis", facts.json), ("findings", .array(findings.map { .object($0.entries) })),
     ]
     let groups = elbo.klPerGroup.count > 1 ? [("kl_per_group", elbo.klPerGroupJSON)] : []
     return .object(known + groups + (disentanglement.map { [("disentanglement", $0.json)] } ?? []))

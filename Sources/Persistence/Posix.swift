@@ -228,19 +228,3 @@ final class OpenFile {
     }
   }
 }
-
-extension String {
-  /// The text for use in messages: control and invisible characters are escaped, and at most 500 characters are kept.
-  package var printable: String {
-    var text = ""
-    for (index, scalar) in unicodeScalars.enumerated() {
-      if index == 500 { return text + "..." }
-      switch scalar.properties.generalCategory {
-      case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned:
-        text += scalar.escaped(asASCII: true)
-      default: text.unicodeScalars.append(scalar)
-      }
-    }
-    return text
-  }
-}

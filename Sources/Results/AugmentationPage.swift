@@ -4,6 +4,7 @@ import Foundation
 import Reporting
 import Kernels
 import Persistence
+import Settings
 import Training
 
 /// The report on synthetic rows as an HTML page: whether to use them, and the result of each check.
@@ -32,9 +33,9 @@ package struct AugmentationPage {
 
   private var header: Markup {
     let options = report.options, rows = report.rows.count
-    let origin = options.width.map { "around training rows, \(NumberText.figure($0)) posterior deviations wide" }
+    let origin = options.width.map { "around training rows, \($0, .typeset) posterior deviations wide" }
     let words = [
-      report.data.name.printable, "\(NumberText.count(rows)) rows", "z " + (origin ?? "from the prior"),
+      report.data.name.printable, "\(rows.grouped) rows", "z " + (origin ?? "from the prior"),
       options.usesMean ? "means of p(x | z)" : "draws of p(x | z)", "seed \(options.seed)",
       "model of step \(report.model.step)",
     ]
@@ -49,26 +50,26 @@ package struct AugmentationPage {
   }
 
   private var tiles: Markup {
-    var tiles = [(NumberText.percent(report.synthesis.acceptance), "of candidates passed the gate")]
+    var tiles = [("\(report.synthesis.acceptance, .percent)", "of candidates passed the gate")]
     if let diversity = report.diversity {
-      tiles.append((NumberText.figure(diversity.overlap.precision), "precision (real rows \(usual(\.precision)))"))
-      tiles.append((NumberText.figure(diversity.overlap.recall), "recall (real rows \(usual(\.recall)))"))
+      tiles.append(("\(diversity.overlap.precision, .typeset)", "precision (real rows \(usual(\.precision)))"))
+      tiles.append(("\(diversity.overlap.recall, .typeset)", "recall (real rows \(usual(\.recall)))"))
       tiles.append(("\(diversity.coveredModes) of \(diversity.modes.count)", "clusters of real rows covered"))
     }
     if let verdict = report.memorisation {
       tiles.append(
-        (NumberText.percent(verdict.ratios.share), "of pairs more tied to a training row than a real row is"))
+        ("\(verdict.ratios.share, .percent)", "of pairs more tied to a training row than a real row is"))
     }
     if let found = report.classifier {
       tiles.append(
-        (NumberText.percent(found.share(found.synthetic)), "of real rows told by a classifier that saw none"))
-      tiles.append((NumberText.percent(found.share(found.real)), "by one trained on real rows"))
+        ("\(found.share(found.synthetic), .percent)", "of real rows told by a classifier that saw none"))
+      tiles.append(("\(found.share(found.real), .percent)", "by one trained on real rows"))
     }
     return "<ul class=\"tiles\">\(tiles.map { value, what in "<li><b>\(value)</b><span>\(what)</span></li>\n" })</ul>\n"
   }
 
   private func usual(_ part: KeyPath<ManifoldOverlap, Double>) -> String {
-    NumberText.figure(report.diversity?.usual[keyPath: part] ?? 0)
+    "\(report.diversity?.usual[keyPath: part] ?? 0, .typeset)"
   }
 
   private func note(_ text: String) -> Markup { "<p class=\"note section-note\">\(text)</p>\n" }
@@ -78,13 +79,13 @@ package struct AugmentationPage {
   private func gate() throws(Failure) -> Markup {
     let gate = report.gate, synthesis = report.synthesis
     let words =
-      "Thresholds are the \(NumberText.figure(gate.quantile)) quantile of the scores of \(report.real.gate.count) real "
+      "Thresholds are the \(gate.quantile, .typeset) quantile of the scores of \(report.real.gate.count) real "
       + "rows that the model was not trained on and the classifiers are not tested on. A candidate above one, or as near to "
       + "a training row as a copy is, was turned away and drawn again."
     let rows = synthesis.outcomes.enumerated().map { place, outcome in
-      [report.name(place).printable, NumberText.count(outcome.kept), NumberText.count(outcome.drawn)]
-        + QualityGate.Reason.allCases.map { NumberText.count(outcome.rejected[$0] ?? 0) }
-        + [NumberText.percent(outcome.acceptance)]
+      [report.name(place).printable, outcome.kept.grouped, outcome.drawn.grouped]
+        + QualityGate.Reason.allCases.map { (outcome.rejected[$0] ?? 0).grouped }
+        + ["\(outcome.acceptance, .percent)"]
     }
     let header = ["class", "kept", "candidates", "reconstruction", "density", "copy", "accepted"]
     let charts = gate.criteria.indices.compactMap(histogram)
@@ -159,13 +160,13 @@ package struct AugmentationPage {
       + "\(ManifoldOverlap.neighbours)rd nearest row of the same set; \(diversity.compared) rows of each were compared, and as "
       + "many other real rows, which show what is usual."
     func cells(_ name: String, _ overlap: ManifoldOverlap) -> [String] {
-      [name] + [overlap.precision, overlap.recall, overlap.coverage].map(NumberText.figure)
+      [name] + [overlap.precision, overlap.recall, overlap.coverage].map { "\($0, .typeset)" }
     }
     let bars = diversity.variances.enumerated().compactMap { place, ratio in
       ratio.map {
         BarChart.Bar(
           label: String(report.name(place).printable.prefix(8)), parts: [.init(value: $0, style: "g0")],
-          hint: "\(report.name(place).printable): \(NumberText.figure($0))")
+          hint: "\(report.name(place).printable): \($0, .typeset)")
       }
     }
     let variances = BarChart(
@@ -178,8 +179,8 @@ package struct AugmentationPage {
         let ratio = mode.synthetic / max(mode.real, 1e-9)
         return BarChart.Bar(
           label: "\(place + 1)", parts: [.init(value: ratio, style: "g0")],
-          hint: "cluster \(place + 1): \(NumberText.percent(mode.real)) of real rows, "
-            + "\(NumberText.percent(mode.synthetic)) of synthetic rows")
+          hint: "cluster \(place + 1): \(mode.real, .percent) of real rows, "
+            + "\(mode.synthetic, .percent) of synthetic rows")
       })
     let charts = [variances.figure(), modes.figure()].compactMap { $0 }
     return note(words)
@@ -198,8 +199,8 @@ package struct AugmentationPage {
       + "none; 0: a copy). \(report.gate.memorisation.reference.count) real rows, each without itself, show what is "
       + "usual. Smooth rows are nearer to all others; only copies are tied to one."
     let rows = [
-      ["nearer to a training row", NumberText.percent(verdict.distances.share)],
-      ["more tied to one of them", NumberText.percent(verdict.ratios.share)],
+      ["nearer to a training row", "\(verdict.distances.share, .percent)"],
+      ["more tied to one of them", "\(verdict.ratios.share, .percent)"],
     ]
     let table = ReportPage.table(["a synthetic row against a real one", "of pairs"], rows)
     let ratios = report.synthesis.judgements.map(\.nearness.ratio),
@@ -242,13 +243,13 @@ package struct AugmentationPage {
       "The same small classifier, trained on each set in turn, tells the classes of \(found.tested) real rows that neither "
       + "the model nor the gate has seen."
     let rows = [("real rows", found.real), ("synthetic rows alone", found.synthetic), ("both", found.both)].map {
-      [$0.0, NumberText.count($0.1), NumberText.percent(found.share($0.1))]
+      [$0.0, $0.1.grouped, "\(found.share($0.1), .percent)"]
     }
     let each = found.classes.enumerated().map { place, counts in
       let n = Double(max(1, counts.tested))
       return [
-        report.name(place).printable, NumberText.count(counts.tested), NumberText.percent(Double(counts.real) / n),
-        NumberText.percent(Double(counts.synthetic) / n),
+        report.name(place).printable, counts.tested.grouped, "\(Double(counts.real) / n, .percent)",
+        "\(Double(counts.synthetic) / n, .percent)",
       ]
     }
     return note(words) + ReportPage.table(["trained on", "right", "share"], rows)

@@ -1,6 +1,7 @@
 import Evaluation
 import Foundation
 import Reporting
+import Settings
 import Training
 
 extension EvaluationReport {
@@ -50,13 +51,13 @@ extension EvaluationReport {
   }
 
   private var diagnosis: [String] {
-    let use = symptoms.use
+    let use = facts.use
     var lines = [
       "",
       "Diagnosis: another sample's z costs \(decimals(use.gap)) nats, reconstructions have "
         + "\(decimals(100 * use.varianceRatio)) % of the data's variance",
     ]
-    if use.samples < Diagnosis.leastSamples {
+    if use.samples < EvaluationChecks.leastSamples {
       lines.append("  \(use.samples) samples are too few for further findings")
     } else if findings.isEmpty {
       lines.append("  none of the known problems was found: the decoder uses z, and z is worth its KL")
@@ -95,6 +96,6 @@ extension EvaluationReport {
   }
 
   private func decimals(_ value: Double) -> String {
-    value.isFinite ? String(format: abs(value) >= 100 ? "%.2f" : "%.3f", value) : "\(value)"
+    "\(value, .fixed(abs(value) >= 100 ? 2 : 3))"
   }
 }

@@ -2,16 +2,18 @@ import Evaluation
 import Foundation
 import Reporting
 import Kernels
+import Settings
 
 extension Calibration {
   /// The calibration as lines of text.
   package var lines: [String] {
-    let limits = [threshold.low, threshold.high].map { $0.map(shown) ?? "unknown" }
+    let limits = [threshold.low, threshold.high].map { $0.map { "\($0, .significant(4))" } ?? "unknown" }
     let part = available > scores.count ? " of \(available), evenly spaced" : ""
     return [
       "score      \(score.rawValue): \(score.meaning)" + (draws > 1 ? ", \(draws) draws of z" : ""),
       "calibrated on \(scores.count) rows\(part), of \(data)",
-      "threshold  \(shown(threshold.value)), their \(threshold.quantile) quantile; 95 % interval \(limits[0]) to \(limits[1])",
+      "threshold  \(threshold.value, .significant(4)), their \(threshold.quantile) quantile; "
+        + "95 % interval \(limits[0]) to \(limits[1])",
     ]
   }
 }
@@ -28,12 +30,12 @@ extension ScoreReport {
     if let sequence { lines += text(sequence) }
     if let detection { lines += text(detection) }
     lines += text(drift)
-    if let normCorrelation { lines.append("norm of x  Spearman \(fixed(normCorrelation, 3)) with the score") }
+    if let normCorrelation { lines.append("norm of x  Spearman \(normCorrelation, .fixed(3)) with the score") }
     return lines.joined(separator: "\n")
   }
 
   private func text(_ detection: Detection) -> [String] {
-    func part(_ name: String, _ value: Double?) -> String? { value.map { "\(name) \(fixed($0, 4))" } }
+    func part(_ name: String, _ value: Double?) -> String? { value.map { "\(name) \($0, .fixed(4))" } }
     let ranking = [part("AUROC", detection.auroc), part("average precision", detection.averagePrecision)]
     let decisions = [
       part("F1", detection.f1), part("precision", detection.precision), part("recall", detection.recall),
@@ -57,7 +59,7 @@ extension ScoreReport {
     var lines = ["alarms     \(alarms.count): windows above the threshold that share rows count once"]
     for alarm in highest {
       let first = sequence.time(ofRow: alarm.rows.lowerBound), last = sequence.time(ofRow: alarm.rows.upperBound - 1)
-      lines.append("           \(first) to \(last), highest score \(shown(alarm.score))".printable)
+      lines.append("           \(first) to \(last), highest score \(alarm.score, .significant(4))".printable)
     }
     if alarms.count > highest.count { lines.append("           and \(alarms.count - highest.count) with lower scores") }
     return lines
@@ -65,7 +67,7 @@ extension ScoreReport {
 
   private func text(_ drift: Drift) -> [String] {
     func text(_ comparison: Drift.Comparison) -> String {
-      "\(comparison.name.printable) KS \(fixed(comparison.test.statistic, 3)), PSI \(fixed(comparison.stability, 3))"
+      "\(comparison.name.printable) KS \(comparison.test.statistic, .fixed(3)), PSI \(comparison.stability, .fixed(3))"
     }
     var lines = ["drift      \(drift.level.rawValue): \(text(drift.score)) (\(drift.score.level.rawValue))"]
     let drifted = drift.drifted
@@ -74,8 +76,5 @@ extension ScoreReport {
     return lines
   }
 
-  private func percent(_ share: Double) -> String { "\(shown(100 * share)) %" }
+  private func percent(_ share: Double) -> String { "\(100 * share, .significant(4)) %" }
 }
-
-/// Formats a number with four significant digits.
-private func shown(_ value: Double) -> String { String(format: "%.4g", value) }

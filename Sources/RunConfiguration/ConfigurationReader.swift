@@ -105,7 +105,7 @@ extension Configuration {
     func refuse(_ what: String, _ hint: String) throws(Failure) {
       throw Failure(.badConfiguration, "\(schedule), and \(what)", hint: hint)
     }
-    let target = "objective.beta.target is \(decimalText(objective.betaTarget))"
+    let target = "objective.beta.target is \(objective.betaTarget, .decimal)"
     if shape == .geco, objective.betaTarget <= 0, case .discrete = try likelihood.nature {
       try refuse(
         "\(target): the reconstruction of \(model.likelihood) is more than 0 nats",

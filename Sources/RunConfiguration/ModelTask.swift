@@ -46,7 +46,7 @@ extension Configuration {
         "\(task.rawValue): beta responds to training, as objective.beta.schedule is \(objective.betaSchedule.rawValue)"
     }
     let isOwn = objective.betaEnd == beta
-    return "\(task.rawValue): objective.beta.end is \(decimalText(objective.betaEnd))"
+    return "\(task.rawValue): objective.beta.end is \(objective.betaEnd, .decimal)"
       + (isOwn ? ": \(task.reason)" : ", as it was set")
   }
 }

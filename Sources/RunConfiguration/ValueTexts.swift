@@ -43,7 +43,7 @@ extension Configuration.Duration: ConfigurationValue {
       text += "\(Int(whole))\(name)"
       rest -= whole * factor
     }
-    return rest > 0 ? text + decimalText(rest) + "s" : text
+    return rest > 0 ? text + "\(rest, .decimal)s" : text
   }
 }
 

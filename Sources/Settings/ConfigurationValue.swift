@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 
 /// A type of configuration values. Values are read from YAML scalars, and are written so that any YAML parser reads
 /// them correctly.
@@ -29,7 +30,7 @@ extension Double: ConfigurationValue {
     }
     self = value
   }
-  package var configurationText: String { decimalText(self) }
+  package var configurationText: String { "\(self, .decimal)" }
 }
 
 extension Bool: ConfigurationValue {
@@ -53,19 +54,12 @@ extension String: ConfigurationValue {
       switch scalar {
       case "\"": "\\\""
       case "\\": "\\\\"
-      case _ where isUnprintable(scalar): "\\U" + hexadecimal(scalar.value)
+      // YAML does not allow control characters, and reads some others as line breaks.
+      case _ where scalar.isInvisible: "\\U" + hexadecimal(scalar.value)
       default: String(scalar)
       }
     }
     return "\"" + escaped.joined() + "\""
-  }
-}
-
-/// Whether a character is invisible, or is a line break or an invalid character in YAML.
-private func isUnprintable(_ scalar: Unicode.Scalar) -> Bool {
-  switch scalar.properties.generalCategory {
-  case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned: true
-  default: false
   }
 }
 
@@ -143,28 +137,4 @@ extension ConfigurationValue where Self: RawRepresentable & CaseIterable, RawVal
   package static var expectation: String { "one of " + choices.joined(separator: ", ") }
   package init?(configurationText text: String) { self.init(rawValue: text) }
   package var configurationText: String { rawValue }
-}
-
-/// A number without an exponent, such as 0.00001 and not 1e-05, because YAML 1.1 parsers read the latter as text.
-package func decimalText(_ value: Double) -> String {
-  let text = "\(value)"
-  guard let e = text.firstIndex(where: { $0 == "e" || $0 == "E" }), let exponent = Int(text[text.index(after: e)...])
-  else {
-    return text
-  }
-  let negative = text.hasPrefix("-")
-  let mantissa = text[..<e].drop { $0 == "-" }
-  let digits = mantissa.filter { $0 != "." }
-  let point =
-    (mantissa.firstIndex(of: ".").map { mantissa.distance(from: mantissa.startIndex, to: $0) } ?? mantissa.count)
-    + exponent
-  let body: String
-  if point <= 0 {
-    body = "0." + String(repeating: "0", count: -point) + digits
-  } else if point >= digits.count {
-    body = digits + String(repeating: "0", count: point - digits.count) + ".0"
-  } else {
-    body = digits.prefix(point) + "." + digits.dropFirst(point)
-  }
-  return (negative ? "-" : "") + body
 }

@@ -79,10 +79,16 @@ package struct Coordinator: Sendable {
     package var deadEpochs = 0
     package var collapseReported = false
     package var treatments = Treatments()
-    package var signs = Signs()
+    package var epochWatch = EpochWatch()
     package var epochs = EarlyStopping.State()
     package var control = BetaControl.State()
     package var overfit = OverfitWatch.State()
+
+    enum CodingKeys: String, CodingKey {
+      case learningRateFactor, rollbacks, skipped, failingStep, failures, quietEpochs, deadEpochs, collapseReported
+      case treatments, epochs, control, overfit
+      case epochWatch = "signs"
+    }
 
     mutating func keepFailures(of other: State) {
       learningRateFactor = other.learningRateFactor
@@ -194,12 +200,13 @@ package struct Coordinator: Sendable {
     if state.failingStep < 0 || passing > state.failingStep { state.failingStep = passing }
     state.failures += 1
     guard state.failures <= configuration.monitor.maxRollbacks else {
+      let rate = configuration.optimizer.learningRate * state.learningRateFactor
       throw Failure(
         .diverged,
         "diverged: step \(step + 1) was not finite again after \(configuration.monitor.maxRollbacks) rollbacks: \(cause)",
         hint:
-          "lower optimizer.learning_rate (now effectively \(decimalText(configuration.optimizer.learningRate * state.learningRateFactor))) "
-          + "or optimizer.clip_norm, and check the samples that are named; do not requeue this run unchanged")
+          "lower optimizer.learning_rate (now effectively \(rate, .decimal)) or optimizer.clip_norm, and check the "
+          + "samples that are named; do not requeue this run unchanged")
     }
     state.rollbacks += 1
     state.skipped += step + 1 - restored
@@ -230,8 +237,8 @@ package struct Coordinator: Sendable {
     state.quietEpochs = report.means.kl < monitor.collapseKL ? state.quietEpochs + 1 : 0
     state.deadEpochs = report.activeUnits == 0 ? state.deadEpochs + 1 : 0
     // The posterior means spread out only after some hundred updates. On a small data set, earlier epochs without
-    // active units are not a sign of collapse.
-    let weight = LintFacts(configuration, elements: elements).weight(beta: beta)
+    // active units do not show a collapse.
+    let weight = ConfigurationFacts(configuration, elements: elements).weight(beta: beta)
     let collapsed =
       state.quietEpochs >= monitor.collapseEpochs
       || (state.deadEpochs >= monitor.collapseEpochs
@@ -245,7 +252,7 @@ package struct Coordinator: Sendable {
     let likely = CollapseCause(configuration, beta: beta, elements: elements)
     let kl = (report.means.kl * 10_000).rounded() / 10_000
     return
-      "posterior collapse: KL \(decimalText(kl)) nats, \(report.activeUnits) of \(report.klPerUnit.count) units active: "
+      "posterior collapse: KL \(kl, .decimal) nats, \(report.activeUnits) of \(report.klPerUnit.count) units active: "
       + "the decoder ignores z.\n  likely cause: \(likely.cause)\n  fix: \(likely.fix)"
   }
 
@@ -286,9 +293,8 @@ package struct Coordinator: Sendable {
 
   /// Findings about the history of epochs that have not been reported yet.
   package mutating func findings(_ report: EpochReport, elements: Int) -> [Finding] {
-    state.signs.news(
-      EpochHistory.Point(report), SignContext(configuration, elements: elements), isCollapseTold: state.collapseReported
-    )
+    state.epochWatch.news(
+      EpochHistory.Point(report), configuration, elements: elements, isCollapseTold: state.collapseReported)
   }
 }
 

@@ -88,6 +88,8 @@ import Testing
     #expect(try filled(other, [1]).allSatisfy(\.isNaN))
     let bad: [(String, String)] = [
       ("x,y\n1,2\n", "has no column 'k'"), ("x,k,z\n1,a,2\n", "column 'z' was not there in training"),
+      ("x,k,höchste Temperatur des Vortags\n1,a,2\n", "column 'höchste Temperatur des Vortags' was not there"),
+      ("x,k,z\u{1b}[31m\n1,a,2\n", "column 'z\\u{1B}[31m' was not there"),
     ]
     for (text, message) in bad { #expect { try whole(text) } throws: { "\($0)".contains(message) } }
     let wordy = try whole("x,k\nseven,a\n")

@@ -145,11 +145,11 @@ import Testing
       return LabelledRows(x, classes: classes.map { ($0 + turn) % 2 }, width: 10)
     }
     let test = labelled(33)
-    let good = ClassifierCheck(real: labelled(31), synthetic: labelled(32), test: test, classes: 2, seed: 5)
+    let good = ClassifierTest(real: labelled(31), synthetic: labelled(32), test: test, classes: 2, seed: 5)
     #expect(good.tested == 600 && good.share(good.real) > 0.85 && good.share(good.synthetic) > 0.85, "\(good)")
     #expect(!good.isFarBelow && good.classes.map(\.tested).reduce(0, +) == 600)
-    #expect(good == ClassifierCheck(real: labelled(31), synthetic: labelled(32), test: test, classes: 2, seed: 5))
-    let bad = ClassifierCheck(real: labelled(31), synthetic: labelled(32, 1), test: test, classes: 2, seed: 5)
+    #expect(good == ClassifierTest(real: labelled(31), synthetic: labelled(32), test: test, classes: 2, seed: 5))
+    let bad = ClassifierTest(real: labelled(31), synthetic: labelled(32, 1), test: test, classes: 2, seed: 5)
     #expect(bad.isFarBelow && bad.share(bad.synthetic) < 0.2, "\(bad)")
   }
 

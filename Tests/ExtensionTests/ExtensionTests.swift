@@ -99,7 +99,7 @@ private func toys() throws -> Configuration {
     defer { samples.deallocate() }
     for i in 0..<rows { samples[i] = UInt64(i) }
     for i in 0..<elbo.x.count { graph[elbo.x][i] = Float(i % 5 * (i / 5 % 4)) / 4 - 1 }
-    graph[elbo.terms.beta][0] = 1
+    graph[elbo.terms.bound.beta][0] = 1
     var losses: [Double] = []
     for step in 0..<60 {
       graph.forward(.training(samples, filled: .max, seed: 1, attempt: 0, epoch: UInt32(step)))

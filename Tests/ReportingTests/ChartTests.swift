@@ -62,21 +62,6 @@ import Testing
     }
   }
 
-  @Test(
-    "Numbers are written in a readable form",
-    arguments: [
-      (0.0, "0"), (105.8134, "105.8"), (19_869.6, "19,870"), (4.253, "4.25"), (0.01234, "0.012"), (0.00123, "0.00123"),
-      (1e-7, "1e−7"), (-2.5, "−2.50"), (.nan, "–"), (.infinity, "∞"),
-      (1_234_567, "1,234,567"), (3.2e12, "3.2e12"),
-    ])
-  func figures(value: Double, text: String) { #expect(NumberText.figure(value) == text) }
-
-  @Test func times() {
-    #expect(
-      NumberText.time(4.25) == "4.2 s" && NumberText.time(200) == "3 min 20 s" && NumberText.time(7_500) == "2 h 5 min")
-    #expect(NumberText.time(.nan) == "–" && NumberText.count(.min) == "−9223372036854775808")
-  }
-
   @Test("Labels do not overlap and stay within their limits")
   func apart() {
     for count in [1, 2, 7, 24, 100, 1_000] {

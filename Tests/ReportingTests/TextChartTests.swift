@@ -112,11 +112,4 @@ import Testing
     let done = RunScreen(try record(scratch, epochs: 3, state: "finished"), columns: 120, rows: 40, isColored: false)
     #expect(done.line.hasPrefix("finished") && !done.line.contains("eta"))
   }
-
-  @Test("Ages are written in a suitable unit")
-  func ages() {
-    #expect(
-      [0, 119, 120, 7_199, 7_200, 172_800].map(RunText.age) == ["0 s", "119 s", "2 min", "119 min", "2 h", "2 d"])
-    #expect([Double.nan, -5, .infinity].map(RunText.age) == ["0 s", "0 s", "0 s"])
-  }
 }

@@ -89,10 +89,10 @@ import VAE
       let model = try VariationalAutoencoder(settings, likelihood: Bernoulli(), objective: objective, seed: 3)
       let elbo = model.elboGraph(batch: 5, gradients: true)
       for i in 0..<elbo.x.count { elbo.graph[elbo.x][i] = Float(i % 7) / 7 }
-      elbo.graph[elbo.terms.beta][0] = 2
+      elbo.graph[elbo.terms.bound.beta][0] = 2
       elbo.graph.forward(.drawn())
       func values(_ tensor: Tensor) -> [Float] { (0..<5).map { elbo.graph[tensor][$0] } }
-      return (values(elbo.terms.reconstruction), values(elbo.terms.kl), values(elbo.terms.loss), elbo)
+      return (values(elbo.terms.reconstruction), values(elbo.terms.bound.kl), values(elbo.terms.loss), elbo)
     }
     let plain = try terms { _ in }
     let both = try terms { ($0.totalCorrelation, $0.discrepancy) = (3, 50) }

@@ -94,7 +94,7 @@ private func interleaved(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).flat
     let elbo = model.elboGraph(batch: 2, gradients: true), graph = elbo.graph
     #expect(elbo.location.columns == 20 * likelihood.outputs(channels: 3))
     for i in 0..<elbo.x.count { graph[elbo.x][i] = Float(i * 37 % 256) / 255 }
-    graph[elbo.terms.beta][0] = 1
+    graph[elbo.terms.bound.beta][0] = 1
     graph.forward(.drawn())
     let gradients = Buffer(count: model.store.count)
     graph.backward(from: elbo.terms.loss, seed: [1, 0.5], gradients: gradients.base)
@@ -114,7 +114,7 @@ private func interleaved(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).flat
       let model = try VariationalAutoencoder(settings(image), likelihood: Bernoulli(), objective: objective, seed: 3)
       let elbo = model.elboGraph(batch: 3, gradients: false), graph = elbo.graph
       for i in 0..<elbo.x.count { graph[elbo.x][i] = Float(i * 37 % 256) / 255 }
-      graph[elbo.terms.beta][0] = 1
+      graph[elbo.terms.bound.beta][0] = 1
       graph.forward(.drawn())
       func values(_ tensor: Tensor) -> [Float] { (0..<tensor.count).map { graph[tensor][$0] } }
       let decoder = model.generationGraph(batch: 3, from: .latents, [.mean])

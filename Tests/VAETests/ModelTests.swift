@@ -16,7 +16,7 @@ private func settings(_ change: (inout ModelSettings) -> Void = { _ in }) -> Mod
 private func losses(_ autoencoder: VariationalAutoencoder, isTraining: Bool, drawsLatents: Bool = false) -> [Float] {
   let batch = 5, elbo = autoencoder.elboGraph(batch: batch, gradients: false), graph = elbo.graph
   for i in 0..<elbo.x.count { graph[elbo.x][i] = Float(i % 7) / 7 }
-  graph[elbo.terms.beta][0] = 1
+  graph[elbo.terms.bound.beta][0] = 1
   let replay: Replay = isTraining ? .drawn() : .evaluation(sampleNumbers, seed: 0)
   graph.forward(drawsLatents ? replay : replay.atMean)
   return (0..<batch).map { graph[elbo.terms.loss][$0] }
@@ -104,11 +104,12 @@ private func make(
       let model = try make(settings(), Bernoulli(), objective)
       let elbo = model.elboGraph(batch: 5, gradients: false), graph = elbo.graph
       for i in 0..<elbo.x.count { graph[elbo.x][i] = Float(i % 7) / 7 }
-      graph[elbo.terms.beta][0] = beta
+      graph[elbo.terms.bound.beta][0] = beta
       graph.forward(.drawn())
       func values(_ tensor: Tensor) -> [Float] { (0..<tensor.count).map { graph[tensor][$0] } }
       return (
-        values(elbo.terms.reconstruction), values(elbo.terms.kl), values(elbo.terms.klPerUnit), values(elbo.terms.loss)
+        values(elbo.terms.reconstruction), values(elbo.terms.bound.kl), values(elbo.terms.bound.klPerUnit),
+        values(elbo.terms.loss)
       )
     }
     let plain = try terms(Objective(), beta: 0.25)

@@ -25,7 +25,7 @@ private final class LinearVAE {
     elbo = autoencoder.elboGraph(batch: PCA.count, gradients: true)
     samples = Buffer.allocate(UInt64.self, count: PCA.count)
     for i in 0..<PCA.count { samples[i] = UInt64(i) }
-    elbo.graph[elbo.terms.beta][0] = 1
+    elbo.graph[elbo.terms.bound.beta][0] = 1
     elbo.graph[elbo.x].update(from: pca.x.flatMap { $0 }, count: elbo.x.count)
   }
 
@@ -57,7 +57,8 @@ private final class LinearVAE {
     guard let logvar = graph[elbo.logvar] else { return [] }
     return (0..<PCA.count).map { row in
       let spread = (0..<PCA.latent).reduce(0.0) { $0 + norms[$1] * exp(Double(logvar[row * PCA.latent + $1])) }
-      return Double(graph[elbo.terms.reconstruction][row]) + Double(graph[elbo.terms.kl][row]) + spread * precision / 2
+      let negativeELBO = Double(graph[elbo.terms.reconstruction][row]) + Double(graph[elbo.terms.bound.kl][row])
+      return negativeELBO + spread * precision / 2
     }
   }
 

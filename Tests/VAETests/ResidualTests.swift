@@ -56,7 +56,7 @@ private func make(_ settings: ModelSettings) throws -> VariationalAutoencoder {
     let autoencoder = try make(settings { $0[.blocks] = 2 }), batch = 2
     let elbo = autoencoder.elboGraph(batch: batch, gradients: true), graph = elbo.graph, store = autoencoder.store
     for i in 0..<elbo.x.count { graph[elbo.x][i] = Float(i * 7 % 11) / 11 }
-    graph[elbo.terms.beta][0] = 1
+    graph[elbo.terms.bound.beta][0] = 1
     func loss() -> Double {
       graph.forward(.drawn())
       return (0..<batch).reduce(0) { $0 + Double(graph[elbo.terms.loss][$1]) }

@@ -116,7 +116,7 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
     let location = model.record(x, given: y, in: trace)
     let terms = objective.record(
       x, location: location, trace, likelihood: trajectory.likelihood, image: settings.image)
-    graph.keep([terms.reconstruction, terms.klPerUnit, terms.kl, terms.loss])
+    graph.keep([terms.reconstruction, terms.bound.klPerUnit, terms.bound.kl, terms.loss])
     store.allocate(seed: 0)
     graph.finalize(parameters: store.values)
     let names = file.tensors.compactMap { $0.name.hasPrefix("initial.") ? String($0.name.dropFirst(8)) : nil }
@@ -156,7 +156,7 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
       if let y {
         graph[y].update(from: try file.values("step.\(step).y", y.shape.dimensions), count: y.count)
       }
-      graph[terms.beta][0] = Float(reference.beta)
+      graph[terms.bound.beta][0] = Float(reference.beta)
       graph.forward()
       gradients.base.zero(gradients.count)
       graph.backward(from: terms.loss, seed: seeds, gradients: gradients.base)
@@ -165,7 +165,7 @@ struct TrajectoryCase: Sendable, CustomTestStringConvertible {
       func mean(_ tensor: Tensor) -> Double { vd_weighted_sum(graph[tensor], weights, batch) / Double(batch) }
       // Both sides round in float32, and ten updates of 1e-2 accumulate a few of these roundings.
       for (name, ours, theirs) in [
-        ("reconstruction", mean(terms.reconstruction), expected.recon), ("KL", mean(terms.kl), expected.kl),
+        ("reconstruction", mean(terms.reconstruction), expected.recon), ("KL", mean(terms.bound.kl), expected.kl),
         ("loss", mean(terms.loss), expected.loss), ("gradient norm", norm, expected.gradientNorm),
       ] {
         #expect(abs(ours - theirs) <= 1e-5 * abs(theirs), "step \(step): \(name) \(ours), PyTorch's \(theirs)")

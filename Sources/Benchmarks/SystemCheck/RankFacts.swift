@@ -3,7 +3,7 @@ import Communication
 import Foundation
 import Kernels
 
-/// Facts about a rank's environment, which are gathered from all ranks and examined together.
+/// Facts about a rank's environment, which are gathered from all ranks and checked together.
 package struct RankFacts: Codable, Equatable, Sendable {
   package var placement: Placement
   /// Description of the library for matrix products, and of the kernels that OpenBLAS selects.

@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import Kernels
 import Persistence
+import Settings
 
 /// Checks whether a directory is suitable for checkpoints: its file system, its free space, and the time to write a
 /// file durably.
@@ -16,7 +17,7 @@ package enum RunPlace {
     let name = place == path ? path : "\(path) (to be made in \(place))"
     var findings = [kind(system, name)]
     let need = UInt64(checkpointBytes)
-    let room = "\(readableBytes(system.free)) free, checkpoints need about \(readableBytes(need))"
+    let room = "\(system.free, .bytes) free, checkpoints need about \(need, .bytes)"
     findings.append(
       system.free >= need
         ? .ok("space", room)
@@ -52,7 +53,7 @@ package enum RunPlace {
     }
     let typical = seconds.sorted()[2]
     let text =
-      "\(name): writing, flushing and renaming a small file takes \(String(format: "%.1f", typical * 1_000)) ms"
+      "\(name): writing, flushing and renaming a small file takes \(typical * 1_000, .fixed(1)) ms"
     guard typical > 0.25 else { return .ok("writing", text) }
     return Finding(
       .warning, "writing", text,

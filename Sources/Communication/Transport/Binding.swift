@@ -114,9 +114,9 @@ package struct Binding: Equatable, Sendable {
       guard wanted <= cores else {
         return Binding(
           fault: .oversubscribed,
-          message: "\(count(ranks.count, "rank"))\(each) share the \(count(cores, "core")) of \(hosts)",
+          message: "\(counted(ranks.count, "rank"))\(each) share the \(counted(cores, "core")) of \(hosts)",
           advice: "ranks on the same core take turns, which slows down every step; start at most "
-            + "\(count(max(1, cores / threads), "rank")) per machine")
+            + "\(counted(max(1, cores / threads), "rank")) per machine")
       }
       let who = list(crowd.ranks.map { ranks[$0].rank })
       return Binding(
@@ -130,7 +130,7 @@ package struct Binding: Equatable, Sendable {
       fault: .siblings,
       message:
         "ranks \(list(pair.ranks.map { ranks[$0].rank })) share "
-        + "\(count(pair.cores.count, "physical core")) of \(hosts)",
+        + "\(counted(pair.cores.count, "physical core")) of \(hosts)",
       advice: "hardware threads of one core share its arithmetic units; start one rank per physical core "
         + "(\(launcher.binding(threads: threads)))")
   }
@@ -160,8 +160,6 @@ package struct Binding: Equatable, Sendable {
     }
     return nil
   }
-
-  private static func count(_ n: Int, _ noun: String) -> String { "\(n) \(noun)\(n == 1 ? "" : "s")" }
 
   /// Formats numbers as "0, 1 and 2". Runs of more than three become ranges such as 0-7.
   package static func list(_ numbers: [Int]) -> String {

@@ -12,7 +12,7 @@ extension Format {
       let count = text.isEmpty && candidate.spec == "shapes" ? 8192 : text == "all" ? all : Int(text)
       guard let count, (1...all).contains(count) else {
         throw Failure(
-          .missingInput, "\(printable(candidate.spec.utf8)): not a number of shapes",
+          .missingInput, "\(candidate.spec.printable): not a number of shapes",
           hint: "write shapes, shapes:10000 (at most \(all)) or shapes:all")
       }
       let reader = SpriteReader(candidate.spec, count: count)

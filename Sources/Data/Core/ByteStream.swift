@@ -70,8 +70,37 @@ final class MappedStream: ByteStream {
 /// Bytes that are read at a time.
 let streamPart = 1 << 22
 
+/// Bytes that are decompressed in parts.
+protocol InflatedStream: ByteStream {
+  /// Reads at most `count` bytes and returns their number, which is 0 at the end. Throws if the data are damaged.
+  func readPart(into target: UnsafeMutableRawPointer, count: Int) throws(Failure) -> Int
+}
+
+extension InflatedStream {
+  fileprivate var truncated: Failure {
+    .malformed(name, "the compressed data end early: the file is truncated", hint: "copy or download it again")
+  }
+
+  func read(into target: UnsafeMutableRawPointer, count: Int) throws(Failure) {
+    var done = 0
+    while done < count {
+      let got = try readPart(into: target + done, count: min(count - done, streamPart))
+      guard got > 0 else { throw truncated }
+      done += got
+      Activity.advance(by: got)
+    }
+  }
+
+  func finish() throws(Failure) {
+    var extra: UInt8 = 0
+    guard try readPart(into: &extra, count: 1) == 0 else {
+      throw .malformed(name, "more data follows than the header describes")
+    }
+  }
+}
+
 /// The decompressed bytes of a gzip file.
-final class GzipStream: ByteStream {
+final class GzipStream: InflatedStream {
   let name: String
   private let handle: gzFile
 
@@ -88,23 +117,12 @@ final class GzipStream: ByteStream {
 
   deinit { gzclose_r(handle) }
 
-  func read(into target: UnsafeMutableRawPointer, count: Int) throws(Failure) {
-    var done = 0
-    while done < count {
-      let got = gzread(handle, target + done, UInt32(min(count - done, streamPart)))
-      guard got > 0 else { throw broken() }
-      done += Int(got)
-      Activity.advance(by: Int(got))
-    }
-  }
-
-  func finish() throws(Failure) {
-    var extra: UInt8 = 0
-    let got = gzread(handle, &extra, 1)
-    guard got <= 0 else { throw .malformed(name, "more data follows than the header describes") }
+  func readPart(into target: UnsafeMutableRawPointer, count: Int) throws(Failure) -> Int {
+    let got = gzread(handle, target, UInt32(count))
     var code: Int32 = Z_OK
-    gzerror(handle, &code)
-    guard got == 0, code == Z_OK || code == Z_STREAM_END else { throw broken() }
+    if got == 0 { gzerror(handle, &code) }
+    guard got >= 0, code == Z_OK || code == Z_STREAM_END else { throw broken() }
+    return Int(got)
   }
 
   private func broken() -> Failure {
@@ -113,11 +131,8 @@ final class GzipStream: ByteStream {
     let words = gzerror(handle, &code).map { String(cString: $0) } ?? ""
     let text = words.split(separator: ": ", maxSplits: 1).last ?? ""
     switch code {
-    case Z_OK, Z_STREAM_END, Z_BUF_ERROR:
-      return .malformed(
-        name, "the compressed data end early: the file is truncated", hint: "copy or download it again")
-    case Z_ERRNO:
-      return Failure(.inputOutput, "\(name): cannot be read: \(describe(errno))")
+    case Z_BUF_ERROR: return truncated
+    case Z_ERRNO: return Failure(.inputOutput, "\(name): cannot be read: \(describe(errno))")
     default:
       return .malformed(name, "the compressed data are damaged: \(text)", hint: "copy or download it again")
     }

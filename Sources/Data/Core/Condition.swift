@@ -117,7 +117,7 @@ extension Dataset {
           guard let own, own.indices.contains(label), own[label] != names[place] else { continue }
           throw .malformed(
             name,
-            "calls label \(label) '\(printable(own[label].utf8))', but the model knows it as '\(printable(names[place].utf8))'",
+            "calls label \(label) '\(own[label].printable)', but the model knows it as '\(names[place].printable)'",
             hint:
               "give all classes of the training data with the same names; in a table or in "
               + "a folder of images, a class may have no samples")

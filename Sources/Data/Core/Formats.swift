@@ -70,7 +70,7 @@ func open(
 private func candidate(_ spec: String, among formats: [Format]) throws(Failure) -> Candidate {
   guard !spec.isEmpty, !spec.utf8.contains(0) else {
     throw Failure(
-      .missingInput, "'\(printable(spec.utf8))': not a data specification", hint: "name a file, or `digits`")
+      .missingInput, "'\(spec.printable)': not a data specification", hint: "name a file, or `digits`")
   }
   let word = Candidate(spec: spec, isFolder: false, file: nil, head: [])
   if formats.contains(where: { $0.matches(word) }) { return word }
@@ -81,8 +81,8 @@ private func candidate(_ spec: String, among formats: [Format]) throws(Failure) 
   return Candidate(spec: spec, isFolder: false, file: file, head: try file.bytes(at: 0, count: 4096))
 }
 
-/// Returns bytes of a file as text for messages. Bytes that are not printable ASCII are escaped, so that none can
-/// control the terminal.
+/// Returns bytes of a file, whose encoding is not known, as text for messages. Bytes that are not printable ASCII are
+/// escaped, so that none can control the terminal.
 func printable(_ bytes: some Collection<UInt8>, limit: Int = 24) -> String {
   var text = ""
   for byte in bytes.prefix(limit) {

@@ -76,7 +76,7 @@ extension Diversity {
   }
 }
 
-extension ClassifierCheck {
+extension ClassifierTest {
   fileprivate var json: JSON {
     .object([
       ("tested", .integer(tested)), ("accuracy_real", .number(share(real))),

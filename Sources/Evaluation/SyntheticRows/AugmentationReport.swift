@@ -16,7 +16,7 @@ package struct AugmentationReport {
   package private(set) var diversity: Diversity?
   package private(set) var memorisation: MemorisationVerdict?
   /// Classifier test; nil if there are fewer than two classes, no test rows or too few synthetic rows.
-  package private(set) var classifier: ClassifierCheck?
+  package private(set) var classifier: ClassifierTest?
   package private(set) var findings: [Finding] = []
 
   /// Minimum number of rows for an evaluation of the whole set.
@@ -37,12 +37,12 @@ package struct AugmentationReport {
       diversity = Diversity(real.training, synthesis.rows, classes: max(1, real.classes.count), seed: model.seed)
       memorisation = gate.memorisation.verdict(on: synthesis.judgements.map(\.nearness))
       if real.classes.count > 1, real.test.count > 0 {
-        classifier = ClassifierCheck(
+        classifier = ClassifierTest(
           real: real.training, synthetic: synthesis.rows, test: real.test, classes: real.classes.count,
           seed: model.seed)
       }
     }
-    findings = AugmentationFindings(self).all
+    findings = AugmentationChecks.all.findings(in: self)
   }
 
   /// Findings because of which the rows should not be used.

@@ -1,4 +1,5 @@
 import Foundation
+import Settings
 
 /// A range of numbers with ticks at round values.
 package struct Axis: Sendable {
@@ -39,7 +40,7 @@ package struct Axis: Sendable {
       high = (high / step - 1e-9).rounded(.up) * step
     }
     let places = Axis.multiples(of: step, low, high, most: 2 * most + 2)
-    ticks = zip(places, NumberText.ticks(places, step: step)).map(Tick.init)
+    ticks = zip(places, Axis.labels(places, step: step)).map(Tick.init)
     (self.low, self.high) = (low, high)
   }
 
@@ -78,7 +79,31 @@ package struct Axis: Sendable {
 
   private static func label(_ value: Double) -> String {
     value < 0.000999 || value > 9.99e5
-      ? NumberText.scientific(value) : NumberText.ticks([value], step: value < 1 ? value : 1)[0]
+      ? "\(value, .power(2))" : labels([value], step: value < 1 ? value : 1)[0]
+  }
+
+  /// Returns labels with the same number of decimals and the same unit, such as 0, 20k, 40k.
+  private static func labels(_ values: [Double], step: Double) -> [String] {
+    let largest = values.map(abs).max() ?? 0
+    if largest >= 1e12 || (step > 0 && step < 1e-5) {
+      let digits =
+        largest > 0 && step > 0 ? (log10(largest) + 1e-9).rounded(.down) - (log10(step) + 1e-9).rounded(.down) : 2
+      return values.map { $0 == 0 ? "0" : "\($0, .power(Int(max(0, min(9, digits)))))" }
+    }
+    let (scale, unit) =
+      largest >= 1e9 ? (1e9, "G") : largest >= 1e6 ? (1e6, "M") : largest >= 1e4 ? (1e3, "k") : (1, "")
+    let decimals = decimals(of: step / scale)
+    return values.map { value in
+      value == 0 ? "0" : (value < 0 ? "−" : "") + "\(abs(value) / scale, .fixed(decimals))\(unit)"
+    }
+  }
+
+  /// Returns the number of decimals of a step: one for 0.5, two for 0.25.
+  private static func decimals(of step: Double) -> Int {
+    (0...9).first { count in
+      let shifted = step * pow(10, Double(count))
+      return abs(shifted - shifted.rounded()) < 1e-6 * shifted
+    } ?? 9
   }
 
   /// Returns the position of a value: 0 at the low end, 1 at the high end, and outside 0...1 beyond them.

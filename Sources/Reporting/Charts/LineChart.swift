@@ -1,3 +1,5 @@
+import Settings
+
 /// Lines over a common axis, such as nats over epochs. Values that are not finite leave a gap. Long series are thinned
 /// to the resolution of a screen, and peaks are kept.
 package struct LineChart {
@@ -78,7 +80,7 @@ package struct LineChart {
   }
 
   private func text(_ value: Double) -> String {
-    kind == .integer && abs(value) < 1e15 ? NumberText.count(Int(value)) : NumberText.figure(value)
+    kind == .integer && abs(value) < 1e15 ? Int(value).grouped : "\(value, .typeset)"
   }
 
   private static func isDrawable(_ point: (x: Double, y: Double)) -> Bool {
@@ -99,7 +101,7 @@ package struct LineChart {
     let room = 0.1 * (lateHigh - lateLow)
     return (
       low < lateLow ? lateLow - room : lateLow, high > lateHigh ? lateHigh + room : lateHigh,
-      "The beginning, as far as \(NumberText.figure(extreme)), is outside of the chart."
+      "The beginning, as far as \(extreme, .typeset), is outside of the chart."
     )
   }
 
@@ -107,9 +109,9 @@ package struct LineChart {
     let ends = series.compactMap { series -> String? in
       let drawn = series.points.filter(LineChart.isDrawable)
       guard let begin = drawn.first, let end = drawn.last else { return nil }
-      return "\(series.name) from \(NumberText.figure(begin.y)) to \(NumberText.figure(end.y))"
+      return "\(series.name) from \(begin.y, .typeset) to \(end.y, .typeset)"
     }
-    return "\(title), \(unit), over \(xName) \(NumberText.figure(first)) to \(NumberText.figure(last)): "
+    return "\(title), \(unit), over \(xName) \(first, .typeset) to \(last, .typeset): "
       + ends.joined(separator: "; ")
   }
 

@@ -1,3 +1,5 @@
+import Settings
+
 /// Points in a plane with equal scales on both axes, coloured by group if there are groups.
 struct ScatterChart {
   struct Point {
@@ -55,11 +57,11 @@ struct ScatterChart {
         style: "g\(index)", shape: .box,
         text: index == ScatterChart.mostGroups - 1 && groups.count > ScatterChart.mostGroups ? "others" : name)
     }
-    let thinned = stride > 1 ? "Every \(stride)th of \(NumberText.count(all.count)) points." : nil
+    let thinned = stride > 1 ? "Every \(stride)th of \(all.count.grouped) points." : nil
     let note = [note, thinned].compactMap { $0 }.joined(separator: ". ")
     return Figure(
       title: title, keys: keys, note: note.isEmpty ? nil : note, height: ScatterChart.side,
-      description: "\(title): \(NumberText.count(all.count)) points"
+      description: "\(title): \(all.count.grouped) points"
     ).markup(markup)
   }
 }

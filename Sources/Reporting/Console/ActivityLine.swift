@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import Settings
 
 /// Shows the current activity and the remaining time once it has taken two seconds: on a terminal as a line that is
 /// rewritten, elsewhere as an occasional line on standard error.
@@ -35,8 +36,8 @@ package enum ActivityLine {
 
   static func text(_ activity: Activity, _ done: Int, _ now: ContinuousClock.Instant) -> String {
     let name = activity.name.printable, seconds = (now - activity.began) / .seconds(1)
-    guard activity.total > 0, done > 0 else { return "\(name)  \(clock(seconds)) so far" }
+    guard activity.total > 0, done > 0 else { return "\(name)  \(seconds, .clock) so far" }
     let part = min(1, Double(done) / Double(activity.total))
-    return "\(name)  \(Int(100 * part)) %  \(clock(seconds / part - seconds)) left"
+    return "\(name)  \(Int(100 * part)) %  \(seconds / part - seconds, .clock) left"
   }
 }

@@ -33,14 +33,14 @@ package final class ProgressConsole: TrainingObserver {
     case .step(let report): step(report)
     case .epoch(let report): epoch(report)
     case .checkpoint(let step, _, let seconds):
-      if isVerbose { say("checkpoint at step \(step) (\(fixed(seconds * 1_000, 0)) ms)") }
+      if isVerbose { say("checkpoint at step \(step) (\(seconds * 1_000, .fixed(0)) ms)") }
     case .rollback(let report):
       let samples = report.samples.prefix(8).map(String.init).joined(separator: ", ")
       warn(
         "step \(report.failingStep) was not finite: first in \(report.operation)"
           + (report.rank < 0 ? "" : ", rank \(report.rank), microbatch \(report.microbatch)")
           + "\(samples.isEmpty ? "" : ", samples \(samples)"). Rolled back to step \(report.restoredStep); "
-          + "learning rate x \(decimalText(report.learningRateFactor)), new noise (attempt \(report.attempt))")
+          + "learning rate x \(report.learningRateFactor, .decimal), new noise (attempt \(report.attempt))")
     case .collapse(let epoch, _, let message): warn("epoch \(epoch): \(message)")
     case .finding(let report):
       warn((report.epoch > 0 ? "epoch \(report.epoch): " : "") + report.finding.text)
@@ -100,8 +100,8 @@ package final class ProgressConsole: TrainingObserver {
         epoch: report.epoch, step: report.step, beta: report.beta, recon: report.train.reconstruction,
         kl: report.train.kl,
         norm: report.gradientNorm, learningRate: report.learningRate, rate: report.samplesPerSecond)
-      + "  valid -elbo \(fixed(report.valid.means.negativeELBO, 2))"
-      + (report.bits.map { " (\(fixed($0(nats: report.valid.means.negativeELBO), 3)) bits/dim)" } ?? "")
+      + "  valid -elbo \(report.valid.means.negativeELBO, .fixed(2))"
+      + (report.bits.map { " (\($0(nats: report.valid.means.negativeELBO), .fixed(3)) bits/dim)" } ?? "")
       + waiting(report)
     if style == .bar {
       guard now - last >= .milliseconds(100) || report.step >= total else { return }
@@ -118,13 +118,13 @@ package final class ProgressConsole: TrainingObserver {
   /// Names the slowest rank if the waiting time is significant.
   private func waiting(_ report: EpochReport) -> String {
     guard report.ranks > 1, report.waitShare >= 0.03 else { return "" }
-    return "  wait \(fixed(report.waitShare * 100, 0))% (slowest rank \(report.slowestRank) on \(report.slowestHost))"
+    return "  wait \(report.waitShare * 100, .fixed(0))% (slowest rank \(report.slowestRank) on \(report.slowestHost))"
   }
 
   private func stopped(_ reason: StopReason, _ step: Int, _ epoch: Int) {
     guard style != .none, style != .json else { return }
     endBar()
-    let time = clock((ContinuousClock.now - start) / .seconds(1))
+    let time = "\((ContinuousClock.now - start) / .seconds(1), .clock)"
     switch reason {
     case .finished: say("done: \(epoch) epochs, \(step) steps in \(time)")
     case .stoppedEarly:
@@ -152,10 +152,11 @@ package final class ProgressConsole: TrainingObserver {
     let elapsed = (ContinuousClock.now - start) / .seconds(1)
     let done = Double(step - startStep)
     let left = done > 0 ? elapsed / done * Double(total - step) : 0
+    let rounded = Double("\(learningRate, .significant(3))") ?? learningRate
     let units = active.map { "  active \($0)/\(self.units)" } ?? ""
-    return "epoch \(epoch)/\(epochs)  step \(step)/\(total)  beta \(fixed(beta, 2))  recon \(fixed(recon, 2))  "
-      + "kl \(fixed(kl, 2))\(units)  gnorm \(fixed(norm, 2))  lr \(decimalText(rounded(learningRate)))  "
-      + "\(short(rate)) samples/s  eta \(clock(left))"
+    return "epoch \(epoch)/\(epochs)  step \(step)/\(total)  beta \(beta, .fixed(2))  recon \(recon, .fixed(2))  "
+      + "kl \(kl, .fixed(2))\(units)  gnorm \(norm, .fixed(2))  lr \(rounded, .decimal)  "
+      + "\(rate, .short) samples/s  eta \(left, .clock)"
   }
 
   private func draw(_ text: String) {
@@ -179,23 +180,4 @@ package final class ProgressConsole: TrainingObserver {
     endBar()
     Output.complain("vae-dist: warning: \(text)\n")
   }
-}
-
-/// Formats a number with `decimals` decimals.
-package func fixed(_ value: Double, _ decimals: Int) -> String {
-  value.isFinite ? String(format: "%.\(decimals)f", value) : "\(value)"
-}
-
-private func rounded(_ value: Double) -> Double { Double(String(format: "%.3g", value)) ?? value }
-
-/// Formats a number such as 12.4k or 3.1M.
-func short(_ value: Double) -> String {
-  value >= 1e6 ? fixed(value / 1e6, 1) + "M" : value >= 1e3 ? fixed(value / 1e3, 1) + "k" : fixed(value, 0)
-}
-
-/// Formats a duration as h:mm:ss.
-func clock(_ seconds: Double) -> String {
-  guard seconds.isFinite, seconds >= 0, seconds < 1e8 else { return "-:--:--" }
-  let whole = Int(seconds.rounded())
-  return String(format: "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60)
 }

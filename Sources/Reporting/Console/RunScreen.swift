@@ -1,6 +1,7 @@
 import Foundation
 import Kernels
 import Persistence
+import Settings
 import Training
 
 /// The state of a run for a terminal: its description, its progress and up to four curves.
@@ -82,7 +83,7 @@ package struct RunScreen {
     let epochs = run[setting: "train.max_epochs"].map { "/" + $0.printable } ?? ""
     parts.append("epoch \(run.epochs.last?.epoch ?? run.status?.epoch ?? 0)\(epochs)")
     parts.append("step \(step)" + (run.metrics.start?.totalSteps.map { "/\($0)" } ?? ""))
-    if run.standing(now: now) == .going, let left = secondsLeft { parts.append("eta \(clock(left))") }
+    if run.standing(now: now) == .going, let left = secondsLeft { parts.append("eta \(left, .clock)") }
     return parts.joined(separator: "  ")
   }
 
@@ -95,10 +96,10 @@ package struct RunScreen {
 
   private var figures: String? {
     guard let last = run.epochs.last else { return "no epoch is finished yet" }
-    var parts = ["valid -elbo \(fixed(last.valid.negativeELBO, 2))"]
-    if let best = run.lowest { parts.append("(best \(fixed(best.valid.negativeELBO, 2)) in epoch \(best.epoch))") }
-    if let bits = last.validBits { parts.append("\(fixed(bits, 3)) bits/dim") }
-    parts.append("\(short(last.samplesPerSecond)) samples/s")
+    var parts = ["valid -elbo \(last.valid.negativeELBO, .fixed(2))"]
+    if let best = run.lowest { parts.append("(best \(best.valid.negativeELBO, .fixed(2)) in epoch \(best.epoch))") }
+    if let bits = last.validBits { parts.append("\(bits, .fixed(3)) bits/dim") }
+    parts.append("\(last.samplesPerSecond, .short) samples/s")
     parts.append("ranks \(last.ranks)")
     return parts.joined(separator: "  ")
   }
@@ -141,7 +142,7 @@ package struct RunScreen {
     func both(_ name: String, _ term: (ELBOMeans) -> Double) -> Chart {
       let (train, valid) = (epochs.map { term($0.train) }, epochs.map { term($0.valid) })
       return Chart(
-        title: "\(name) (nats)  ─ valid \(fixed(term(last.valid), 2))  ┈ train \(fixed(term(last.train), 2))",
+        title: "\(name) (nats)  ─ valid \(term(last.valid), .fixed(2))  ┈ train \(term(last.train), .fixed(2))",
         curves: [.init(values: valid), .init(values: train, isDotted: true, color: 5)], ends: ends)
     }
     let units = run[setting: "model.latent"].flatMap { Int($0) }
@@ -150,7 +151,7 @@ package struct RunScreen {
     return [
       both("recon", \.reconstruction), both("kl", \.kl),
       Chart(
-        title: "beta \(fixed(last.beta, 3))", curves: [.init(values: epochs.map(\.beta), color: 3)], within: 0...0,
+        title: "beta \(last.beta, .fixed(3))", curves: [.init(values: epochs.map(\.beta), color: 3)], within: 0...0,
         ends: ends),
       Chart(
         title: "active units\(now)" + (units.map { " of \($0)" } ?? ""), curves: [.init(values: active, color: 2)],
@@ -170,16 +171,7 @@ package enum RunText {
     case .cutOff(let since):
       guard let since else { return "unknown: there is no status.json" }
       guard let time = ISO8601DateFormatter().date(from: since) else { return "died" }
-      return "died: no sign of life for \(age(now.timeIntervalSince(time)))"
+      return "died: no sign of life for \(now.timeIntervalSince(time), .age)"
     }
-  }
-
-  /// Formats a duration as 12 s, 3 min, 5 h or 2 d.
-  package static func age(_ seconds: Double) -> String {
-    guard seconds.isFinite, seconds >= 0 else { return "0 s" }
-    for (unit, length, limit) in [("s", 1.0, 120.0), ("min", 60, 7_200), ("h", 3_600, 172_800)] where seconds < limit {
-      return "\(Int(seconds / length)) \(unit)"
-    }
-    return "\(Int(min(seconds / 86_400, 1e6))) d"
   }
 }

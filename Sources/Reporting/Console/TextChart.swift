@@ -1,4 +1,5 @@
 import Foundation
+import Settings
 
 /// Curves drawn with braille characters, each of which is two dots wide and four dots high.
 struct TextChart {
@@ -22,7 +23,7 @@ struct TextChart {
   /// Returns `height` lines of the plot and one line with the ends of the horizontal axis; empty if no value is finite.
   func lines(isColored: Bool) -> [String] {
     guard let range, height > 0 else { return [] }
-    let scale = [range.upperBound, range.lowerBound].map(axisText)
+    let scale = [range.upperBound, range.lowerBound].map { "\($0, .significant(4))" }
     let margin = scale.map(\.count).max() ?? 0
     let columns = max(2, width - margin - 2)
     var canvas = DotCanvas(columns: columns, rows: height)
@@ -89,8 +90,6 @@ struct TextChart {
     let shown = values[first...max(first, last)].filter(\.isFinite)
     return shown.isEmpty ? nil : shown.reduce(0) { $0 + $1 / Double(shown.count) }
   }
-
-  private func axisText(_ value: Double) -> String { String(format: "%.4g", value) }
 }
 
 /// Dots in braille characters (from U+2800).

@@ -1,4 +1,5 @@
 import Kernels
+import Settings
 import Training
 
 /// Shows what a trial (`--fast-dev-run`) has done and how long each part took. Rank 0 only.
@@ -15,9 +16,9 @@ package final class TrialConsole: TrainingObserver {
     case .started(let report):
       say("setup", "\(report.dataName) \(report.shape), \(report.parameters) parameters, \(report.ranks) ranks")
     case .step(let report):
-      say("step", "\(report.samples) samples, -elbo \(fixed(report.train.negativeELBO, 2)) nats")
+      say("step", "\(report.samples) samples, -elbo \(report.train.negativeELBO, .fixed(2)) nats")
     case .epoch(let report):
-      say("validation", "-elbo \(fixed(report.valid.means.negativeELBO, 2)) nats on one chunk")
+      say("validation", "-elbo \(report.valid.means.negativeELBO, .fixed(2)) nats on one chunk")
     case .pictures:
       hasPictures = true
     case .checkpoint(let step, _, let seconds):
@@ -33,7 +34,7 @@ package final class TrialConsole: TrainingObserver {
       warn("step \(report.failingStep) was not finite: first in \(report.operation)")
     case .embedding: break
     case .stopped:
-      let seconds = fixed((ContinuousClock.now - began) / .seconds(1), 2)
+      let seconds = "\((ContinuousClock.now - began) / .seconds(1), .fixed(2))"
       Output.say((hasWarned ? "see the warnings" : "all works") + "  (\(seconds) s, nothing kept)\n")
     }
   }
@@ -41,7 +42,7 @@ package final class TrialConsole: TrainingObserver {
   private func say(_ what: String, _ text: String, until now: ContinuousClock.Instant = .now) {
     let milliseconds = max(0, (now - last) / .milliseconds(1))
     last = now
-    Output.say("\(what.padding(to: 11)) ok  \(fixed(milliseconds, 0)) ms  \(text)\n")
+    Output.say("\(what.padding(to: 11)) ok  \(milliseconds, .fixed(0)) ms  \(text)\n")
   }
 
   private func warn(_ message: String) {

@@ -1,5 +1,6 @@
 import Data
 import Kernels
+import Settings
 import Training
 
 extension PictureGrid {
@@ -17,7 +18,7 @@ extension PictureGrid {
     _ images: [Float], _ shape: SampleShape, units: [Int], klPerUnit: [Double]
   ) -> PictureGrid {
     PictureGrid(images, shape, columns: images.count / shape.elementCount / max(1, units.count))
-      .labelled(zip(units, klPerUnit).map { "z\($0) \(fixed($1, 2))" })
+      .labelled(zip(units, klPerUnit).map { "z\($0) \($1, .fixed(2))" })
   }
 }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Settings
 import Training
 
 /// Compares several runs: the differences of their settings, their results, and their curves in common charts.
@@ -30,7 +31,7 @@ struct Comparison {
       .min { runs[$0].lowest!.valid.negativeELBO < runs[$1].lowest!.valid.negativeELBO }
     let words =
       ranked.map { index in
-        let value = NumberText.figure(runs[index].lowest?.valid.negativeELBO ?? .nan)
+        let value = "\(runs[index].lowest?.valid.negativeELBO ?? .nan, .typeset)"
         return "\(letter(index)) (\(names[index])) has the lowest validation −ELBO, \(value) nats per sample."
           + equals(of: index)
       } ?? "None of them has a validated epoch."
@@ -87,7 +88,7 @@ struct Comparison {
   private var results: Markup {
     func row(_ name: String, _ value: (RunRecord) -> String?) -> [String] { [name] + runs.map { value($0) ?? "–" } }
     func lowest(_ name: String, _ value: @escaping (RunEpoch) -> Double?) -> [String] {
-      row(name) { $0.lowest.flatMap(value).map(NumberText.figure) }
+      row(name) { $0.lowest.flatMap(value).map { "\($0, .typeset)" } }
     }
     let rows = [
       row("state") { Verdict.word($0) }, row("epochs") { $0.epochs.last.map { "\($0.epoch)" } },
@@ -96,13 +97,13 @@ struct Comparison {
       lowest("bits per dimension") { $0.validBits },
       row("at epoch") { $0.lowest.map { "\($0.epoch)" } },
       row("active units") { run in run.lowest?.activeUnits.map { "\($0) of \(run.units ?? 0)" } },
-      row("parameters") { $0.metrics.start?.parameters.map(NumberText.count) },
+      row("parameters") { $0.metrics.start?.parameters.map(\.grouped) },
       row("ranks") { $0.epochs.last.map { "\($0.ranks)" } },
       row("samples per second, median") { run in
         let speeds = run.epochs.map(\.samplesPerSecond).filter(\.isFinite).sorted()
-        return speeds.isEmpty ? nil : NumberText.figure(speeds[speeds.count / 2])
+        return speeds.isEmpty ? nil : "\(speeds[speeds.count / 2], .typeset)"
       },
-      row("time in steps") { NumberText.time($0.epochs.map(\.seconds).filter(\.isFinite).reduce(0, +)) },
+      row("time in steps") { "\($0.epochs.map(\.seconds).filter(\.isFinite).reduce(0, +), .duration)" },
       row("rollbacks") { run in "\(run.events.count { $0.kind == "rollback" })" },
     ].filter { $0.dropFirst().contains { $0 != "–" } }
     return ReportPage.table([""] + runs.indices.map(letter), rows, words: 1)

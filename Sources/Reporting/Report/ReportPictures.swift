@@ -1,5 +1,6 @@
 import Kernels
 import Persistence
+import Settings
 import Training
 
 /// Embeds a run's PNG files as figures, up to a total number of bytes per page.
@@ -33,7 +34,7 @@ struct ReportPictures {
   mutating func figure(_ picture: RunPicture, _ caption: String) -> Markup? {
     guard let bytes = try? DurableFile.read(picture.path), let size = ReportPictures.size(of: bytes) else { return nil }
     guard bytes.count <= min(budget, ReportPictures.largest) else {
-      let words = "\(caption): \(NumberText.count(bytes.count >> 10)) KiB, left out; see \(picture.name)"
+      let words = "\(caption): \((bytes.count >> 10).grouped) KiB, left out; see \(picture.name)"
       return "<figure><figcaption>\(words)</figcaption></figure>"
     }
     budget -= bytes.count

@@ -100,7 +100,7 @@ struct RunCharts {
       let state = knowsActive ? (isActive ? ", active" : ", inactive") : ""
       return BarChart.Bar(
         label: "\(unit)", parts: [.init(value: kl[unit], style: isActive ? "on" : "off")],
-        hint: "unit \(unit): \(NumberText.figure(kl[unit])) nats\(state)")
+        hint: "unit \(unit): \(kl[unit], .typeset) nats\(state)")
     }
     let active = variance.count { $0 > threshold }
     var keys: [Figure.Key] = []
@@ -110,14 +110,14 @@ struct RunCharts {
         keys.append(Figure.Key(style: "off", shape: .box, text: "inactive", value: "\(kl.count - active)"))
       }
     }
-    let rule = "Active: Var[μ] over validation exceeds \(decimalText(threshold)). Sum \(sum(kl)) nats."
+    let rule = "Active: Var[μ] over validation exceeds \(threshold, .decimal). Sum \(sum(kl)) nats."
     return BarChart(
       title: "KL per unit", unit: "nats per sample", xName: "unit, sorted by KL", keys: keys,
       note: knowsActive ? rule : nil, description: "KL of each of \(kl.count) units, sum \(sum(kl)) nats", bars: bars
     ).figure() ?? ""
   }
 
-  private func sum(_ values: [Double]) -> String { NumberText.figure(values.filter(\.isFinite).reduce(0, +)) }
+  private func sum(_ values: [Double]) -> String { "\(values.filter(\.isFinite).reduce(0, +), .typeset)" }
 
   /// A chart of `latent/map.csv`: comment lines that begin with #, a header x,y or x,y,label, and rows.
   var map: Markup {
@@ -157,7 +157,7 @@ struct RunCharts {
     let bars = seconds.busy.indices.map { index in
       let first = index * seconds.group
       let rank = seconds.group > 1 ? "busiest of ranks \(first) to \(first + seconds.group - 1)" : "rank \(first)"
-      let times = "\(NumberText.time(seconds.busy[index])) busy, \(NumberText.time(seconds.wait[index])) waiting"
+      let times = "\(seconds.busy[index], .duration) busy, \(seconds.wait[index], .duration) waiting"
       return BarChart.Bar(
         label: "\(first)",
         parts: [.init(value: seconds.busy[index], style: "on"), .init(value: seconds.wait[index], style: "wait")],

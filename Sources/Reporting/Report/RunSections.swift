@@ -1,5 +1,7 @@
 import RunConfiguration
 import Foundation
+import Kernels
+import Settings
 import Training
 
 /// The report on one run, from the verdict to the environment. Sections without data are left out.
@@ -32,9 +34,9 @@ package struct RunSections {
     if let start = run.metrics.start {
       if let data = start.data { words.append(URL(fileURLWithPath: data).lastPathComponent) }
       if let shape = start.shape { words.append(Int(shape).map { "\($0) values a sample" } ?? shape) }
-      if let samples = start.trainSamples { words.append("\(NumberText.count(samples)) training samples") }
-      if let samples = start.validSamples { words.append("\(NumberText.count(samples)) validation samples") }
-      if let parameters = start.parameters { words.append("\(NumberText.count(parameters)) parameters") }
+      if let samples = start.trainSamples { words.append("\(samples.grouped) training samples") }
+      if let samples = start.validSamples { words.append("\(samples.grouped) validation samples") }
+      if let parameters = start.parameters { words.append("\(parameters.grouped) parameters") }
       if let time = start.time { words.append("began " + RunSections.time(time)) }
     }
     let line: Markup = words.isEmpty ? "" : "<p class=\"soft\">\(words.joined(separator: " · "))</p>\n"
@@ -51,17 +53,17 @@ package struct RunSections {
   private var tiles: Markup {
     guard let best = run.lowest else { return "" }
     var tiles: [(String, String)] = [
-      (NumberText.figure(best.valid.negativeELBO), "nats per sample, lowest validation −ELBO"),
-      (NumberText.figure(best.valid.reconstruction), "nats of them reconstruction"),
-      (NumberText.figure(best.valid.kl), "nats of them KL"),
+      ("\(best.valid.negativeELBO, .typeset)", "nats per sample, lowest validation −ELBO"),
+      ("\(best.valid.reconstruction, .typeset)", "nats of them reconstruction"),
+      ("\(best.valid.kl, .typeset)", "nats of them KL"),
     ]
-    if let bits = best.validBits { tiles.append((NumberText.figure(bits), "bits per dimension")) }
+    if let bits = best.validBits { tiles.append(("\(bits, .typeset)", "bits per dimension")) }
     if let active = best.activeUnits, let units = run.units { tiles.append(("\(active) of \(units)", "units active")) }
     let speeds = run.epochs.map(\.samplesPerSecond).filter(\.isFinite).sorted()
-    if !speeds.isEmpty { tiles.append((NumberText.figure(speeds[speeds.count / 2]), "samples per second, median")) }
+    if !speeds.isEmpty { tiles.append(("\(speeds[speeds.count / 2], .typeset)", "samples per second, median")) }
     let seconds = run.epochs.map(\.seconds).filter(\.isFinite).reduce(0, +)
     let ranks = run.epochs.last?.ranks ?? 1
-    tiles.append((NumberText.time(seconds), "in training steps, on \(ranks) rank\(ranks == 1 ? "" : "s")"))
+    tiles.append(("\(seconds, .duration)", "in training steps, on \(counted(ranks, "rank"))"))
     return "<ul class=\"tiles\">\(tiles.map { value, what in "<li><b>\(value)</b><span>\(what)</span></li>\n" })</ul>\n"
   }
 
@@ -76,24 +78,26 @@ package struct RunSections {
 
   // MARK: Epochs and events
 
+  /// The columns of the table of epochs: their titles, and the names of the numbers.
+  private static let columns: [(title: String, number: String)] = [
+    ("epoch", "epoch"), ("train −ELBO", "train.neg_elbo"), ("valid −ELBO", "valid.neg_elbo"),
+    ("valid recon", "valid.recon"), ("valid KL", "valid.kl"), ("beta", "beta"), ("active", "active_units"),
+    ("gradient norm", "grad_norm"), ("samples/s", "samples_per_second"), ("seconds", "seconds"),
+  ]
+
   private var epochTable: Markup {
+    let columns = RunSections.columns.map { EpochNumber.named($0.number) }
     let rows = ReportPictures.chosen(run.epochs, most: RunSections.mostRows).map { row in
-      [
-        "\(row.epoch)", NumberText.figure(row.train.negativeELBO), NumberText.figure(row.valid.negativeELBO),
-        NumberText.figure(row.valid.reconstruction), NumberText.figure(row.valid.kl), NumberText.figure(row.beta),
-        row.activeUnits.map(String.init) ?? "–", NumberText.figure(row.gradientNorm),
-        NumberText.figure(row.samplesPerSecond), NumberText.figure(row.seconds),
-      ]
+      columns.map { column in
+        column.recorded(row).map { column.kind == .whole ? "\(Int($0))" : "\($0, .typeset)" } ?? "–"
+      }
     }
     guard !rows.isEmpty else { return "" }
-    let header = [
-      "epoch", "train −ELBO", "valid −ELBO", "valid recon", "valid KL", "beta", "active", "gradient norm",
-      "samples/s", "seconds",
-    ]
     let title =
       rows.count < run.epochs.count
       ? "\(rows.count) of \(run.epochs.count) epochs as a table; all are in epochs.csv" : "The epochs as a table"
-    return "<details><summary>\(title)</summary>\(ReportPage.table(header, rows, words: 0))</details>\n"
+    let table = ReportPage.table(RunSections.columns.map(\.title), rows, words: 0)
+    return "<details><summary>\(title)</summary>\(table)</details>\n"
   }
 
   private func pictureNote(hasPaths: Bool) -> Markup {

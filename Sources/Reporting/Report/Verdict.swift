@@ -1,4 +1,6 @@
 import Foundation
+import Kernels
+import Settings
 import Training
 
 /// The assessment of a run: how it ended, how its validation went, and the findings.
@@ -10,33 +12,25 @@ package struct Verdict: Sendable {
   /// The findings, the most severe first.
   package var findings: [Finding]
 
-  /// Examines a run and returns its findings. A new examination is added to `examiners`.
-  package typealias Examiner = @Sendable (RunRecord) -> [Finding]
-
-  package static let examiners: [Examiner] = [
-    examineEnd, examineTrend, examineUnits, examineSigns, examineWarmUp, examineSteps, examineRanks, examineFiles,
-  ]
-
   package init(_ run: RunRecord) {
-    var found = Verdict.examiners.flatMap { $0(run) }
+    var found = RunChecks.all.findings(in: run)
     let hasCollapsed = found.contains { $0.level == .problem && $0.check == "collapse" }
     // In a collapsed run, convergence is not good news.
     if hasCollapsed { found.removeAll { $0.check == "convergence" } }
-    findings = found.enumerated().sorted { ($1.element.level, $0.offset) < ($0.element.level, $1.offset) }.map(
-      \.element)
+    findings = found.gravestFirst
     let trend = Trend(run), state = Verdict.state(run)
     let quality = hasCollapsed ? ", and the posterior has collapsed" : run.epochs.isEmpty ? "" : trend.words
     var text = state + quality + "."
     if let lowest = run.lowest {
-      text += " The lowest validation −ELBO is \(NumberText.figure(lowest.valid.negativeELBO)) nats per sample"
-      if let bits = lowest.validBits { text += " (\(NumberText.figure(bits)) bits per dimension)" }
+      text += " The lowest validation −ELBO is \(lowest.valid.negativeELBO, .typeset) nats per sample"
+      if let bits = lowest.validBits { text += " (\(bits, .typeset) bits per dimension)" }
       text += ", at epoch \(lowest.epoch)"
       if let active = lowest.activeUnits, let units = run.units { text += ", with \(active) of \(units) units active" }
       text += "."
       if let kept = run.kept, kept.epoch != lowest.epoch {
         let metric = run[setting: "monitor.metric"] ?? "neg_elbo"
         let rule = metric == "neg_elbo" ? "the best of those that were kept" : "the best by \(metric.printable)"
-        text += " checkpoints/best is epoch \(kept.epoch), \(rule), with \(NumberText.figure(kept.valid.negativeELBO))."
+        text += " checkpoints/best is epoch \(kept.epoch), \(rule), with \(kept.valid.negativeELBO, .typeset)."
       }
     }
     sentence = text
@@ -61,7 +55,7 @@ package struct Verdict: Sendable {
     let planned = run[setting: "train.max_epochs"].flatMap(Int.init)
     let place: String
     if reached == 0, let step = run.status?.step, step > 0 {
-      place = "\(step) step\(step == 1 ? "" : "s"), within the first" + (planned.map { " of \($0) epochs" } ?? " epoch")
+      place = "\(counted(step, "step")), within the first" + (planned.map { " of \($0) epochs" } ?? " epoch")
     } else {
       place = (planned.map { $0 == reached ? "\(reached)" : "\(reached) of \($0)" } ?? "\(reached)") + " epochs"
     }

@@ -2,6 +2,7 @@ import Data
 import Foundation
 import Kernels
 import Persistence
+import Settings
 import Training
 
 /// The results of `data inspect` as text and JSON.
@@ -47,12 +48,12 @@ package struct InspectionReport {
       lines.append(
         line(
           "values",
-          "\(short(moments.smallest)) to \(short(moments.largest)), mean \(short(all.mean)), "
-            + "standard deviation \(short(all.deviation))\(kind)"))
+          "\(moments.smallest, .significant(6)) to \(moments.largest, .significant(6)), "
+            + "mean \(all.mean, .significant(6)), standard deviation \(all.deviation, .significant(6))\(kind)"))
       if shape.channels > 1 {
         let means = (0..<shape.channels).map { channel in
           let one = found.overall(channel: channel)
-          return "\(short(one.mean)) (\(short(one.deviation)))"
+          return "\(one.mean, .significant(6)) (\(one.deviation, .significant(6)))"
         }
         lines.append(line("channels", means.joined(separator: ", ")))
       }
@@ -90,7 +91,7 @@ package struct InspectionReport {
       + (0..<min(moments.width, columnsShown)).map { j in
         let name = found.columnNames.map { $0[j].printable } ?? "\(j + 1)"
         let numbers = [moments.minimum[j], moments.maximum[j], moments.mean[j], moments.variance(j).squareRoot()]
-        return line("", ([name] + numbers.map(short)).map { $0.padding(to: 12) }.joined())
+        return line("", ([name] + numbers.map { "\($0, .significant(6))" }).map { $0.padding(to: 12) }.joined())
       } + (moments.width > columnsShown ? [line("", "... \(moments.width - columnsShown) more")] : [])
   }
 
@@ -98,7 +99,7 @@ package struct InspectionReport {
     let constants = found.constants
     guard !constants.isEmpty else { return "none" }
     let places = constants.prefix(constantsShown).map {
-      "\(found.shape.place(of: $0, columnNames: found.columnNames)) is \(short(found.moments.minimum[$0]))"
+      "\(found.shape.place(of: $0, columnNames: found.columnNames)) is \(found.moments.minimum[$0], .significant(6))"
     }
     let more = constants.count > constantsShown ? ", ..." : ""
     return "\(constants.count) of \(found.moments.width): \(places.joined(separator: ", "))\(more)"
@@ -116,11 +117,6 @@ package struct InspectionReport {
       lines += found.unreadable.map { line("", $0.message) }
     }
     return lines
-  }
-
-  /// Formats a number with six digits, about the precision of float32.
-  private static func short(_ value: Double) -> String {
-    value == value.rounded() && abs(value) < 1e6 ? "\(Int(value))" : String(format: "%.6g", value)
   }
 
   // MARK: JSON

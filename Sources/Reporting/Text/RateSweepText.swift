@@ -1,6 +1,6 @@
 import RunConfiguration
-import Foundation
 import Persistence
+import Settings
 import Training
 
 /// The results of a learning rate search as a table, a plot of characters and JSON.
@@ -30,7 +30,7 @@ package struct RateSweepText {
   private var table: String {
     let rows = stride(from: 0, to: sweep.points.count, by: 10).map { i in
       let point = sweep.points[i]
-      return [short(point.rate), fixed(point.loss, 2), fixed(point.smoothed, 2)]
+      return ["\(point.rate, .scientific(1))", "\(point.loss, .fixed(2))", "\(point.smoothed, .fixed(2))"]
     }
     let all = [["learning rate", "loss", "smoothed"]] + rows
     return all.map { row in row.map { String(repeating: " ", count: max(0, 14 - $0.count)) + $0 }.joined() }
@@ -53,9 +53,10 @@ package struct RateSweepText {
     let margin = String(repeating: " ", count: 11)
     let labels = lines.indices.map { i in
       let value = i == 0 ? top : i == height - 1 ? lowest.smoothed : nil
-      return value.map { String(repeating: " ", count: max(0, 10 - fixed($0, 2).count)) + fixed($0, 2) + " " } ?? margin
+      guard let label = value.map({ "\($0, .fixed(2))" }) else { return margin }
+      return String(repeating: " ", count: max(0, 10 - label.count)) + label + " "
     }
-    let ends = (short(RateSweep.range.lowerBound), short(RateSweep.range.upperBound))
+    let ends = ("\(RateSweep.range.lowerBound, .scientific(1))", "\(RateSweep.range.upperBound, .scientific(1))")
     let axis = ends.0 + String(repeating: " ", count: max(1, width - ends.0.count - ends.1.count)) + ends.1
     return
       (zip(labels, lines).map { $0 + "|" + String($1) } + [
@@ -66,17 +67,16 @@ package struct RateSweepText {
   private var verdict: String {
     var lines: [String] = []
     if sweep.isCutShort, let last = sweep.points.last {
-      lines.append("stopped at       \(short(last.rate)), by a signal or train.max_time: no higher rate was tried")
+      lines.append(
+        "stopped at       \(last.rate, .scientific(1)), by a signal or train.max_time: no higher rate was tried")
     }
-    if let lowest = sweep.lowest { lines.append("lowest loss at   \(short(lowest.rate))") }
-    if let divergence = sweep.divergence { lines.append("diverged at      \(short(divergence))") }
+    if let lowest = sweep.lowest { lines.append("lowest loss at   \(lowest.rate, .scientific(1))") }
+    if let divergence = sweep.divergence { lines.append("diverged at      \(divergence, .scientific(1))") }
     lines.append(
-      sweep.suggestion.map {
-        "suggestion       \(short($0)): where the loss falls fastest (o); --set optimizer.learning_rate=\(short($0))"
+      sweep.suggestion.map { suggestion in
+        let rate = "\(suggestion, .scientific(1))"
+        return "suggestion       \(rate): where the loss falls fastest (o); --set optimizer.learning_rate=\(rate)"
       } ?? "no suggestion: the loss does not fall at any rate")
     return lines.joined(separator: "\n")
   }
-
-  /// Formats a rate with two digits, in a form that the configuration accepts.
-  private func short(_ value: Double) -> String { String(format: "%.1e", value) }
 }

@@ -46,7 +46,7 @@ extension TrainingState {
         coordinator.epochs.reference?.isFinite ?? true
       ),
     ]
-    if let fault = coordinator.signs.fault ?? coordinator.treatments.fault { return fault }
+    if let fault = coordinator.epochWatch.fault ?? coordinator.treatments.fault { return fault }
     return reals.first { !$0.isSound }.map { "\($0.name) is \($0.value), which no run can reach" }
   }
 

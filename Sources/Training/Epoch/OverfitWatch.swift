@@ -20,7 +20,7 @@ package enum OverfitWatch {
     guard step >= steps || isLast, epoch > 1, !state.hasComplained else { return nil }
     guard first - means.reconstruction < fall * abs(first) else { return nil }
     state.hasComplained = true
-    func text(_ value: Double) -> String { decimalText((value * 1_000).rounded() / 1_000) }
+    func text(_ value: Double) -> String { "\((value * 1_000).rounded() / 1_000, .decimal)" }
     return
       "train.overfit_batches: after \(epoch) epochs on the same samples the reconstruction is \(text(means.reconstruction)) "
       + "nats, and it began at \(text(first)): it does not go down. Check optimizer.learning_rate "

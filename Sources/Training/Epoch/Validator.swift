@@ -68,12 +68,12 @@ package final class Validator {
   package func validate(seed: UInt64, beta: Double = 1) throws(Failure) -> ValidationReport {
     let units = graph.code.columns
     shown?.clear()
-    let klUnits = graph.terms.klPerUnit.columns
+    let klUnits = graph.terms.bound.klPerUnit.columns
     let firstUnit = 5
     let firstMean = firstUnit + klUnits, firstSquare = firstMean + units, counted = firstSquare + units
     let width = counted + Bins.mu.count + Bins.logvar.count
     let memory = graph.graph
-    memory[graph.terms.beta][0] = Float(beta)
+    memory[graph.terms.bound.beta][0] = Float(beta)
     let share = Validator.share(of: count, rank: communicator.rank, size: communicator.size)
     let activity = Activity("validating", of: Validator.chunks(of: share.count))
     defer { activity.end() }
@@ -89,10 +89,10 @@ package final class Validator {
       row[3] = vd_weighted_sum(memory[graph.terms.reconstruction], loader.weights, Validator.chunk)
       memory.forward(replay)
       row[1] = vd_weighted_sum(memory[graph.terms.reconstruction], loader.weights, Validator.chunk)
-      row[2] = vd_weighted_sum(memory[graph.terms.kl], loader.weights, Validator.chunk)
+      row[2] = vd_weighted_sum(memory[graph.terms.bound.kl], loader.weights, Validator.chunk)
       row[4] = vd_weighted_sum(memory[graph.terms.loss], loader.weights, Validator.chunk)
       vd_weighted_column_sums(
-        row + firstUnit, nil, memory[graph.terms.klPerUnit], loader.weights, Validator.chunk, klUnits)
+        row + firstUnit, nil, memory[graph.terms.bound.klPerUnit], loader.weights, Validator.chunk, klUnits)
       vd_weighted_column_sums(
         row + firstMean, row + firstSquare, memory[graph.code], loader.weights, Validator.chunk, units)
       Bins.mu.add(memory[graph.code], filled * units, to: row + counted)

@@ -2,10 +2,11 @@ import Kernels
 import Persistence
 import Settings
 
-/// A number that is recorded for every epoch: its name in files and the field of the report that it is taken from.
+/// A number that is recorded for every epoch: its name in files, and where to find it in the report of an epoch and in
+/// an epoch that was read from a file.
 ///
 /// The list `all` defines the lines of `metrics.jsonl` and how they are read, the columns of `epochs.csv`, and the
-/// curves in TensorBoard.
+/// curves in TensorBoard. Reports on runs take the numbers of an epoch from it by name.
 package struct EpochNumber: Sendable {
   package enum Kind: Sendable { case real, whole }
 
@@ -16,64 +17,53 @@ package struct EpochNumber: Sendable {
   package let tag: String?
   /// Returns the number of an epoch; nil if the epoch has no such number.
   package let value: @Sendable (EpochReport) -> Double?
+  /// Returns the number of an epoch that was read from a file; nil if the epoch has no such number.
+  package let recorded: @Sendable (RunEpoch) -> Double?
   /// Stores the number in an epoch that is read from a file.
   let read: @Sendable (inout RunEpoch, Double?) -> Void
 
-  private init(
-    _ name: String, _ kind: Kind = .real, tag: String? = nil, _ value: @escaping @Sendable (EpochReport) -> Double?,
-    read: @escaping @Sendable (inout RunEpoch, Double?) -> Void
-  ) {
-    (self.name, self.kind, self.tag, self.value, self.read) = (name, kind, tag, value, read)
-  }
-
   /// All numbers, in the order of a line of `metrics.jsonl`.
   package static let all: [EpochNumber] = [
-    EpochNumber("epoch", .whole, { Double($0.epoch) }) { $0.epoch = whole($1) ?? 0 },
-    EpochNumber("step", .whole, { Double($0.step) }) { $0.step = whole($1) ?? 0 },
-    EpochNumber("beta", tag: "optimizer/beta", { $0.beta }) { $0.beta = $1 ?? .nan },
-    EpochNumber("learning_rate", tag: "optimizer/learning_rate", { $0.learningRate }) { $0.learningRate = $1 ?? .nan },
-    EpochNumber("train.recon", tag: "train/recon", { $0.train.reconstruction }) {
-      $0.train.reconstruction = $1 ?? .nan
-    },
-    EpochNumber("train.kl", tag: "train/kl", { $0.train.kl }) { $0.train.kl = $1 ?? .nan },
-    EpochNumber("train.neg_elbo", tag: "train/neg_elbo", { $0.train.negativeELBO }) { _, _ in },
+    EpochNumber(whole: "epoch", { $0.epoch }, \.epoch),
+    EpochNumber(whole: "step", { $0.step }, \.step),
+    EpochNumber("beta", tag: "optimizer/beta", { $0.beta }, \.beta),
+    EpochNumber("learning_rate", tag: "optimizer/learning_rate", { $0.learningRate }, \.learningRate),
+    EpochNumber("train.recon", tag: "train/recon", { $0.train.reconstruction }, \.train.reconstruction),
+    EpochNumber("train.kl", tag: "train/kl", { $0.train.kl }, \.train.kl),
+    EpochNumber("train.neg_elbo", tag: "train/neg_elbo", { $0.train.negativeELBO }, from: { $0.train.negativeELBO }),
     EpochNumber(
-      "train.bits_per_dimension", tag: "train/bits_per_dimension", { bits($0, $0.train) }
-    ) { $0.trainBits = $1 },
-    EpochNumber("valid.recon", tag: "valid/recon", { $0.valid.means.reconstruction }) {
-      $0.valid.reconstruction = $1 ?? .nan
-    },
-    EpochNumber("valid.kl", tag: "valid/kl", { $0.valid.means.kl }) { $0.valid.kl = $1 ?? .nan },
-    EpochNumber("valid.neg_elbo", tag: "valid/neg_elbo", { $0.valid.means.negativeELBO }) { _, _ in },
+      "train.bits_per_dimension", tag: "train/bits_per_dimension", { bits($0, $0.train) }, optional: \.trainBits),
+    EpochNumber("valid.recon", tag: "valid/recon", { $0.valid.means.reconstruction }, \.valid.reconstruction),
+    EpochNumber("valid.kl", tag: "valid/kl", { $0.valid.means.kl }, \.valid.kl),
     EpochNumber(
-      "valid.bits_per_dimension", tag: "valid/bits_per_dimension", { bits($0, $0.valid.means) }
-    ) { $0.validBits = $1 },
-    EpochNumber("valid.recon_of_mean", tag: "valid/recon_of_mean", { $0.valid.reconstructionOfMean }) {
-      $0.reconstructionOfMean = $1 ?? .nan
-    },
-    EpochNumber(loss, .real, { $0.valid.loss }) { _, _ in },
-    EpochNumber(activeUnits, .whole, tag: "latent/active_units", { Double($0.valid.activeUnits) }) {
-      $0.activeUnits = whole($1)
-    },
-    EpochNumber("grad_norm", tag: "optimizer/grad_norm", { $0.gradientNorm }) { $0.gradientNorm = $1 ?? .nan },
-    EpochNumber("samples_per_second", tag: "speed/samples_per_second", { $0.samplesPerSecond }) {
-      $0.samplesPerSecond = $1 ?? .nan
-    },
-    EpochNumber("seconds", .real, { $0.seconds }) { $0.seconds = $1 ?? .nan },
-    EpochNumber("ranks", .whole, { Double($0.ranks) }) { $0.ranks = whole($1) ?? 1 },
-    EpochNumber("skipped", .whole, { Double($0.skipped) }) { $0.skipped = whole($1) ?? 0 },
-    EpochNumber("rollbacks", .whole, { Double($0.rollbacks) }) { $0.rollbacks = whole($1) ?? 0 },
-    EpochNumber("slowest_rank", .whole, { Double($0.slowestRank) }) { $0.slowestRank = whole($1) },
-    EpochNumber("wait_share", tag: "speed/wait_share", { $0.waitShare }) { $0.waitShare = $1 ?? .nan },
+      "valid.neg_elbo", tag: "valid/neg_elbo", { $0.valid.means.negativeELBO }, from: { $0.valid.negativeELBO }),
+    EpochNumber(
+      "valid.bits_per_dimension", tag: "valid/bits_per_dimension", { bits($0, $0.valid.means) }, optional: \.validBits),
+    EpochNumber(
+      "valid.recon_of_mean", tag: "valid/recon_of_mean", { $0.valid.reconstructionOfMean }, \.reconstructionOfMean),
+    EpochNumber(loss, { $0.valid.loss }, from: { _ in nil }),
+    EpochNumber(whole: activeUnits, tag: "latent/active_units", { $0.valid.activeUnits }, optional: \.activeUnits),
+    EpochNumber("grad_norm", tag: "optimizer/grad_norm", { $0.gradientNorm }, \.gradientNorm),
+    EpochNumber("samples_per_second", tag: "speed/samples_per_second", { $0.samplesPerSecond }, \.samplesPerSecond),
+    EpochNumber("seconds", { $0.seconds }, \.seconds),
+    EpochNumber(whole: "ranks", { $0.ranks }, \.ranks, otherwise: 1),
+    EpochNumber(whole: "skipped", { $0.skipped }, \.skipped),
+    EpochNumber(whole: "rollbacks", { $0.rollbacks }, \.rollbacks),
+    EpochNumber(whole: "slowest_rank", { $0.slowestRank }, optional: \.slowestRank),
+    EpochNumber("wait_share", tag: "speed/wait_share", { $0.waitShare }, \.waitShare),
   ]
+
+  /// The number with this name in `all`.
+  package static func named(_ name: String) -> EpochNumber {
+    guard let number = all.first(where: { $0.name == name }) else { preconditionFailure("no epoch has a \(name)") }
+    return number
+  }
 
   private static let loss = "valid.loss", activeUnits = "active_units"
 
   private static func bits(_ report: EpochReport, _ means: ELBOMeans) -> Double? {
     report.bits.map { $0(nats: means.negativeELBO) }
   }
-
-  private static func whole(_ value: Double?) -> Int? { value.flatMap { Int(exactly: $0) } }
 
   // MARK: metrics.jsonl
 
@@ -128,10 +118,67 @@ package struct EpochNumber: Sendable {
   static let header = columns.map { $0.name.replacing(".", with: "_") }.joined(separator: ",")
 
   private func cell(_ report: EpochReport) -> String {
-    value(report).map { kind == .whole ? "\(Int($0))" : decimalText($0) } ?? ""
+    value(report).map { kind == .whole ? "\(Int($0))" : "\($0, .decimal)" } ?? ""
   }
 
   static func row(_ report: EpochReport) -> String { columns.map { $0.cell(report) }.joined(separator: ",") }
+}
+
+// MARK: Kinds of numbers
+
+extension EpochNumber {
+  private typealias Field<Value> = WritableKeyPath<RunEpoch, Value> & Sendable
+
+  /// A real number. It is NaN in a file that does not have it.
+  private init(
+    _ name: String, tag: String? = nil, _ value: @escaping @Sendable (EpochReport) -> Double?, _ field: Field<Double>
+  ) {
+    self.init(name: name, kind: .real, tag: tag, value: value, recorded: { $0[keyPath: field] }) {
+      $0[keyPath: field] = $1 ?? .nan
+    }
+  }
+
+  /// A real number that some epochs do not have.
+  private init(
+    _ name: String, tag: String? = nil, _ value: @escaping @Sendable (EpochReport) -> Double?,
+    optional field: Field<Double?>
+  ) {
+    self.init(name: name, kind: .real, tag: tag, value: value, recorded: { $0[keyPath: field] }) {
+      $0[keyPath: field] = $1
+    }
+  }
+
+  /// A real number that is not stored when it is read from a file, because it follows from others or is not needed.
+  private init(
+    _ name: String, tag: String? = nil, _ value: @escaping @Sendable (EpochReport) -> Double?,
+    from recorded: @escaping @Sendable (RunEpoch) -> Double?
+  ) {
+    self.init(name: name, kind: .real, tag: tag, value: value, recorded: recorded) { _, _ in }
+  }
+
+  /// A whole number, which is `otherwise` in a file that does not have it.
+  private init(
+    whole name: String, _ value: @escaping @Sendable (EpochReport) -> Int, _ field: Field<Int>, otherwise: Int = 0
+  ) {
+    self.init(
+      name: name, kind: .whole, tag: nil, value: { Double(value($0)) }, recorded: { Double($0[keyPath: field]) }
+    ) {
+      $0[keyPath: field] = $1.flatMap { Int(exactly: $0) } ?? otherwise
+    }
+  }
+
+  /// A whole number that some epochs do not have.
+  private init(
+    whole name: String, tag: String? = nil, _ value: @escaping @Sendable (EpochReport) -> Int,
+    optional field: Field<Int?>
+  ) {
+    self.init(
+      name: name, kind: .whole, tag: tag, value: { Double(value($0)) },
+      recorded: { $0[keyPath: field].map(Double.init) }
+    ) {
+      $0[keyPath: field] = $1.flatMap { Int(exactly: $0) }
+    }
+  }
 }
 
 extension ValidationReport {

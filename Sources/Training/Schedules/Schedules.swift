@@ -30,8 +30,8 @@ package struct BetaSchedule: Sendable {
     if ![.constant, .geco, .controlvae].contains(shape), warmup > whole {
       let missed =
         shape == .capacity
-        ? "C would never reach \(decimalText(objective.betaTarget))" : "beta would never reach \(decimalText(end))"
-      let given = "\(decimalText(objective.betaWarmup)) \(objective.betaUnit.rawValue)s"
+        ? "C would never reach \(objective.betaTarget, .decimal)" : "beta would never reach \(end, .decimal)"
+      let given = "\(objective.betaWarmup, .decimal) \(objective.betaUnit.rawValue)s"
       throw Failure(
         .badConfiguration,
         "the KL warm-up (\(given), \(Int(warmup)) steps) is longer than the training (\(totalSteps) steps): "

@@ -33,7 +33,7 @@ package struct Treatments: Sendable, Equatable, Codable {
     treatments += 1
     let raised = max(2 * (freeBits ?? configured), Treatments.leastFreeBits)
     freeBits = raised
-    return "free bits are \(decimalText(raised)) nats a unit from now on"
+    return "free bits are \(raised, .decimal) nats a unit from now on"
   }
 
   var fault: String? {
@@ -46,11 +46,13 @@ package struct Treatments: Sendable, Equatable, Codable {
   }
 }
 
-// Checkpoints of earlier versions contain no treatments and no signs.
+// Checkpoints of earlier versions contain no treatments and no epoch watch.
 extension KeyedDecodingContainer {
   func decode(_ type: Treatments.Type, forKey key: Key) throws -> Treatments {
     try decodeIfPresent(type, forKey: key) ?? Treatments()
   }
 
-  func decode(_ type: Signs.Type, forKey key: Key) throws -> Signs { try decodeIfPresent(type, forKey: key) ?? Signs() }
+  func decode(_ type: EpochWatch.Type, forKey key: Key) throws -> EpochWatch {
+    try decodeIfPresent(type, forKey: key) ?? EpochWatch()
+  }
 }

@@ -1,5 +1,6 @@
 import Kernels
 import Layers
+import Settings
 
 /// Describes a training run without starting it.
 package enum DryRun {
@@ -17,9 +18,9 @@ package enum DryRun {
     lines.append("")
     let need = try MemoryNeed(setup.configuration, setup.autoencoder, plan, setup.communicator)
     lines.append(
-      "memory per rank, besides the data: \(MemoryNeed.text(need.bytes)) (parameters and moments "
-        + "\(MemoryNeed.text(need.parameters)), gradients \(MemoryNeed.text(need.gradients)), "
-        + "microbatches \(MemoryNeed.text(need.batches)), graphs \(MemoryNeed.text(need.graphs)))")
+      "memory per rank, besides the data: \(need.bytes, .memory) (parameters and moments "
+        + "\(need.parameters, .memory), gradients \(need.gradients, .memory), "
+        + "microbatches \(need.batches, .memory), graphs \(need.graphs, .memory))")
     lines.append("")
     if let task = setup.configuration.taskText { lines.append("task        \(task)") }
     if setup.findings.isEmpty { lines.append("lint        no findings") }

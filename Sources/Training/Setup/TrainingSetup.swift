@@ -117,7 +117,8 @@ package final class TrainingSetup {
     warnings += coordinator.warnings(totalSteps: planned)
     if communicator.isRoot { keepBest() }
     if resumedFrom == nil {
-      findings = try Lint.findings(configuration, data.train, plan, totalSteps: planned, communicator, clock)
+      findings = try ConfigurationChecks.findings(
+        configuration, data.train, plan, totalSteps: planned, communicator, clock)
     }
   }
 

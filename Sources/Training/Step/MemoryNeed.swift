@@ -3,6 +3,7 @@ import RunConfiguration
 import Data
 import Foundation
 import Kernels
+import Settings
 import VAE
 
 /// Number of bytes that training allocates on a rank, excluding the program and the rank's share of the data. It is
@@ -69,8 +70,8 @@ package struct MemoryNeed: Sendable {
   func requireFit() throws(Failure) {
     try MemoryNeed.requireRoom(
       for: bytes, what: "this training", ranks: ranks,
-      details: "graphs \(MemoryNeed.text(graphs)), parameters and moments \(MemoryNeed.text(parameters)), "
-        + "gradients \(MemoryNeed.text(gradients)), microbatches \(MemoryNeed.text(batches))",
+      details: "graphs \(graphs, .memory), parameters and moments \(parameters, .memory), "
+        + "gradients \(gradients, .memory), microbatches \(batches, .memory)",
       hint: "use a smaller --microbatch, a smaller model, or fewer ranks on the machine")
     if window > 0, let shortage = SharedMemory.shortage(of: nodes * window) { throw shortage }
   }
@@ -86,23 +87,18 @@ package struct MemoryNeed: Sendable {
     guard !overflow, machine <= available else {
       throw Failure(
         .badConfiguration,
-        "\(what) needs \(MemoryNeed.text(bytes)) for a rank, and \(ranks) of them run on a machine "
-          + "with \(MemoryNeed.text(available)) available (\(details))",
+        "\(what) needs \(bytes, .memory) for a rank, and \(ranks) of them run on a machine "
+          + "with \(available, .memory) available (\(details))",
         hint: hint)
     }
     let (limit, used) = (MemoryNeed.addressLimit, MemoryNeed.addressUse)
     guard bytes <= limit - used else {
       throw Failure(
         .badConfiguration,
-        "\(what) needs \(MemoryNeed.text(bytes)) for a rank in addition to \(MemoryNeed.text(used)) in use, and the "
-          + "limit of a process is \(MemoryNeed.text(limit))",
+        "\(what) needs \(bytes, .memory) for a rank in addition to \(used, .memory) in use, and the "
+          + "limit of a process is \(limit, .memory)",
         hint: "raise the limit (ulimit -v); or \(hint)")
     }
-  }
-
-  static func text(_ bytes: Int) -> String {
-    let (value, unit) = bytes < 1 << 30 ? (Double(bytes) / 0x1p20, "MiB") : (Double(bytes) / 0x1p30, "GiB")
-    return "\((value * 10).rounded() / 10) \(unit)"
   }
 
   // MARK: Available memory

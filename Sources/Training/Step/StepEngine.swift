@@ -167,8 +167,8 @@ package final class StepEngine {
     if let injection = faults.injection, injection.applies(step: cursor.step, rank: communicator.rank, key.attempt) {
       graph[training.x][0] = .nan
     }
-    graph[training.terms.beta][0] = Float(weights.beta)
-    if let freeBits = training.terms.freeBits { graph[freeBits][0] = Float(weights.freeBits) }
+    graph[training.terms.bound.beta][0] = Float(weights.beta)
+    if let freeBits = training.terms.bound.freeBits { graph[freeBits][0] = Float(weights.freeBits) }
     clock.enter(.forward)
     graph.forward(
       .training(

@@ -20,7 +20,7 @@ package enum StepRow {
     let terms = graph.terms, memory = graph.graph, rows = memory.batch
     row[weight] = Double(filled)
     row[reconstruction] = vd_weighted_sum(memory[terms.reconstruction], weights, rows)
-    row[kl] = vd_weighted_sum(memory[terms.kl], weights, rows)
+    row[kl] = vd_weighted_sum(memory[terms.bound.kl], weights, rows)
     row[loss] = vd_weighted_sum(memory[terms.loss], weights, rows)
     row[bad] = row[loss].isFinite && row[reconstruction].isFinite && row[kl].isFinite ? 0 : 1
     row[stop] = StopSignals.pending != 0 ? 1 : 0

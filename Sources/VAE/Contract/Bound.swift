@@ -14,7 +14,8 @@ package struct RecordedBound {
   /// The terms of the loss: per-sample tensors (batch), each with a coefficient (1). Training minimises their weighted
   /// sum.
   package let weighted: [(Tensor, Tensor)]
-  /// The KL columns of all latent groups, without free bits, in nats. (batch, columns)
+  /// The KL of each unit, without free bits, in nats. A group with one KL for all its units has one column.
+  /// (batch, columns)
   package let klPerUnit: Tensor
   /// The sum of `klPerUnit` over columns, in nats. (batch)
   package let kl: Tensor

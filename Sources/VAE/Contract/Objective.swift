@@ -21,7 +21,7 @@ package enum Reduction: String, CaseIterable, Sendable {
 /// inverse autoregressive flow", NeurIPS 2016.
 package struct Objective: Sendable, Equatable {
   package var freeBits: Float = 0
-  /// Whether training may raise free bits during a run (see `Terms.freeBits`).
+  /// Whether training may raise free bits during a run (see `RecordedBound.freeBits`).
   package var raisesFreeBits = false
   package var reduction = Reduction.sum
   /// Weight of the structural dissimilarity 1 - MS-SSIM. Training minimises this term; reports do not include it.
@@ -81,10 +81,7 @@ package struct Objective: Sendable, Equatable {
     }
     if discrepancy > 0 { weighted.append((graph.constant(discrepancy), graph.priorDiscrepancy(trace.z))) }
     for penalty in trace.penalties { weighted.append((graph.constant(penalty.weight), penalty.perRow)) }
-    let loss = graph.weightedSum(weighted)
-    return Terms(
-      reconstruction: reconstruction, klPerUnit: bound.klPerUnit, kl: bound.kl, loss: loss, beta: bound.beta,
-      freeBits: bound.freeBits)
+    return Terms(reconstruction: reconstruction, bound: bound, loss: graph.weightedSum(weighted))
   }
 }
 
@@ -92,15 +89,8 @@ package struct Objective: Sendable, Equatable {
 package struct Terms {
   /// -log p(x | z), summed over dimensions. (batch)
   package let reconstruction: Tensor
-  /// KL for each unit, without free bits; a group with one KL for all its units has one column. (batch, units) or
-  /// (batch, columns)
-  package let klPerUnit: Tensor
-  /// Sum of `klPerUnit` over columns. (batch)
-  package let kl: Tensor
+  /// The KL, and its weight in the loss.
+  package let bound: RecordedBound
   /// The loss that training minimises. (batch)
   package let loss: Tensor
-  /// Weight of the KL. The caller sets it before a replay. (1)
-  package let beta: Tensor
-  /// Floor of each unit's KL; nil if the objective has no free bits. The caller may change it before a replay. (1)
-  package let freeBits: Tensor?
 }

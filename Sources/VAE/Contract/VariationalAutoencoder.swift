@@ -71,9 +71,7 @@ package final class VariationalAutoencoder {
     missing = settings.missing
     condition = settings.condition
     let recorded = Recording(store, batch: 1, gradients: false, condition: settings.condition)
-    let x = recorded.input(settings.elements)
-    let trace = recorded.trace(prior) { .posterior(.keyed(stream: Trace.stream(of: $0))) }
-    let location = model.record(recorded.seen(x, missing), given: recorded.y, in: trace)
+    let (x, trace, location) = recorded.inference(model, prior, missing, elements: settings.elements)
     latents = LatentLayout(trace)
     hasExactRates = trace.hasExactRates
     hasStandardPrior = trace.hasStandardPrior
@@ -155,11 +153,9 @@ package final class VariationalAutoencoder {
 
   private func recordELBO(batch: Int, gradients: Bool) -> ELBOGraph {
     let recorded = Recording(store, batch: batch, gradients: gradients, condition: condition)
-    let x = recorded.input(elements)
-    let trace = recorded.trace(prior) { .posterior(.keyed(stream: Trace.stream(of: $0))) }
-    let location = model.record(recorded.seen(x, missing), given: recorded.y, in: trace)
+    let (x, trace, location) = recorded.inference(model, prior, missing, elements: elements)
     let terms = objective.record(x, location: location, trace, likelihood: likelihood, image: image)
-    recorded.graph.keep([terms.reconstruction, terms.klPerUnit, terms.kl, terms.loss, trace.z, trace.code])
+    recorded.graph.keep([terms.reconstruction, terms.bound.klPerUnit, terms.bound.kl, terms.loss, trace.z, trace.code])
     if let logvar = trace.logvar { recorded.graph.keep([logvar]) }
     return ELBOGraph(
       graph: recorded.graph, x: x, y: recorded.y, z: trace.z, code: trace.code, logvar: trace.logvar,
@@ -169,9 +165,7 @@ package final class VariationalAutoencoder {
 
   private func recordScoring(batch: Int, _ outputs: Set<ScoringOutput>, stream: String) -> ScoringGraph {
     let recorded = Recording(store, batch: batch, gradients: false, condition: condition), graph = recorded.graph
-    let x = recorded.input(elements)
-    let trace = recorded.trace(prior) { .posterior(.keyed(stream: Trace.stream(of: $0, prefix: stream))) }
-    let location = model.record(recorded.seen(x, missing), given: recorded.y, in: trace)
+    let (x, trace, location) = recorded.inference(model, prior, missing, elements: elements, stream: stream)
     var tensors: [ScoringOutput: Tensor] = [:]
     for output in ScoringOutput.allCases where outputs.contains(output) {
       tensors[output] =
@@ -249,8 +243,15 @@ private struct Recording {
     Trace(in: scope, prior: prior, source: source)
   }
 
-  /// The input of the encoder: x, after missing values are handled according to `missing`.
-  func seen(_ x: Tensor, _ missing: MissingValues) -> Tensor {
-    missing == .none ? x : graph.observed(x, masked: missing == .masked)
+  /// Records a model from the input x: its latents are drawn from their posteriors and decoded.
+  ///
+  /// - stream: prefix of the noise streams for the draws.
+  func inference(
+    _ model: any LatentModel, _ prior: any Prior, _ missing: MissingValues, elements: Int, stream: String = "eps"
+  ) -> (x: Tensor, trace: Trace, location: Tensor) {
+    let x = input(elements)
+    let trace = trace(prior) { .posterior(.keyed(stream: Trace.stream(of: $0, prefix: stream))) }
+    let seen = missing == .none ? x : graph.observed(x, masked: missing == .masked)
+    return (x, trace, model.record(seen, given: y, in: trace))
   }
 }

@@ -28,7 +28,7 @@ struct Doctor: ParsableCommand {
     do throws(Failure) {
       try VaeDist.withRanks { communicator throws(Failure) in
         let started = RankFacts.secondsSinceStart()
-        let (findings, placements) = try examine(communicator, started)
+        let (findings, placements) = try check(communicator, started)
         if communicator.isRoot { try report(findings, placements) }
         var status = self.status(findings)
         try communicator.broadcastValue(&status)
@@ -42,12 +42,12 @@ struct Doctor: ParsableCommand {
     }
   }
 
-  private func examine(_ communicator: Communicator, _ started: Double) throws(Failure)
+  private func check(_ communicator: Communicator, _ started: Double) throws(Failure)
     -> ([Finding], [Placement])
   {
     let (configuration, model) = try options.model(communicator)
     let train = configuration.train
-    // The examination assumes a data set with enough samples for one batch.
+    // The checks assume a data set with enough samples for one batch.
     let plan = BatchPlan(count: train.batchSize, batchSize: train.batchSize, microbatch: train.microbatch)
     let facts = try RankFacts.gather(
       communicator, library: train.products, threads: train.threads,
@@ -55,13 +55,13 @@ struct Doctor: ParsableCommand {
     guard communicator.isRoot else { return ([], []) }
     // Keeps the name and version, such as "Open MPI v4.1.4", without the packager's information.
     let library = Communicator.library.split(separator: ",").first.map(String.init) ?? ""
-    let examination = Examination(
-      facts: facts, launcher: Launcher.kind, library: library, threads: train.threads)
+    let job = JobFacts(
+      ranks: facts, launcher: Launcher.kind, library: library, threads: train.threads)
     // A checkpoint holds parameters and two moments. Besides `keep` checkpoints, the best one is kept, and one more
     // exists while it is written.
     let bytes = 3 * model.store.count * MemoryLayout<Float>.stride
     let place = RunPlace.findings(directory, checkpointBytes: bytes * (configuration.checkpoint.keep + 2))
-    return (examination.findings + place, facts.map(\.placement))
+    return (JobChecks.all.findings(in: job) + place, facts.map(\.placement))
   }
 
   private func status(_ findings: [Finding]) -> Int32 {

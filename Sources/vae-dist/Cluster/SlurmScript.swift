@@ -36,7 +36,7 @@ struct SlurmScript {
     #!/usr/bin/env bash
     # Usage: sbatch [OPTION OF sbatch ...] THIS-FILE [ARGUMENT OF vae-dist train ...]
     #
-    # Trains on \(count(nodes, "node")) with \(count(ranksPerNode, "rank")) each\
+    # Trains on \(counted(nodes, "node")) with \(counted(ranksPerNode, "rank")) each\
     \(array == nil ? "" : ", one job for each seed of the array"). Before the time limit Slurm sends
     # USR1, the ranks write a checkpoint and stop with 75\
     \(requeues ? "; the job goes back into the queue and resumes." : ".")
@@ -224,8 +224,6 @@ struct SlurmScript {
     let time = [hours, minutes, rest].map { $0 < 10 ? "0\($0)" : "\($0)" }.joined(separator: ":")
     return days == 0 ? time : "\(days)-\(time)"
   }
-
-  private func count(_ number: Int, _ thing: String) -> String { "\(number) \(thing)\(number == 1 ? "" : "s")" }
 
   /// The arguments of `train` without the name of the run.
   private var trainWords: [String] {

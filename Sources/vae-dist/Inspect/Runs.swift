@@ -4,6 +4,7 @@ import Foundation
 import Kernels
 import Persistence
 import Reporting
+import Settings
 import Training
 
 struct Runs: ParsableCommand {
@@ -48,10 +49,11 @@ struct Runs: ParsableCommand {
     private func text(_ runs: [RunRecord], _ now: Date) -> String {
       guard !runs.isEmpty else { return "no runs in \(directory.printable)" }
       let header = ["run", "state", "step", "epoch", "best -elbo", "seen", "preset", "data"]
-      let rows = runs.map { run in
-        [
-          run.name.printable, run.state(now), "\(run.step)", "\(run.epoch)",
-          run.lowest.map { fixed($0.valid.negativeELBO, 2) } ?? "-", run.age(now).map(RunText.age) ?? "-",
+      let rows = runs.map { run -> [String] in
+        let lowest: String? = run.lowest.map { "\($0.valid.negativeELBO, .fixed(2))" }
+        let age: String? = run.age(now).map { "\($0, .age)" }
+        return [
+          run.name.printable, run.state(now), "\(run.step)", "\(run.epoch)", lowest ?? "-", age ?? "-",
           run[setting: "preset"]?.printable ?? "-", run.data?.printable ?? "-",
         ]
       }
@@ -109,13 +111,10 @@ private struct RunComparison {
     }
   }
 
-  private static let figures: [(name: String, value: @Sendable (RunEpoch) -> Double?)] = [
-    ("valid.recon", { $0.valid.reconstruction }), ("valid.kl", { $0.valid.kl }),
-    ("valid.neg_elbo", { $0.valid.negativeELBO }), ("valid.bits_per_dimension", { $0.validBits }),
-    ("train.neg_elbo", { $0.train.negativeELBO }), ("active_units", { $0.activeUnits.map(Double.init) }),
-    ("beta", { $0.beta }), ("samples_per_second", { $0.samplesPerSecond }), ("ranks", { Double($0.ranks) }),
-    ("rollbacks", { Double($0.rollbacks) }),
-  ]
+  private static let figures = [
+    "valid.recon", "valid.kl", "valid.neg_elbo", "valid.bits_per_dimension", "train.neg_elbo", "active_units", "beta",
+    "samples_per_second", "ranks", "rollbacks",
+  ].map(EpochNumber.named)
 
   func text(_ now: Date) -> String {
     var rows = [[""] + runs.map(\.name.printable)]
@@ -131,11 +130,13 @@ private struct RunComparison {
         ("state", runs.map { $0.state(now) }), ("step", runs.map { "\($0.step)" }),
         ("epoch", runs.map { "\($0.epoch)" }),
       ])
-    let best = runs.map { run in run.lowest.map { "\(fixed($0.valid.negativeELBO, 3)) (\($0.epoch))" } }
+    let best: [String?] = runs.map { run in
+      run.lowest.map { "\($0.valid.negativeELBO, .fixed(3)) (\($0.epoch))" }
+    }
     let last = RunComparison.figures.map { figure in
       (
         key: figure.name,
-        values: runs.map { run in run.epochs.last.flatMap(figure.value).map { $0.isNaN ? "-" : shown($0) } }
+        values: runs.map { run in run.epochs.last.flatMap(figure.recorded).map { $0.isNaN ? "-" : shown($0) } }
       )
     }
     section("best epoch", [("valid.neg_elbo (epoch)", best)])
@@ -144,7 +145,7 @@ private struct RunComparison {
   }
 
   private func shown(_ value: Double) -> String {
-    value == value.rounded() && abs(value) < 1e9 ? "\(Int(value))" : fixed(value, 3)
+    value == value.rounded() && abs(value) < 1e9 ? "\(Int(value))" : "\(value, .fixed(3))"
   }
 
   func json(_ now: Date) -> JSON {
@@ -154,7 +155,7 @@ private struct RunComparison {
     let runs = runs.map { run -> JSON in
       guard case .object(let pairs) = run.summary(now) else { return .null }
       let last = run.epochs.last.map { epoch in
-        JSON.object(RunComparison.figures.map { ($0.name, .optional($0.value(epoch))) })
+        JSON.object(RunComparison.figures.map { ($0.name, .optional($0.recorded(epoch))) })
       }
       return .object(pairs + [("last", last ?? .null)])
     }

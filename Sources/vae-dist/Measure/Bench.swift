@@ -5,6 +5,7 @@ import Foundation
 import Kernels
 import Persistence
 import Reporting
+import Settings
 import Training
 
 struct Bench: ParsableCommand {
@@ -65,12 +66,12 @@ struct Bench: ParsableCommand {
       }
       let ratio = result.milliseconds / max(result.productsMilliseconds, 1e-9)
       return """
-        step                \(fixed(result.milliseconds, 3)) ms   \(fixed(result.samplesPerSecond, 0)) samples/s
-        products alone      \(fixed(result.productsMilliseconds, 3)) ms   ratio \(fixed(ratio, 2))
-        exchange            \(fixed(result.exchangeMilliseconds, 3)) ms   waiting \(fixed(result.waitMilliseconds, 3)) ms
+        step                \(result.milliseconds, .fixed(3)) ms   \(result.samplesPerSecond, .fixed(0)) samples/s
+        products alone      \(result.productsMilliseconds, .fixed(3)) ms   ratio \(ratio, .fixed(2))
+        exchange            \(result.exchangeMilliseconds, .fixed(3)) ms   waiting \(result.waitMilliseconds, .fixed(3)) ms
         of single steps     p50 \(milliseconds(jitter.median)) ms   p99 \(milliseconds(jitter.p99)) ms   \
         jitter \(milliseconds(jitter.sigma)) ms
-        of the step         \(result.parts.map { "\($0.name) \(fixed($0.milliseconds, 3))" }.joined(separator: "   ")) ms
+        of the step         \(result.parts.map { "\($0.name) \($0.milliseconds, .fixed(3))" }.joined(separator: "   ")) ms
         ranks \(result.ranks), batch \(setup.plan.batchSize) = \(setup.plan.slots) x \(setup.plan.microbatch), \
         products by \(result.blasCore), CPU level \(vd_cpu_level())
         """

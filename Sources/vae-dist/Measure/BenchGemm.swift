@@ -4,6 +4,7 @@ import Communication
 import Kernels
 import Persistence
 import Reporting
+import Settings
 import Training
 
 extension Bench {
@@ -66,7 +67,7 @@ extension Bench {
               + ProductBenchmark.Kind.allCases.map { kind in
                 guard let rate = rates.first(where: { $0.rows == rows && $0.kind == kind }) else { return "-" }
                 let spread = Distribution(rate.ranks)
-                return fixed(spread.median, 1) + (ranks > 1 ? " (\(fixed(spread.minimum, 1)))" : "")
+                return "\(spread.median, .fixed(1))" + (ranks > 1 ? " (\(spread.minimum, .fixed(1)))" : "")
               })
         }
         lines += ["", library, columns(table)]

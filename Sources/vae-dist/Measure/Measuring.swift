@@ -6,6 +6,7 @@ import Foundation
 import Kernels
 import Persistence
 import Reporting
+import Settings
 import Training
 import VAE
 
@@ -58,7 +59,7 @@ func columns(_ rows: [[String]]) -> String {
   return lines.joined(separator: "\n")
 }
 
-func milliseconds(_ seconds: Double) -> String { fixed(seconds * 1_000, 3) }
-func microseconds(_ seconds: Double) -> String { fixed(seconds * 1e6, 2) }
+func milliseconds(_ seconds: Double) -> String { "\(seconds * 1_000, .fixed(3))" }
+func microseconds(_ seconds: Double) -> String { "\(seconds * 1e6, .fixed(2))" }
 /// Formats a time in seconds per byte as GB/s.
-func gigabytes(_ secondsPerByte: Double) -> String { fixed(1e-9 / max(secondsPerByte, 1e-15), 2) }
+func gigabytes(_ secondsPerByte: Double) -> String { "\(1e-9 / max(secondsPerByte, 1e-15), .fixed(2))" }

@@ -2,6 +2,7 @@ import Benchmarks
 import Kernels
 import Persistence
 import Reporting
+import Settings
 import Training
 
 /// The results of `scale` as text, JSON and a Markdown page.
@@ -114,7 +115,7 @@ struct ScaleReport {
     let alone =
       measurement.ranks == 1
       ? "with one rank, the cost of sharing a node is not measured and is assumed to be zero"
-      : "\(fixed(contention, 2)) times the time of a rank alone (\(milliseconds(costs.microbatchAlone)) ms)"
+      : "\(contention, .fixed(2)) times the time of a rank alone (\(milliseconds(costs.microbatchAlone)) ms)"
     let verdict =
       abs(measurement.error) <= 0.15
       ? "within 15 %"
@@ -151,8 +152,7 @@ struct ScaleReport {
     }
   }
 
-  private func counted(_ n: Int, _ noun: String) -> String { "\(n) \(noun)\(n == 1 ? "" : "s")" }
-  private func percent(_ share: Double) -> String { fixed(100 * share, 1) + " %" }
+  private func percent(_ share: Double) -> String { "\(100 * share, .fixed(1)) %" }
 
   private func markdown(_ rows: [[String]]) -> String {
     let lines = rows.map { "| " + $0.joined(separator: " | ") + " |" }

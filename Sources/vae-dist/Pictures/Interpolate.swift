@@ -3,6 +3,7 @@ import Evaluation
 import Kernels
 import Persistence
 import Reporting
+import Settings
 import Training
 
 struct Interpolate: ParsableCommand {
@@ -48,7 +49,7 @@ struct Interpolate: ParsableCommand {
             (
               "smoothness", .optional(smoothness.mean),
               "largest step over the median of \(steps - 1), mean of \(pairs.count) pairs: "
-                + (smoothness.mean.map { fixed($0, 2) } ?? "-") + " (1 is even)"
+                + (smoothness.mean.map { "\($0, .fixed(2))" } ?? "-") + " (1 is even)"
             ),
             ("ratios", .array(smoothness.ratios.map(JSON.optional)), ""),
             (

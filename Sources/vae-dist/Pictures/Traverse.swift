@@ -4,6 +4,7 @@ import Kernels
 import Persistence
 import Reporting
 import Results
+import Settings
 import Training
 
 struct Traverse: ParsableCommand {
@@ -55,7 +56,7 @@ struct Traverse: ParsableCommand {
             ("units", .array(units.map(JSON.integer)), ""),
             (
               "kl_per_unit", .numbers(units.map { kl[$0] }),
-              "unit  KL nats\n" + units.map { "z\($0)  \(fixed(kl[$0], 3))" }.joined(separator: "\n")
+              "unit  KL nats\n" + units.map { "z\($0)  \(kl[$0], .fixed(3))" }.joined(separator: "\n")
             ),
           ])
       }

@@ -4,6 +4,7 @@ import Foundation
 import Kernels
 import Persistence
 import Reporting
+import Settings
 import Training
 
 struct Export: ParsableCommand {
@@ -137,8 +138,8 @@ struct Export: ParsableCommand {
 
 extension ExportAgreement {
   fileprivate var text: String {
-    let share = difference.isFinite ? String(format: "%.1e", difference) : "not a number, or of another shape"
+    let share = difference.isFinite ? "\(difference, .scientific(1))" : "not a number, or of another shape"
     return "  \(file) \(output): largest difference \(share) of the largest value"
-      + (holds ? "" : ", which is more than \(String(format: "%.0e", ExportAgreement.limit))")
+      + (holds ? "" : ", which is more than \(ExportAgreement.limit, .scientific(0))")
   }
 }

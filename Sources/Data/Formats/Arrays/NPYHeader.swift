@@ -71,7 +71,7 @@ private func npyEncoding(_ text: String, _ name: String) throws(Failure) -> Enco
       hint: "save numbers: np.save(path, array.astype(np.float32))")
   }
   throw .malformed(
-    name, "its type '\(printable(text.utf8))' is not read", hint: "save numbers: array.astype(np.float32)")
+    name, "its type '\(text.printable)' is not read", hint: "save numbers: array.astype(np.float32)")
 }
 
 /// A parser for the Python dictionary of an NPY header. It is strict, because the header determines how bytes are
@@ -106,7 +106,7 @@ private struct HeaderParser {
         type = try string()
       case "fortran_order" where columnMajor == nil: columnMajor = try truth()
       case "shape" where dimensions == nil: dimensions = try tuple()
-      default: throw malformed("unexpected key '\(printable(key.utf8))'")
+      default: throw malformed("unexpected key '\(key.printable)'")
       }
       if !accept(",") {
         try expect("}")

@@ -32,7 +32,7 @@ extension Format {
       }
       let arrays = names.filter { $0.hasSuffix(".npy") && !["y.npy", "attributes.npy"].contains($0) }
       guard let member = arrays.contains("X.npy") ? "X.npy" : arrays.first else {
-        let list = names.prefix(8).map { printable($0.utf8) }.joined(separator: ", ")
+        let list = names.prefix(8).map(\.printable).joined(separator: ", ")
         throw .malformed(
           file.name, "has no array X; its members are: \(list)",
           hint: "save with np.savez(path, X=samples, y=labels)")
@@ -44,7 +44,7 @@ extension Format {
 /// Opens one array. Memory is allocated only after the array's size is known to match its header and to be possible for
 /// its compressed bytes.
 private func openMember(_ member: String, of file: InputFile, use: ArrayLayout.Use) throws(Failure) -> ArrayReader {
-  let name = "\(file.name)[\(printable(member.utf8))]"
+  let name = "\(file.name)[\(member.printable)]"
   let stream = try MemberStream(file, member: member, name: name)
   guard stream.storedSize <= file.size else {
     throw .malformed(name, "claims \(stream.storedSize) compressed bytes, but the archive has \(file.size)")
@@ -101,7 +101,7 @@ private final class Archive {
 }
 
 /// A member of an archive, inflated while it is read. libzip checks its CRC at the end.
-private final class MemberStream: ByteStream {
+private final class MemberStream: InflatedStream {
   let name: String
   let size: Int
   let storedSize: Int
@@ -134,22 +134,10 @@ private final class MemberStream: ByteStream {
 
   deinit { zip_fclose(member) }
 
-  func read(into target: UnsafeMutableRawPointer, count: Int) throws(Failure) {
-    var done = 0
-    while done < count {
-      let got = zip_fread(member, target + done, zip_uint64_t(min(count - done, streamPart)))
-      guard got >= 0 else { throw damaged() }
-      guard got > 0 else { throw .malformed(name, "the compressed data end early: the file is truncated") }
-      done += Int(got)
-      Activity.advance(by: Int(got))
-    }
-  }
-
-  func finish() throws(Failure) {
-    var extra: UInt8 = 0
-    let got = zip_fread(member, &extra, 1)
+  func readPart(into target: UnsafeMutableRawPointer, count: Int) throws(Failure) -> Int {
+    let got = zip_fread(member, target, zip_uint64_t(count))
     guard got >= 0 else { throw damaged() }
-    guard got == 0 else { throw .malformed(name, "more data follows than its header describes") }
+    return Int(got)
   }
 
   private func damaged() -> Failure {

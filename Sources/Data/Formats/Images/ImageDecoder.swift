@@ -29,7 +29,7 @@ enum ImageDecoder {
       if result != 0, image.warning_or_error & 3 <= UInt32(PNG_IMAGE_WARNING) { return }
       let message = withUnsafeBytes(of: image.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
       throw .malformed(
-        name, "cannot be decoded: \(printable((message.isEmpty ? "unknown error" : message).utf8, limit: 64))",
+        name, "cannot be decoded: \((message.isEmpty ? "unknown error" : message).printable)",
         hint: "copy or download it again, or move it out of the folder")
     }
     try check(png_image_begin_read_from_memory(&image, bytes, bytes.count))
@@ -58,7 +58,7 @@ enum ImageDecoder {
     func failure() -> Failure {
       let message = tjGetErrorStr2(decoder).map { String(cString: $0) } ?? "unknown error"
       return .malformed(
-        name, "cannot be decoded: \(printable(message.utf8, limit: 64))",
+        name, "cannot be decoded: \(message.printable)",
         hint: "copy or download it again, or move it out of the folder")
     }
     var (width, height, sampling, colours): (Int32, Int32, Int32, Int32) = (0, 0, 0, 0)

@@ -29,7 +29,7 @@ struct JSONRows {
         columns = names
       case "rows", "columns": throw text.failure("'\(key)' stands there twice")
       default:
-        throw text.failure("the key '\(printable(key.utf8))' is not known", hint: "write {\"rows\": [[...], ...]}")
+        throw text.failure("the key '\(key.printable)' is not known", hint: "write {\"rows\": [[...], ...]}")
       }
     }
     try text.end()
@@ -83,7 +83,7 @@ final class JSONReader: SampleReader {
     }
     if let place = rows.words.keys.min(), let word = rows.words[place] {
       throw .malformed(
-        rows.name, "\(Self.place(place, rows.width)): '\(printable(word.utf8))' is not a number",
+        rows.name, "\(Self.place(place, rows.width)): '\(word.printable)' is not a number",
         hint: "the model was trained on numbers alone")
     }
     if let place = rows.values.firstIndex(where: { !$0.isFinite }) {
@@ -123,7 +123,7 @@ final class JSONCells: TableCells {
   init(_ rows: JSONRows, _ schema: TableSchema) throws(Failure) {
     let known = schema.columns.map(\.name)
     guard rows.columns != nil || rows.width == known.count else {
-      let list = known.prefix(20).map { printable($0.utf8) }.joined(separator: ", ")
+      let list = known.prefix(20).map(\.printable).joined(separator: ", ")
       throw .malformed(
         rows.name, "rows of \(rows.width) values, but the model was trained on \(known.count) columns",
         hint: "they are \(list)" + (known.count > 20 ? ", ..." : ""))

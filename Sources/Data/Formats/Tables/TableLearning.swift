@@ -36,7 +36,7 @@ extension TableSchema {
   func labelled(_ name: String, in cells: any TableCells, _ rows: RowMap) throws(Failure) -> TableSchema {
     guard !columns.contains(where: { $0.name == name }) else {
       throw Failure(
-        .usage, "'\(printable(name.utf8))' is a column that the model sees, and cannot be the label",
+        .usage, "'\(name.printable)' is a column that the model sees, and cannot be the label",
         hint: "name a column that it was not trained on")
     }
     var options = TableOptions()
@@ -57,7 +57,7 @@ extension TableSchema {
   private static func requireKnown(_ options: TableOptions, _ names: [String], _ table: String) throws(Failure) {
     if let twice = Dictionary(grouping: names, by: { $0 }).filter({ $0.value.count > 1 }).keys.sorted().first {
       throw .malformed(
-        table, "two columns are called '\(printable(twice.utf8))'", hint: "give every column a name of its own")
+        table, "two columns are called '\(twice.printable)'", hint: "give every column a name of its own")
     }
     let asked =
       [("data.label", options.label), ("data.time", options.time)].map { ($0, $1.isEmpty ? [] : [$1]) } + [
@@ -65,9 +65,9 @@ extension TableSchema {
       ]
     for (key, wanted) in asked {
       guard let unknown = wanted.first(where: { !names.contains($0) }) else { continue }
-      let list = names.prefix(20).map { printable($0.utf8) }.joined(separator: ", ")
+      let list = names.prefix(20).map(\.printable).joined(separator: ", ")
       throw Failure(
-        .badConfiguration, "\(key): \(table) has no column '\(printable(unknown.utf8))'", hint: "its columns: \(list)")
+        .badConfiguration, "\(key): \(table) has no column '\(unknown.printable)'", hint: "its columns: \(list)")
     }
   }
 

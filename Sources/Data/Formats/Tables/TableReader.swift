@@ -44,7 +44,7 @@ final class TableReader: SampleReader {
     for column in schema.columns {
       guard let place = names.firstIndex(of: column.name) else {
         throw .malformed(
-          cells.name, "has no column '\(printable(column.name.utf8))'",
+          cells.name, "has no column '\(column.name.printable)'",
           hint: "the model was trained on these columns: \(TableReader.list(schema.columns.map(\.name)))")
       }
       places.append(place)
@@ -53,7 +53,7 @@ final class TableReader: SampleReader {
     let known = Set(schema.columns.map(\.name) + dropped + [time] + (schema.label.map { [$0] } ?? []))
     if let foreign = names.first(where: { !known.contains($0) }) {
       throw .malformed(
-        cells.name, "column '\(printable(foreign.utf8))' was not there in training",
+        cells.name, "column '\(foreign.printable)' was not there in training",
         hint: "if it has the labels, name it (score: --label); else give the columns that the model was trained on: "
           + TableReader.list(schema.columns.map(\.name)))
     }
@@ -64,7 +64,7 @@ final class TableReader: SampleReader {
   }
 
   private static func list(_ names: [String]) -> String {
-    names.prefix(20).map { printable($0.utf8) }.joined(separator: ", ") + (names.count > 20 ? ", ..." : "")
+    names.prefix(20).map(\.printable).joined(separator: ", ") + (names.count > 20 ? ", ..." : "")
   }
 
   func prepare(_ ranges: [Range<Int>]) throws(Failure) {
@@ -91,7 +91,7 @@ final class TableReader: SampleReader {
     guard let number = cell.number(place), !number.isInfinite else {
       throw .malformed(
         name,
-        "\(cells.place(row: row, column: place)): '\(printable(cell.text(place).utf8))' is no finite number, as "
+        "\(cells.place(row: row, column: place)): '\(cell.text(place).printable)' is no finite number, as "
           + "all values of this column were in training",
         hint: "leave the cell empty where the value is missing")
     }
@@ -139,7 +139,7 @@ final class TableReader: SampleReader {
           values.append(value)
         } else {
           throw .malformed(
-            cells.name, "\(cells.place(row: row, column: place)): '\(printable(cell.text(place).utf8))' is no label",
+            cells.name, "\(cells.place(row: row, column: place)): '\(cell.text(place).printable)' is no label",
             hint: "labels of this table are whole numbers")
         }
       }

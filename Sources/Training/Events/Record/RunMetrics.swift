@@ -91,7 +91,7 @@ package struct RunMetrics: Sendable {
   package init() {}
 
   package var damage: [String] {
-    damagedLines == 0 ? [] : ["metrics.jsonl: \(damagedLines) damaged line\(damagedLines == 1 ? "" : "s") left out"]
+    damagedLines == 0 ? [] : ["metrics.jsonl: \(counted(damagedLines, "damaged line")) left out"]
   }
 
   mutating func add(_ batch: LineReader.Batch) {
@@ -215,7 +215,7 @@ private struct MetricsLine: Decodable {
 
   private static func message(_ kind: String, _ step: Int, _ fields: Fields) -> String {
     if let message = fields.text("message") { return message }
-    let ranks = fields.integer("ranks").map { " on \($0) rank\($0 == 1 ? "" : "s")" } ?? ""
+    let ranks = fields.integer("ranks").map { " on " + counted($0, "rank") } ?? ""
     if let finding = finding(kind, fields) { return "\(finding.check): \(finding.message)" }
     switch kind {
     case "start": return "training began\(ranks)"
@@ -226,7 +226,7 @@ private struct MetricsLine: Decodable {
       let samples = fields.integers("samples").prefix(8).map(String.init).joined(separator: ", ")
       return "step \(fields.integer("failing_step") ?? step) was not finite: first in "
         + "\(fields.text("operation") ?? "?")\(place)\(samples.isEmpty ? "" : ", samples \(samples)"); back to step \(step), learning rate x "
-        + decimalText(fields.number("learning_rate_factor"))
+        + "\(fields.number("learning_rate_factor"), .decimal)"
     default: return fields.text("reason") ?? kind
     }
   }
