@@ -1,28 +1,6 @@
 import CMPIShim
 import Kernels
 
-/// The result of an exchange, which is the same on every rank: the summed gradient and the summed rows.
-package struct Exchanged {
-  /// Sum of the gradients of all leaves, in the layout of the parameters. Valid until `release`.
-  package let gradient: UnsafeMutablePointer<Float>
-  /// Sum of the squares of the gradient's elements that belong to its norm.
-  package let squares: Double
-  /// Sum of the rows in tree order, (rowWidth). Valid until the next exchange.
-  package let sums: UnsafePointer<Double>
-  /// The answer of the root.
-  package let answer: SIMD8<Double>
-}
-
-/// How ranks exchange gradients.
-package enum ExchangeRoute: String, CaseIterable, Sendable {
-  /// Shared memory within a node and messages between nodes.
-  case auto
-  /// Shared memory only; all ranks must be on one node.
-  case window
-  /// Messages only, even within a node.
-  case messages
-}
-
 /// Sums the gradients and the loss rows of all leaves in the fixed reduction tree.
 ///
 /// Within a node the gradients are in shared memory, and each rank sums its slice in place. Between nodes the ranks of
