@@ -114,8 +114,8 @@ extension ONNXFile {
     }
     let numbers: PortableGraph.Numbers
     switch type {
-    case .float: numbers = .floats(try values(data, count: Safetensors.elementCount(extents)))
-    case .integer: numbers = .integers(try values(data, count: Safetensors.elementCount(extents)))
+    case .float: numbers = .floats(try values(data, count: checkedProduct(extents)))
+    case .integer: numbers = .integers(try values(data, count: checkedProduct(extents)))
     case .flag, nil: throw .init()
     }
     return PortableGraph.Constant(name: name, extents: extents, numbers: numbers)

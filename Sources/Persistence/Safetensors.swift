@@ -27,7 +27,7 @@ package enum Safetensors {
     var offset = 0
     for tensor in tensors {
       precondition(tensor.name != "__metadata__", "a tensor named __metadata__")
-      guard let count = elementCount(tensor.shape), let bytes = checkedProduct(count, 4) else {
+      guard let count = checkedProduct(tensor.shape), let bytes = checkedProduct([count, 4]) else {
         preconditionFailure("\(tensor.name) has an impossible shape, \(tensor.shape)")
       }
       let shape = tensor.shape.map(String.init).joined(separator: ",")
@@ -39,20 +39,6 @@ package enum Safetensors {
     header += String(repeating: " ", count: -header.utf8.count & 7)
     let length = UInt64(header.utf8.count)
     return (0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) } + Array(header.utf8)
-  }
-
-  /// Returns the product of the extents, 1 for a scalar; nil if an extent is negative or the product overflows.
-  package static func elementCount(_ shape: [Int]) -> Int? {
-    // An extent of zero makes the product zero, but the other extents must still be valid.
-    shape.reduce(1) { product, extent in
-      guard let product, extent >= 0 else { return nil }
-      return checkedProduct(product, extent)
-    }
-  }
-
-  static func checkedProduct(_ left: Int, _ right: Int) -> Int? {
-    let (product, overflow) = left.multipliedReportingOverflow(by: right)
-    return overflow ? nil : product
   }
 
   /// Returns a JSON string (RFC 8259, section 7).

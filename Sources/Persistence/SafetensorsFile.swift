@@ -57,7 +57,7 @@ package final class SafetensorsFile {
         throw fault("ends at byte \(entry.end) of the data, but the file has \(dataBytes) bytes of data")
       }
       guard let bits = bitsPerElement[entry.dtype] else { throw fault("has the type \"\(entry.dtype.printable)\"") }
-      guard let count = Safetensors.elementCount(entry.shape), let size = Safetensors.checkedProduct(count, bits),
+      guard let count = checkedProduct(entry.shape), let size = checkedProduct([count, bits]),
         size & 7 == 0, size / 8 == entry.end - entry.begin
       else {
         throw fault("of shape \(entry.shape) and type \(entry.dtype) has \(entry.end - entry.begin) bytes")

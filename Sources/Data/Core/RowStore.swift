@@ -12,7 +12,7 @@ final class RowStore {
     self.ranges = merged(ranges)
     self.rowBytes = rowBytes
     let rows = self.ranges.reduce(0) { $0 + $1.count }
-    guard let bytes = product([rows, rowBytes]), let base = malloc(max(bytes, 1)) else {
+    guard let bytes = checkedProduct([rows, rowBytes]), let base = malloc(max(bytes, 1)) else {
       throw Failure(
         .failure, "\(name): no memory for \(rows) rows of \(rowBytes) bytes", hint: "use more ranks, or smaller data")
     }

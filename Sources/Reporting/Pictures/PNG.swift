@@ -12,7 +12,7 @@ package enum PNG {
     pixels: [UInt8], width: Int, height: Int, channels: Int
   ) throws(Failure) -> [UInt8] {
     precondition(channels == 1 || channels == 3, "PNG.encode: \(channels) channels")
-    let size = Picture.elements([height, width, channels])
+    let size = checkedProduct([height, width, channels])
     precondition(size == pixels.count, "PNG.encode: \(pixels.count) bytes for \(height) x \(width) x \(channels)")
     guard let columns = UInt32(exactly: width), let rows = UInt32(exactly: height), let stride = Int32(exactly: width)
     else { throw tooLarge(width, height) }

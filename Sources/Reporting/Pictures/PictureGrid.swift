@@ -61,7 +61,7 @@ package struct PictureGrid {
   ) {
     precondition(channels == 1 || channels == 3, "PictureGrid: \(channels) channels")
     precondition(height > 0 && width > 0, "PictureGrid: images of \(height) x \(width)")
-    let elements = Picture.elements([count, height, width, channels])
+    let elements = checkedProduct([count, height, width, channels])
     precondition(elements == images.count, "PictureGrid: \(images.count) values for \(count) images")
     self.images = images
     self.height = height
@@ -96,14 +96,14 @@ package struct PictureGrid {
   /// The picture's size in pixels; nil if it exceeds the limit.
   private var size: (width: Int, height: Int)? {
     func extent(_ cells: Int, _ length: Int) -> Int? {
-      guard let cell = Picture.elements([length, scale]), cell <= Self.mostPixels, gap <= Self.mostPixels,
-        let all = Picture.elements([cells, cell + gap])
+      guard let cell = checkedProduct([length, scale]), cell <= Self.mostPixels, gap <= Self.mostPixels,
+        let all = checkedProduct([cells, cell + gap])
       else { return nil }
       return all
     }
     guard extent(columns, width) != nil, extent(rows, height) != nil else { return nil }
     let (wide, high) = (gap + columns * (width * scale + gap), top(rows - 1) + height * scale + gap)
-    guard let pixels = Picture.elements([wide, high]), pixels <= Self.mostPixels else { return nil }
+    guard let pixels = checkedProduct([wide, high]), pixels <= Self.mostPixels else { return nil }
     return (wide, high)
   }
 
@@ -189,15 +189,4 @@ package struct EncodedPicture {
   package let width: Int
   package let height: Int
   package let channels: Int
-}
-
-enum Picture {
-  /// Returns the product of extents; nil if an extent is negative or the product overflows.
-  static func elements(_ extents: [Int]) -> Int? {
-    extents.reduce(1) { product, extent in
-      guard let product, extent >= 0 else { return nil }
-      let (result, overflow) = product.multipliedReportingOverflow(by: extent)
-      return overflow ? nil : result
-    }
-  }
 }

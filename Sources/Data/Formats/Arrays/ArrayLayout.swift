@@ -43,8 +43,9 @@ struct ArrayLayout {
         name, "has \(dimensions.count) dimensions (\(text)); samples have at most 4",
         hint: "reshape it to (rows, columns), (rows, height, width) or (rows, height, width, channels)")
     }
-    guard let elements = product(sample), elements <= ArrayLayout.maximumElementCount,
-      let rowBytes = product([elements, encoding.type.byteCount]), let dataBytes = product([rowBytes, count]),
+    guard let elements = checkedProduct(sample), elements <= ArrayLayout.maximumElementCount,
+      let rowBytes = checkedProduct([elements, encoding.type.byteCount]),
+      let dataBytes = checkedProduct([rowBytes, count]),
       dataBytes <= Int.max - dataOffset
     else { throw .malformed(name, "claims an absurd size: \(text)", hint: "the header is damaged") }
     self.count = count
@@ -67,15 +68,4 @@ struct ArrayLayout {
     let (x, channel) = (rest % shape.width, rest / shape.width)
     return (y * shape.width + x) * shape.channels + channel
   }
-}
-
-/// Returns the product of sizes, or nil where it overflows.
-func product(_ sizes: [Int]) -> Int? {
-  var result = 1
-  for size in sizes {
-    let (next, overflow) = result.multipliedReportingOverflow(by: size)
-    if overflow { return nil }
-    result = next
-  }
-  return result
 }

@@ -37,7 +37,7 @@ final class CSVLines {
       offset = text.line(at: offset).upperBound + 1
     }
     guard rows > 0 else { throw .malformed(file.name, "has a header, but no rows") }
-    guard product([rows, width, 4]) != nil else {
+    guard checkedProduct([rows, width, 4]) != nil else {
       throw .malformed(file.name, "claims an absurd size: \(rows) x \(width)")
     }
     count = rows

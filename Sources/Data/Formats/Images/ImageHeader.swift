@@ -44,7 +44,7 @@ struct ImageHeader: Equatable {
       throw .malformed(
         file.name, "claims a size of \(width) x \(height) pixels", hint: "copy or download it again")
     }
-    guard let pixels = product([width, height]), pixels <= Self.maximumPixels else {
+    guard let pixels = checkedProduct([width, height]), pixels <= Self.maximumPixels else {
       throw .malformed(
         file.name, "claims \(width) x \(height) pixels, more than the \(Self.maximumPixels) that are read",
         hint: "make it smaller, or move it out of the folder")
@@ -72,7 +72,7 @@ struct ImageHeader: Equatable {
     }
     let header = ImageHeader(kind: .png, width: width, height: height, channels: colour & 2 == 0 ? 1 : 3)
     // Deflate's greatest compression ratio limits the number of pixels that a file can hold.
-    guard let bits = product([width, height, samples, depth]), couldInflate(file.size, to: bits / 8) else {
+    guard let bits = checkedProduct([width, height, samples, depth]), couldInflate(file.size, to: bits / 8) else {
       throw .malformed(
         file.name, "claims \(width) x \(height) pixels, more than its \(file.size) bytes can hold",
         hint: "copy or download it again")

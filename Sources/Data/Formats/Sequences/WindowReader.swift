@@ -17,7 +17,8 @@ final class WindowReader: SampleReader {
   init(_ rows: TableReader, _ schema: TableSchema, _ windows: Windows) throws(Failure) {
     (self.rows, self.windows, self.schema) = (rows, windows, schema)
     name = rows.name
-    guard let width = product([windows.length, rows.shape.elementCount]), width <= ArrayLayout.maximumElementCount
+    guard let width = checkedProduct([windows.length, rows.shape.elementCount]),
+      width <= ArrayLayout.maximumElementCount
     else {
       throw Failure(
         .badConfiguration, "data.window: \(windows.length) rows of \(rows.shape.elementCount) elements are too many",

@@ -32,7 +32,7 @@ final class TableReader: SampleReader {
     self.cells = cells
     self.schema = schema
     (name, count, columns) = (cells.name, cells.count, schema.columns)
-    guard product([cells.count, schema.width, 4]) != nil, schema.width <= ArrayLayout.maximumElementCount else {
+    guard checkedProduct([cells.count, schema.width, 4]) != nil, schema.width <= ArrayLayout.maximumElementCount else {
       throw .malformed(cells.name, "claims an absurd size: \(cells.count) x \(schema.width)")
     }
     shape = .vector(schema.width)

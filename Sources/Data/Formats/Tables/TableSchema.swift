@@ -107,7 +107,9 @@ package struct TableSchema: Sendable, Equatable, Codable {
     guard Set(columns.map(\.name)).count == columns.count else { return "columns of one name" }
     let bad = columns.first { !(1...TableSchema.mostCategories).contains($0.categories?.count ?? 1) }
     if let bad { return "\(bad.categories?.count ?? 0) categories in \(bad.name)" }
-    if let windows, !windows.isSound || (product([windows.length, columns.count]) ?? .max) > TableSchema.mostColumns {
+    if let windows,
+      !windows.isSound || (checkedProduct([windows.length, columns.count]) ?? .max) > TableSchema.mostColumns
+    {
       return "windows of \(windows.length) rows, each \(windows.stride) on"
     }
     return nil
